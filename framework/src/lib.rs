@@ -1,0 +1,1 @@
+//! A framework for Matrix bridges that lose nothing.

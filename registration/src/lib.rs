@@ -1,0 +1,1 @@
+//! The contract between a Matrix homeserver and its application services.
