@@ -1,1 +1,4 @@
 //! A Matrix homeserver.
+
+pub mod config;
+pub mod http;

@@ -1,0 +1,290 @@
+//! What an administrator may decide. The doc comments here are the reference: `landbridge config` prints them.
+//!
+//! Sizes are in bytes and times in the unit that the key's name ends with. Secrets never appear in `Debug` output, nor
+//! when a configuration is serialised.
+
+mod limits;
+mod listen;
+mod secret;
+
+use std::path::PathBuf;
+
+use ruma::OwnedServerName;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use limits::{Rate, RateLimits};
+pub use listen::{Listen, TlsListen};
+pub use secret::Secret;
+
+/// The homeserver.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The server's name: what stands after the colon in user IDs. It can't be changed once the server has data.
+    #[schemars(with = "String")]
+    pub server_name: OwnedServerName,
+    /// The folder for everything that the server keeps (SQLite database, signing key, media). Created with mode 0700.
+    pub data_dir: PathBuf,
+    /// The address under which clients reach the server, published in `/.well-known/matrix/client` and used for links.
+    pub public_base_url: Option<String>,
+    /// Where and how the server listens.
+    pub listen: Listen,
+    /// The database.
+    pub database: DatabaseConfig,
+    /// Who may create accounts.
+    pub registration: Registration,
+    /// How accounts are protected.
+    pub accounts: AccountPolicy,
+    /// What rooms are like.
+    pub rooms: RoomPolicy,
+    /// Uploaded files.
+    pub media: MediaPolicy,
+    /// Bridges and other application services.
+    pub appservices: AppservicePolicy,
+    /// How many requests are served to whom.
+    pub rate_limits: RateLimits,
+    /// What the server may connect to.
+    pub outbound: Outbound,
+}
+
+/// The database.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DatabaseConfig {
+    /// `sqlite:PATH` or `postgres://user:password@host/name`. Unset: `homeserver.db` in the data folder.
+    pub url: Option<Secret>,
+    /// Connections for reading (SQLite) or in all (Postgres). Unset: a number that fits the machine.
+    pub connections: Option<u32>,
+}
+
+/// Who may create accounts.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Registration {
+    /// Whether anyone may register. Without `tokens` nothing but a free name is asked of them (`m.login.dummy`).
+    pub open: bool,
+    /// Tokens of which one must be shown to register (`m.login.registration_token`); they let people register even when
+    /// registration isn't `open`.
+    pub tokens: Vec<Secret>,
+    /// Whether guests may register: accounts without a password that may only look at rooms that let them.
+    pub guests: bool,
+    /// The key for `/_synapse/admin/v1/register`, with which scripts create accounts, administrators too.
+    pub shared_secret: Option<Secret>,
+}
+
+/// How accounts are protected.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AccountPolicy {
+    /// Memory for hashing one password (Argon2id), in KiB. The default is OWASP's recommendation.
+    pub password_memory_kib: u32,
+    /// Passes over that memory.
+    pub password_passes: u32,
+    /// The fewest characters a password may have.
+    pub password_minimum_length: usize,
+    /// For how long an access token is good when the client can refresh it.
+    pub access_token_lifetime_seconds: u64,
+    /// For how long a user-interactive session may take.
+    pub uia_session_lifetime_seconds: u64,
+}
+
+/// What rooms are like.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RoomPolicy {
+    /// The version of rooms whose creator asks for none.
+    pub default_version: String,
+    /// Whether anyone may publish rooms in the directory; otherwise administrators and application services only.
+    pub publish_by_anyone: bool,
+    /// Whether the list of public rooms may be read without an account.
+    pub public_list_without_account: bool,
+    /// Whether users who share no room find each other in the user directory.
+    pub user_directory_shows_all: bool,
+}
+
+/// Uploaded files.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct MediaPolicy {
+    /// The folder for files. Unset: `media` in the data folder.
+    pub directory: Option<PathBuf>,
+    /// The largest file that may be uploaded.
+    pub max_upload_bytes: u64,
+    /// How much one user may upload in all; 0 is without limit. Application services are exempt.
+    pub quota_bytes_per_user: u64,
+    /// Whether the old paths, which ask for no access token, serve files uploaded from now on.
+    pub unauthenticated: bool,
+    /// The most pixels of an image that thumbnails are made of.
+    pub max_thumbnail_source_pixels: u64,
+    /// For how long an asynchronous upload may be awaited.
+    pub async_upload_lifetime_seconds: u64,
+}
+
+/// Bridges and other application services.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AppservicePolicy {
+    /// A folder of registration files (`*.yaml`, `*.json`). Read at start, and again on SIGHUP.
+    pub directory: Option<PathBuf>,
+}
+
+/// What the server may connect to.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Outbound {
+    /// Whether loopback and private addresses may be reached by what users can point somewhere (previews, pushers,
+    /// federation). Off, so that nobody reaches inside your network through the server.
+    pub allow_private_addresses: bool,
+    /// A file with one more root certificate (PEM) to trust.
+    pub extra_root_certificate: Option<PathBuf>,
+    /// Servers asked for the signing keys of others.
+    pub trusted_key_servers: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            server_name: OwnedServerName::try_from("localhost")
+                .expect("localhost is a server name"),
+            data_dir: PathBuf::from("landbridge-data"),
+            public_base_url: None,
+            listen: Listen::default(),
+            database: DatabaseConfig::default(),
+            registration: Registration::default(),
+            accounts: AccountPolicy::default(),
+            rooms: RoomPolicy::default(),
+            media: MediaPolicy::default(),
+            appservices: AppservicePolicy::default(),
+            rate_limits: RateLimits::default(),
+            outbound: Outbound::default(),
+        }
+    }
+}
+
+impl Default for AccountPolicy {
+    fn default() -> Self {
+        Self {
+            password_memory_kib: 19_456,
+            password_passes: 2,
+            password_minimum_length: 8,
+            access_token_lifetime_seconds: 300,
+            uia_session_lifetime_seconds: 900,
+        }
+    }
+}
+
+impl Default for RoomPolicy {
+    fn default() -> Self {
+        Self {
+            default_version: "12".to_owned(),
+            publish_by_anyone: true,
+            public_list_without_account: false,
+            user_directory_shows_all: false,
+        }
+    }
+}
+
+impl Default for MediaPolicy {
+    fn default() -> Self {
+        Self {
+            directory: None,
+            max_upload_bytes: 100 << 20,
+            quota_bytes_per_user: 0,
+            unauthenticated: false,
+            max_thumbnail_source_pixels: 40_000_000,
+            async_upload_lifetime_seconds: 86_400,
+        }
+    }
+}
+
+/// A setting that contradicts another, or that the server can't work with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {problem}")]
+pub struct ConfigError {
+    /// The setting, as a dotted path.
+    pub key: &'static str,
+    /// What is wrong, and what to do.
+    pub problem: String,
+}
+
+impl Config {
+    /// The URL of the database: the one that is set, or SQLite in the data folder.
+    pub fn database_url(&self) -> String {
+        match &self.database.url {
+            Some(url) => url.expose().to_owned(),
+            None => format!("sqlite:{}", self.data_dir.join("homeserver.db").display()),
+        }
+    }
+
+    /// Checks what types can't: called once at start.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let fail = |key, problem: &str| {
+            Err(ConfigError {
+                key,
+                problem: problem.to_owned(),
+            })
+        };
+        if ruma::RoomVersionId::try_from(self.rooms.default_version.as_str())
+            .ok()
+            .and_then(|version| version.rules())
+            .is_none()
+        {
+            return fail(
+                "rooms.default_version",
+                "not a room version that this server knows; it knows 1 to 12",
+            );
+        }
+        if self.accounts.password_memory_kib < 8 || self.accounts.password_passes == 0 {
+            return fail(
+                "accounts",
+                "password_memory_kib must be at least 8 and password_passes at least 1",
+            );
+        }
+        if let Some(url) = &self.public_base_url
+            && !url.starts_with("https://")
+            && !url.starts_with("http://")
+        {
+            return fail("public_base_url", "must start with https:// or http://");
+        }
+        self.rate_limits.check()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use figment::Figment;
+    use figment::providers::{Format, Toml};
+
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, Box<figment::Error>> {
+        Figment::from(Toml::string(text))
+            .extract()
+            .map_err(Box::new)
+    }
+
+    #[test]
+    fn the_default_is_sound() {
+        Config::default().check().unwrap();
+        read("").unwrap().check().unwrap();
+    }
+
+    #[test]
+    fn unknown_keys_and_versions_are_refused() {
+        assert!(read("server_nmae = 'x.org'").is_err());
+        let config = read("rooms.default_version = '99'").unwrap();
+        assert_eq!(config.check().unwrap_err().key, "rooms.default_version");
+    }
+
+    #[test]
+    fn secrets_stay_out_of_debug_and_serialised_output() {
+        let config = read(
+            "registration.shared_secret = 'hunter2'\ndatabase.url = 'postgres://u:hunter2@h/d'",
+        )
+        .unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+        assert!(!serde_json::to_string(&config).unwrap().contains("hunter2"));
+        assert_eq!(config.database_url(), "postgres://u:hunter2@h/d");
+    }
+}

@@ -1,0 +1,6 @@
+//! Everything between a socket and a handler: extraction, authentication, errors, limits, routing.
+
+pub mod error;
+pub mod extract;
+pub mod json;
+pub mod router;
