@@ -1,0 +1,92 @@
+//! Statement texts, and the one translation from the shared dialect to SQLite's.
+
+use std::borrow::Cow;
+
+use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
+
+/// The text of a statement.
+#[derive(Clone, Copy, Debug)]
+pub enum Sql {
+    /// One text for both engines.
+    Both(&'static str),
+    /// A text for each, where they differ.
+    Each {
+        /// For SQLite.
+        sqlite: &'static str,
+        /// For Postgres.
+        postgres: &'static str,
+    },
+}
+
+impl From<&'static str> for Sql {
+    fn from(text: &'static str) -> Self {
+        Self::Both(text)
+    }
+}
+
+impl Sql {
+    pub(crate) fn for_postgres(self) -> SqlStr {
+        match self {
+            Self::Both(text) | Self::Each { postgres: text, .. } => text.into_sql_str(),
+        }
+    }
+
+    pub(crate) fn for_sqlite(self) -> SqlStr {
+        match self {
+            Self::Each { sqlite, .. } => sqlite.into_sql_str(),
+            Self::Both(text) => match lists_for_sqlite(text) {
+                Cow::Borrowed(_) => text.into_sql_str(),
+                Cow::Owned(text) => AssertSqlSafe(text).into_sql_str(),
+            },
+        }
+    }
+}
+
+/// `= ANY($n)` becomes `IN (SELECT value FROM json_each($n))`.
+fn lists_for_sqlite(text: &'static str) -> Cow<'static, str> {
+    const ANY: &str = "= ANY(";
+    if !text.contains(ANY) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 64);
+    let mut rest = text;
+    while let Some(at) = rest.find(ANY) {
+        let (before, list) = (&rest[..at], &rest[at + ANY.len()..]);
+        let end = list.find(')').unwrap_or(list.len());
+        out.push_str(before);
+        out.push_str("IN (SELECT value FROM json_each(");
+        out.push_str(&list[..end]);
+        out.push(')');
+        rest = &list[end..];
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+/// A table definition in the engine's own type names.
+pub(crate) fn definition_for_postgres(text: &str) -> String {
+    text.replace("INTEGER PRIMARY KEY", "BIGINT PRIMARY KEY").replace("BLOB", "BYTEA")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_translated_for_sqlite() {
+        assert_eq!(
+            lists_for_sqlite("SELECT a FROM t WHERE a = ANY($1) AND b = ANY($2) LIMIT 3"),
+            "SELECT a FROM t WHERE a IN (SELECT value FROM json_each($1)) \
+             AND b IN (SELECT value FROM json_each($2)) LIMIT 3"
+        );
+        assert!(matches!(lists_for_sqlite("SELECT 1"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn types_are_translated_for_postgres() {
+        assert_eq!(
+            definition_for_postgres("CREATE TABLE t (n INTEGER PRIMARY KEY, b BLOB NOT NULL)"),
+            "CREATE TABLE t (n BIGINT PRIMARY KEY, b BYTEA NOT NULL)"
+        );
+    }
+}

@@ -1,0 +1,100 @@
+use crate::{Database, DatabaseError, Engine, Migrations, args, testing::TestDatabase};
+
+const SCHEMA: Migrations = Migrations::new(
+    "test",
+    &[
+        "CREATE TABLE thing (id INTEGER PRIMARY KEY, name TEXT, data BLOB, size BIGINT NOT NULL DEFAULT 0)",
+    ],
+);
+
+async fn database(test: &TestDatabase) -> Database {
+    let database = test.open().await.unwrap();
+    database.migrate(&SCHEMA).await.unwrap();
+    database
+}
+
+#[tokio::test]
+async fn values_come_back_as_they_went() {
+    let test = TestDatabase::new();
+    let db = database(&test).await;
+    let mut tx = db.begin().await.unwrap();
+    let insert = "INSERT INTO thing (id, name, data) VALUES ($1, $2, $3)";
+    tx.execute(insert, args![1, "one", vec![0_u8, 255]]).await.unwrap();
+    tx.execute(insert, args![2, None::<String>, None::<Vec<u8>>]).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let rows = db.fetch("SELECT id, name, data FROM thing ORDER BY id", args![]).await.unwrap();
+    assert_eq!(rows[0].text(1).unwrap(), "one");
+    assert_eq!(rows[0].blob(2).unwrap(), [0, 255]);
+    assert_eq!(rows[1].opt_text(1).unwrap(), None);
+    assert!(matches!(rows[1].text(1), Err(DatabaseError::Column { column: 1, .. })));
+    let names = vec!["one".to_owned(), "it's \"two\"".to_owned()];
+    let found = db.fetch("SELECT id FROM thing WHERE name = ANY($1)", args![names]).await.unwrap();
+    assert_eq!(found.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_dropped_is_rolled_back() {
+    let test = TestDatabase::new();
+    let db = database(&test).await;
+    let mut tx = db.begin().await.unwrap();
+    tx.execute("INSERT INTO thing (id) VALUES ($1)", args![1]).await.unwrap();
+    drop(tx);
+    let tx = db.begin().await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(db.fetch_optional("SELECT id FROM thing", args![]).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_repeated_key_is_told_from_other_errors() {
+    let test = TestDatabase::new();
+    let db = database(&test).await;
+    let mut tx = db.begin().await.unwrap();
+    tx.execute("INSERT INTO thing (id) VALUES ($1)", args![1]).await.unwrap();
+    let again = tx.execute("INSERT INTO thing (id) VALUES ($1)", args![1]).await.unwrap_err();
+    assert!(again.is_unique_violation());
+    let other = tx.execute("INSERT INTO nothing (id) VALUES ($1)", args![1]).await.unwrap_err();
+    assert!(!other.is_unique_violation());
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let test = TestDatabase::new();
+    let db = database(&test).await;
+    db.migrate(&SCHEMA).await.unwrap();
+    let older = db.migrate(&Migrations::new("test", &[])).await;
+    assert!(matches!(older, Err(DatabaseError::NewerSchema { found: 1, known: 0, .. })));
+}
+
+#[tokio::test]
+async fn a_second_process_is_kept_out_of_a_file() {
+    let test = TestDatabase::new();
+    let db = database(&test).await;
+    if db.engine() == Engine::Sqlite {
+        assert!(matches!(test.open().await, Err(DatabaseError::InUse(_))));
+    }
+    db.close().await;
+    drop(db);
+    test.open().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_backup_holds_what_was_committed() {
+    let test = TestDatabase::new();
+    let db = database(&test).await;
+    if db.engine() == Engine::Postgres {
+        return; // restoring needs a second, empty database: the suite of the whole server does it
+    }
+    let mut tx = db.begin().await.unwrap();
+    tx.execute("INSERT INTO thing (id) VALUES ($1)", args![7]).await.unwrap();
+    tx.commit().await.unwrap();
+    let copy = test.folder().join("copy");
+    db.backup(&copy).await.unwrap();
+
+    let url = format!("sqlite:{}", test.folder().join("restored.db").display());
+    Database::restore(&url, &copy).await.unwrap();
+    let restored = Database::open(&url, test.options()).await.unwrap();
+    let row = restored.fetch_optional("SELECT id FROM thing", args![]).await.unwrap().unwrap();
+    assert_eq!(row.int(0).unwrap(), 7);
+    assert!(Database::restore(&url, &copy).await.is_err(), "never over an existing file");
+}

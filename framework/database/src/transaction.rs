@@ -1,0 +1,123 @@
+//! Writing: a transaction of either engine.
+
+use sqlx::{Executor as _, sqlite::SqliteConnection};
+use tokio::sync::OwnedMutexGuard;
+
+use crate::{DatabaseError, Row, Sql, Value, postgres, row::RowKind, sqlite};
+
+/// A transaction. Dropping it rolls it back.
+pub struct Transaction(pub(crate) TransactionKind);
+
+pub(crate) enum TransactionKind {
+    Sqlite(OwnedMutexGuard<SqliteWriter>),
+    Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
+}
+
+/// SQLite's one writing connection.
+///
+/// sqlx's own transaction borrows its connection; ours outlives the call that began it, so the
+/// connection remembers whether a transaction is open and the next one rolls back what was dropped.
+pub(crate) struct SqliteWriter {
+    connection: SqliteConnection,
+    open: bool,
+}
+
+impl SqliteWriter {
+    pub(crate) fn new(connection: SqliteConnection) -> Self {
+        Self { connection, open: false }
+    }
+
+    pub(crate) async fn begin(&mut self) -> Result<(), DatabaseError> {
+        if std::mem::take(&mut self.open) {
+            self.run("ROLLBACK").await?;
+        }
+        self.open = true;
+        self.run("BEGIN IMMEDIATE").await
+    }
+
+    async fn end(&mut self, statement: &'static str) -> Result<(), DatabaseError> {
+        self.run(statement).await?;
+        self.open = false;
+        Ok(())
+    }
+
+    pub(crate) async fn finish(&mut self) {
+        if std::mem::take(&mut self.open) {
+            let _ = self.run("ROLLBACK").await;
+        }
+        let _ = self.run("PRAGMA wal_checkpoint(TRUNCATE)").await;
+    }
+
+    async fn run(&mut self, statement: &'static str) -> Result<(), DatabaseError> {
+        sqlite::query(Sql::Both(statement), Vec::new()).execute(&mut self.connection).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn define(&mut self, text: &'static str) -> Result<(), DatabaseError> {
+        self.connection.execute(sqlx::raw_sql(text)).await?;
+        Ok(())
+    }
+}
+
+impl Transaction {
+    /// Runs a statement; the number of rows it touched.
+    pub async fn execute(
+        &mut self,
+        sql: impl Into<Sql>,
+        args: Vec<Value>,
+    ) -> Result<u64, DatabaseError> {
+        let sql = sql.into();
+        Ok(match &mut self.0 {
+            TransactionKind::Sqlite(writer) => {
+                sqlite::query(sql, args).execute(&mut writer.connection).await?.rows_affected()
+            }
+            TransactionKind::Postgres(tx) => {
+                postgres::query(sql, args).execute(&mut **tx).await?.rows_affected()
+            }
+        })
+    }
+
+    /// All rows of an answer, as this transaction sees them.
+    pub async fn fetch(
+        &mut self,
+        sql: impl Into<Sql>,
+        args: Vec<Value>,
+    ) -> Result<Vec<Row>, DatabaseError> {
+        let sql = sql.into();
+        Ok(match &mut self.0 {
+            TransactionKind::Sqlite(writer) => {
+                let rows = sqlite::query(sql, args).fetch_all(&mut writer.connection).await?;
+                rows.into_iter().map(|row| Row(RowKind::Sqlite(row))).collect()
+            }
+            TransactionKind::Postgres(tx) => {
+                let rows = postgres::query(sql, args).fetch_all(&mut **tx).await?;
+                rows.into_iter().map(|row| Row(RowKind::Postgres(row))).collect()
+            }
+        })
+    }
+
+    /// The first row of an answer, if any.
+    pub async fn fetch_optional(
+        &mut self,
+        sql: impl Into<Sql>,
+        args: Vec<Value>,
+    ) -> Result<Option<Row>, DatabaseError> {
+        Ok(self.fetch(sql, args).await?.into_iter().next())
+    }
+
+    /// Makes it durable: on SQLite the log is synced to disk, on Postgres the server's setting holds.
+    pub async fn commit(self) -> Result<(), DatabaseError> {
+        match self.0 {
+            TransactionKind::Sqlite(mut writer) => writer.end("COMMIT").await,
+            TransactionKind::Postgres(tx) => Ok(tx.commit().await?),
+        }
+    }
+
+    /// Undoes it now instead of with the next transaction.
+    pub async fn rollback(self) -> Result<(), DatabaseError> {
+        match self.0 {
+            TransactionKind::Sqlite(mut writer) => writer.end("ROLLBACK").await,
+            TransactionKind::Postgres(tx) => Ok(tx.rollback().await?),
+        }
+    }
+}
