@@ -1,1 +1,3 @@
 //! A framework for Matrix bridges that lose nothing.
+
+pub mod format;
