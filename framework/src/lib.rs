@@ -1,3 +1,52 @@
 //! A framework for Matrix bridges that lose nothing.
+//!
+//! A connector implements [`Network`] and [`Client`]: it hands over what the network said, verbatim, reads it
+//! ([`Network::decode`]) into [`event::RemoteEvent`]s, and registers async functions for what Matrix may want done
+//! ([`Handlers`]). Everything else is the framework's: durable queues both ways, portals, ghosts, relay, double puppets,
+//! media, history, retries.
 
+pub mod clock;
+mod directory;
+pub mod event;
 pub mod format;
+pub mod handlers;
+mod history;
+mod inbox;
+pub mod login;
+mod network;
+mod reconcile;
+
+pub use directory::{Directory, MediaSource};
+pub use handlers::{Handlers, Idempotency, IdempotencyKey};
+pub use history::{Dir, History, Next, Page, PageQuery};
+pub use inbox::{Inbox, Put};
+pub use login::{LoginIo, Logins, NewLogin};
+pub use network::{
+    BadId, CancellationToken, Client, Closed, ConnectError, DecodeError, EventKey, Exit, Login,
+    LoginState, MessageRef, Meta, NetError, Network, NetworkInfo, PartId, PortalKey, RemoteId,
+    Runtime, Scope, StartError, StreamOrder,
+};
+pub use reconcile::Reconcile;
+
+/// Everything a connector usually needs.
+pub mod prelude {
+    pub use std::time::{Duration, SystemTime};
+
+    pub use crate::{
+        BadId, CancellationToken, Client, Closed, ConnectError, DecodeError, Directory, EventKey,
+        Exit, Handlers, History, Idempotency, IdempotencyKey, Inbox, Login, LoginIo, LoginState,
+        Logins, MediaSource, MessageRef, Meta, NetError, Network, NetworkInfo, NewLogin, PartId,
+        PortalKey, Put, Reconcile, RemoteId, Runtime, Scope, StartError, StreamOrder,
+        event::{
+            Body, ChatDelta, ChatInfo, Content, EchoOf, Emoji, MemberChange, Message, RemoteEvent,
+            Sender, UserInfo,
+        },
+        format::Rich,
+        handlers::{
+            Args, As, Done, EditCaps, Edited, In, Key, LimitScope, MemberCaps, Membership,
+            MetaCaps, Origin, ReactCaps, Reacted, Read, RelayStyle, RemoveCaps, Removed, ReplyTo,
+            RoomMeta, SendError, Sent, Text, TextCaps, TextKind, Thread, Typing, Via,
+        },
+        login::{Display, Form, LoginError},
+    };
+}

@@ -14,10 +14,7 @@ pub fn to_content(rich: &Rich, msgtype: &str) -> Map<String, Value> {
     let mut content = Map::new();
     content.insert("msgtype".into(), msgtype.into());
     content.insert("body".into(), to_fallback(rich).into());
-    let html_needed = rich
-        .spans()
-        .iter()
-        .any(|s| !matches!(s.style, Style::Everyone));
+    let html_needed = rich.spans().iter().any(|s| !matches!(s.style, Style::Everyone));
     if html_needed {
         content.insert("format".into(), HTML.into());
         content.insert("formatted_body".into(), to_html(rich).into());
@@ -45,17 +42,10 @@ pub fn to_content(rich: &Rich, msgtype: &str) -> Map<String, Value> {
 /// rich reply is removed, and `@room` marked where `m.mentions` says that it was meant.
 pub fn from_content(content: &Value) -> Rich {
     let is_html = content.get("format").and_then(Value::as_str) == Some(HTML);
-    let formatted = content
-        .get("formatted_body")
-        .and_then(Value::as_str)
-        .filter(|_| is_html);
-    let body = content
-        .get("body")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let is_reply = content
-        .pointer("/m.relates_to/m.in_reply_to/event_id")
-        .is_some_and(Value::is_string);
+    let formatted = content.get("formatted_body").and_then(Value::as_str).filter(|_| is_html);
+    let body = content.get("body").and_then(Value::as_str).unwrap_or_default();
+    let is_reply =
+        content.pointer("/m.relates_to/m.in_reply_to/event_id").is_some_and(Value::is_string);
     let mut rich = match formatted {
         Some(html) => from_html(html),
         None if is_reply => Rich::plain(strip_reply_fallback(body)),

@@ -30,10 +30,7 @@ pub fn from_html(html: &str) -> Rich {
     }
     let input = BufferQueue::default();
     input.push_back(StrTendril::from_slice(&html[..end]));
-    let tokenizer = Tokenizer::new(
-        Sink(RefCell::new(Reader::default())),
-        TokenizerOpts::default(),
-    );
+    let tokenizer = Tokenizer::new(Sink(RefCell::new(Reader::default())), TokenizerOpts::default());
     let _ = tokenizer.feed(&input);
     tokenizer.end();
     tokenizer.sink.0.into_inner().finish()
@@ -104,10 +101,7 @@ impl Reader {
         }
         let mut rest = text;
         while !rest.is_empty() {
-            let white = rest.len()
-                - rest
-                    .trim_start_matches([' ', '\t', '\n', '\r', '\x0c'])
-                    .len();
+            let white = rest.len() - rest.trim_start_matches([' ', '\t', '\n', '\r', '\x0c']).len();
             if white > 0 {
                 self.space |= self.breaks == 0
                     && !self.out.is_empty()
@@ -115,9 +109,7 @@ impl Reader {
                 rest = &rest[white..];
                 continue;
             }
-            let word = rest
-                .find([' ', '\t', '\n', '\r', '\x0c'])
-                .unwrap_or(rest.len());
+            let word = rest.find([' ', '\t', '\n', '\r', '\x0c']).unwrap_or(rest.len());
             self.flush();
             self.out.push(&rest[..word]);
             rest = &rest[word..];
@@ -129,11 +121,7 @@ impl Reader {
         self.after_paragraph = false;
         if self.breaks > 0 {
             let have = self.out.len() - self.out.text().trim_end_matches('\n').len();
-            let owed = if self.out.is_empty() {
-                0
-            } else {
-                self.breaks.saturating_sub(have)
-            };
+            let owed = if self.out.is_empty() { 0 } else { self.breaks.saturating_sub(have) };
             self.out.push(&"\n".repeat(owed));
             self.breaks = 0;
             self.space = false;
@@ -207,18 +195,11 @@ impl Reader {
             self.pre_start = true;
         }
         if matches!(name, "ul" | "ol") {
-            let first = attr(tag, "start")
-                .and_then(|s| s.trim().parse().ok())
-                .unwrap_or(1);
+            let first = attr(tag, "start").and_then(|s| s.trim().parse().ok()).unwrap_or(1);
             self.lists.push((name == "ol").then_some(first));
         }
         let styles = self.styles(name, tag);
-        self.open.push(Frame {
-            tag: name.to_owned(),
-            start: self.out.len(),
-            styles,
-            block,
-        });
+        self.open.push(Frame { tag: name.to_owned(), start: self.out.len(), styles, block });
     }
 
     /// What an element means.
@@ -229,9 +210,9 @@ impl Reader {
             "u" | "ins" => Style::Underline,
             "s" | "del" | "strike" => Style::Strike,
             "blockquote" => Style::Quote,
-            "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => Style::Heading {
-                level: name.as_bytes()[1] - b'0',
-            },
+            "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => {
+                Style::Heading { level: name.as_bytes()[1] - b'0' }
+            }
             "code" if self.pre > 0 => {
                 let language = attr(tag, "class")
                     .and_then(|c| {
@@ -271,12 +252,7 @@ impl Reader {
         if attr(tag, "data-mx-emoticon").is_some()
             && let Some(mxc) = attr(tag, "src").filter(|s| s.starts_with("mxc://"))
         {
-            self.out.style(
-                range,
-                Style::Emoji {
-                    mxc: mxc.to_owned(),
-                },
-            );
+            self.out.style(range, Style::Emoji { mxc: mxc.to_owned() });
         }
     }
 
@@ -382,10 +358,7 @@ fn is_block(name: &str) -> bool {
 }
 
 fn attr<'a>(tag: &'a Tag, name: &str) -> Option<&'a str> {
-    tag.attrs
-        .iter()
-        .find(|a| &*a.name.local == name)
-        .map(|a| &*a.value)
+    tag.attrs.iter().find(|a| &*a.name.local == name).map(|a| &*a.value)
 }
 
 /// What an anchor means: a mention where it is a Matrix URI of a user or room, else a link.
@@ -401,9 +374,7 @@ fn link(href: &str) -> Option<Style> {
         Some(MatrixId::RoomAlias(alias)) => {
             Some(Style::Room(RoomTarget::Matrix(alias.to_string())))
         }
-        _ => is_safe_url(href).then(|| Style::Link {
-            url: href.to_owned(),
-        }),
+        _ => is_safe_url(href).then(|| Style::Link { url: href.to_owned() }),
     }
 }
 
@@ -411,13 +382,9 @@ fn link(href: &str) -> Option<Style> {
 fn span(tag: &Tag) -> Vec<Style> {
     let mut out = Vec::new();
     if let Some(reason) = attr(tag, "data-mx-spoiler") {
-        out.push(Style::Spoiler {
-            reason: (!reason.is_empty()).then(|| reason.to_owned()),
-        });
+        out.push(Style::Spoiler { reason: (!reason.is_empty()).then(|| reason.to_owned()) });
     }
-    let fg = attr(tag, "data-mx-color")
-        .or_else(|| attr(tag, "color"))
-        .and_then(Rgb::parse);
+    let fg = attr(tag, "data-mx-color").or_else(|| attr(tag, "color")).and_then(Rgb::parse);
     let bg = attr(tag, "data-mx-bg-color").and_then(Rgb::parse);
     if fg.is_some() || bg.is_some() {
         out.push(Style::Colour { fg, bg });
@@ -450,10 +417,7 @@ fn plain_spaces(rich: &Rich) -> Rich {
     let moved = |at: usize| at - shrunk.partition_point(|s| *s < at);
     let mut out = Rich::plain(text);
     for span in rich.spans() {
-        out.style(
-            moved(span.range.start)..moved(span.range.end),
-            span.style.clone(),
-        );
+        out.style(moved(span.range.start)..moved(span.range.end), span.style.clone());
     }
     out
 }

@@ -26,15 +26,8 @@ fn render(rich: &Rich, hide: bool) -> String {
         if run.start < hidden_until {
             continue;
         }
-        let spoiler = run
-            .spans
-            .iter()
-            .find(|s| hide && matches!(s.style, Style::Spoiler { .. }));
-        if let Some(Span {
-            range,
-            style: Style::Spoiler { reason },
-        }) = spoiler
-        {
+        let spoiler = run.spans.iter().find(|s| hide && matches!(s.style, Style::Spoiler { .. }));
+        if let Some(Span { range, style: Style::Spoiler { reason } }) = spoiler {
             match reason {
                 Some(reason) => {
                     let _ = write!(out, "[Spoiler for {reason}]");

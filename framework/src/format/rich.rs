@@ -165,10 +165,7 @@ struct Unchecked {
 
 impl From<Unchecked> for Rich {
     fn from(raw: Unchecked) -> Self {
-        let mut rich = Self {
-            text: raw.text,
-            spans: Vec::new(),
-        };
+        let mut rich = Self { text: raw.text, spans: Vec::new() };
         for span in raw.spans {
             rich.style(span.range, span.style);
         }
@@ -196,10 +193,7 @@ impl Rich {
 
     /// Text without any style.
     pub fn plain(text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            spans: Vec::new(),
-        }
+        Self { text: text.into(), spans: Vec::new() }
     }
 
     /// The text without its styles.
@@ -251,10 +245,7 @@ impl Rich {
         let start = self.text.len();
         self.text.push_str(&other.text);
         for span in &other.spans {
-            self.style(
-                span.range.start + start..span.range.end + start,
-                span.style.clone(),
-            );
+            self.style(span.range.start + start..span.range.end + start, span.style.clone());
         }
         self
     }
@@ -270,13 +261,7 @@ impl Rich {
         let at = self.spans.partition_point(|s| {
             (s.range.start, std::cmp::Reverse(s.range.end)) <= (start, std::cmp::Reverse(end))
         });
-        self.spans.insert(
-            at,
-            Span {
-                range: start..end,
-                style,
-            },
-        );
+        self.spans.insert(at, Span { range: start..end, style });
         self
     }
 
@@ -309,11 +294,8 @@ impl Rich {
 
     /// The text cut wherever a span begins or ends: what a converter to another markup walks over.
     pub fn runs(&self) -> Vec<Run<'_>> {
-        let mut cuts: Vec<usize> = self
-            .spans
-            .iter()
-            .flat_map(|s| [s.range.start, s.range.end])
-            .collect();
+        let mut cuts: Vec<usize> =
+            self.spans.iter().flat_map(|s| [s.range.start, s.range.end]).collect();
         cuts.extend([0, self.text.len()]);
         cuts.sort_unstable();
         cuts.dedup();
@@ -326,11 +308,7 @@ impl Rich {
             while let Some(span) = coming.next_if(|s| s.range.start <= start) {
                 active.push(span);
             }
-            runs.push(Run {
-                text: &self.text[start..end],
-                start,
-                spans: active.clone(),
-            });
+            runs.push(Run { text: &self.text[start..end], start, spans: active.clone() });
         }
         runs
     }

@@ -27,20 +27,9 @@ fn inline_styles_links_and_mentions_are_read() {
         vec![
             ("bold both".into(), Style::Bold),
             ("both".into(), Style::Italic),
-            (
-                "link".into(),
-                Style::Link {
-                    url: "https://x.y/?a=1&b".into()
-                }
-            ),
-            (
-                "Bob".into(),
-                Style::User(UserTarget::Matrix("@bob:hs".into()))
-            ),
-            (
-                "room".into(),
-                Style::Room(RoomTarget::Matrix("#room:hs".into()))
-            ),
+            ("link".into(), Style::Link { url: "https://x.y/?a=1&b".into() }),
+            ("Bob".into(), Style::User(UserTarget::Matrix("@bob:hs".into()))),
+            ("room".into(), Style::Room(RoomTarget::Matrix("#room:hs".into()))),
         ]
     );
 }
@@ -51,10 +40,7 @@ fn blocks_make_lines() {
         "<p>one</p><p>two</p><ul><li>a<ol start=\"3\"><li>x</li><li>y</li></ol></li><li>b</li></ul>\
          <blockquote>q1<br>q2</blockquote><pre><code class=\"language-rust\">fn a() {\n  1\n}\n</code></pre>end",
     );
-    assert_eq!(
-        text,
-        "one\n\ntwo\na\nx\ny\nb\nq1\nq2\nfn a() {\n  1\n}\nend"
-    );
+    assert_eq!(text, "one\n\ntwo\na\nx\ny\nb\nq1\nq2\nfn a() {\n  1\n}\nend");
     assert_eq!(
         spans,
         vec![
@@ -63,12 +49,7 @@ fn blocks_make_lines() {
             ("y".into(), Style::ListItem { number: Some(4) }),
             ("b".into(), Style::ListItem { number: None }),
             ("q1\nq2".into(), Style::Quote),
-            (
-                "fn a() {\n  1\n}".into(),
-                Style::CodeBlock {
-                    language: Some("rust".into())
-                }
-            ),
+            ("fn a() {\n  1\n}".into(), Style::CodeBlock { language: Some("rust".into()) }),
         ]
     );
     let rich = from_html(
@@ -87,10 +68,7 @@ fn reply_fallback_scripts_and_unknown_tags_go() {
 
 #[test]
 fn white_space_collapses_as_in_html() {
-    assert_eq!(
-        styles("  a \n\t b&nbsp; c <b> d</b>\n<br> e&nbsp;f").0,
-        "a b  c d\ne\u{a0}f"
-    );
+    assert_eq!(styles("  a \n\t b&nbsp; c <b> d</b>\n<br> e&nbsp;f").0, "a b  c d\ne\u{a0}f");
 }
 
 #[test]
@@ -104,24 +82,9 @@ fn deep_and_broken_input_is_survived() {
 #[test]
 fn what_a_network_said_is_escaped() {
     let mut rich = Rich::plain("<script>&\"");
-    rich.style(
-        0..8,
-        Style::Link {
-            url: "https://x/\"><img>".into(),
-        },
-    );
-    rich.push_styled(
-        "evil",
-        Style::Link {
-            url: "javascript:alert(1)".into(),
-        },
-    );
-    rich.push_styled(
-        "code",
-        Style::Spoiler {
-            reason: Some("\"><b>".into()),
-        },
-    );
+    rich.style(0..8, Style::Link { url: "https://x/\"><img>".into() });
+    rich.push_styled("evil", Style::Link { url: "javascript:alert(1)".into() });
+    rich.push_styled("code", Style::Spoiler { reason: Some("\"><b>".into()) });
     assert_eq!(
         to_html(&rich),
         "<a href=\"https://x/&quot;&gt;&lt;img&gt;\">&lt;script&gt;</a>&amp;&quot;evil\
@@ -132,12 +95,7 @@ fn what_a_network_said_is_escaped() {
 #[test]
 fn overlapping_spans_nest_and_links_stay_whole() {
     let mut rich = Rich::plain("abcdef");
-    rich.style(0..4, Style::Bold).style(
-        2..6,
-        Style::Link {
-            url: "https://x".into(),
-        },
-    );
+    rich.style(0..4, Style::Bold).style(2..6, Style::Link { url: "https://x".into() });
     assert_eq!(
         to_html(&rich),
         "<strong>ab</strong><a href=\"https://x\"><strong>cd</strong>ef</a>"
@@ -147,13 +105,7 @@ fn overlapping_spans_nest_and_links_stay_whole() {
 #[test]
 fn colours_round_trip() {
     let mut rich = Rich::new();
-    rich.push_styled(
-        "red",
-        Style::Colour {
-            fg: Some(Rgb(255, 0, 0)),
-            bg: Some(Rgb(0, 0, 1)),
-        },
-    );
+    rich.push_styled("red", Style::Colour { fg: Some(Rgb(255, 0, 0)), bg: Some(Rgb(0, 0, 1)) });
     assert_eq!(
         to_html(&rich),
         "<span data-mx-color=\"#ff0000\" data-mx-bg-color=\"#000001\">red</span>"
@@ -168,18 +120,10 @@ fn contents_carry_mentions_and_hide_spoilers() {
     rich.push(" ");
     rich.push_styled("@room", Style::Everyone);
     rich.push(" ");
-    rich.push_styled(
-        "he dies",
-        Style::Spoiler {
-            reason: Some("end".into()),
-        },
-    );
+    rich.push_styled("he dies", Style::Spoiler { reason: Some("end".into()) });
     let content = to_content(&rich, "m.text");
     assert_eq!(content["body"], "hi Bob @room [Spoiler for end]");
-    assert_eq!(
-        content["m.mentions"],
-        json!({ "user_ids": ["@bob:hs"], "room": true })
-    );
+    assert_eq!(content["m.mentions"], json!({ "user_ids": ["@bob:hs"], "room": true }));
     let back = from_content(&serde_json::Value::Object(content));
     assert_eq!(back, rich);
     assert!(!to_content(&Rich::plain("x"), "m.text").contains_key("formatted_body"));
@@ -227,17 +171,9 @@ fn inline_style() -> impl Strategy<Value = Style> {
         Just(Style::Strike),
         Just(Style::Code),
         Just(Style::Spoiler { reason: None }),
-        Just(Style::Colour {
-            fg: Some(Rgb(1, 2, 3)),
-            bg: None
-        }),
-        Just(Style::Colour {
-            fg: None,
-            bg: Some(Rgb(9, 2, 3))
-        }),
-        "[a-z]{1,5}".prop_map(|p| Style::Link {
-            url: format!("https://x.y/{p}?a=1&b=\"<>")
-        }),
+        Just(Style::Colour { fg: Some(Rgb(1, 2, 3)), bg: None }),
+        Just(Style::Colour { fg: None, bg: Some(Rgb(9, 2, 3)) }),
+        "[a-z]{1,5}".prop_map(|p| Style::Link { url: format!("https://x.y/{p}?a=1&b=\"<>") }),
         "[a-z]{1,5}".prop_map(|u| Style::User(UserTarget::Matrix(format!("@{u}:hs.example")))),
         "[a-z]{1,5}".prop_map(|u| Style::Room(RoomTarget::Matrix(format!("#{u}:hs.example")))),
     ]

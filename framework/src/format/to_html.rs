@@ -14,16 +14,8 @@ const MAX_BLOCKS: usize = 16;
 /// Renders Matrix HTML. Everything that came from the network is escaped; targets that are no Matrix IDs and
 /// links of unknown schemes become plain text.
 pub fn to_html(rich: &Rich) -> String {
-    let inline: Vec<&Span> = rich
-        .spans()
-        .iter()
-        .filter(|s| !s.style.is_block())
-        .collect();
-    let mut out = Writer {
-        rich,
-        inline,
-        html: String::with_capacity(rich.len() * 2),
-    };
+    let inline: Vec<&Span> = rich.spans().iter().filter(|s| !s.style.is_block()).collect();
+    let mut out = Writer { rich, inline, html: String::with_capacity(rich.len() * 2) };
     out.blocks(0..rich.len(), &nested(rich.spans()), 0);
     out.html
 }
@@ -45,14 +37,9 @@ fn nested(spans: &[Span]) -> Vec<Block<'_>> {
         if open.len() >= MAX_BLOCKS {
             continue;
         }
-        let end = open
-            .last()
-            .map_or(span.range.end, |end| span.range.end.min(*end));
+        let end = open.last().map_or(span.range.end, |end| span.range.end.min(*end));
         open.push(end);
-        out.push(Block {
-            range: span.range.start..end,
-            style: &span.style,
-        });
+        out.push(Block { range: span.range.start..end, style: &span.style });
     }
     out
 }
@@ -73,12 +60,7 @@ impl Writer<'_> {
         let mut i = 0;
         while let Some(block) = blocks.get(i) {
             let Range { start, end } = block.range.clone();
-            let inner = i
-                + 1
-                + blocks[i + 1..]
-                    .iter()
-                    .take_while(|b| b.range.start < end)
-                    .count();
+            let inner = i + 1 + blocks[i + 1..].iter().take_while(|b| b.range.start < end).count();
             let gap = &self.rich.text()[at..start];
             let ordered = match block.style {
                 Style::ListItem { number } => Some(number.is_some()),
@@ -92,12 +74,7 @@ impl Writer<'_> {
                 self.open_list(ordered, block.style);
                 list = Some(ordered);
             }
-            self.block(
-                block.style,
-                block.range.clone(),
-                &blocks[i + 1..inner],
-                depth,
-            );
+            self.block(block.style, block.range.clone(), &blocks[i + 1..inner], depth);
             at = end;
             after_block = true;
             i = inner;
@@ -171,15 +148,10 @@ impl Writer<'_> {
         }
         let lead = text.len() - text.trim_start_matches('\n').len();
         let trail = text.len() - text.trim_end_matches('\n').len();
-        self.html.push_str(&"<br>".repeat(if after_block {
-            lead.saturating_sub(1)
-        } else {
-            lead
-        }));
+        self.html.push_str(&"<br>".repeat(if after_block { lead.saturating_sub(1) } else { lead }));
         self.inline(range.start + lead..range.end - trail);
         // `a<br><blockquote>` shows no empty line, `a<br><br><blockquote>` does.
-        self.html
-            .push_str(&"<br>".repeat(if before_block && trail == 1 { 0 } else { trail }));
+        self.html.push_str(&"<br>".repeat(if before_block && trail == 1 { 0 } else { trail }));
     }
 
     /// Text with inline styles: cut where any of them begins or ends; links outermost, so that none is split.
@@ -202,11 +174,8 @@ impl Writer<'_> {
         let mut open: Vec<(&Span, &'static str)> = Vec::new();
         for pair in cuts.windows(2) {
             let wanted = wanted(&here, pair[0]);
-            let common = open
-                .iter()
-                .zip(&wanted)
-                .take_while(|(a, b)| std::ptr::eq(a.0, **b))
-                .count();
+            let common =
+                open.iter().zip(&wanted).take_while(|(a, b)| std::ptr::eq(a.0, **b)).count();
             for (_, close) in open.drain(common..).rev() {
                 self.html.push_str(close);
             }
@@ -219,10 +188,7 @@ impl Writer<'_> {
                     open.push((span, ""));
                 }
             }
-            if !open
-                .iter()
-                .any(|(s, _)| matches!(s.style, Style::Emoji { .. }))
-            {
+            if !open.iter().any(|(s, _)| matches!(s.style, Style::Emoji { .. })) {
                 text(
                     &mut self.html,
                     &self.rich.text()[range.clone()],
@@ -273,30 +239,21 @@ fn tags(style: &Style, covered: &str) -> Option<(String, &'static str)> {
         Style::Strike => tag("<del>", "</del>"),
         Style::Code => tag("<code>", "</code>"),
         Style::Spoiler { reason: None } => tag("<span data-mx-spoiler>", "</span>"),
-        Style::Spoiler {
-            reason: Some(reason),
-        } => Some((
-            format!("<span data-mx-spoiler=\"{}\">", escaped(reason)),
-            "</span>",
-        )),
+        Style::Spoiler { reason: Some(reason) } => {
+            Some((format!("<span data-mx-spoiler=\"{}\">", escaped(reason)), "</span>"))
+        }
         Style::Link { url } if is_safe_url(url) => {
             Some((format!("<a href=\"{}\">", escaped(url)), "</a>"))
         }
         Style::User(UserTarget::Matrix(id)) => {
             let id = <&UserId>::try_from(id.as_str()).ok()?;
-            Some((
-                format!("<a href=\"{}\">", escaped(&id.matrix_to_uri().to_string())),
-                "</a>",
-            ))
+            Some((format!("<a href=\"{}\">", escaped(&id.matrix_to_uri().to_string())), "</a>"))
         }
         Style::Room(RoomTarget::Matrix(id)) => {
             let uri = if let Ok(alias) = <&RoomAliasId>::try_from(id.as_str()) {
                 alias.matrix_to_uri().to_string()
             } else {
-                <&RoomId>::try_from(id.as_str())
-                    .ok()?
-                    .matrix_to_uri()
-                    .to_string()
+                <&RoomId>::try_from(id.as_str()).ok()?.matrix_to_uri().to_string()
             };
             Some((format!("<a href=\"{}\">", escaped(&uri)), "</a>"))
         }
@@ -338,8 +295,7 @@ pub(super) fn is_safe_url(url: &str) -> bool {
 fn is_language(l: &str) -> bool {
     !l.is_empty()
         && l.len() <= 40
-        && l.chars()
-            .all(|c| c.is_ascii_alphanumeric() || "+-#_.".contains(c))
+        && l.chars().all(|c| c.is_ascii_alphanumeric() || "+-#_.".contains(c))
 }
 
 /// Writes a part of `line` as HTML text: escaped, line breaks as `<br>`, spaces that HTML would swallow as `&nbsp;`.
@@ -368,10 +324,7 @@ fn text(html: &mut String, line: &str, part: Range<usize>) {
 }
 
 fn escape(html: &mut String, s: &str) {
-    for c in s
-        .chars()
-        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
-    {
+    for c in s.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')) {
         escape_char(html, c);
     }
 }

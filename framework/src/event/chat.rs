@@ -1,0 +1,285 @@
+//! Chats and the people in them.
+
+use std::collections::BTreeMap;
+
+use super::{MediaRef, Sender};
+use crate::network::Network;
+
+/// Everything known about a chat. What is `None` or empty is left as it is in the room.
+#[derive(Clone)]
+pub struct ChatInfo<N: Network> {
+    /// What sort of chat.
+    pub kind: ChatKind,
+    /// Its name; a direct chat takes the other's name if there is none.
+    pub name: Option<String>,
+    /// Its topic.
+    pub topic: Option<String>,
+    /// Its picture.
+    pub avatar: Option<MediaRef>,
+    /// The chat it is part of, which becomes a space.
+    pub parent: Option<N::PortalId>,
+    /// The people in it.
+    pub members: Vec<Member<N>>,
+    /// Whether `members` are all: ghosts that aren't among them leave the room.
+    pub members_complete: bool,
+    /// In a direct chat, the other.
+    pub dm_with: Option<N::UserId>,
+    /// Matrix users to invite, besides the owner of the login that the chat came by.
+    pub invite: Vec<String>,
+    /// Who may join the room.
+    pub join_rule: JoinRule,
+    /// Who may do what.
+    pub power: Option<PowerLevels<N>>,
+    /// The connector's data of the portal.
+    pub meta: Option<N::PortalMeta>,
+}
+
+impl<N: Network> Default for ChatInfo<N> {
+    fn default() -> Self {
+        Self {
+            kind: ChatKind::Group,
+            name: None,
+            topic: None,
+            avatar: None,
+            parent: None,
+            members: Vec::new(),
+            members_complete: false,
+            dm_with: None,
+            invite: Vec::new(),
+            join_rule: JoinRule::Invite,
+            power: None,
+            meta: None,
+        }
+    }
+}
+
+// `meta` stays out of logs: it is the connector's, and may be secret.
+impl<N: Network> std::fmt::Debug for ChatInfo<N> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChatInfo")
+            .field("kind", &self.kind)
+            .field("name", &self.name)
+            .field("topic", &self.topic)
+            .field("avatar", &self.avatar)
+            .field("parent", &self.parent)
+            .field("members", &self.members.len())
+            .field("dm_with", &self.dm_with)
+            .finish_non_exhaustive()
+    }
+}
+impl<N: Network> ChatInfo<N> {
+    /// A group of that name.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: Some(name.into()), ..Self::default() }
+    }
+    /// A direct chat.
+    pub fn dm(with: N::UserId) -> Self {
+        Self {
+            kind: ChatKind::Dm,
+            members: vec![Member::from(with.clone())],
+            dm_with: Some(with),
+            ..Self::default()
+        }
+    }
+    /// With these people among its members.
+    #[must_use]
+    pub fn members(mut self, users: impl IntoIterator<Item = impl Into<Member<N>>>) -> Self {
+        self.members.extend(users.into_iter().map(Into::into));
+        self
+    }
+}
+
+/// What sort of chat it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ChatKind {
+    /// Two people.
+    Dm,
+    /// Some people.
+    #[default]
+    Group,
+    /// Open to many.
+    Channel,
+    /// A chat that holds chats.
+    Space,
+}
+
+/// Who may join a portal's room.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum JoinRule {
+    /// Those invited.
+    #[default]
+    Invite,
+    /// Everybody.
+    Public,
+}
+
+/// Somebody in a chat.
+#[derive(Debug, Clone)]
+pub struct Member<N: Network> {
+    /// Who.
+    pub user: Sender<N>,
+    /// Joined, invited or banned.
+    pub membership: Membership,
+    /// Their power level.
+    pub power: Option<i64>,
+    /// Their profile, if it came with the chat: spares asking.
+    pub info: Option<UserInfo>,
+}
+impl<N: Network> Member<N> {
+    /// A user who is in the chat.
+    pub fn joined(user: N::UserId) -> Self {
+        Self { user: Sender::User(user), membership: Membership::Join, power: None, info: None }
+    }
+}
+impl<N: Network<UserId = U>, U: crate::network::RemoteId> From<U> for Member<N> {
+    fn from(user: U) -> Self {
+        Self::joined(user)
+    }
+}
+
+/// How somebody stands to a chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Membership {
+    /// In it.
+    Join,
+    /// Invited.
+    Invite,
+    /// Out of it.
+    Leave,
+    /// Shut out.
+    Ban,
+    /// Asking to be let in.
+    Knock,
+}
+
+/// Somebody's standing changed. The event's sender is who did it.
+#[derive(Debug, Clone)]
+pub struct MemberChange<N: Network> {
+    /// Whose.
+    pub user: Sender<N>,
+    /// To what.
+    pub membership: Membership,
+    /// Why, in words.
+    pub reason: Option<String>,
+}
+impl<N: Network> MemberChange<N> {
+    /// A user's standing changed.
+    pub fn new(user: N::UserId, membership: Membership) -> Self {
+        Self { user: Sender::User(user), membership, reason: None }
+    }
+    /// With a reason.
+    #[must_use]
+    pub fn because(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+}
+
+/// What changed about a chat. `None` is unchanged; an empty string, or `Some(None)`, is cleared.
+#[derive(Clone)]
+pub struct ChatDelta<N: Network> {
+    /// The name.
+    pub name: Option<String>,
+    /// The topic.
+    pub topic: Option<String>,
+    /// The picture.
+    pub avatar: Option<Option<MediaRef>>,
+    /// The chat it is part of.
+    pub parent: Option<Option<N::PortalId>>,
+    /// Who may join.
+    pub join_rule: Option<JoinRule>,
+    /// Who may do what: merged into what is known.
+    pub power: Option<PowerLevels<N>>,
+    /// The connector's data of the portal.
+    pub meta: Option<N::PortalMeta>,
+}
+impl<N: Network> Default for ChatDelta<N> {
+    fn default() -> Self {
+        Self {
+            name: None,
+            topic: None,
+            avatar: None,
+            parent: None,
+            join_rule: None,
+            power: None,
+            meta: None,
+        }
+    }
+}
+impl<N: Network> std::fmt::Debug for ChatDelta<N> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChatDelta")
+            .field("name", &self.name)
+            .field("topic", &self.topic)
+            .field("avatar", &self.avatar)
+            .field("parent", &self.parent)
+            .field("join_rule", &self.join_rule)
+            .finish_non_exhaustive()
+    }
+}
+impl<N: Network> ChatDelta<N> {
+    /// The chat has a new name.
+    pub fn name(name: impl Into<String>) -> Self {
+        Self { name: Some(name.into()), ..Self::default() }
+    }
+    /// The chat has a new topic.
+    pub fn topic(topic: impl Into<String>) -> Self {
+        Self { topic: Some(topic.into()), ..Self::default() }
+    }
+}
+
+/// Who may do what. What isn't given is left as it is.
+#[derive(Clone)]
+pub struct PowerLevels<N: Network> {
+    /// Single people's levels.
+    pub users: Vec<(Sender<N>, i64)>,
+    /// Everybody else's.
+    pub users_default: Option<i64>,
+    /// What sending a message needs.
+    pub events_default: Option<i64>,
+    /// What changing state needs.
+    pub state_default: Option<i64>,
+    /// What single event types need.
+    pub events: BTreeMap<String, i64>,
+}
+impl<N: Network> Default for PowerLevels<N> {
+    fn default() -> Self {
+        Self {
+            users: Vec::new(),
+            users_default: None,
+            events_default: None,
+            state_default: None,
+            events: BTreeMap::new(),
+        }
+    }
+}
+
+/// What is known about a user.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserInfo {
+    /// Their name.
+    pub name: Option<String>,
+    /// Their picture.
+    pub avatar: Option<MediaRef>,
+    /// Whether they are a program.
+    pub bot: bool,
+    /// Addresses of theirs, as URIs (`tel:`, `mailto:`, ...).
+    pub identifiers: Vec<String>,
+}
+impl UserInfo {
+    /// A person of that name.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: Some(name.into()), ..Self::default() }
+    }
+}
+
+/// Whether somebody is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Presence {
+    /// There.
+    Online,
+    /// There, but idle.
+    Away(Option<String>),
+    /// Not there.
+    Offline,
+}

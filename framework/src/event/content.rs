@@ -1,0 +1,277 @@
+//! Messages and what is in them.
+
+use std::time::Duration;
+
+use crate::{
+    format::Rich,
+    handlers::IdempotencyKey,
+    network::{MessageRef, Network, PartId},
+};
+
+/// A message: one or more parts in order.
+#[derive(Debug, Clone)]
+pub struct Message<N: Network> {
+    /// Its identifier in its chat.
+    pub id: N::MessageId,
+    /// Its parts; each becomes one Matrix event.
+    pub parts: Vec<Part<N>>,
+    /// The message it answers.
+    pub reply_to: Option<MessageRef<N>>,
+    /// The root of the thread it belongs to.
+    pub thread: Option<N::MessageId>,
+    /// Set if the network says that this is the echo of something this bridge sent.
+    pub echo_of: Option<EchoOf>,
+    /// How long after it was read it disappears.
+    pub disappear: Option<Duration>,
+}
+
+impl<N: Network> Message<N> {
+    /// A message of the given parts.
+    pub fn new(id: impl Into<N::MessageId>, parts: Vec<Part<N>>) -> Self {
+        Self { id: id.into(), parts, reply_to: None, thread: None, echo_of: None, disappear: None }
+    }
+    /// Plain text.
+    pub fn text(id: impl Into<N::MessageId>, text: impl Into<String>) -> Self {
+        Self::of(id, Content::Text(Rich::plain(text)))
+    }
+    /// One part.
+    pub fn of(id: impl Into<N::MessageId>, content: Content) -> Self {
+        Self::new(id, vec![Part::main(content)])
+    }
+    /// As an answer to another message.
+    #[must_use]
+    pub fn replying_to(mut self, target: Option<MessageRef<N>>) -> Self {
+        self.reply_to = target;
+        self
+    }
+    /// Within a thread.
+    #[must_use]
+    pub fn in_thread(mut self, root: Option<N::MessageId>) -> Self {
+        self.thread = root;
+        self
+    }
+    /// As the echo of something sent from Matrix.
+    #[must_use]
+    pub fn echo(mut self, of: Option<EchoOf>) -> Self {
+        self.echo_of = of;
+        self
+    }
+}
+
+/// What a network gives back of an [`IdempotencyKey`] when it echoes a message, in whatever form it was passed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EchoOf(pub(crate) String);
+impl EchoOf {
+    /// Of [`IdempotencyKey::as_nonce`].
+    pub fn nonce(nonce: impl Into<String>) -> Self {
+        Self(nonce.into())
+    }
+    /// Of [`IdempotencyKey::as_i64`].
+    pub fn int(int: i64) -> Self {
+        Self(format!("{:016x}", int.cast_unsigned()))
+    }
+}
+impl From<IdempotencyKey> for EchoOf {
+    fn from(key: IdempotencyKey) -> Self {
+        Self(key.as_nonce(64))
+    }
+}
+
+/// One part of a message.
+#[derive(Clone)]
+pub struct Part<N: Network> {
+    /// Its name within the message; empty for the main part.
+    pub id: PartId,
+    /// What it says.
+    pub content: Content,
+    /// The connector's data of it.
+    pub meta: N::MessageMeta,
+}
+// `meta` stays out of logs: it is the connector's, and may be secret.
+impl<N: Network> std::fmt::Debug for Part<N> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Part")
+            .field("id", &self.id)
+            .field("content", &self.content)
+            .finish_non_exhaustive()
+    }
+}
+impl<N: Network> Part<N> {
+    /// The main part.
+    pub fn main(content: Content) -> Self {
+        Self::named("", content)
+    }
+    /// A named part.
+    pub fn named(id: impl Into<String>, content: Content) -> Self {
+        Self { id: PartId(id.into()), content, meta: Default::default() }
+    }
+}
+
+/// What a part says. What Matrix has no form for becomes [`Content::Unsupported`]: readable, with a link, never silence.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content {
+    /// Text.
+    Text(Rich),
+    /// Text of a program, which other programs don't answer.
+    Notice(Rich),
+    /// What the sender does (`/me`).
+    Emote(Rich),
+    /// A file. Named here; the framework streams, dedupes, uploads and retries it.
+    Media(MediaPart),
+    /// A place.
+    Location(Geo),
+    /// A poll.
+    Poll(Poll),
+    /// Something else.
+    Unsupported {
+        /// What it is, in words.
+        what: String,
+        /// Where it can be seen.
+        link: Option<String>,
+    },
+}
+
+/// A file, by name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MediaPart {
+    /// What [`crate::MediaSource`] opens.
+    pub source: MediaRef,
+    /// What sort of file.
+    pub kind: MediaKind,
+    /// The file's name.
+    pub name: String,
+    /// Its media type, if the network says so.
+    pub mime: Option<String>,
+    /// Its size in bytes, if the network says so.
+    pub size: Option<u64>,
+    /// Width and height in pixels.
+    pub dimensions: Option<(u32, u32)>,
+    /// Length of sound or film.
+    pub duration: Option<Duration>,
+    /// Text that goes with it.
+    pub caption: Option<Rich>,
+}
+impl MediaPart {
+    /// A file of a sort, by source and name.
+    pub fn new(source: impl Into<String>, kind: MediaKind, name: impl Into<String>) -> Self {
+        Self {
+            source: MediaRef(source.into()),
+            kind,
+            name: name.into(),
+            mime: None,
+            size: None,
+            dimensions: None,
+            duration: None,
+            caption: None,
+        }
+    }
+}
+
+/// A stable name of a file on the network (an id or an address): the dedupe of uploads is keyed by it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct MediaRef(pub String);
+
+/// The sort of file.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MediaKind {
+    /// A picture.
+    Image,
+    /// A picture that moves, without sound.
+    Gif,
+    /// A film.
+    Video,
+    /// A round film message.
+    VideoNote,
+    /// Sound.
+    Audio,
+    /// A voice message; the waveform's values are 0 to 255.
+    Voice {
+        /// The loudness over time.
+        waveform: Vec<u8>,
+    },
+    /// Anything else.
+    File,
+    /// A sticker.
+    Sticker {
+        /// The pack it belongs to.
+        pack: Option<String>,
+    },
+}
+
+/// A reaction.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Emoji {
+    /// A Unicode emoji.
+    Unicode(String),
+    /// One of the network's own.
+    Custom {
+        /// Its identifier.
+        id: String,
+        /// Its name, without colons.
+        shortcode: String,
+        /// Its picture.
+        media: Option<MediaRef>,
+    },
+}
+impl Emoji {
+    /// What names it in the database.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Unicode(text) => text,
+            Self::Custom { id, .. } => id,
+        }
+    }
+}
+
+/// A place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Geo {
+    /// Degrees north.
+    pub lat: f64,
+    /// Degrees east.
+    pub lon: f64,
+    /// What it is called.
+    pub name: Option<String>,
+}
+
+/// A poll.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Poll {
+    /// The question.
+    pub question: String,
+    /// The answers to choose from.
+    pub options: Vec<PollOption>,
+    /// How many may be chosen.
+    pub max_choices: u32,
+    /// Whether who voted what is shown while it runs.
+    pub disclosed: bool,
+}
+
+/// An answer of a poll.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PollOption {
+    /// Its identifier in the poll.
+    pub id: String,
+    /// What it says.
+    pub text: String,
+}
+
+/// A call that happened on the network: shown as a notice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallNotice {
+    /// What to say.
+    pub text: String,
+    /// Where it can be joined.
+    pub link: Option<String>,
+}
+
+/// What somebody who is "typing" does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TypingKind {
+    /// Typing.
+    Text,
+    /// Uploading a file.
+    Uploading,
+    /// Recording a voice message.
+    Recording,
+}

@@ -1,0 +1,108 @@
+//! What can be done from Matrix: a connector registers plain async functions, with what they can do, and their arguments
+//! are extracted by type, as in axum.
+//!
+//! ```ignore
+//! async fn send(Via(c): Via<Slack>, In(at, _): In<Slack>, Key(k): Key, t: Text) -> Result<Sent<Slack>, SendError> { .. }
+//! handlers.text(TextCaps { max_len: 4000 }, Idempotency::Native, send)
+//! ```
+//! What isn't registered isn't offered: users get a clear answer, and the room's `com.beeper.room_features` says so.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures::future::BoxFuture;
+
+mod answer;
+mod builder;
+mod caps;
+mod extract;
+mod key;
+
+pub use answer::{Done, Idempotency, LimitScope, SendError, Sent};
+pub use caps::{
+    EditCaps, MediaCaps, MemberCaps, MetaCaps, PollCaps, ReactCaps, RelayStyle, RemoveCaps,
+    RoomCaps, TextCaps,
+};
+pub use extract::{
+    Args, As, ChatEdit, Edited, FromOut, In, Key, Location, Media, MediaAccess, MediaStream,
+    MemberAction, MemberTarget, Membership, Op, Origin, Out, PinsSet, PollSent, PresenceSet,
+    Reacted, Read, RelayProfile, Removed, ReplyTo, RoomMeta, Text, TextKind, Thread, Typing,
+    Unread, Via,
+};
+pub use key::IdempotencyKey;
+
+use crate::{
+    directory::ErasedDirectory, history::ErasedHistory, network::Network,
+    reconcile::ErasedReconcile,
+};
+
+/// An async function whose arguments are all [`FromOut`].
+pub trait Handler<N: Network, Args, R>: Send + Sync + 'static {
+    /// Extracts the arguments and calls the function.
+    fn call(&self, out: &Out<N>) -> BoxFuture<'static, Result<R, SendError>>;
+}
+
+macro_rules! handler {
+    ($($arg:ident),*) => {
+        impl<N, F, Fut, R, $($arg),*> Handler<N, ($($arg,)*), R> for F
+        where
+            N: Network,
+            R: Send + 'static,
+            F: Fn($($arg),*) -> Fut + Send + Sync + 'static,
+            Fut: Future<Output = Result<R, SendError>> + Send + 'static,
+            $($arg: FromOut<N>,)*
+        {
+            fn call(&self, out: &Out<N>) -> BoxFuture<'static, Result<R, SendError>> {
+                let future = (|| Ok(self($($arg::take(out)?),*)))();
+                match future {
+                    Ok(future) => Box::pin(future),
+                    Err(error) => Box::pin(std::future::ready(Err(error))),
+                }
+            }
+        }
+    };
+}
+handler!(A1);
+handler!(A1, A2);
+handler!(A1, A2, A3);
+handler!(A1, A2, A3, A4);
+handler!(A1, A2, A3, A4, A5);
+handler!(A1, A2, A3, A4, A5, A6);
+handler!(A1, A2, A3, A4, A5, A6, A7);
+handler!(A1, A2, A3, A4, A5, A6, A7, A8);
+
+/// A handler whose arguments have been forgotten.
+pub(crate) type Erased<N, R> =
+    Arc<dyn Fn(&Out<N>) -> BoxFuture<'static, Result<R, SendError>> + Send + Sync>;
+
+/// A connector's command of the bot.
+pub(crate) struct Command<N: Network> {
+    pub(crate) help: &'static str,
+    pub(crate) run: Erased<N, String>,
+}
+
+/// Everything a connector can do, by kind: built by [`Network::handlers`].
+pub struct Handlers<N: Network> {
+    pub(crate) text: Option<(TextCaps, Idempotency, Erased<N, Sent<N>>)>,
+    pub(crate) media: Option<(MediaCaps, Idempotency, Erased<N, Sent<N>>)>,
+    pub(crate) location: Option<(Idempotency, Erased<N, Sent<N>>)>,
+    pub(crate) poll: Option<(PollCaps, Idempotency, Erased<N, Sent<N>>)>,
+    pub(crate) edit: Option<(EditCaps, Erased<N, Done>)>,
+    pub(crate) remove: Option<(RemoveCaps, Erased<N, Done>)>,
+    pub(crate) react: Option<(ReactCaps, Erased<N, Done>)>,
+    pub(crate) read: Option<Erased<N, Done>>,
+    pub(crate) typing: Option<Erased<N, Done>>,
+    pub(crate) unread: Option<Erased<N, Done>>,
+    pub(crate) pins: Option<Erased<N, Done>>,
+    pub(crate) presence: Option<Erased<N, Done>>,
+    pub(crate) room_meta: Option<(MetaCaps, Erased<N, Done>)>,
+    pub(crate) membership: Option<(MemberCaps, Erased<N, Done>)>,
+    pub(crate) opened: Option<Erased<N, Done>>,
+    pub(crate) closed: Option<Erased<N, Done>>,
+    pub(crate) relay: Option<RelayStyle>,
+    pub(crate) history: Option<Arc<dyn ErasedHistory<N>>>,
+    pub(crate) directory: Option<Arc<dyn ErasedDirectory<N>>>,
+    pub(crate) media_source: Option<Arc<dyn crate::directory::ErasedMediaSource<N>>>,
+    pub(crate) reconcile: Option<Arc<dyn ErasedReconcile<N>>>,
+    pub(crate) commands: BTreeMap<&'static str, Command<N>>,
+    pub(crate) narrow: Option<fn(&crate::event::ChatInfo<N>, &mut RoomCaps)>,
+}

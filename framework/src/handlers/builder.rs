@@ -1,0 +1,213 @@
+//! The builder a connector fills in [`Network::handlers`].
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    Command, Done, EditCaps, Erased, Handler, Handlers, Idempotency, MediaCaps, MemberCaps,
+    MetaCaps, PollCaps, ReactCaps, RelayStyle, RemoveCaps, RoomCaps, Sent, TextCaps,
+};
+use crate::{
+    directory::{Directory, MediaSource},
+    event::ChatInfo,
+    history::History,
+    network::Network,
+    reconcile::Reconcile,
+};
+
+fn erase<N: Network, A: 'static, R: 'static>(handler: impl Handler<N, A, R>) -> Erased<N, R> {
+    Arc::new(move |out| handler.call(out))
+}
+
+impl<N: Network> Handlers<N> {
+    pub(crate) fn new() -> Self {
+        Self {
+            text: None,
+            media: None,
+            location: None,
+            poll: None,
+            edit: None,
+            remove: None,
+            react: None,
+            read: None,
+            typing: None,
+            unread: None,
+            pins: None,
+            presence: None,
+            room_meta: None,
+            membership: None,
+            opened: None,
+            closed: None,
+            relay: None,
+            history: None,
+            directory: None,
+            media_source: None,
+            reconcile: None,
+            commands: BTreeMap::new(),
+            narrow: None,
+        }
+    }
+
+    /// Sends text: [`super::Text`].
+    #[must_use]
+    pub fn text<A: 'static>(
+        mut self,
+        caps: TextCaps,
+        idempotency: Idempotency,
+        h: impl Handler<N, A, Sent<N>>,
+    ) -> Self {
+        self.text = Some((caps, idempotency, erase(h)));
+        self
+    }
+    /// Sends files: [`super::Media`]. Where there is no such handler but one for text, a link is sent.
+    #[must_use]
+    pub fn media<A: 'static>(
+        mut self,
+        caps: MediaCaps,
+        idempotency: Idempotency,
+        h: impl Handler<N, A, Sent<N>>,
+    ) -> Self {
+        self.media = Some((caps, idempotency, erase(h)));
+        self
+    }
+    /// Sends places: [`super::Location`]. Without it, a link is sent as text.
+    #[must_use]
+    pub fn location<A: 'static>(
+        mut self,
+        idempotency: Idempotency,
+        h: impl Handler<N, A, Sent<N>>,
+    ) -> Self {
+        self.location = Some((idempotency, erase(h)));
+        self
+    }
+    /// Starts polls: [`super::PollSent`]. Without it, the question is sent as text.
+    #[must_use]
+    pub fn poll<A: 'static>(
+        mut self,
+        caps: PollCaps,
+        idempotency: Idempotency,
+        h: impl Handler<N, A, Sent<N>>,
+    ) -> Self {
+        self.poll = Some((caps, idempotency, erase(h)));
+        self
+    }
+    /// Changes messages: [`super::Edited`].
+    #[must_use]
+    pub fn edit<A: 'static>(mut self, caps: EditCaps, h: impl Handler<N, A, Done>) -> Self {
+        self.edit = Some((caps, erase(h)));
+        self
+    }
+    /// Deletes messages: [`super::Removed`].
+    #[must_use]
+    pub fn remove<A: 'static>(mut self, caps: RemoveCaps, h: impl Handler<N, A, Done>) -> Self {
+        self.remove = Some((caps, erase(h)));
+        self
+    }
+    /// Sets and takes back reactions: [`super::Reacted`].
+    #[must_use]
+    pub fn react<A: 'static>(mut self, caps: ReactCaps, h: impl Handler<N, A, Done>) -> Self {
+        self.react = Some((caps, erase(h)));
+        self
+    }
+    /// Passes on what was read: [`super::Read`]. Latest wins; failures are forgotten.
+    #[must_use]
+    pub fn read<A: 'static>(mut self, h: impl Handler<N, A, Done>) -> Self {
+        self.read = Some(erase(h));
+        self
+    }
+    /// Passes on that somebody types: [`super::Typing`]. Latest wins; failures are forgotten.
+    #[must_use]
+    pub fn typing<A: 'static>(mut self, h: impl Handler<N, A, Done>) -> Self {
+        self.typing = Some(erase(h));
+        self
+    }
+    /// Marks the chat unread: [`super::Unread`].
+    #[must_use]
+    pub fn unread<A: 'static>(mut self, h: impl Handler<N, A, Done>) -> Self {
+        self.unread = Some(erase(h));
+        self
+    }
+    /// Sets the pinned messages: [`super::PinsSet`].
+    #[must_use]
+    pub fn pins<A: 'static>(mut self, h: impl Handler<N, A, Done>) -> Self {
+        self.pins = Some(erase(h));
+        self
+    }
+    /// Passes on a user's presence: [`super::PresenceSet`]. Latest wins; failures are forgotten.
+    #[must_use]
+    pub fn presence<A: 'static>(mut self, h: impl Handler<N, A, Done>) -> Self {
+        self.presence = Some(erase(h));
+        self
+    }
+    /// Changes the chat's name, topic or picture: [`super::RoomMeta`].
+    #[must_use]
+    pub fn room_meta<A: 'static>(mut self, caps: MetaCaps, h: impl Handler<N, A, Done>) -> Self {
+        self.room_meta = Some((caps, erase(h)));
+        self
+    }
+    /// Passes on joins, leaves, invites, kicks and bans: [`super::Membership`].
+    #[must_use]
+    pub fn membership<A: 'static>(mut self, caps: MemberCaps, h: impl Handler<N, A, Done>) -> Self {
+        self.membership = Some((caps, erase(h)));
+        self
+    }
+    /// A portal was opened (its room was created or plumbed): join the channel. At each connect, what is open is told by
+    /// [`crate::Inbox::portals`].
+    #[must_use]
+    pub fn opened<A: 'static>(mut self, h: impl Handler<N, A, Done>) -> Self {
+        self.opened = Some(erase(h));
+        self
+    }
+    /// A portal was closed (unbridged or deleted): leave the channel.
+    #[must_use]
+    pub fn closed<A: 'static>(mut self, h: impl Handler<N, A, Done>) -> Self {
+        self.closed = Some(erase(h));
+        self
+    }
+    /// Matrix users without a login may be relayed, and this is how they appear.
+    #[must_use]
+    pub fn relay(mut self, style: RelayStyle) -> Self {
+        self.relay = Some(style);
+        self
+    }
+    /// History can be read.
+    #[must_use]
+    pub fn history(mut self, h: impl History<N>) -> Self {
+        self.history = Some(Arc::new(h));
+        self
+    }
+    /// People and chats can be searched for, and direct chats opened.
+    #[must_use]
+    pub fn directory(mut self, h: impl Directory<N>) -> Self {
+        self.directory = Some(Arc::new(h));
+        self
+    }
+    /// Files can be fetched by [`crate::event::MediaRef`].
+    #[must_use]
+    pub fn media_source(mut self, h: impl MediaSource<N>) -> Self {
+        self.media_source = Some(Arc::new(h));
+        self
+    }
+    /// It can be found out whether something was sent.
+    #[must_use]
+    pub fn reconcile(mut self, h: impl Reconcile<N>) -> Self {
+        self.reconcile = Some(Arc::new(h));
+        self
+    }
+    /// A command of the bot: [`super::Args`] are its words; the answer is Markdown.
+    #[must_use]
+    pub fn command<A: 'static>(
+        mut self,
+        name: &'static str,
+        help: &'static str,
+        h: impl Handler<N, A, String>,
+    ) -> Self {
+        self.commands.insert(name, Command { help, run: erase(h) });
+        self
+    }
+    /// Takes away, for single rooms, from what was declared above. It can't add.
+    #[must_use]
+    pub fn narrow(mut self, f: fn(&ChatInfo<N>, &mut RoomCaps)) -> Self {
+        self.narrow = Some(f);
+        self
+    }
+}

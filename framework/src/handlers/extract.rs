@@ -1,0 +1,415 @@
+//! What a handler can ask for, by type.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+
+use super::{IdempotencyKey, SendError};
+use crate::{
+    event::{Emoji, Geo, MediaKind, Poll, Presence},
+    format::Rich,
+    network::{Login, MessageRef, NetError, Network, PortalKey},
+};
+
+/// One thing Matrix wants done, with everything a handler may ask for.
+pub struct Out<N: Network> {
+    pub(crate) client: Arc<N::Client>,
+    pub(crate) login: Login<N>,
+    pub(crate) portal: Option<(PortalKey<N>, Arc<N::PortalMeta>)>,
+    pub(crate) key: IdempotencyKey,
+    pub(crate) relay: Option<RelayProfile>,
+    pub(crate) origin: Origin,
+    pub(crate) reply_to: Option<MessageRef<N>>,
+    pub(crate) thread: Option<N::MessageId>,
+    pub(crate) op: Op<N>,
+}
+
+/// What is to be done.
+pub enum Op<N: Network> {
+    /// See [`Text`].
+    Text(Text),
+    /// See [`Media`].
+    Media(Media),
+    /// See [`Location`].
+    Location(Geo),
+    /// See [`PollSent`].
+    Poll(Poll),
+    /// See [`Edited`].
+    Edit(Edited<N>),
+    /// See [`Removed`].
+    Remove(Removed<N>),
+    /// See [`Reacted`].
+    React(Reacted<N>),
+    /// See [`Read`].
+    Read(Read<N>),
+    /// See [`Typing`].
+    Typing(Typing),
+    /// See [`Unread`].
+    Unread(Unread),
+    /// See [`PinsSet`].
+    Pins(PinsSet<N>),
+    /// See [`PresenceSet`].
+    Presence(PresenceSet),
+    /// See [`RoomMeta`].
+    RoomMeta(RoomMeta),
+    /// See [`Membership`].
+    Membership(Membership<N>),
+    /// The portal was opened or closed.
+    Portal,
+    /// See [`Args`].
+    Command(Args),
+}
+
+/// Something a handler may ask for.
+pub trait FromOut<N: Network>: Sized + Send {
+    /// Takes it out of what Matrix wants done.
+    fn take(out: &Out<N>) -> Result<Self, SendError>;
+}
+
+/// The connection that does it.
+pub struct Via<N: Network>(pub Arc<N::Client>);
+impl<N: Network> FromOut<N> for Via<N> {
+    fn take(out: &Out<N>) -> Result<Self, SendError> {
+        Ok(Self(out.client.clone()))
+    }
+}
+
+impl<N: Network> FromOut<N> for Login<N> {
+    fn take(out: &Out<N>) -> Result<Self, SendError> {
+        Ok(out.login.clone())
+    }
+}
+
+/// The chat, and the connector's data of it.
+pub struct In<N: Network>(pub PortalKey<N>, pub Arc<N::PortalMeta>);
+impl<N: Network> FromOut<N> for In<N> {
+    fn take(out: &Out<N>) -> Result<Self, SendError> {
+        let (key, meta) = out
+            .portal
+            .clone()
+            .ok_or_else(|| SendError::refused("this works only in a bridged room"))?;
+        Ok(Self(key, meta))
+    }
+}
+
+/// The key to pass on as nonce, `random_id` or `client_msg_id`.
+pub struct Key(pub IdempotencyKey);
+impl<N: Network> FromOut<N> for Key {
+    fn take(out: &Out<N>) -> Result<Self, SendError> {
+        Ok(Self(out.key.clone()))
+    }
+}
+
+/// For whom it is relayed; `None` when the login's own owner does it.
+pub struct As(pub Option<RelayProfile>);
+impl<N: Network> FromOut<N> for As {
+    fn take(out: &Out<N>) -> Result<Self, SendError> {
+        Ok(Self(out.relay.clone()))
+    }
+}
+
+/// A Matrix user who is relayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelayProfile {
+    /// Their Matrix ID.
+    pub mxid: String,
+    /// Their name in the room.
+    pub name: String,
+    /// Their picture, as `mxc:` address.
+    pub avatar_mxc: Option<String>,
+    /// Their picture, as an address that everybody can fetch, if the bridge has one.
+    pub avatar_url: Option<String>,
+}
+
+/// The Matrix event behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Who sent it.
+    pub sender: String,
+    /// Its event id; empty for what isn't an event (typing, a command of the provisioning API).
+    pub event_id: String,
+    /// The room.
+    pub room_id: String,
+    /// Its `origin_server_ts`, in milliseconds since the Unix epoch.
+    pub ts_ms: i64,
+}
+impl<N: Network> FromOut<N> for Origin {
+    fn take(out: &Out<N>) -> Result<Self, SendError> {
+        Ok(out.origin.clone())
+    }
+}
+
+/// What kind of text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TextKind {
+    /// `m.text`.
+    #[default]
+    Text,
+    /// `m.notice`.
+    Notice,
+    /// `m.emote`.
+    Emote,
+}
+
+/// Text to send.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Text {
+    /// The text.
+    pub body: Rich,
+    /// What kind.
+    pub kind: TextKind,
+}
+
+/// A file to send.
+#[derive(Clone)]
+pub struct Media {
+    /// Its `mxc:` address.
+    pub mxc: String,
+    /// What sort of file.
+    pub kind: MediaKind,
+    /// The file's name.
+    pub name: String,
+    /// Its media type, as the sender says.
+    pub mime: Option<String>,
+    /// Its size in bytes, as the sender says.
+    pub size: Option<u64>,
+    /// Width and height in pixels, as the sender says.
+    pub dimensions: Option<(u32, u32)>,
+    /// Length of sound or film, as the sender says.
+    pub duration: Option<Duration>,
+    /// Text that goes with it.
+    pub caption: Option<Rich>,
+    pub(crate) access: Arc<dyn MediaAccess>,
+}
+impl Media {
+    /// Reads the file, bounded by the bridge's size limit.
+    pub async fn open(&self) -> Result<MediaStream, NetError> {
+        self.access.open(&self.mxc).await
+    }
+    /// An address everybody can fetch it at, if the bridge serves one.
+    pub fn link(&self) -> Option<String> {
+        self.access.link(&self.mxc, &self.name)
+    }
+}
+
+/// A file as it is read.
+pub struct MediaStream {
+    /// Its media type, as the server says.
+    pub mime: Option<String>,
+    /// Its size in bytes, as the server says.
+    pub size: Option<u64>,
+    /// Its bytes.
+    pub bytes: BoxStream<'static, std::io::Result<Bytes>>,
+}
+
+/// How files on Matrix are reached.
+#[async_trait]
+pub trait MediaAccess: Send + Sync + 'static {
+    /// Reads a file by its `mxc:` address.
+    async fn open(&self, mxc: &str) -> Result<MediaStream, NetError>;
+    /// An address everybody can fetch it at, if there is one.
+    fn link(&self, mxc: &str, name: &str) -> Option<String>;
+}
+
+/// A place to send.
+pub struct Location(pub Geo);
+
+/// A poll to start.
+pub struct PollSent(pub Poll);
+
+/// The message that is answered.
+pub struct ReplyTo<N: Network>(pub Option<MessageRef<N>>);
+impl<N: Network> FromOut<N> for ReplyTo<N> {
+    fn take(out: &Out<N>) -> Result<Self, SendError> {
+        Ok(Self(out.reply_to.clone()))
+    }
+}
+
+/// The root of the thread it belongs to.
+pub struct Thread<N: Network>(pub Option<N::MessageId>);
+impl<N: Network> FromOut<N> for Thread<N> {
+    fn take(out: &Out<N>) -> Result<Self, SendError> {
+        Ok(Self(out.thread.clone()))
+    }
+}
+
+/// A message's new text.
+pub struct Edited<N: Network> {
+    /// The message.
+    pub target: MessageRef<N>,
+    /// Its new text.
+    pub body: Rich,
+    /// What kind.
+    pub kind: TextKind,
+    /// What the text was before, if it is known.
+    pub old: Option<Rich>,
+    /// The connector's data of the message.
+    pub meta: N::MessageMeta,
+}
+
+/// A message to delete.
+pub struct Removed<N: Network> {
+    /// The message.
+    pub target: MessageRef<N>,
+    /// The connector's data of the message.
+    pub meta: N::MessageMeta,
+    /// Why, in words.
+    pub reason: Option<String>,
+}
+
+/// A reaction to set or to take back.
+pub struct Reacted<N: Network> {
+    /// The message.
+    pub target: MessageRef<N>,
+    /// The reaction.
+    pub emoji: Emoji,
+    /// `false`: take it back.
+    pub set: bool,
+}
+
+/// The last message read.
+pub struct Read<N: Network> {
+    /// The message.
+    pub up_to: MessageRef<N>,
+}
+
+/// Somebody types, or stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Typing(pub bool);
+
+/// The chat was marked unread, or read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unread(pub bool);
+
+/// The pinned messages, in order.
+pub struct PinsSet<N: Network> {
+    /// The messages.
+    pub ids: Vec<N::MessageId>,
+}
+
+/// A user's presence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PresenceSet(pub Presence);
+
+/// A change of the chat's data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RoomMeta(pub ChatEdit);
+
+/// What is to be changed about a chat.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ChatEdit {
+    /// The name; empty clears it.
+    Name(String),
+    /// The topic; empty clears it.
+    Topic(String),
+    /// The picture's `mxc:` address.
+    Avatar(Option<String>),
+    /// Power levels, as Matrix has them; ghosts' Matrix IDs are given as they are.
+    Power(serde_json::Value),
+}
+
+/// A change of somebody's membership.
+pub struct Membership<N: Network> {
+    /// What is done.
+    pub action: MemberAction,
+    /// To whom.
+    pub target: MemberTarget<N>,
+    /// Why, in words.
+    pub reason: Option<String>,
+}
+
+/// What is done about somebody's membership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberAction {
+    /// They join by themselves.
+    Join,
+    /// They leave by themselves.
+    Leave,
+    /// They are invited.
+    Invite,
+    /// They are put out.
+    Kick,
+    /// They are shut out.
+    Ban,
+    /// They are let in again.
+    Unban,
+}
+
+/// Whose membership.
+pub enum MemberTarget<N: Network> {
+    /// A user of the network.
+    Remote(N::UserId),
+    /// A Matrix user, by Matrix ID, with their login if they have one.
+    Matrix(String, Option<N::LoginId>),
+}
+
+/// The words of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Args(pub Vec<String>);
+
+/// A handler asked for something that this operation doesn't have: a mistake of the connector, told to its author.
+fn mismatch<T>(what: &str) -> Result<T, SendError> {
+    Err(SendError::refused(format!(
+        "the connector's handler asks for {what}, which this operation does not carry"
+    )))
+}
+
+macro_rules! cloned {
+    ($($t:ident => $variant:ident),*) => {$(
+        impl<N: Network> FromOut<N> for $t {
+            fn take(out: &Out<N>) -> Result<Self, SendError> {
+                match &out.op {
+                    Op::$variant(value) => Ok(value.clone()),
+                    _ => mismatch(stringify!($t)),
+                }
+            }
+        }
+    )*};
+}
+cloned!(Text => Text, Media => Media, Typing => Typing, Unread => Unread, PresenceSet => Presence, RoomMeta => RoomMeta, Args => Command);
+
+macro_rules! wrapped {
+    ($($t:ident => $variant:ident),*) => {$(
+        impl<N: Network> FromOut<N> for $t {
+            fn take(out: &Out<N>) -> Result<Self, SendError> {
+                match &out.op {
+                    Op::$variant(value) => Ok(Self(value.clone())),
+                    _ => mismatch(stringify!($t)),
+                }
+            }
+        }
+    )*};
+}
+wrapped!(Location => Location, PollSent => Poll);
+
+macro_rules! fields {
+    ($($t:ident => $variant:ident { $($field:ident),* }),*) => {$(
+        impl<N: Network> FromOut<N> for $t<N> {
+            fn take(out: &Out<N>) -> Result<Self, SendError> {
+                match &out.op {
+                    Op::$variant(value) => Ok(Self { $($field: value.$field.clone()),* }),
+                    _ => mismatch(stringify!($t)),
+                }
+            }
+        }
+    )*};
+}
+fields!(
+    Edited => Edit { target, body, kind, old, meta },
+    Removed => Remove { target, meta, reason },
+    Reacted => React { target, emoji, set },
+    Read => Read { up_to },
+    PinsSet => Pins { ids },
+    Membership => Membership { action, target, reason }
+);
+
+impl<N: Network> Clone for MemberTarget<N> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Remote(id) => Self::Remote(id.clone()),
+            Self::Matrix(mxid, login) => Self::Matrix(mxid.clone(), login.clone()),
+        }
+    }
+}
