@@ -12,6 +12,7 @@ pub mod format;
 pub mod handlers;
 mod history;
 mod inbox;
+pub mod kv;
 pub mod login;
 mod network;
 mod reconcile;
