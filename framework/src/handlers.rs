@@ -22,11 +22,12 @@ pub use caps::{
     EditCaps, MediaCaps, MemberCaps, MetaCaps, PollCaps, ReactCaps, RelayStyle, RemoveCaps,
     RoomCaps, TextCaps,
 };
+pub(crate) use extract::CheckpointPort;
 pub use extract::{
-    Args, As, ChatEdit, Edited, FromOut, In, Key, Location, Media, MediaAccess, MediaStream,
-    MemberAction, MemberTarget, Membership, Op, Origin, Out, PinsSet, PollSent, PresenceSet,
-    Reacted, Read, RelayProfile, Removed, ReplyTo, RoomMeta, Text, TextKind, Thread, Typing,
-    Unread, Via,
+    Args, As, Attempt, ChatEdit, Checkpoint, Edited, Files, FromOut, In, Key, Location, Media,
+    MediaAccess, MediaStream, MemberAction, MemberTarget, Membership, Op, Origin, Out, PinsSet,
+    PollSent, PresenceSet, Quote, Quoted, Reacted, Read, RelayProfile, Removed, ReplyTo, RoomMeta,
+    Text, TextKind, Thread, Typing, Unread, Via,
 };
 pub use key::IdempotencyKey;
 

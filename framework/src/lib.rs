@@ -5,6 +5,7 @@
 //! ([`Handlers`]). Everything else is the framework's: durable queues both ways, portals, ghosts, relay, double puppets,
 //! media, history, retries.
 
+mod adapter;
 pub mod clock;
 mod directory;
 pub mod event;
@@ -15,6 +16,7 @@ mod inbox;
 pub mod kv;
 pub mod login;
 mod network;
+mod plain;
 mod reconcile;
 
 pub use directory::{Directory, MediaSource};
@@ -44,9 +46,10 @@ pub mod prelude {
         },
         format::Rich,
         handlers::{
-            Args, As, Done, EditCaps, Edited, In, Key, LimitScope, MemberCaps, Membership,
-            MetaCaps, Origin, ReactCaps, Reacted, Read, RelayStyle, RemoveCaps, Removed, ReplyTo,
-            RoomMeta, SendError, Sent, Text, TextCaps, TextKind, Thread, Typing, Via,
+            Args, As, Attempt, Checkpoint, Done, EditCaps, Edited, In, Key, LimitScope, MemberCaps,
+            Membership, MetaCaps, Origin, Quoted, ReactCaps, Reacted, Read, RelayStyle, RemoveCaps,
+            Removed, ReplyTo, RoomMeta, SendError, Sent, Text, TextCaps, TextKind, Thread, Typing,
+            Via,
         },
         login::{Display, Form, LoginError},
     };

@@ -28,6 +28,8 @@ pub struct ChatInfo<N: Network> {
     pub invite: Vec<String>,
     /// Who may join the room.
     pub join_rule: JoinRule,
+    /// An alias for the room: its localpart, without `#` and server name.
+    pub alias: Option<String>,
     /// Who may do what.
     pub power: Option<PowerLevels<N>>,
     /// The connector's data of the portal.
@@ -47,6 +49,7 @@ impl<N: Network> Default for ChatInfo<N> {
             dm_with: None,
             invite: Vec::new(),
             join_rule: JoinRule::Invite,
+            alias: None,
             power: None,
             meta: None,
         }

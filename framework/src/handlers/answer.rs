@@ -104,6 +104,10 @@ pub enum Idempotency {
     /// The network can be asked whether the key arrived: looked up after a settling time, and again right before
     /// it is sent again.
     Reconcile,
-    /// Nothing can be known: never sent again by itself; the user is told "may have been sent".
+    /// Nothing can be known, and losing is worse than doubling: sent once more, with [`super::Attempt::maybe_sent`], and
+    /// counted; the user is told "may have been sent twice".
+    AtLeastOnce,
+    /// Nothing can be known, and doubling is worse than losing: never sent again by itself; the user is told "may have been
+    /// sent".
     None,
 }

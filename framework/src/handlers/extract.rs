@@ -23,6 +23,10 @@ pub struct Out<N: Network> {
     pub(crate) origin: Origin,
     pub(crate) reply_to: Option<MessageRef<N>>,
     pub(crate) thread: Option<N::MessageId>,
+    pub(crate) quoted: Option<Quote>,
+    pub(crate) attempt: Attempt,
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) files: Files,
     pub(crate) op: Op<N>,
 }
 
@@ -128,6 +132,8 @@ pub struct RelayProfile {
 pub struct Origin {
     /// Who sent it.
     pub sender: String,
+    /// What they are called in the room.
+    pub name: String,
     /// Its event id; empty for what isn't an event (typing, a command of the provisioning API).
     pub event_id: String,
     /// The room.
@@ -211,6 +217,13 @@ pub trait MediaAccess: Send + Sync + 'static {
     async fn open(&self, mxc: &str) -> Result<MediaStream, NetError>;
     /// An address everybody can fetch it at, if there is one.
     fn link(&self, mxc: &str, name: &str) -> Option<String>;
+    /// Keeps bytes, and gives an address everybody can fetch them at, if this bridge can have one.
+    async fn publish(
+        &self,
+        bytes: Bytes,
+        name: &str,
+        mime: &str,
+    ) -> Result<Option<String>, NetError>;
 }
 
 /// A place to send.
@@ -224,6 +237,90 @@ pub struct ReplyTo<N: Network>(pub Option<MessageRef<N>>);
 impl<N: Network> FromOut<N> for ReplyTo<N> {
     fn take(out: &Out<N>) -> Result<Self, SendError> {
         Ok(Self(out.reply_to.clone()))
+    }
+}
+
+/// The message that is answered, in words: for networks that have no replies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Quoted(pub Option<Quote>);
+impl<N: Network> FromOut<N> for Quoted {
+    fn take(out: &Out<N>) -> Result<Self, SendError> {
+        Ok(Self(out.quoted.clone()))
+    }
+}
+
+/// Who said what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quote {
+    /// What the author is called in the room.
+    pub sender: String,
+    /// The beginning of what they said.
+    pub text: String,
+}
+
+/// Which attempt at it this is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attempt {
+    /// Attempts before this one.
+    pub before: u32,
+    /// Whether one of them may have reached the network.
+    pub maybe_sent: bool,
+}
+impl<N: Network> FromOut<N> for Attempt {
+    fn take(out: &Out<N>) -> Result<Self, SendError> {
+        Ok(out.attempt)
+    }
+}
+
+/// A short durable note on the operation, for those that take several steps (a long text in several lines): after a crash
+/// the next attempt finds what the last one saved.
+#[derive(Clone)]
+pub struct Checkpoint {
+    pub(crate) note: Option<String>,
+    pub(crate) port: Arc<dyn CheckpointPort>,
+}
+impl Checkpoint {
+    /// What was saved last, by this or an earlier attempt's handler.
+    pub fn get(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
+    /// Saves a note; durable when it returns.
+    pub async fn save(&mut self, note: impl Into<String> + Send) -> Result<(), SendError> {
+        let note = note.into();
+        self.port.save(&note).await?;
+        self.note = Some(note);
+        Ok(())
+    }
+}
+impl<N: Network> FromOut<N> for Checkpoint {
+    fn take(out: &Out<N>) -> Result<Self, SendError> {
+        Ok(out.checkpoint.clone())
+    }
+}
+
+/// Where a [`Checkpoint`] is kept.
+#[async_trait]
+pub(crate) trait CheckpointPort: Send + Sync + 'static {
+    async fn save(&self, note: &str) -> Result<(), SendError>;
+}
+
+/// The bridge's files: to publish something that the network has no room for.
+#[derive(Clone)]
+pub struct Files(pub(crate) Arc<dyn MediaAccess>);
+impl Files {
+    /// Keeps bytes where everybody can fetch them. `None`: this bridge has no public address.
+    pub async fn publish(
+        &self,
+        bytes: Bytes,
+        name: &str,
+        mime: &str,
+    ) -> Result<Option<String>, NetError> {
+        self.0.publish(bytes, name, mime).await
+    }
+}
+impl<N: Network> FromOut<N> for Files {
+    fn take(out: &Out<N>) -> Result<Self, SendError> {
+        Ok(out.files.clone())
     }
 }
 
@@ -316,6 +413,8 @@ pub struct Membership<N: Network> {
     pub action: MemberAction,
     /// To whom.
     pub target: MemberTarget<N>,
+    /// What they are called in the room.
+    pub display_name: Option<String>,
     /// Why, in words.
     pub reason: Option<String>,
 }
@@ -335,6 +434,8 @@ pub enum MemberAction {
     Ban,
     /// They are let in again.
     Unban,
+    /// They are in the room as before, but are called something else, or look different.
+    Rename,
 }
 
 /// Whose membership.
@@ -402,7 +503,7 @@ fields!(
     Reacted => React { target, emoji, set },
     Read => Read { up_to },
     PinsSet => Pins { ids },
-    Membership => Membership { action, target, reason }
+    Membership => Membership { action, target, display_name, reason }
 );
 
 impl<N: Network> Clone for MemberTarget<N> {
