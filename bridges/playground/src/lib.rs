@@ -1,1 +1,5 @@
-//! A network of our own to try bridging with.
+//! The Playground: a chat network of our own ([`network`]) and the bridge to it, so that a newcomer sees messages cross with nothing
+//! else installed, and tests have a network that they can kill.
+
+pub mod network;
+pub mod wire;
