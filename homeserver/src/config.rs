@@ -219,12 +219,7 @@ impl Config {
 
     /// Checks what types can't: called once at start.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let fail = |key, problem: &str| {
-            Err(ConfigError {
-                key,
-                problem: problem.to_owned(),
-            })
-        };
+        let fail = |key, problem: &str| Err(ConfigError { key, problem: problem.to_owned() });
         if ruma::RoomVersionId::try_from(self.rooms.default_version.as_str())
             .ok()
             .and_then(|version| version.rules())
@@ -259,9 +254,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Config, Box<figment::Error>> {
-        Figment::from(Toml::string(text))
-            .extract()
-            .map_err(Box::new)
+        Figment::from(Toml::string(text)).extract().map_err(Box::new)
     }
 
     #[test]

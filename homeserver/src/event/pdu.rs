@@ -14,6 +14,7 @@ use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
 use super::canonical::canonical_string;
+use crate::room::Membership;
 
 /// The greatest size of a PDU in bytes, signatures included (Client-Server API, "Size limits").
 pub const MAX_PDU_BYTES: usize = 65_535;
@@ -214,6 +215,12 @@ impl Pdu {
         let content: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(self.content.get()).ok()?;
         content.get(field)?.as_str().map(ToOwned::to_owned)
+    }
+
+    /// What a member event says that its user is.
+    pub fn membership(&self) -> Option<Membership> {
+        let member = self.kind == TimelineEventType::RoomMember && self.state_key.is_some();
+        member.then(|| self.content_str("membership"))?.and_then(|text| Membership::parse(&text))
     }
 
     /// Its state key, if it is a state event.

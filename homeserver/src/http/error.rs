@@ -33,12 +33,7 @@ impl ApiError {
         errcode: &'static str,
         error: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self {
-            status,
-            errcode: Cow::Borrowed(errcode),
-            error: error.into(),
-            extra: Map::new(),
-        }
+        Self { status, errcode: Cow::Borrowed(errcode), error: error.into(), extra: Map::new() }
     }
 
     /// 403 `M_FORBIDDEN`.
@@ -78,11 +73,7 @@ impl ApiError {
 
     /// 404 `M_UNRECOGNIZED`: the server has no such endpoint.
     pub fn unrecognized() -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "M_UNRECOGNIZED",
-            "Unrecognized request",
-        )
+        Self::new(StatusCode::NOT_FOUND, "M_UNRECOGNIZED", "Unrecognized request")
     }
 
     /// 405 `M_UNRECOGNIZED`: the endpoint exists, the method doesn't.
@@ -96,11 +87,7 @@ impl ApiError {
 
     /// 401 `M_MISSING_TOKEN`.
     pub fn missing_token() -> Self {
-        Self::new(
-            StatusCode::UNAUTHORIZED,
-            "M_MISSING_TOKEN",
-            "An access token is needed",
-        )
+        Self::new(StatusCode::UNAUTHORIZED, "M_MISSING_TOKEN", "An access token is needed")
     }
 
     /// 401 `M_UNKNOWN_TOKEN`. With `soft_logout` the client keeps its device and logs in again.
@@ -121,22 +108,14 @@ impl ApiError {
     /// 429 `M_LIMIT_EXCEEDED`, telling when to come back both ways the spec knows.
     pub fn limit_exceeded(wait: Duration) -> Self {
         let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
-        Self::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "M_LIMIT_EXCEEDED",
-            "Too many requests",
-        )
-        .with("retry_after_ms", ms)
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "M_LIMIT_EXCEEDED", "Too many requests")
+            .with("retry_after_ms", ms)
     }
 
     /// 500 `M_UNKNOWN`. The cause goes to the log; the client learns nothing of the inside.
     pub fn internal(cause: impl fmt::Display) -> Self {
         tracing::error!(%cause, "a request failed inside the server");
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "M_UNKNOWN",
-            "Internal server error",
-        )
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "M_UNKNOWN", "Internal server error")
     }
 
     /// Adds a key to the body.
@@ -164,13 +143,7 @@ impl ApiError {
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} ({}): {}",
-            self.errcode,
-            self.status.as_u16(),
-            self.error
-        )
+        write!(f, "{} ({}): {}", self.errcode, self.status.as_u16(), self.error)
     }
 }
 

@@ -38,16 +38,16 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        AxumQuery::try_from_uri(&parts.uri)
-            .map(|AxumQuery(value)| Self(value))
-            .map_err(|rejection| {
+        AxumQuery::try_from_uri(&parts.uri).map(|AxumQuery(value)| Self(value)).map_err(
+            |rejection| {
                 let text = rejection.body_text();
                 if text.contains("missing field") {
                     ApiError::missing_param(text)
                 } else {
                     ApiError::invalid_param(text)
                 }
-            })
+            },
+        )
     }
 }
 
@@ -81,17 +81,12 @@ fn refuse(error: FromHttpRequestError) -> ApiError {
 
 /// All values of a query parameter that may be repeated (`via`, `server_name`, `action`).
 pub fn query_all(uri: &Uri, name: &str) -> Vec<String> {
-    pairs(uri)
-        .filter(|(key, _)| key == name)
-        .map(|(_, value)| value.into_owned())
-        .collect()
+    pairs(uri).filter(|(key, _)| key == name).map(|(_, value)| value.into_owned()).collect()
 }
 
 /// The first value of a query parameter.
 pub fn query_one(uri: &Uri, name: &str) -> Option<String> {
-    pairs(uri)
-        .find(|(key, _)| key == name)
-        .map(|(_, value)| value.into_owned())
+    pairs(uri).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
 fn pairs(uri: &Uri) -> url::form_urlencoded::Parse<'_> {

@@ -51,9 +51,9 @@ pub const EMPTY: Reply<Empty> = Reply(Empty {});
 pub async fn read_body(body: Body, limit: usize) -> ApiResult<Bytes> {
     match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(
-            ApiError::too_large(format!("The request body has more than {limit} bytes")),
-        ),
+        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
+            Err(ApiError::too_large(format!("The request body has more than {limit} bytes")))
+        }
         Err(_) => Err(ApiError::not_json("The request body could not be read")),
     }
 }
@@ -122,10 +122,9 @@ impl<T: Serialize> IntoResponse for Reply<T> {
 impl IntoResponse for RawReply {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::from(self.0));
-        response.headers_mut().insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        );
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         response
     }
 }
@@ -138,49 +137,29 @@ mod tests {
 
     #[test]
     fn tells_no_json_from_wrong_json() {
+        assert_eq!(parse::<BTreeMap<String, u8>>(b"{\"a\": ").unwrap_err().errcode, "M_NOT_JSON");
         assert_eq!(
-            parse::<BTreeMap<String, u8>>(b"{\"a\": ")
-                .unwrap_err()
-                .errcode,
+            parse::<BTreeMap<String, u8>>(b"{\"a\": \"x\", }").unwrap_err().errcode,
             "M_NOT_JSON"
         );
+        assert_eq!(parse::<BTreeMap<String, u8>>(b"").unwrap_err().errcode, "M_NOT_JSON");
         assert_eq!(
-            parse::<BTreeMap<String, u8>>(b"{\"a\": \"x\", }")
-                .unwrap_err()
-                .errcode,
-            "M_NOT_JSON"
-        );
-        assert_eq!(
-            parse::<BTreeMap<String, u8>>(b"").unwrap_err().errcode,
-            "M_NOT_JSON"
-        );
-        assert_eq!(
-            parse::<BTreeMap<String, u8>>(b"{\"a\": \"x\"}")
-                .unwrap_err()
-                .errcode,
+            parse::<BTreeMap<String, u8>>(b"{\"a\": \"x\"}").unwrap_err().errcode,
             "M_BAD_JSON"
         );
-        assert_eq!(
-            parse::<BTreeMap<String, u8>>(b"{\"a\": 1}").unwrap()["a"],
-            1
-        );
+        assert_eq!(parse::<BTreeMap<String, u8>>(b"{\"a\": 1}").unwrap()["a"], 1);
     }
 
     #[test]
     fn keeps_an_object_as_it_came() {
-        assert_eq!(
-            parse_object(b" {\"b\":1.50,\"a\":2} ").unwrap().get(),
-            "{\"b\":1.50,\"a\":2}"
-        );
+        assert_eq!(parse_object(b" {\"b\":1.50,\"a\":2} ").unwrap().get(), "{\"b\":1.50,\"a\":2}");
         assert_eq!(parse_object(b"[1]").unwrap_err().errcode, "M_BAD_JSON");
         assert_eq!(parse_object(b"\"\xff\"").unwrap_err().errcode, "M_NOT_JSON");
     }
 
     #[tokio::test]
     async fn a_body_over_the_limit_is_too_large() {
-        let error = read_body(Body::from(vec![b' '; 100]), 99)
-            .await
-            .unwrap_err();
+        let error = read_body(Body::from(vec![b' '; 100]), 99).await.unwrap_err();
         assert_eq!(error.status, StatusCode::PAYLOAD_TOO_LARGE);
     }
 }

@@ -77,31 +77,18 @@ mod tests {
             put("/_matrix/client/v3/things/{id}", || async { "put" }),
         ];
         let router: Router = build([routes]).with_state(());
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .body(Body::empty())
-            .unwrap();
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
         router.oneshot(request).await.unwrap().status()
     }
 
     #[tokio::test]
     async fn knows_its_paths_and_methods() {
-        assert_eq!(
-            status(Method::GET, "/_matrix/client/v3/things/a%2Fb").await,
-            StatusCode::OK
-        );
-        assert_eq!(
-            status(Method::PUT, "/_matrix/client/r0/things/a").await,
-            StatusCode::OK
-        );
+        assert_eq!(status(Method::GET, "/_matrix/client/v3/things/a%2Fb").await, StatusCode::OK);
+        assert_eq!(status(Method::PUT, "/_matrix/client/r0/things/a").await, StatusCode::OK);
         assert_eq!(
             status(Method::POST, "/_matrix/client/v3/things/a").await,
             StatusCode::METHOD_NOT_ALLOWED
         );
-        assert_eq!(
-            status(Method::GET, "/_matrix/client/v3/thing").await,
-            StatusCode::NOT_FOUND
-        );
+        assert_eq!(status(Method::GET, "/_matrix/client/v3/thing").await, StatusCode::NOT_FOUND);
     }
 }

@@ -1,0 +1,241 @@
+//! Events: the narrow row that decides, and the bytes.
+
+use bytes::Bytes;
+use landbridge_database::{Database, Row, args};
+
+use super::StorageError;
+use crate::{
+    commit::CommitTx,
+    nid::{EventNid, Pos, RoomNid, StateGroup, TimelineOrd},
+};
+
+/// The columns of [`StoredEvent`], for queries of other files: `FROM event e JOIN event_json j ON j.nid = e.nid`.
+macro_rules! event_columns {
+    () => {
+        "e.nid, e.room, e.id, e.flags, e.pos, e.ord, e.state_before, e.state_after, e.replaces, \
+         e.redacted_by, e.txn_scope, e.txn_id, j.json"
+    };
+}
+pub(crate) use event_columns;
+
+const INSERT: &str =
+    "INSERT INTO event (nid, id, room, ord, pos, kind, state_key, sender, depth, ts,
+        flags, state_before, state_after, replaces, membership, redacts, txn_scope, txn_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+const INSERT_JSON: &str = "INSERT INTO event_json (nid, json) VALUES ($1, $2)";
+const BY_IDS: &str = concat!(
+    "SELECT ",
+    event_columns!(),
+    " FROM event e JOIN event_json j ON j.nid = e.nid WHERE e.id = ANY($1)"
+);
+const BY_NIDS: &str = concat!(
+    "SELECT ",
+    event_columns!(),
+    " FROM event e JOIN event_json j ON j.nid = e.nid WHERE e.nid = ANY($1)"
+);
+const KEYS: &str = "SELECT nid, kind, state_key, membership FROM event WHERE nid = ANY($1)";
+const REDACTIONS: &str = "SELECT nid FROM event WHERE redacts = $1 AND room = $2 ORDER BY nid";
+const SET_REDACTED: &str = "UPDATE event SET redacted_by = $2, flags = $3 WHERE nid = $1";
+const SET_JSON: &str = "UPDATE event_json SET json = $2 WHERE nid = $1";
+const PLACE: &str =
+    "UPDATE event SET flags = $2, state_before = $3, state_after = $4, replaces = $5,
+        ord = $6, pos = $7 WHERE nid = $1";
+
+/// An event to be stored.
+#[derive(Clone, Debug)]
+pub struct NewEvent<'a> {
+    /// Its number.
+    pub nid: EventNid,
+    /// Its id.
+    pub id: &'a str,
+    /// Its room.
+    pub room: RoomNid,
+    /// Its place in the timeline and its position; `None`: in no timeline. History has no position.
+    pub place: Option<(TimelineOrd, Option<Pos>)>,
+    /// Its type.
+    pub kind: &'a str,
+    /// Its state key.
+    pub state_key: Option<&'a str>,
+    /// Its sender.
+    pub sender: &'a str,
+    /// Its depth.
+    pub depth: i64,
+    /// When it says it was sent, in milliseconds since 1970.
+    pub ts: i64,
+    /// What was decided about it (`event::Flags`).
+    pub flags: u32,
+    /// The state before it.
+    pub state_before: Option<StateGroup>,
+    /// The state after it.
+    pub state_after: Option<StateGroup>,
+    /// The state event it replaced.
+    pub replaces: Option<EventNid>,
+    /// `content.membership` of a member event.
+    pub membership: Option<&'a str>,
+    /// The event it redacts.
+    pub redacts: Option<&'a str>,
+    /// Who sent it with which transaction id.
+    pub txn: Option<(&'a str, &'a str)>,
+    /// Its canonical bytes.
+    pub raw: &'a [u8],
+}
+
+/// An event as stored.
+#[derive(Clone, Debug)]
+pub struct StoredEvent {
+    /// Its number.
+    pub nid: EventNid,
+    /// Its room.
+    pub room: RoomNid,
+    /// Its id.
+    pub id: String,
+    /// What was decided about it (`event::Flags`).
+    pub flags: u32,
+    /// Its position; `None` for history and for what is in no timeline.
+    pub pos: Option<Pos>,
+    /// Its place in the timeline.
+    pub ord: Option<TimelineOrd>,
+    /// The state before it.
+    pub state_before: Option<StateGroup>,
+    /// The state after it.
+    pub state_after: Option<StateGroup>,
+    /// The state event it replaced.
+    pub replaces: Option<EventNid>,
+    /// The redaction that was applied to it.
+    pub redacted_by: Option<EventNid>,
+    /// Who sent it with which transaction id.
+    pub txn: Option<(String, String)>,
+    /// Its canonical bytes.
+    pub raw: Bytes,
+}
+
+/// Stores an event.
+pub async fn insert(tx: &mut CommitTx, event: &NewEvent<'_>) -> Result<(), StorageError> {
+    let (ord, pos) = event.place.map_or((None, None), |(ord, pos)| (Some(ord), pos));
+    let (scope, txn) = event.txn.map_or((None, None), |(scope, id)| (Some(scope), Some(id)));
+    tx.sql()
+        .execute(
+            INSERT,
+            args![
+                event.nid.0,
+                event.id,
+                event.room.0,
+                ord,
+                pos,
+                event.kind,
+                event.state_key,
+                event.sender,
+                event.depth,
+                event.ts,
+                event.flags,
+                event.state_before.map(|g| g.0),
+                event.state_after.map(|g| g.0),
+                event.replaces.map(|e| e.0),
+                event.membership,
+                event.redacts,
+                scope,
+                txn,
+            ],
+        )
+        .await?;
+    tx.sql().execute(INSERT_JSON, args![event.nid.0, event.raw]).await?;
+    Ok(())
+}
+
+/// Gives an event that was known only as an outlier what was decided about it since, and its place.
+pub async fn place(
+    tx: &mut CommitTx,
+    nid: EventNid,
+    flags: u32,
+    state_before: Option<StateGroup>,
+    state_after: Option<StateGroup>,
+    replaces: Option<EventNid>,
+    place: Option<(TimelineOrd, Option<Pos>)>,
+) -> Result<(), StorageError> {
+    let (ord, pos) = place.map_or((None, None), |(ord, pos)| (Some(ord), pos));
+    let groups = (state_before.map(|g| g.0), state_after.map(|g| g.0));
+    let replaces = replaces.map(|e| e.0);
+    tx.sql().execute(PLACE, args![nid.0, flags, groups.0, groups.1, replaces, ord, pos]).await?;
+    Ok(())
+}
+
+/// Puts what redaction left of an event in its place.
+pub async fn redact(
+    tx: &mut CommitTx,
+    nid: EventNid,
+    by: EventNid,
+    flags: u32,
+    raw: &[u8],
+) -> Result<(), StorageError> {
+    tx.sql().execute(SET_REDACTED, args![nid.0, by.0, flags]).await?;
+    tx.sql().execute(SET_JSON, args![nid.0, raw]).await?;
+    Ok(())
+}
+
+/// Events by their ids, in no order; unknown ones are left out.
+pub async fn by_ids(db: &Database, ids: Vec<String>) -> Result<Vec<StoredEvent>, StorageError> {
+    db.fetch(BY_IDS, args![ids]).await?.iter().map(stored).collect()
+}
+
+/// Events by their numbers, in no order; unknown ones are left out.
+pub async fn by_nids(db: &Database, nids: &[EventNid]) -> Result<Vec<StoredEvent>, StorageError> {
+    let list: Vec<i64> = nids.iter().map(|nid| nid.0).collect();
+    db.fetch(BY_NIDS, args![list]).await?.iter().map(stored).collect()
+}
+
+/// The type, state key and membership of an event, as a state needs them.
+#[derive(Clone, Debug)]
+pub struct EventKey {
+    /// Its number.
+    pub nid: EventNid,
+    /// Its type.
+    pub kind: String,
+    /// Its state key.
+    pub state_key: Option<String>,
+    /// `content.membership` of a member event.
+    pub membership: Option<String>,
+}
+
+/// The keys of events by their numbers, in no order.
+pub async fn keys(db: &Database, nids: &[EventNid]) -> Result<Vec<EventKey>, StorageError> {
+    let list: Vec<i64> = nids.iter().map(|nid| nid.0).collect();
+    let rows = db.fetch(KEYS, args![list]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(EventKey {
+                nid: EventNid(row.int(0)?),
+                kind: row.text(1)?,
+                state_key: row.opt_text(2)?,
+                membership: row.opt_text(3)?,
+            })
+        })
+        .collect()
+}
+
+/// The events of a room that say they redact `target`, first stored first.
+pub async fn redactions_of(
+    db: &Database,
+    room: RoomNid,
+    target: &str,
+) -> Result<Vec<EventNid>, StorageError> {
+    let rows = db.fetch(REDACTIONS, args![target, room.0]).await?;
+    rows.iter().map(|row| Ok(EventNid(row.int(0)?))).collect()
+}
+
+/// Reads a row of [`event_columns`].
+pub(super) fn stored(row: &Row) -> Result<StoredEvent, StorageError> {
+    Ok(StoredEvent {
+        nid: EventNid(row.int(0)?),
+        room: RoomNid(row.int(1)?),
+        id: row.text(2)?,
+        flags: row.int(3)? as u32,
+        pos: row.opt_int(4)?,
+        ord: row.opt_int(5)?,
+        state_before: row.opt_int(6)?.map(StateGroup),
+        state_after: row.opt_int(7)?.map(StateGroup),
+        replaces: row.opt_int(8)?.map(EventNid),
+        redacted_by: row.opt_int(9)?.map(EventNid),
+        txn: row.opt_text(10)?.zip(row.opt_text(11)?),
+        raw: Bytes::from(row.blob(12)?),
+    })
+}

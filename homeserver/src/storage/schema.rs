@@ -1,0 +1,7 @@
+//! The versions of the homeserver's schema.
+
+use landbridge_database::Migrations;
+
+/// Every step from an empty database to today's schema. A released step never changes.
+pub const SCHEMA: Migrations =
+    Migrations::new("homeserver", &[include_str!("migrations/0001_rooms.sql")]);
