@@ -14,7 +14,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use futures::future::BoxFuture;
 use landbridge_database::Database;
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::sync::mpsc;
 
 use self::queue::{Queue, Task, Unit};
 pub use self::{
@@ -47,22 +47,25 @@ pub struct Committer {
     queue: mpsc::UnboundedSender<Box<dyn Unit>>,
 }
 
-/// The committer's task, to wait for at the end.
-pub struct CommitterTask(JoinHandle<()>);
-
 impl Committer {
     /// Starts the committer of a database. The feed stands at the database's head.
     pub async fn start(
         db: Database,
         feed: Feed,
         hooks: Vec<Arc<dyn CommitHook>>,
-    ) -> Result<(Self, CommitterTask), StorageError> {
+    ) -> Result<Self, StorageError> {
         let stream = server::stream(&db).await?;
         // Unbounded in itself: whoever puts something in waits for its answer, and room tasks and
         // requests are bounded.
         let (queue, units) = mpsc::unbounded_channel();
         let task = Queue { db, feed, hooks, units, stream, failed: HashMap::new() };
-        Ok((Self { queue }, CommitterTask(tokio::spawn(task.run()))))
+        tokio::spawn(task.run());
+        Ok(Self { queue })
+    }
+
+    /// Waits until everything that is in the queue by now was carried out.
+    pub async fn flush(&self) -> Result<(), CommitError> {
+        self.run(|_| Box::pin(async { Ok(()) })).await
     }
 
     /// Carries out `work` in the next group commit; durable when this returns.
@@ -97,15 +100,6 @@ impl Committer {
         // When the committer has stopped, the unit is dropped here and the reply says so.
         let _ = self.queue.send(Box::new(unit));
         reply
-    }
-}
-
-impl CommitterTask {
-    /// Waits until everything in the queue is durable. All handles must have been dropped.
-    pub async fn finished(self) {
-        if let Err(e) = self.0.await {
-            tracing::error!(error = %e, "the committer ended badly");
-        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! A Matrix homeserver.
 
+pub mod app;
+pub mod client;
 pub mod clock;
 pub mod commit;
 pub mod config;
@@ -8,4 +10,8 @@ pub mod feed;
 pub mod http;
 pub mod nid;
 pub mod room;
+pub mod server;
 pub mod storage;
+
+pub use config::Config;
+pub use server::Server;

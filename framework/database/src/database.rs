@@ -1,9 +1,13 @@
 //! The handle on a database.
 
-use std::{fs::File, path::PathBuf, sync::Arc};
+use std::{
+    fs::File,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use sqlx::{PgPool, SqlitePool};
-use tokio::sync::Mutex;
+use tokio::sync::Mutex as AsyncMutex;
 
 use crate::{
     DatabaseError, Row, Sql, Transaction, Value, postgres,
@@ -47,9 +51,9 @@ pub struct Database(Arc<Kind>);
 pub(crate) enum Kind {
     Sqlite {
         path: PathBuf,
-        writer: Arc<Mutex<SqliteWriter>>,
+        writer: Arc<AsyncMutex<SqliteWriter>>,
         readers: SqlitePool,
-        _lock: Option<File>,
+        lock: Mutex<Option<File>>,
     },
     Postgres {
         url: String,
@@ -70,8 +74,8 @@ impl Database {
         let path = PathBuf::from(path.strip_prefix("//").unwrap_or(path));
         let lock = if options.exclusive { Some(sqlite::lock(&path)?) } else { None };
         let (writer, readers) = sqlite::open(&path, options).await?;
-        let writer = Arc::new(Mutex::new(SqliteWriter::new(writer)));
-        Ok(Self(Arc::new(Kind::Sqlite { path, writer, readers, _lock: lock })))
+        let writer = Arc::new(AsyncMutex::new(SqliteWriter::new(writer)));
+        Ok(Self(Arc::new(Kind::Sqlite { path, writer, readers, lock: Mutex::new(lock) })))
     }
 
     pub(crate) fn kind(&self) -> &Kind {
@@ -140,9 +144,10 @@ impl Database {
     /// Closes all connections, after what they are doing; SQLite folds its log into the file.
     pub async fn close(&self) {
         match &*self.0 {
-            Kind::Sqlite { writer, readers, .. } => {
+            Kind::Sqlite { writer, readers, lock, .. } => {
                 readers.close().await;
                 writer.lock().await.finish().await;
+                *lock.lock().unwrap_or_else(PoisonError::into_inner) = None;
             }
             Kind::Postgres { pool, .. } => pool.close().await,
         }

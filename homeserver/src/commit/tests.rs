@@ -13,7 +13,6 @@ struct Rig {
     db: Database,
     feed: Feed,
     committer: Committer,
-    task: CommitterTask,
 }
 
 async fn rig(test: &TestDatabase) -> Rig {
@@ -21,8 +20,8 @@ async fn rig(test: &TestDatabase) -> Rig {
     db.migrate(&SCHEMA).await.unwrap();
     let stream = server::stream(&db).await.unwrap();
     let feed = Feed::new(1, stream.head, []);
-    let (committer, task) = Committer::start(db.clone(), feed.clone(), vec![]).await.unwrap();
-    Rig { db, feed, committer, task }
+    let committer = Committer::start(db.clone(), feed.clone(), vec![]).await.unwrap();
+    Rig { db, feed, committer }
 }
 
 /// Writes a fact and takes a position; fails when asked to.
@@ -72,10 +71,8 @@ async fn positions_are_dense_over_failures_and_restarts() {
     assert_eq!(rig1.feed.head(), 17);
     assert_eq!(server::get(&rig1.db, "fact 3").await.unwrap(), None, "what failed left nothing");
     assert_eq!(server::get(&rig1.db, "fact 4").await.unwrap().as_deref(), Some("here"));
-    drop(rig1.committer);
-    rig1.task.finished().await;
+    rig1.committer.flush().await.unwrap();
     rig1.db.close().await;
-    drop(rig1.db);
 
     let rig2 = rig(&test).await;
     assert_eq!(rig2.committer.run(work("later", false)).await.unwrap(), 18);
@@ -93,10 +90,10 @@ async fn what_a_failed_unit_was_built_on_supersedes_the_later_ones_of_its_room()
         rig.committer.enqueue(Some((RoomNid(2), 1)), work("d", false)),
         rig.committer.enqueue(room(2), work("e", false)),
     ];
-    let [a, b, c, d, e] = join_all(replies).await.try_into().map_err(|_| ()).unwrap();
-    assert!(a.is_ok() && d.is_ok() && e.is_ok());
-    assert!(matches!(b, Err(CommitError::Storage(_))));
-    assert!(matches!(c, Err(CommitError::Superseded)));
+    let outcomes = join_all(replies).await;
+    assert!([0, 3, 4].into_iter().all(|i: usize| outcomes[i].is_ok()));
+    assert!(matches!(outcomes[1], Err(CommitError::Storage(_))));
+    assert!(matches!(outcomes[2], Err(CommitError::Superseded)));
     assert_eq!(server::get(&rig.db, "c").await.unwrap(), None);
 }
 
@@ -151,11 +148,9 @@ async fn hooks_write_inside_the_commit() {
     let hook = Arc::new(Hook::default());
     let feed = Feed::new(1, 0, []);
     let hooks = vec![Arc::clone(&hook) as Arc<dyn CommitHook>];
-    let (committer, task) = Committer::start(db.clone(), feed, hooks).await.unwrap();
+    let committer = Committer::start(db.clone(), feed, hooks).await.unwrap();
     committer.run(work("a", false)).await.unwrap();
     committer.run(work("b", true)).await.unwrap_err();
-    drop(committer);
-    task.finished().await;
     assert_eq!(*hook.0.lock().unwrap(), ["before", "after", "rollback"]);
     assert_eq!(server::get(&db, "hook").await.unwrap().as_deref(), Some("was here"));
 }

@@ -1,0 +1,165 @@
+//! A running homeserver: builds everything once, in order, listens, and stops in the reverse order.
+
+mod identity;
+mod listen;
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::Router;
+use landbridge_database::{Database, DatabaseError, Options};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    app::{App, Background},
+    clock::{Clock, SystemClock},
+    commit::Committer,
+    config::{Config, ConfigError},
+    event::KeyError,
+    feed::Feed,
+    storage::{SCHEMA, StorageError, rooms, server},
+};
+
+pub use self::listen::Peer;
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The configuration contradicts itself.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database could not be opened or brought up to date.
+    #[error("database: {0}")]
+    Database(#[from] DatabaseError),
+    /// The database could not be read.
+    #[error("database: {0}")]
+    Storage(#[from] StorageError),
+    /// The database could not be written.
+    #[error("database: {0}")]
+    Commit(#[from] crate::commit::CommitError),
+    /// The database belongs to another server name.
+    #[error(
+        "the database belongs to {stored}, the configuration says {configured}: a server's name can't be \
+         changed, because it is part of all its users and rooms. Set server_name to {stored}, or begin \
+         with an empty database"
+    )]
+    OtherServerName {
+        /// The name in the database.
+        stored: String,
+        /// The name in the configuration.
+        configured: String,
+    },
+    /// The signing key could not be read.
+    #[error("signing key: {0}")]
+    Key(#[from] KeyError),
+    /// A file or an address could not be used.
+    #[error("{what}: {source}")]
+    Io {
+        /// The file or address.
+        what: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A TLS certificate or key could not be used.
+    #[error("{file}: {reason}")]
+    Tls {
+        /// The file.
+        file: String,
+        /// Why not.
+        reason: String,
+    },
+}
+
+impl StartError {
+    fn io(what: impl std::fmt::Display) -> impl FnOnce(std::io::Error) -> Self {
+        let what = format!("{what}");
+        |source| Self::Io { what, source }
+    }
+}
+
+/// A running homeserver.
+pub struct Server {
+    app: Arc<App>,
+    router: Router,
+    addresses: Vec<SocketAddr>,
+    stopping: CancellationToken,
+    listeners: Mutex<JoinSet<()>>,
+}
+
+impl Server {
+    /// Starts a server with the machine's clock. When this returns, it listens.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_at(config, Arc::new(SystemClock)).await
+    }
+
+    /// Starts a server whose time is `clock`'s.
+    pub async fn start_at(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let app = Arc::new(open(config, clock).await?);
+        let router = crate::client::router(&app);
+        let stopping = CancellationToken::new();
+        let (addresses, listeners) = listen::start(&app.config.listen, &router, &stopping).await?;
+        Ok(Self { app, router, addresses, stopping, listeners: Mutex::new(listeners) })
+    }
+
+    /// Everything the server serves, for callers in the same process.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Its services.
+    pub const fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// The addresses it listens on, in the order of the configuration, plain HTTP first.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Stops: no new connections, requests that run may finish for a while, then background work ends, what
+    /// was accepted is written, and the database is closed.
+    pub async fn stop(&self) {
+        self.stopping.cancel();
+        let mut listeners =
+            std::mem::take(&mut *self.listeners.lock().unwrap_or_else(PoisonError::into_inner));
+        let drain = Duration::from_secs(self.app.config.listen.drain_seconds);
+        let drained = async { while listeners.join_next().await.is_some() {} };
+        if tokio::time::timeout(drain, drained).await.is_err() {
+            tracing::warn!(seconds = drain.as_secs(), "some requests did not finish in time");
+            listeners.shutdown().await;
+        }
+        self.app.background.end().await;
+        if let Err(e) = self.app.committer.flush().await {
+            tracing::error!(error = %e, "the last writes failed");
+        }
+        self.app.db.close().await;
+    }
+}
+
+/// Opens the database and builds the services on it.
+async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> {
+    config.check()?;
+    identity::prepare_folder(&config.data_dir)?;
+    let key = identity::signing_key(&config)?;
+
+    let mut options = Options::default();
+    if let Some(connections) = config.database.connections {
+        options.readers = connections.max(1);
+    }
+    let db = Database::open(&config.database_url(), &options).await?;
+    db.migrate(&SCHEMA).await?;
+    let generation = identity::generation(&db).await?;
+
+    let stream = server::stream(&db).await?;
+    let feed = Feed::new(generation, stream.head, rooms::heads(&db).await?);
+    let committer = Committer::start(db.clone(), feed.clone(), Vec::new()).await?;
+    identity::claim(&db, &committer, config.server_name.as_str()).await?;
+
+    let config = Arc::new(config);
+    Ok(App { config, clock, key, db, committer, feed, background: Background::default() })
+}
