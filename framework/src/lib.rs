@@ -15,6 +15,7 @@ mod history;
 mod inbox;
 pub mod kv;
 pub mod login;
+pub mod matrix;
 mod network;
 mod plain;
 mod reconcile;
