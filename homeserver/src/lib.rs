@@ -11,7 +11,9 @@ pub mod http;
 pub mod nid;
 pub mod room;
 pub mod server;
+pub mod services;
 pub mod storage;
+pub mod sync;
 
 pub use config::Config;
 pub use server::Server;

@@ -6,6 +6,7 @@ mod interest;
 mod membership;
 mod power;
 mod state;
+pub mod visibility;
 
 pub use self::{
     draft::{Draft, Sent, TxnKey},

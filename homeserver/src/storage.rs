@@ -7,11 +7,14 @@ pub mod aliases;
 mod error;
 pub mod events;
 pub mod memberships;
+pub mod receipts;
+pub mod relations;
 pub mod rooms;
 mod schema;
 pub mod server;
 pub mod state_groups;
 pub mod timeline;
+pub mod timeline_read;
 pub mod txns;
 
 pub use error::StorageError;

@@ -20,8 +20,9 @@ pub(crate) use event_columns;
 
 const INSERT: &str =
     "INSERT INTO event (nid, id, room, ord, pos, kind, state_key, sender, depth, ts,
-        flags, state_before, state_after, replaces, membership, redacts, txn_scope, txn_id)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+        flags, state_before, state_after, replaces, membership, redacts, txn_scope, txn_id,
+        relates_to, rel_type)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
 const INSERT_JSON: &str = "INSERT INTO event_json (nid, json) VALUES ($1, $2)";
 const BY_IDS: &str = concat!(
     "SELECT ",
@@ -35,7 +36,8 @@ const BY_NIDS: &str = concat!(
 );
 const KEYS: &str = "SELECT nid, kind, state_key, membership FROM event WHERE nid = ANY($1)";
 const REDACTIONS: &str = "SELECT nid FROM event WHERE redacts = $1 AND room = $2 ORDER BY nid";
-const SET_REDACTED: &str = "UPDATE event SET redacted_by = $2, flags = $3 WHERE nid = $1";
+const SET_REDACTED: &str = "UPDATE event SET redacted_by = $2, flags = $3,
+        relates_to = NULL, rel_type = NULL WHERE nid = $1";
 const SET_JSON: &str = "UPDATE event_json SET json = $2 WHERE nid = $1";
 const PLACE: &str =
     "UPDATE event SET flags = $2, state_before = $3, state_after = $4, replaces = $5,
@@ -113,6 +115,7 @@ pub struct StoredEvent {
 pub async fn insert(tx: &mut CommitTx, event: &NewEvent<'_>) -> Result<(), StorageError> {
     let (ord, pos) = event.place.map_or((None, None), |(ord, pos)| (Some(ord), pos));
     let (scope, txn) = event.txn.map_or((None, None), |(scope, id)| (Some(scope), Some(id)));
+    let (relates_to, rel_type) = relation(event.raw);
     tx.sql()
         .execute(
             INSERT,
@@ -135,11 +138,40 @@ pub async fn insert(tx: &mut CommitTx, event: &NewEvent<'_>) -> Result<(), Stora
                 event.redacts,
                 scope,
                 txn,
+                relates_to,
+                rel_type,
             ],
         )
         .await?;
     tx.sql().execute(INSERT_JSON, args![event.nid.0, event.raw]).await?;
     Ok(())
+}
+
+/// What the event says it relates to, and how: both or nothing.
+fn relation(raw: &[u8]) -> (Option<String>, Option<String>) {
+    #[derive(serde::Deserialize)]
+    struct Event {
+        content: Content,
+    }
+    #[derive(serde::Deserialize)]
+    struct Content {
+        #[serde(rename = "m.relates_to")]
+        relates_to: RelatesTo,
+    }
+    #[derive(serde::Deserialize)]
+    struct RelatesTo {
+        event_id: String,
+        rel_type: String,
+    }
+    const KEY: &[u8] = b"m.relates_to";
+    // Most events relate to nothing, which a search tells much sooner than a parser.
+    if !raw.windows(KEY.len()).any(|window| window == KEY) {
+        return (None, None);
+    }
+    let Ok(Event { content: Content { relates_to } }) = serde_json::from_slice(raw) else {
+        return (None, None);
+    };
+    (Some(relates_to.event_id), Some(relates_to.rel_type))
 }
 
 /// Gives an event that was known only as an outlier what was decided about it since, and its place.
@@ -238,4 +270,20 @@ pub(super) fn stored(row: &Row) -> Result<StoredEvent, StorageError> {
         txn: row.opt_text(10)?.zip(row.opt_text(11)?),
         raw: Bytes::from(row.blob(12)?),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relation_is_whole_or_none() {
+        let whole = br#"{"content":{"m.relates_to":{"event_id":"$a","rel_type":"m.thread"}}}"#;
+        assert_eq!(relation(whole), (Some("$a".to_owned()), Some("m.thread".to_owned())));
+        let reply = br#"{"content":{"m.relates_to":{"m.in_reply_to":{"event_id":"$a"}}}}"#;
+        assert_eq!(relation(reply), (None, None));
+        let odd = br#"{"content":{"m.relates_to":{"event_id":5,"rel_type":"m.thread"}}}"#;
+        assert_eq!(relation(odd), (None, None));
+        assert_eq!(relation(br#"{"content":{"body":"m.relates_to"}}"#), (None, None));
+    }
 }

@@ -47,9 +47,15 @@ CREATE TABLE event (
     redacts TEXT,
     redacted_by BIGINT,
     txn_scope TEXT,
-    txn_id TEXT
+    txn_id TEXT,
+    -- `m.relates_to` of the content: the event and how. Null when redacted.
+    relates_to TEXT,
+    rel_type TEXT
 );
 CREATE UNIQUE INDEX event_timeline ON event (room, ord) WHERE ord IS NOT NULL;
+CREATE INDEX event_relation ON event (relates_to, rel_type, ord) WHERE relates_to IS NOT NULL;
+-- What a user was in a room at any time.
+CREATE INDEX event_membership ON event (state_key, room, ord) WHERE membership IS NOT NULL;
 CREATE INDEX event_redacts ON event (redacts) WHERE redacts IS NOT NULL;
 
 -- Wide and cold: the canonical bytes as they were signed, or what redaction left of them.
@@ -96,3 +102,18 @@ CREATE TABLE alias (
     created BIGINT NOT NULL
 );
 CREATE INDEX alias_room ON alias (room);
+
+-- Read receipts; the thread is empty for those that speak of the whole room.
+CREATE TABLE receipt (
+    room BIGINT NOT NULL,
+    user_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    thread TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    ord BIGINT NOT NULL,
+    ts BIGINT NOT NULL,
+    pos BIGINT NOT NULL,
+    PRIMARY KEY (room, user_id, kind, thread)
+);
+CREATE INDEX receipt_pos ON receipt (room, pos);
+CREATE INDEX receipt_user ON receipt (user_id, room);

@@ -1,0 +1,3 @@
+//! What the server does beside rooms, one subject per file.
+
+pub mod typing;

@@ -1,0 +1,82 @@
+//! Read receipts: one row for each user, room, type and thread, which moves ahead.
+
+use landbridge_database::{Database, Row, args};
+
+use super::StorageError;
+use crate::commit::CommitTx;
+use crate::nid::{Pos, RoomNid, TimelineOrd};
+
+const SET: &str = "INSERT INTO receipt (room, user_id, kind, thread, event_id, ord, ts, pos) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    ON CONFLICT (room, user_id, kind, thread) DO UPDATE SET event_id = excluded.event_id, ord = excluded.ord, ts = excluded.ts, pos = excluded.pos";
+const SINCE: &str = "SELECT room, user_id, kind, thread, event_id, ord, ts, pos FROM receipt
+    WHERE room = ANY($1) AND pos > $2 AND pos <= $3 ORDER BY room, pos";
+const OF_USER: &str = "SELECT room, user_id, kind, thread, event_id, ord, ts, pos FROM receipt WHERE user_id = $1 AND room = ANY($2)";
+
+/// The thread of receipts that speak of the whole room.
+pub const UNTHREADED: &str = "";
+
+/// A receipt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The room.
+    pub room: RoomNid,
+    /// Whose it is.
+    pub user: String,
+    /// `m.read` or `m.read.private`.
+    pub kind: String,
+    /// `main`, a thread's root, or [`UNTHREADED`].
+    pub thread: String,
+    /// The event read.
+    pub event_id: String,
+    /// That event's place in the timeline.
+    pub ord: TimelineOrd,
+    /// When, in ms since 1970.
+    pub ts: i64,
+    /// Position of the receipt in the stream.
+    pub pos: Pos,
+}
+
+/// Writes a receipt over the one before it.
+pub async fn set(tx: &mut CommitTx, receipt: &Receipt) -> Result<(), StorageError> {
+    let Receipt { room, user, kind, thread, event_id, ord, ts, pos } = receipt;
+    tx.sql().execute(SET, args![room.0, user, kind, thread, event_id, *ord, *ts, *pos]).await?;
+    Ok(())
+}
+
+/// The receipts of some rooms that were given after `since` and not after `upto`, by room and position.
+pub async fn since(
+    db: &Database,
+    rooms: &[RoomNid],
+    since: Pos,
+    upto: Pos,
+) -> Result<Vec<Receipt>, StorageError> {
+    let rooms: Vec<i64> = rooms.iter().map(|room| room.0).collect();
+    receipts(&db.fetch(SINCE, args![rooms, since, upto]).await?)
+}
+
+/// All receipts of one user in some rooms.
+pub async fn of_user(
+    db: &Database,
+    user: &str,
+    rooms: &[RoomNid],
+) -> Result<Vec<Receipt>, StorageError> {
+    let rooms: Vec<i64> = rooms.iter().map(|room| room.0).collect();
+    receipts(&db.fetch(OF_USER, args![user, rooms]).await?)
+}
+
+fn receipts(rows: &[Row]) -> Result<Vec<Receipt>, StorageError> {
+    rows.iter()
+        .map(|row| {
+            Ok(Receipt {
+                room: RoomNid(row.int(0)?),
+                user: row.text(1)?,
+                kind: row.text(2)?,
+                thread: row.text(3)?,
+                event_id: row.text(4)?,
+                ord: row.int(5)?,
+                ts: row.int(6)?,
+                pos: row.int(7)?,
+            })
+        })
+        .collect()
+}

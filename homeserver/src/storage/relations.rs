@@ -1,0 +1,173 @@
+//! Which events relate to which ([Relationships](https://spec.matrix.org/v1.19/client-server-api/#forming-relationships-between-events)).
+
+use landbridge_database::{Database, Row, args};
+
+use super::StorageError;
+use crate::nid::{EventNid, RoomNid, TimelineOrd};
+
+const CHILDREN_BACK: &str = "SELECT nid, ord, relates_to, rel_type, kind, sender FROM event
+    WHERE relates_to = ANY($1) AND room = $2 AND ord < $3 AND ord >= $4
+    AND ($5 = '' OR rel_type = $5) AND ($6 = '' OR kind = $6) ORDER BY ord DESC LIMIT $7";
+const CHILDREN_FORTH: &str = "SELECT nid, ord, relates_to, rel_type, kind, sender FROM event
+    WHERE relates_to = ANY($1) AND room = $2 AND ord >= $3 AND ord < $4
+    AND ($5 = '' OR rel_type = $5) AND ($6 = '' OR kind = $6) ORDER BY ord LIMIT $7";
+const IDS_OF_CHILDREN: &str = "SELECT id FROM event WHERE relates_to = ANY($1) AND room = $2 AND ord IS NOT NULL ORDER BY ord LIMIT $3";
+const BUNDLED: &str = "SELECT c.nid, c.ord, c.relates_to, c.rel_type, c.kind, c.sender FROM event c
+    WHERE c.relates_to = ANY($1) AND c.room = $2 AND c.ord IS NOT NULL
+    AND c.rel_type IN ('m.replace', 'm.reference') ORDER BY c.ord DESC LIMIT $3";
+const THREADS_OF: &str = "SELECT relates_to, COUNT(*), MAX(ord),
+    SUM(CASE WHEN sender = $3 THEN 1 ELSE 0 END) FROM event
+    WHERE relates_to = ANY($1) AND room = $2 AND rel_type = 'm.thread' AND ord IS NOT NULL AND NOT (sender = ANY($4))
+    GROUP BY relates_to";
+const AT_PLACES: &str = "SELECT nid, ord FROM event WHERE room = $1 AND ord = ANY($2)";
+const ROOTS: &str = "SELECT c.relates_to, MAX(c.ord) AS latest FROM event c JOIN event r ON r.id = c.relates_to AND r.room = c.room
+    WHERE c.room = $1 AND c.rel_type = 'm.thread' AND c.ord IS NOT NULL AND r.ord IS NOT NULL
+    AND ($2 = '' OR r.sender = $2 OR EXISTS (SELECT 1 FROM event p
+        WHERE p.relates_to = c.relates_to AND p.rel_type = 'm.thread' AND p.sender = $2 AND p.room = $1))
+    GROUP BY c.relates_to HAVING MAX(c.ord) < $3 ORDER BY latest DESC LIMIT $4";
+
+/// An event that relates to another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Child {
+    /// The event.
+    pub nid: EventNid,
+    /// Its place in the timeline.
+    pub ord: TimelineOrd,
+    /// The event it relates to.
+    pub parent: String,
+    /// How.
+    pub rel_type: String,
+    /// Its type.
+    pub kind: String,
+    /// Who sent it.
+    pub sender: String,
+}
+
+/// What is asked of the children of some events.
+#[derive(Clone, Debug)]
+pub struct Query<'a> {
+    /// The room of all of them.
+    pub room: RoomNid,
+    /// The parents.
+    pub parents: &'a [String],
+    /// Only children of this relation, if any is named.
+    pub rel_type: Option<&'a str>,
+    /// Only children of this event type, if any is named.
+    pub kind: Option<&'a str>,
+    /// Lowest place, inclusive.
+    pub floor: TimelineOrd,
+    /// Highest place, exclusive.
+    pub ceiling: TimelineOrd,
+    /// Whether the oldest come first.
+    pub forwards: bool,
+    /// How many at most.
+    pub limit: usize,
+}
+
+/// A thread as one user sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thread {
+    /// Its root.
+    pub root: String,
+    /// How many events it has beside the root.
+    pub count: i64,
+    /// Place of the latest one.
+    pub latest: TimelineOrd,
+    /// Whether the user wrote one of them.
+    pub participated: bool,
+}
+
+/// The children of some events.
+pub async fn children(db: &Database, query: &Query<'_>) -> Result<Vec<Child>, StorageError> {
+    let (sql, from, to) = if query.forwards {
+        (CHILDREN_FORTH, query.floor, query.ceiling)
+    } else {
+        (CHILDREN_BACK, query.ceiling, query.floor)
+    };
+    let (rel_type, kind) = (query.rel_type.unwrap_or_default(), query.kind.unwrap_or_default());
+    let args =
+        args![query.parents.to_vec(), query.room.0, from, to, rel_type, kind, query.limit as i64];
+    kin(&db.fetch(sql, args).await?)
+}
+
+/// The ids of the children of some events, for looking further down.
+pub async fn child_ids(
+    db: &Database,
+    room: RoomNid,
+    parents: &[String],
+    limit: usize,
+) -> Result<Vec<String>, StorageError> {
+    let rows = db.fetch(IDS_OF_CHILDREN, args![parents.to_vec(), room.0, limit as i64]).await?;
+    rows.iter().map(|row| Ok(row.text(0)?)).collect()
+}
+
+/// The edits and references of some events of a room, newest first: what is bundled with them.
+pub async fn edits_and_references(
+    db: &Database,
+    room: RoomNid,
+    parents: &[String],
+    limit: usize,
+) -> Result<Vec<Child>, StorageError> {
+    kin(&db.fetch(BUNDLED, args![parents.to_vec(), room.0, limit as i64]).await?)
+}
+
+/// The threads that some events of a room are roots of, without what `ignored` users wrote.
+pub async fn threads_of(
+    db: &Database,
+    room: RoomNid,
+    roots: &[String],
+    user: &str,
+    ignored: &[String],
+) -> Result<Vec<Thread>, StorageError> {
+    let rows = db.fetch(THREADS_OF, args![roots.to_vec(), room.0, user, ignored.to_vec()]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Thread {
+                root: row.text(0)?,
+                count: row.int(1)?,
+                latest: row.int(2)?,
+                participated: row.int(3)? > 0,
+            })
+        })
+        .collect()
+}
+
+/// The events at some places of a room's timeline.
+pub async fn at_places(
+    db: &Database,
+    room: RoomNid,
+    places: &[TimelineOrd],
+) -> Result<Vec<(EventNid, TimelineOrd)>, StorageError> {
+    let rows = db.fetch(AT_PLACES, args![room.0, places.to_vec()]).await?;
+    rows.iter().map(|row| Ok((EventNid(row.int(0)?), row.int(1)?))).collect()
+}
+
+/// The roots of a room's threads whose latest event stands below a place, the latest thread first; with `participant`, only those he began
+/// or wrote in.
+pub async fn roots(
+    db: &Database,
+    room: RoomNid,
+    participant: Option<&str>,
+    below: TimelineOrd,
+    limit: usize,
+) -> Result<Vec<(String, TimelineOrd)>, StorageError> {
+    let rows = db
+        .fetch(ROOTS, args![room.0, participant.unwrap_or_default(), below, limit as i64])
+        .await?;
+    rows.iter().map(|row| Ok((row.text(0)?, row.int(1)?))).collect()
+}
+
+fn kin(rows: &[Row]) -> Result<Vec<Child>, StorageError> {
+    rows.iter()
+        .map(|row| {
+            Ok(Child {
+                nid: EventNid(row.int(0)?),
+                ord: row.int(1)?,
+                parent: row.text(2)?,
+                rel_type: row.text(3)?,
+                kind: row.text(4)?,
+                sender: row.text(5)?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,7 @@
+//! `/sync`, and what it shares with the other ways to read rooms.
+
+pub mod filter;
+pub mod heads;
+pub mod json;
+pub mod lazy;
+pub mod token;
