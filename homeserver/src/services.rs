@@ -1,3 +1,14 @@
 //! What the server does beside rooms, one subject per file.
 
+pub mod account_data;
+pub mod accounts;
+pub mod cache;
+pub mod devices;
+pub mod keys;
+pub mod password;
+pub mod profiles;
+pub mod push_rules;
+pub mod sessions;
+pub mod to_device;
 pub mod typing;
+pub mod uia;

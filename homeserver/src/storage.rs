@@ -3,10 +3,18 @@
 //! Reads take a [`Database`](landbridge_database::Database), writes a
 //! [`CommitTx`](crate::commit::CommitTx): so nothing is written but through the committer.
 
+pub mod account_data;
+mod account_schema;
+pub mod accounts;
 pub mod aliases;
+pub mod devices;
 mod error;
 pub mod events;
+pub mod filters;
+pub mod keys;
 pub mod memberships;
+pub mod profiles;
+pub mod pushers;
 pub mod receipts;
 pub mod relations;
 pub mod rooms;
@@ -15,7 +23,10 @@ pub mod server;
 pub mod state_groups;
 pub mod timeline;
 pub mod timeline_read;
+pub mod to_device;
+pub mod tokens;
 pub mod txns;
 
+pub use account_schema::ACCOUNTS;
 pub use error::StorageError;
 pub use schema::SCHEMA;

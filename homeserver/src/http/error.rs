@@ -8,7 +8,10 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value};
 
+use crate::commit::CommitError;
 use crate::http::json::Reply;
+use crate::room::RoomError;
+use crate::storage::StorageError;
 
 /// A refusal: the HTTP status, the spec's `errcode`, a sentence for people, and what the errcode asks for beyond them.
 #[derive(Debug, Clone)]
@@ -148,6 +151,45 @@ impl fmt::Display for ApiError {
 }
 
 impl std::error::Error for ApiError {}
+
+impl From<StorageError> for ApiError {
+    fn from(error: StorageError) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<CommitError> for ApiError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Stopped => stopping(),
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<RoomError> for ApiError {
+    fn from(error: RoomError) -> Self {
+        let text = error.to_string();
+        let bad = |errcode| Self::new(StatusCode::BAD_REQUEST, errcode, text.clone());
+        match error {
+            RoomError::NotFound => Self::not_found(text),
+            RoomError::Forbidden(_) => Self::forbidden(text),
+            RoomError::TooLarge(_) => Self::too_large(text),
+            RoomError::BadJson(_) => Self::bad_json(text),
+            RoomError::InvalidParam(_) => Self::invalid_param(text),
+            RoomError::InvalidState(_) => bad("M_INVALID_ROOM_STATE"),
+            RoomError::UnsupportedVersion(_) => bad("M_UNSUPPORTED_ROOM_VERSION"),
+            RoomError::AliasInUse => bad("M_ROOM_IN_USE"),
+            RoomError::Busy => Self::limit_exceeded(Duration::from_millis(500)),
+            RoomError::Stopping => stopping(),
+            RoomError::Storage(_) => Self::internal(text),
+        }
+    }
+}
+
+fn stopping() -> ApiError {
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", "The server is stopping")
+}
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {

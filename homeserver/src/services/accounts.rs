@@ -1,0 +1,241 @@
+//! Accounts: who exists, with which password and rights.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use landbridge_database::Database;
+use ruma::{OwnedUserId, ServerName, UserId};
+
+use crate::clock::Clock;
+use crate::commit::{CommitError, Committer};
+use crate::config::AccountPolicy;
+use crate::http::error::{ApiError, ApiResult};
+use crate::services::cache::LoadCache;
+use crate::services::password::{HashError, Hasher, MAX_BYTES};
+use crate::storage::accounts::{Account, Found, Kind, Report};
+use crate::storage::{StorageError, accounts, keys, profiles};
+
+const CACHED: usize = 50_000;
+
+/// The accounts of this server.
+pub struct Accounts {
+    db: Database,
+    committer: Committer,
+    clock: Arc<dyn Clock>,
+    hasher: Hasher,
+    minimum_length: usize,
+    known: LoadCache<OwnedUserId, Arc<Account>>,
+}
+
+impl Accounts {
+    /// The accounts in a database.
+    pub fn new(
+        db: Database,
+        committer: Committer,
+        clock: Arc<dyn Clock>,
+        policy: &AccountPolicy,
+    ) -> Result<Self, HashError> {
+        let hasher = Hasher::new(policy)?;
+        let minimum_length = policy.password_minimum_length;
+        Ok(Self { db, committer, clock, hasher, minimum_length, known: LoadCache::new(CACHED) })
+    }
+
+    /// The account of a user; a warm one without I/O.
+    pub async fn get(&self, user: &UserId) -> Result<Option<Arc<Account>>, StorageError> {
+        let load = async { Ok(accounts::get(&self.db, user).await?.map(Arc::new)) };
+        self.known.get(&user.to_owned(), load).await
+    }
+
+    /// Whether a user exists and isn't deactivated.
+    pub async fn active(&self, user: &UserId) -> Result<bool, StorageError> {
+        Ok(self.get(user).await?.is_some_and(|account| !account.deactivated))
+    }
+
+    /// Whether a user may use the administration API.
+    pub async fn is_admin(&self, user: &UserId) -> Result<bool, StorageError> {
+        Ok(self.get(user).await?.is_some_and(|account| account.admin && !account.deactivated))
+    }
+
+    /// Creates an account. `M_USER_IN_USE` when the name is taken, also by one that was deactivated.
+    pub async fn create(&self, account: Account) -> ApiResult<()> {
+        let now = self.clock.now_ms();
+        let user = account.user_id.clone();
+        let created = self
+            .committer
+            .run(move |tx| {
+                let account = account.clone();
+                async move { accounts::insert(tx, &account, now).await }.boxed()
+            })
+            .await?;
+        self.known.forget(&user);
+        if created { Ok(()) } else { Err(user_in_use()) }
+    }
+
+    /// Sees to it that a user of an application service exists; `true` when they were created just now.
+    pub async fn ensure_appservice_user(&self, user: &UserId, appservice: &str) -> ApiResult<bool> {
+        if self.get(user).await?.is_some() {
+            return Ok(false);
+        }
+        let account = Account {
+            user_id: user.to_owned(),
+            password: None,
+            kind: Kind::Appservice,
+            appservice: Some(appservice.to_owned()),
+            admin: false,
+            deactivated: false,
+        };
+        match self.create(account).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.errcode == "M_USER_IN_USE" => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Hashes a password that is going to be set, or says why it can't be.
+    pub async fn hash_password(&self, password: &str) -> ApiResult<String> {
+        if password.chars().count() < self.minimum_length {
+            let text = format!("The password needs at least {} characters", self.minimum_length);
+            return Err(ApiError::new(http::StatusCode::BAD_REQUEST, "M_WEAK_PASSWORD", text));
+        }
+        if password.len() > MAX_BYTES {
+            return Err(ApiError::invalid_param(format!(
+                "The password has more than {MAX_BYTES} bytes"
+            )));
+        }
+        Ok(self.hasher.hash(password.to_owned()).await?)
+    }
+
+    /// Whether this is the password of an account that isn't deactivated.
+    pub async fn password_fits(&self, user: &UserId, password: &str) -> ApiResult<bool> {
+        if password.len() > MAX_BYTES {
+            return Ok(false);
+        }
+        let hash = match self.get(user).await? {
+            Some(account) if !account.deactivated => account.password.clone(),
+            _ => None,
+        };
+        Ok(self.hasher.verify(password.to_owned(), hash).await?)
+    }
+
+    /// Sets the password of an account.
+    pub async fn set_password(&self, user: &UserId, hash: String) -> Result<(), CommitError> {
+        let owner = user.to_owned();
+        self.committer
+            .run(move |tx| {
+                let (owner, hash) = (owner.clone(), hash.clone());
+                async move { accounts::set_password(tx, &owner, &hash).await }.boxed()
+            })
+            .await?;
+        self.known.forget(&user.to_owned());
+        Ok(())
+    }
+
+    /// Makes an account an administrator's, or takes that away.
+    pub async fn set_admin(&self, user: &UserId, admin: bool) -> Result<(), CommitError> {
+        let owner = user.to_owned();
+        self.committer
+            .run(move |tx| {
+                let owner = owner.clone();
+                async move { accounts::set_admin(tx, &owner, admin).await }.boxed()
+            })
+            .await?;
+        self.known.forget(&user.to_owned());
+        Ok(())
+    }
+
+    /// Closes an account for good, with its profile, keys and account data. Its sessions are
+    /// [`Sessions`](super::sessions::Sessions)' to end.
+    pub async fn deactivate(&self, user: &UserId) -> Result<(), CommitError> {
+        let owner = user.to_owned();
+        self.committer
+            .run(move |tx| {
+                let owner = owner.clone();
+                async move {
+                    accounts::deactivate(tx, &owner).await?;
+                    profiles::clear(tx, &owner).await?;
+                    keys::clear(tx, &owner).await?;
+                    crate::storage::account_data::clear(tx, &owner).await
+                }
+                .boxed()
+            })
+            .await?;
+        self.known.forget(&user.to_owned());
+        Ok(())
+    }
+
+    /// Finds people by a part of their ID or name.
+    pub async fn search(&self, term: &str, limit: usize) -> Result<Vec<Found>, StorageError> {
+        accounts::search(&self.db, term, limit as i64).await
+    }
+
+    /// Keeps a complaint for the administrators.
+    pub async fn report(&self, report: Report) -> Result<(), CommitError> {
+        let now = self.clock.now_ms();
+        self.committer
+            .run(move |tx| {
+                let report = report.clone();
+                async move { accounts::insert_report(tx, &report, now).await }.boxed()
+            })
+            .await
+    }
+}
+
+impl std::fmt::Debug for Accounts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Accounts").finish_non_exhaustive()
+    }
+}
+
+impl From<HashError> for ApiError {
+    fn from(error: HashError) -> Self {
+        Self::internal(error)
+    }
+}
+
+/// 400 `M_USER_IN_USE`.
+pub fn user_in_use() -> ApiError {
+    ApiError::new(http::StatusCode::BAD_REQUEST, "M_USER_IN_USE", "That user name is taken")
+}
+
+/// Makes the ID of a new user out of what they typed: lower case, and only what the spec allows in new IDs (Appendices,
+/// "User Identifiers"). `M_INVALID_USERNAME` otherwise.
+pub fn new_user_id(localpart: &str, server: &ServerName) -> ApiResult<OwnedUserId> {
+    let invalid =
+        |text: String| ApiError::new(http::StatusCode::BAD_REQUEST, "M_INVALID_USERNAME", text);
+    let localpart = localpart.to_ascii_lowercase();
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._=-/+".contains(c);
+    if localpart.is_empty() || !localpart.chars().all(allowed) {
+        return Err(invalid("User names may only contain a-z, 0-9 and . _ = - / +".to_owned()));
+    }
+    if localpart.starts_with('_') {
+        return Err(invalid(
+            "User names can't start with an underscore: those are for bridges".to_owned(),
+        ));
+    }
+    let id = format!("@{localpart}:{server}");
+    if id.len() > 255 {
+        return Err(invalid("That user name is too long".to_owned()));
+    }
+    UserId::parse(id).map_err(|error| invalid(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use ruma::server_name;
+
+    use super::*;
+
+    #[test]
+    fn names_are_made_lower_case_and_checked() {
+        let server = server_name!("hs1");
+        assert_eq!(new_user_id("user-UPPER", server).unwrap(), "@user-upper:hs1");
+        assert_eq!(new_user_id("q3._=-/+", server).unwrap(), "@q3._=-/+:hs1");
+        for bad in ["", "_ghost", "a:b", "a b", "é", "us,er", &"x".repeat(255)] {
+            assert_eq!(
+                new_user_id(bad, server).unwrap_err().errcode,
+                "M_INVALID_USERNAME",
+                "{bad}"
+            );
+        }
+    }
+}

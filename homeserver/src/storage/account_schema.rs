@@ -1,0 +1,8 @@
+//! The versions of the schema of accounts and of everything that belongs to one: devices, tokens, keys, profile,
+//! account data.
+
+use landbridge_database::Migrations;
+
+/// Every step from an empty database to today's tables of accounts. A released step never changes.
+pub const ACCOUNTS: Migrations =
+    Migrations::new("homeserver_accounts", &[include_str!("migrations/accounts_0001.sql")]);

@@ -1,0 +1,149 @@
+//! Devices, and which users' lists of devices changed when.
+
+use landbridge_database::{Database, Row, args};
+use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
+
+use crate::commit::CommitTx;
+use crate::nid::{Pos, RoomNid};
+use crate::storage::StorageError;
+use crate::storage::accounts::parse_user;
+
+const UPSERT: &str =
+    "INSERT INTO devices (user_id, device_id, display_name, last_seen_ms) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (user_id, device_id) DO UPDATE SET last_seen_ms = excluded.last_seen_ms";
+const GET: &str = "SELECT device_id, display_name, last_seen_ms, last_seen_ip FROM devices
+    WHERE user_id = $1 AND device_id = $2";
+const LIST: &str = "SELECT device_id, display_name, last_seen_ms, last_seen_ip FROM devices
+    WHERE user_id = $1 ORDER BY device_id";
+const RENAME: &str = "UPDATE devices SET display_name = $3 WHERE user_id = $1 AND device_id = $2";
+const SEEN: &str =
+    "UPDATE devices SET last_seen_ms = $3, last_seen_ip = $4 WHERE user_id = $1 AND device_id = $2";
+const DELETE: [&str; 6] = [
+    "DELETE FROM devices WHERE user_id = $1 AND device_id = $2",
+    "DELETE FROM device_keys WHERE user_id = $1 AND device_id = $2",
+    "DELETE FROM one_time_keys WHERE user_id = $1 AND device_id = $2",
+    "DELETE FROM fallback_keys WHERE user_id = $1 AND device_id = $2",
+    "DELETE FROM to_device WHERE user_id = $1 AND device_id = $2",
+    "DELETE FROM pushers WHERE user_id = $1 AND device_id = $2",
+];
+const CHANGED: &str = "INSERT INTO device_list_changes (user_id, pos) VALUES ($1, $2)
+    ON CONFLICT (user_id) DO UPDATE SET pos = excluded.pos";
+const CHANGED_BETWEEN: &str =
+    "SELECT user_id FROM device_list_changes WHERE pos > $1 AND pos <= $2 ORDER BY pos";
+const ROOMS: &str = "SELECT room FROM membership WHERE user_id = $1 AND membership = 'join'";
+
+/// A device.
+#[derive(Debug, Clone)]
+pub struct Device {
+    /// Its ID.
+    pub device_id: OwnedDeviceId,
+    /// What its user calls it.
+    pub display_name: Option<String>,
+    /// When it was last heard of.
+    pub last_seen_ms: Option<i64>,
+    /// From where.
+    pub last_seen_ip: Option<String>,
+}
+
+fn device(row: &Row) -> Result<Device, StorageError> {
+    Ok(Device {
+        device_id: row.text(0)?.into(),
+        display_name: row.opt_text(1)?,
+        last_seen_ms: row.opt_int(2)?,
+        last_seen_ip: row.opt_text(3)?,
+    })
+}
+
+/// Creates a device; one that exists keeps its name.
+pub async fn upsert(
+    tx: &mut CommitTx,
+    user: &UserId,
+    device: &DeviceId,
+    display_name: Option<&str>,
+    now_ms: i64,
+) -> Result<(), StorageError> {
+    tx.sql().execute(UPSERT, args![user.as_str(), device.as_str(), display_name, now_ms]).await?;
+    Ok(())
+}
+
+/// One device.
+pub async fn get(
+    db: &Database,
+    user: &UserId,
+    id: &DeviceId,
+) -> Result<Option<Device>, StorageError> {
+    db.fetch_optional(GET, args![user.as_str(), id.as_str()])
+        .await?
+        .as_ref()
+        .map(device)
+        .transpose()
+}
+
+/// All devices of a user.
+pub async fn list(db: &Database, user: &UserId) -> Result<Vec<Device>, StorageError> {
+    db.fetch(LIST, args![user.as_str()]).await?.iter().map(device).collect()
+}
+
+/// All devices of a user, as the transaction sees them.
+pub async fn list_in(tx: &mut CommitTx, user: &UserId) -> Result<Vec<Device>, StorageError> {
+    tx.sql().fetch(LIST, args![user.as_str()]).await?.iter().map(device).collect()
+}
+
+/// Renames a device; `false` when there is none.
+pub async fn rename(
+    tx: &mut CommitTx,
+    user: &UserId,
+    id: &DeviceId,
+    name: Option<&str>,
+) -> Result<bool, StorageError> {
+    Ok(tx.sql().execute(RENAME, args![user.as_str(), id.as_str(), name]).await? == 1)
+}
+
+/// Notes when and from where a device was last heard of.
+pub async fn seen(
+    tx: &mut CommitTx,
+    user: &UserId,
+    id: &DeviceId,
+    now_ms: i64,
+    address: Option<&str>,
+) -> Result<(), StorageError> {
+    tx.sql().execute(SEEN, args![user.as_str(), id.as_str(), now_ms, address]).await?;
+    Ok(())
+}
+
+/// Deletes a device with its keys, pushers and waiting messages (its tokens are [`super::tokens`]' to delete).
+pub async fn delete(tx: &mut CommitTx, user: &UserId, id: &DeviceId) -> Result<bool, StorageError> {
+    let mut existed = false;
+    for (i, sql) in DELETE.into_iter().enumerate() {
+        let touched = tx.sql().execute(sql, args![user.as_str(), id.as_str()]).await?;
+        existed |= i == 0 && touched == 1;
+    }
+    Ok(existed)
+}
+
+/// Notes that a user's devices or their keys changed at `pos`. Only the newest change of each user is kept.
+pub async fn changed(tx: &mut CommitTx, user: &UserId, pos: Pos) -> Result<(), StorageError> {
+    tx.sql().execute(CHANGED, args![user.as_str(), pos]).await?;
+    Ok(())
+}
+
+/// The rooms a user is in, where others see the user's devices; as the transaction sees them.
+pub async fn rooms_of(tx: &mut CommitTx, user: &UserId) -> Result<Vec<RoomNid>, StorageError> {
+    let rows = tx.sql().fetch(ROOMS, args![user.as_str()]).await?;
+    rows.iter().map(|row| Ok(RoomNid(row.int(0)?))).collect()
+}
+
+/// Users whose newest device-list change lies after `from` and not after `to`.
+pub async fn changed_between(
+    db: &Database,
+    from: Pos,
+    to: Pos,
+) -> Result<Vec<OwnedUserId>, StorageError> {
+    let rows = db.fetch(CHANGED_BETWEEN, args![from, to]).await?;
+    rows.iter()
+        .map(|row| {
+            let text = row.text(0)?;
+            parse_user(&text)
+        })
+        .collect()
+}

@@ -1,0 +1,226 @@
+//! Access, refresh and short-lived tokens. Only their SHA-256 is kept: who reads the database can't act as anyone.
+
+use landbridge_database::{Database, args};
+use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
+use sha2::{Digest, Sha256};
+
+use crate::commit::CommitTx;
+use crate::storage::StorageError;
+use crate::storage::accounts::parse_user;
+
+const INSERT_ACCESS: &str =
+    "INSERT INTO access_tokens (hash, user_id, device_id, expires_ms, refresh, used)
+    VALUES ($1, $2, $3, $4, $5, $6)";
+const GET_ACCESS: &str = "SELECT t.user_id, t.device_id, t.expires_ms, t.used, t.refresh, a.kind
+    FROM access_tokens t JOIN accounts a ON a.user_id = t.user_id WHERE t.hash = $1";
+const USE_ACCESS: &str = "UPDATE access_tokens SET used = 1 WHERE hash = $1";
+const DELETE_OF_DEVICE: &str =
+    "DELETE FROM access_tokens WHERE user_id = $1 AND device_id = $2 RETURNING hash";
+const DELETE_OF_REFRESH: &str = "DELETE FROM access_tokens WHERE refresh = $1 RETURNING hash";
+const INSERT_REFRESH: &str =
+    "INSERT INTO refresh_tokens (hash, user_id, device_id) VALUES ($1, $2, $3)";
+const GET_REFRESH: &str =
+    "SELECT user_id, device_id, successor FROM refresh_tokens WHERE hash = $1";
+const SET_SUCCESSOR: &str = "UPDATE refresh_tokens SET successor = $2 WHERE hash = $1";
+const PREDECESSORS: &str = "DELETE FROM refresh_tokens WHERE successor = $1 RETURNING hash";
+const DELETE_REFRESH: &str = "DELETE FROM refresh_tokens WHERE hash = $1";
+const DELETE_REFRESH_OF_DEVICE: &str =
+    "DELETE FROM refresh_tokens WHERE user_id = $1 AND device_id = $2";
+const INSERT_SHORT: &str =
+    "INSERT INTO short_tokens (hash, purpose, user_id, expires_ms) VALUES ($1, $2, $3, $4)";
+const PURGE_SHORT: &str = "DELETE FROM short_tokens WHERE expires_ms < $1";
+const TAKE_SHORT: &str =
+    "DELETE FROM short_tokens WHERE hash = $1 AND purpose = $2 RETURNING user_id, expires_ms";
+
+/// The SHA-256 of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TokenHash(pub [u8; 32]);
+
+impl TokenHash {
+    /// Hashes a token. Tokens are 256 random bits, so that a plain hash is enough.
+    pub fn of(token: &str) -> Self {
+        Self(Sha256::digest(token.as_bytes()).into())
+    }
+
+    fn from_blob(blob: &[u8]) -> Result<Self, StorageError> {
+        blob.try_into()
+            .map(Self)
+            .map_err(|_| StorageError::Damaged("access_tokens.hash: not 32 bytes".into()))
+    }
+}
+
+/// An access token as stored.
+#[derive(Debug, Clone)]
+pub struct AccessRow {
+    /// Whose it is.
+    pub user_id: OwnedUserId,
+    /// The device it is for.
+    pub device_id: OwnedDeviceId,
+    /// When it stops being good.
+    pub expires_ms: Option<i64>,
+    /// Whether it has been shown at least once since a refresh made it.
+    pub used: bool,
+    /// The refresh token that came with it.
+    pub refresh: Option<TokenHash>,
+    /// Whether the account is a guest's.
+    pub guest: bool,
+}
+
+/// A refresh token as stored.
+#[derive(Debug, Clone)]
+pub struct RefreshRow {
+    /// Whose it is.
+    pub user_id: OwnedUserId,
+    /// The device it is for.
+    pub device_id: OwnedDeviceId,
+    /// The refresh token given out for it; it counts as used up once that one or its access token is shown.
+    pub successor: Option<TokenHash>,
+}
+
+/// Stores an access token.
+pub async fn insert_access(
+    tx: &mut CommitTx,
+    token: TokenHash,
+    of: (&UserId, &DeviceId),
+    expires_ms: Option<i64>,
+    refresh: Option<TokenHash>,
+    used: bool,
+) -> Result<(), StorageError> {
+    let refresh = refresh.map(|hash| hash.0.to_vec());
+    let values = args![&token.0[..], of.0.as_str(), of.1.as_str(), expires_ms, refresh, used];
+    tx.sql().execute(INSERT_ACCESS, values).await?;
+    Ok(())
+}
+
+/// Finds an access token.
+pub async fn get_access(
+    db: &Database,
+    token: TokenHash,
+) -> Result<Option<AccessRow>, StorageError> {
+    let Some(row) = db.fetch_optional(GET_ACCESS, args![&token.0[..]]).await? else {
+        return Ok(None);
+    };
+    Ok(Some(AccessRow {
+        user_id: parse_user(&row.text(0)?)?,
+        device_id: row.text(1)?.into(),
+        expires_ms: row.opt_int(2)?,
+        used: row.bool(3)?,
+        refresh: row.opt_blob(4)?.map(|blob| TokenHash::from_blob(&blob)).transpose()?,
+        guest: row.int(5)? == 1,
+    }))
+}
+
+/// Notes that an access token has been shown, which ends the tokens it followed. The access tokens deleted so.
+pub async fn use_access(
+    tx: &mut CommitTx,
+    token: TokenHash,
+    refresh: Option<TokenHash>,
+) -> Result<Vec<TokenHash>, StorageError> {
+    tx.sql().execute(USE_ACCESS, args![&token.0[..]]).await?;
+    match refresh {
+        Some(refresh) => end_predecessors(tx, refresh).await,
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Deletes the refresh tokens that `refresh` followed, and their access tokens, which are returned.
+pub async fn end_predecessors(
+    tx: &mut CommitTx,
+    refresh: TokenHash,
+) -> Result<Vec<TokenHash>, StorageError> {
+    let mut ended = Vec::new();
+    for row in tx.sql().fetch(PREDECESSORS, args![&refresh.0[..]]).await? {
+        ended.extend(delete_of_refresh(tx, &row.blob(0)?).await?);
+    }
+    Ok(ended)
+}
+
+async fn delete_of_refresh(
+    tx: &mut CommitTx,
+    refresh: &[u8],
+) -> Result<Vec<TokenHash>, StorageError> {
+    let rows = tx.sql().fetch(DELETE_OF_REFRESH, args![refresh]).await?;
+    rows.iter().map(|row| TokenHash::from_blob(&row.blob(0)?)).collect()
+}
+
+/// Deletes all tokens of a device; its access tokens are returned.
+pub async fn delete_of_device(
+    tx: &mut CommitTx,
+    user: &UserId,
+    device: &DeviceId,
+) -> Result<Vec<TokenHash>, StorageError> {
+    tx.sql().execute(DELETE_REFRESH_OF_DEVICE, args![user.as_str(), device.as_str()]).await?;
+    let rows = tx.sql().fetch(DELETE_OF_DEVICE, args![user.as_str(), device.as_str()]).await?;
+    rows.iter().map(|row| TokenHash::from_blob(&row.blob(0)?)).collect()
+}
+
+/// Stores a refresh token.
+pub async fn insert_refresh(
+    tx: &mut CommitTx,
+    token: TokenHash,
+    user: &UserId,
+    device: &DeviceId,
+) -> Result<(), StorageError> {
+    tx.sql().execute(INSERT_REFRESH, args![&token.0[..], user.as_str(), device.as_str()]).await?;
+    Ok(())
+}
+
+/// Finds a refresh token, as the transaction sees it.
+pub async fn get_refresh(
+    tx: &mut CommitTx,
+    token: TokenHash,
+) -> Result<Option<RefreshRow>, StorageError> {
+    let Some(row) = tx.sql().fetch_optional(GET_REFRESH, args![&token.0[..]]).await? else {
+        return Ok(None);
+    };
+    Ok(Some(RefreshRow {
+        user_id: parse_user(&row.text(0)?)?,
+        device_id: row.text(1)?.into(),
+        successor: row.opt_blob(2)?.map(|blob| TokenHash::from_blob(&blob)).transpose()?,
+    }))
+}
+
+/// Gives a refresh token its successor. An earlier successor that nobody has shown is forgotten with its access tokens,
+/// which are returned: the client never got that answer.
+pub async fn set_successor(
+    tx: &mut CommitTx,
+    token: TokenHash,
+    earlier: Option<TokenHash>,
+    successor: TokenHash,
+) -> Result<Vec<TokenHash>, StorageError> {
+    let mut ended = Vec::new();
+    if let Some(earlier) = earlier {
+        tx.sql().execute(DELETE_REFRESH, args![&earlier.0[..]]).await?;
+        ended = delete_of_refresh(tx, &earlier.0).await?;
+    }
+    tx.sql().execute(SET_SUCCESSOR, args![&token.0[..], &successor.0[..]]).await?;
+    Ok(ended)
+}
+
+/// Stores a token that is good once and for a short while (`m.login.token`, OpenID), and sweeps out the expired.
+pub async fn insert_short(
+    tx: &mut CommitTx,
+    token: TokenHash,
+    purpose: &str,
+    user: &UserId,
+    expires_ms: i64,
+    now_ms: i64,
+) -> Result<(), StorageError> {
+    tx.sql().execute(PURGE_SHORT, args![now_ms]).await?;
+    tx.sql().execute(INSERT_SHORT, args![&token.0[..], purpose, user.as_str(), expires_ms]).await?;
+    Ok(())
+}
+
+/// Takes a short-lived token out: it is good once.
+pub async fn take_short(
+    tx: &mut CommitTx,
+    token: TokenHash,
+    purpose: &str,
+    now_ms: i64,
+) -> Result<Option<OwnedUserId>, StorageError> {
+    let row = tx.sql().fetch_optional(TAKE_SHORT, args![&token.0[..], purpose]).await?;
+    match row {
+        Some(row) if row.int(1)? >= now_ms => Ok(Some(parse_user(&row.text(0)?)?)),
+        _ => Ok(None),
+    }
+}
