@@ -108,6 +108,18 @@ impl Service {
         Ok(Whoami { person, newest: self.store.newest().await? })
     }
 
+    /// Narrows what the caller sees to what one person sees.
+    pub(crate) async fn view_of(
+        &self,
+        caller: Caller,
+        person: Option<String>,
+    ) -> Result<Caller, NetworkError> {
+        let Some(person) = person else { return Ok(caller) };
+        let person = caller.actor(Some(&person))?;
+        self.store.person(&person).await?;
+        Ok(Caller::Person(person))
+    }
+
     /// Everybody on the network.
     pub(crate) async fn people(&self, after: &str) -> Result<Vec<Person>, NetworkError> {
         self.store.people(after, limits::MAX_PAGE).await

@@ -30,6 +30,7 @@ pub(super) struct Follow {
     #[serde(default)]
     wait: u64,
     typing: Option<i64>,
+    person: Option<String>,
 }
 
 fn page() -> i64 {
@@ -44,13 +45,15 @@ fn seat(app: &App) -> Result<OwnedSemaphorePermit, NetworkError> {
     })
 }
 
-/// `GET /api/events?since=&limit=&wait=&typing=`: events after `since`, at once if there are any or if the typing state is another than
+/// `GET /api/events?since=&limit=&wait=&typing=&person=`: events after `since`, at once if there are any or if the typing state is another than
 /// the one named; otherwise after at most `wait` seconds.
+/// With `person`, only what that person sees.
 pub(super) async fn poll(
     State(app): State<App>,
     caller: Caller,
     Query(follow): Query<Follow>,
 ) -> Result<Json<Events>, NetworkError> {
+    let caller = app.service.view_of(caller, follow.person).await?;
     let seat = seat(&app)?;
     let since = follow.since.unwrap_or(0).max(0);
     let wait = Duration::from_secs(follow.wait.min(limits::MAX_WAIT));
@@ -118,6 +121,7 @@ pub(super) async fn stream(
     headers: HeaderMap,
     Query(follow): Query<Follow>,
 ) -> Result<Sse<impl Stream<Item = Result<SseEvent, Infallible>>>, NetworkError> {
+    let caller = app.service.view_of(caller, follow.person).await?;
     let seat = seat(&app)?;
     let last_id =
         headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());

@@ -11,6 +11,10 @@ function closing(text, at, mark) {
   for (let i = at + 1; i < text.length; i++) {
     if (text[i] === '\\') { i++; continue; }
     if (text[i] === '\n') return -1;
+    if (text[i] === '`') {
+      const end = text.indexOf('`', i + 1);
+      if (end > i + 1) { i = end; continue; }
+    }
     if (text[i] === mark && i > at + 1 && !/\s/.test(text[i - 1]) && !isWord(text[i + 1])) return i;
   }
   return -1;
@@ -56,12 +60,20 @@ function inline(text, depth) {
   return out;
 }
 
+// Lines that begin with "> " are quoted; neighbours make one quote.
+function quotes(out, text) {
+  for (const piece of text.split(/((?:^> .*(?:\n|$))+)/m)) {
+    if (/^> /.test(piece)) out.append(element('blockquote', inline(piece.replace(/^> /gm, '').replace(/\n$/, ''), 0)));
+    else if (piece) out.append(inline(piece, 0));
+  }
+}
+
 export function render(text) {
   const out = document.createDocumentFragment();
   const parts = text.split(/^```[^\n`]*\n([\s\S]*?)\n?```$/m);
   parts.forEach((part, n) => {
     if (n % 2) out.append(element('pre', element('code', part)));
-    else if (part) out.append(inline(part, 0));
+    else if (part) quotes(out, part);
   });
   return out;
 }
