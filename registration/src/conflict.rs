@@ -100,9 +100,8 @@ fn claims<'a>(
     let mut claims = Vec::new();
     for (owner, one) in all.iter().enumerate() {
         for namespace in list(one).iter().filter(|namespace| namespace.exclusive) {
-            let Some(regex) = compile(&namespace.regex)
-                .ok()
-                .and_then(|text| Regex::new(&text).ok())
+            let Some(regex) =
+                compile(&namespace.regex).ok().and_then(|text| Regex::new(&text).ok())
             else {
                 continue;
             };
@@ -110,12 +109,7 @@ fn claims<'a>(
                 .into_iter()
                 .filter(|text| regex.is_match(text))
                 .collect();
-            claims.push(Claim {
-                owner,
-                pattern: &namespace.regex,
-                regex,
-                examples,
-            });
+            claims.push(Claim { owner, pattern: &namespace.regex, regex, examples });
         }
     }
     claims
@@ -194,36 +188,24 @@ fn write_example(hir: &Hir, extra: u32, text: &mut String) {
         HirKind::Literal(literal) => text.push_str(&String::from_utf8_lossy(&literal.0)),
         HirKind::Class(Class::Unicode(class)) => {
             let has = |wanted: char| {
-                class
-                    .iter()
-                    .any(|range| (range.start()..=range.end()).contains(&wanted))
+                class.iter().any(|range| (range.start()..=range.end()).contains(&wanted))
             };
-            let any = class
-                .iter()
-                .next()
-                .map(regex_syntax::hir::ClassUnicodeRange::start);
-            text.extend(
-                ['a', '1', 'A', '_']
-                    .into_iter()
-                    .find(|wanted| has(*wanted))
-                    .or(any),
-            );
+            let any = class.iter().next().map(regex_syntax::hir::ClassUnicodeRange::start);
+            text.extend(['a', '1', 'A', '_'].into_iter().find(|wanted| has(*wanted)).or(any));
         }
         HirKind::Class(Class::Bytes(class)) => {
             text.extend(class.iter().next().map(|range| char::from(range.start())));
         }
         HirKind::Repetition(repetition) => {
-            let times = repetition.max.map_or(repetition.min + extra, |max| {
-                max.min(repetition.min + extra)
-            });
+            let times = repetition
+                .max
+                .map_or(repetition.min + extra, |max| max.min(repetition.min + extra));
             for _ in 0..times.min(64) {
                 write_example(&repetition.sub, extra, text);
             }
         }
         HirKind::Capture(capture) => write_example(&capture.sub, extra, text),
-        HirKind::Concat(parts) => parts
-            .iter()
-            .for_each(|part| write_example(part, extra, text)),
+        HirKind::Concat(parts) => parts.iter().for_each(|part| write_example(part, extra, text)),
         HirKind::Alternation(branches) => {
             // The longer example takes another branch.
             if let Some(branch) = branches.get(extra as usize % branches.len().max(1)) {

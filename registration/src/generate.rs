@@ -52,30 +52,21 @@ impl Blueprint {
     /// Adds a pattern of user ids.
     #[must_use]
     pub fn user(mut self, regex: &str, exclusive: bool) -> Self {
-        self.0.namespaces.users.push(Namespace {
-            exclusive,
-            regex: regex.to_owned(),
-        });
+        self.0.namespaces.users.push(Namespace { exclusive, regex: regex.to_owned() });
         self
     }
 
     /// Adds a pattern of room aliases.
     #[must_use]
     pub fn alias(mut self, regex: &str, exclusive: bool) -> Self {
-        self.0.namespaces.aliases.push(Namespace {
-            exclusive,
-            regex: regex.to_owned(),
-        });
+        self.0.namespaces.aliases.push(Namespace { exclusive, regex: regex.to_owned() });
         self
     }
 
     /// Adds a pattern of room ids.
     #[must_use]
     pub fn room(mut self, regex: &str, exclusive: bool) -> Self {
-        self.0.namespaces.rooms.push(Namespace {
-            exclusive,
-            regex: regex.to_owned(),
-        });
+        self.0.namespaces.rooms.push(Namespace { exclusive, regex: regex.to_owned() });
         self
     }
 
@@ -114,11 +105,7 @@ impl Blueprint {
             .into_iter()
             .filter(|problem| problem.severity == Severity::Error)
             .collect();
-        if errors.is_empty() {
-            Ok(self.0)
-        } else {
-            Err(ParseError::Invalid(errors))
-        }
+        if errors.is_empty() { Ok(self.0) } else { Err(ParseError::Invalid(errors)) }
     }
 }
 
@@ -128,10 +115,8 @@ fn token(rng: &mut impl CryptoRng) -> Token {
         let mut bytes = [0; TOKEN_CHARS];
         rng.fill_bytes(&mut bytes);
         // Bytes of 248 and more would make the first letters likelier, so they are thrown away.
-        let fair = bytes
-            .iter()
-            .filter(|byte| **byte < 248)
-            .map(|byte| ALPHABET[usize::from(*byte) % 62]);
+        let fair =
+            bytes.iter().filter(|byte| **byte < 248).map(|byte| ALPHABET[usize::from(*byte) % 62]);
         text.extend(fair.take(TOKEN_CHARS - text.len()).map(char::from));
     }
     Token::new(text)
@@ -156,14 +141,8 @@ mod tests {
 
     #[test]
     fn a_wrong_blueprint_is_refused() {
-        let error = Blueprint::new("irc", Some("localhost"), "bot")
-            .generate(&mut rand::rng())
-            .unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("`url` starts with neither http://"),
-            "{error}"
-        );
+        let error =
+            Blueprint::new("irc", Some("localhost"), "bot").generate(&mut rand::rng()).unwrap_err();
+        assert!(error.to_string().contains("`url` starts with neither http://"), "{error}");
     }
 }

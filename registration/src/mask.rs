@@ -22,11 +22,7 @@ impl Mask {
     /// The set of one service. A place beyond the capacity gives the empty set; an index refuses
     /// to be built with one.
     pub const fn single(place: usize) -> Self {
-        if place < Self::CAPACITY {
-            Self(1 << place)
-        } else {
-            Self(0)
-        }
+        if place < Self::CAPACITY { Self(1 << place) } else { Self(0) }
     }
 
     /// Whether it holds none.

@@ -72,10 +72,7 @@ impl Interest {
     /// Whether somebody with no service (`None`) or the service at a place is kept off by an exclusive
     /// namespace of another.
     pub fn excludes(self, place: Option<usize>) -> bool {
-        !self
-            .exclusive
-            .without(place.map_or(Mask::EMPTY, Mask::single))
-            .is_empty()
+        !self.exclusive.without(place.map_or(Mask::EMPTY, Mask::single)).is_empty()
     }
 }
 
@@ -100,11 +97,8 @@ impl NamespaceIndex {
         if all.len() > Mask::CAPACITY {
             return Err(IndexError::TooMany(all.len()));
         }
-        let mut senders: Vec<_> = all
-            .iter()
-            .enumerate()
-            .map(|(at, one)| (one.sender(server_name), at))
-            .collect();
+        let mut senders: Vec<_> =
+            all.iter().enumerate().map(|(at, one)| (one.sender(server_name), at)).collect();
         senders.sort();
         Ok(Self {
             server_suffix: format!(":{server_name}"),
@@ -122,13 +116,8 @@ impl NamespaceIndex {
             return Interest::default();
         }
         let mut interest = self.users.look_up(user_id);
-        let from = self
-            .senders
-            .partition_point(|(sender, _)| sender.as_str() < user_id);
-        for (_, place) in self.senders[from..]
-            .iter()
-            .take_while(|(sender, _)| sender == user_id)
-        {
+        let from = self.senders.partition_point(|(sender, _)| sender.as_str() < user_id);
+        for (_, place) in self.senders[from..].iter().take_while(|(sender, _)| sender == user_id) {
             interest.interested |= Mask::single(*place);
             interest.exclusive |= Mask::single(*place);
         }
@@ -147,9 +136,7 @@ impl NamespaceIndex {
 
     fn is_local(&self, user_id: &str) -> bool {
         // A localpart of old may hold anything but a colon, so the first colon starts the server name.
-        user_id
-            .find(':')
-            .is_some_and(|colon| user_id[colon..] == self.server_suffix)
+        user_id.find(':').is_some_and(|colon| user_id[colon..] == self.server_suffix)
     }
 }
 
@@ -204,12 +191,8 @@ impl Patterns {
 
 /// The anchored form of a pattern, if it compiles within the limits.
 pub(crate) fn compile(pattern: &str) -> Result<String, PatternError> {
-    let refuse = |fault: String, remedy: &str| {
-        Err(PatternError {
-            fault,
-            remedy: remedy.to_owned(),
-        })
-    };
+    let refuse =
+        |fault: String, remedy: &str| Err(PatternError { fault, remedy: remedy.to_owned() });
     if pattern.len() > MAX_PATTERN_BYTES {
         return refuse(
             format!("has more than {MAX_PATTERN_BYTES} bytes"),
@@ -218,26 +201,17 @@ pub(crate) fn compile(pattern: &str) -> Result<String, PatternError> {
     }
     let anchored = format!("^(?:{pattern})");
     let build = |text: &str| {
-        regex::RegexBuilder::new(text)
-            .size_limit(PATTERN_MEMORY)
-            .nest_limit(MAX_NESTING)
-            .build()
+        regex::RegexBuilder::new(text).size_limit(PATTERN_MEMORY).nest_limit(MAX_NESTING).build()
     };
     // Compiled bare as well: wrapped, `a)(b` would pass by closing the group we open.
     match build(pattern).and_then(|_| build(&anchored)) {
         Ok(_) => Ok(anchored),
-        Err(regex::Error::CompiledTooBig(_)) => refuse(
-            "takes too much memory when compiled".into(),
-            "use smaller repetitions, or `.*`",
-        ),
+        Err(regex::Error::CompiledTooBig(_)) => {
+            refuse("takes too much memory when compiled".into(), "use smaller repetitions, or `.*`")
+        }
         Err(error) => {
             let text = error.to_string();
-            let fault = text
-                .lines()
-                .last()
-                .unwrap_or("does not compile")
-                .trim()
-                .to_owned();
+            let fault = text.lines().last().unwrap_or("does not compile").trim().to_owned();
             let remedy = if text.contains("look-around") || text.contains("backreferences") {
                 "patterns match in linear time, so look-around and backreferences are not offered: list what is meant"
             } else {
@@ -287,11 +261,7 @@ fn doubtful(place: &str, namespace: &Namespace, anchored: &str, sigil: char) -> 
         ));
     }
     let literal = namespace.regex.trim_start_matches(['^', '(']);
-    if literal
-        .chars()
-        .next()
-        .is_some_and(|first| first.is_alphanumeric() || first == '_')
-    {
+    if literal.chars().next().is_some_and(|first| first.is_alphanumeric() || first == '_') {
         return Some(Problem::warning(
             place,
             format!("does not begin with `{sigil}`, as every id it should match does"),

@@ -39,11 +39,7 @@ pub enum ParseError {
 }
 
 fn list(problems: &[Problem]) -> String {
-    problems
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 pub(crate) fn registration(text: &str) -> Result<Registration, ParseError> {
@@ -58,27 +54,18 @@ pub(crate) fn registration(text: &str) -> Result<Registration, ParseError> {
             "write `id: ...`, `url: ...` and so on, one key to a line",
         )]));
     };
-    let mut reader = Reader {
-        map,
-        problems: Vec::new(),
-    };
+    let mut reader = Reader { map, problems: Vec::new() };
     let registration = reader.registration();
     let mut problems = reader.problems;
     if problems.is_empty() {
         problems = registration.problems();
     }
     problems.retain(|problem| problem.severity == Severity::Error);
-    if problems.is_empty() {
-        Ok(registration)
-    } else {
-        Err(ParseError::Invalid(problems))
-    }
+    if problems.is_empty() { Ok(registration) } else { Err(ParseError::Invalid(problems)) }
 }
 
 fn syntax(error: &serde_saphyr::Error) -> ParseError {
-    let (line, column) = error
-        .location()
-        .map_or((0, 0), |at| (at.line(), at.column()));
+    let (line, column) = error.location().map_or((0, 0), |at| (at.line(), at.column()));
     // The parser shows the faulty lines, which may hold a token: only its first line is safe to tell.
     let message = error.without_snippet().to_string();
     ParseError::Syntax {
@@ -173,12 +160,7 @@ impl Reader {
         }
         let value = as_bool(&found);
         if value.is_none() {
-            self.wrong(
-                key,
-                &found,
-                "true or false",
-                "write `true` or `false`, without quotes",
-            );
+            self.wrong(key, &found, "true or false", "write `true` or `false`, without quotes");
         }
         value
     }
@@ -237,8 +219,7 @@ impl Reader {
             }
             None => {
                 let remedy = "add `namespaces: { users: [], aliases: [], rooms: [] }` and fill in what it needs";
-                self.problems
-                    .push(Problem::error("namespaces", "is missing", remedy));
+                self.problems.push(Problem::error("namespaces", "is missing", remedy));
                 Namespaces::default()
             }
         }
@@ -266,12 +247,7 @@ impl Reader {
 
     fn namespace(&mut self, place: &str, item: Value) -> Option<Namespace> {
         let Value::Object(mut map) = item else {
-            self.wrong(
-                place,
-                &item,
-                "a map",
-                "write `{ exclusive: true, regex: \"...\" }`",
-            );
+            self.wrong(place, &item, "a map", "write `{ exclusive: true, regex: \"...\" }`");
             return None;
         };
         let exclusive = map.remove("exclusive").unwrap_or(Value::Bool(false));

@@ -39,10 +39,7 @@ impl Problem {
         fault: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
-        Self {
-            severity: Severity::Warning,
-            ..Self::error(place, fault, remedy)
-        }
+        Self { severity: Severity::Warning, ..Self::error(place, fault, remedy) }
     }
 }
 

@@ -15,10 +15,7 @@ pub(crate) const MSC4203: &str = "org.matrix.msc4203";
 /// (Application Service API, "Registration").
 ///
 /// What a file holds beyond what we know stays in [`other`](Self::other) and is written back.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "the file's flags are independent of each other"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "the file's flags are independent of each other")]
 #[derive(Clone, PartialEq)]
 pub struct Registration {
     /// The unique name of the service, which never changes.

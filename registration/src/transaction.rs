@@ -137,18 +137,9 @@ impl Transaction {
             |raws: Vec<&RawValue>| raws.into_iter().map(ToOwned::to_owned).collect::<Vec<_>>();
         Ok(Self {
             events: own(wire.events),
-            ephemeral: own(wire
-                .ephemeral
-                .or(wire.msc2409_ephemeral)
-                .unwrap_or_default()),
-            to_device: own(wire
-                .to_device
-                .or(wire.msc2409_to_device)
-                .unwrap_or_default()),
-            device_lists: wire
-                .device_lists
-                .or(wire.msc3202_device_lists)
-                .unwrap_or_default(),
+            ephemeral: own(wire.ephemeral.or(wire.msc2409_ephemeral).unwrap_or_default()),
+            to_device: own(wire.to_device.or(wire.msc2409_to_device).unwrap_or_default()),
+            device_lists: wire.device_lists.or(wire.msc3202_device_lists).unwrap_or_default(),
             one_time_keys: wire
                 .device_one_time_keys_count
                 .or(wire.msc3202_device_one_time_keys_count)

@@ -51,10 +51,7 @@ impl FromStr for TransactionId {
             [b'1'..=b'9', ..] => digits.parse().map_err(|_| TransactionIdError),
             _ => Err(TransactionIdError),
         };
-        Ok(Self {
-            generation: number(generation)?,
-            sequence: number(sequence)?,
-        })
+        Ok(Self { generation: number(generation)?, sequence: number(sequence)? })
     }
 }
 
@@ -110,35 +107,18 @@ mod tests {
 
     #[test]
     fn base32_is_rfc_4648() {
-        for (plain, coded) in [
-            ("", ""),
-            ("f", "my"),
-            ("fo", "mzxq"),
-            ("foo", "mzxw6"),
-            ("foobar", "mzxw6ytboi"),
-        ] {
+        for (plain, coded) in
+            [("", ""), ("f", "my"), ("fo", "mzxq"), ("foo", "mzxw6"), ("foobar", "mzxw6ytboi")]
+        {
             assert_eq!(base32(plain.as_bytes()), coded);
         }
     }
 
     #[test]
     fn other_spellings_of_an_id_are_refused() {
-        for text in [
-            "",
-            "1",
-            "-1",
-            "1-",
-            "01-1",
-            "1-+1",
-            "1-1 ",
-            "1-1-1",
-            "99999999999999999999-1",
-        ] {
-            assert_eq!(
-                text.parse::<TransactionId>(),
-                Err(TransactionIdError),
-                "{text:?}"
-            );
+        for text in ["", "1", "-1", "1-", "01-1", "1-+1", "1-1 ", "1-1-1", "99999999999999999999-1"]
+        {
+            assert_eq!(text.parse::<TransactionId>(), Err(TransactionIdError), "{text:?}");
         }
     }
 

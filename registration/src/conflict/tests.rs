@@ -10,13 +10,7 @@ fn service(id: &str, user: &str) -> Registration {
 
 #[test]
 fn separate_services_do_not_clash() {
-    assert_eq!(
-        conflicts([
-            &service("irc", "@_irc_.*:hs"),
-            &service("slack", "@_slack_.*:hs")
-        ]),
-        []
-    );
+    assert_eq!(conflicts([&service("irc", "@_irc_.*:hs"), &service("slack", "@_slack_.*:hs")]), []);
 }
 
 #[test]
@@ -24,22 +18,11 @@ fn ids_and_tokens_must_differ() {
     let one = service("irc", "@_irc_.*");
     let mut two = service("irc", "@_slack_.*");
     two.as_token = one.as_token.clone();
-    let found: Vec<_> = conflicts([&one, &two])
-        .into_iter()
-        .map(|one| (one.severity, one.what))
-        .collect();
+    let found: Vec<_> =
+        conflicts([&one, &two]).into_iter().map(|one| (one.severity, one.what)).collect();
     assert_eq!(found[0], (Severity::Error, "have the same id".to_owned()));
-    assert_eq!(
-        found[1],
-        (Severity::Error, "have the same as_token".to_owned())
-    );
-    assert_eq!(
-        found[2],
-        (
-            Severity::Warning,
-            "have the same sender_localpart".to_owned()
-        )
-    );
+    assert_eq!(found[1], (Severity::Error, "have the same as_token".to_owned()));
+    assert_eq!(found[2], (Severity::Warning, "have the same sender_localpart".to_owned()));
 }
 
 #[test]
@@ -52,9 +35,7 @@ fn overlapping_claims_are_found_from_either_side() {
     ] {
         let found = conflicts([&service("one", a), &service("two", b)]);
         assert!(
-            found
-                .iter()
-                .any(|one| one.what.contains("both claim users such as `@_irc_")),
+            found.iter().any(|one| one.what.contains("both claim users such as `@_irc_")),
             "{a} {b}: {found:?}"
         );
     }
@@ -64,8 +45,5 @@ fn overlapping_claims_are_found_from_either_side() {
 fn a_bot_in_anothers_namespace_is_found() {
     let found = conflicts([&service("one", "@two-.*"), &service("two", "@_two_.*")]);
     assert_eq!(found.len(), 1);
-    assert!(
-        found[0].what.contains("share the bot `@two-bot`"),
-        "{found:?}"
-    );
+    assert!(found[0].what.contains("share the bot `@two-bot`"), "{found:?}");
 }

@@ -6,9 +6,7 @@ fn service(id: &str, users: &[(&str, bool)]) -> Registration {
     let blueprint = Blueprint::new(id, None, &format!("{id}bot"));
     users
         .iter()
-        .fold(blueprint, |all, (regex, exclusive)| {
-            all.user(regex, *exclusive)
-        })
+        .fold(blueprint, |all, (regex, exclusive)| all.user(regex, *exclusive))
         .generate(&mut rand::rng())
         .unwrap()
 }
@@ -61,10 +59,7 @@ fn a_pattern_cannot_escape_its_anchor() {
 fn too_many_services_are_refused() {
     let one = service("one", &[]);
     let many = vec![&one; Mask::CAPACITY + 1];
-    assert!(matches!(
-        NamespaceIndex::build("hs", many),
-        Err(IndexError::TooMany(129))
-    ));
+    assert!(matches!(NamespaceIndex::build("hs", many), Err(IndexError::TooMany(129))));
 }
 
 #[test]
@@ -72,12 +67,7 @@ fn a_hostile_pattern_does_not_slow_the_look_up() {
     // Backtracking would take longer than the age of the universe here.
     let one = service("one", &[("@(a+)+b", true)]);
     let index = NamespaceIndex::build("hs", [&one]).unwrap();
-    assert!(
-        index
-            .user(&format!("@{}:hs", "a".repeat(200)))
-            .interested
-            .is_empty()
-    );
+    assert!(index.user(&format!("@{}:hs", "a".repeat(200))).interested.is_empty());
 }
 
 proptest! {

@@ -26,11 +26,7 @@ fn id(registration: &Registration, problems: &mut Vec<Problem>) {
             "give the service a name that never changes, such as `irc`",
         ));
     } else if registration.id.len() > MAX_ID_BYTES {
-        problems.push(Problem::error(
-            "id",
-            "has more than 255 bytes",
-            "choose a shorter name",
-        ));
+        problems.push(Problem::error("id", "has more than 255 bytes", "choose a shorter name"));
     } else if registration.id.chars().any(|c| c.is_control() || c == '|') {
         // `|` separates the id from the network in third_party_instance_id.
         problems.push(Problem::error(
@@ -43,9 +39,7 @@ fn id(registration: &Registration, problems: &mut Vec<Problem>) {
 
 fn url(registration: &Registration, problems: &mut Vec<Problem>) {
     let Some(url) = &registration.url else { return };
-    let host = ["http://", "https://"]
-        .iter()
-        .find_map(|scheme| url.strip_prefix(scheme));
+    let host = ["http://", "https://"].iter().find_map(|scheme| url.strip_prefix(scheme));
     match host {
         None => problems.push(Problem::error(
             "url",
@@ -65,10 +59,9 @@ fn url(registration: &Registration, problems: &mut Vec<Problem>) {
 }
 
 fn tokens(registration: &Registration, problems: &mut Vec<Problem>) {
-    for (place, token) in [
-        ("as_token", &registration.as_token),
-        ("hs_token", &registration.hs_token),
-    ] {
+    for (place, token) in
+        [("as_token", &registration.as_token), ("hs_token", &registration.hs_token)]
+    {
         let text = token.expose();
         if text.is_empty() {
             problems.push(Problem::error(

@@ -1,11 +1,12 @@
 use super::*;
+use std::fmt::Write as _;
 
 fn errors(text: &str) -> String {
     Registration::parse(text).unwrap_err().to_string()
 }
 
-const GOOD: &str = r##"{"id":"a","url":null,"as_token":"0123456789012345678901234","hs_token":"x0123456789012345678901234",
-"sender_localpart":"a","namespaces":{"users":[],"aliases":[],"rooms":[]}}"##;
+const GOOD: &str = r#"{"id":"a","url":null,"as_token":"0123456789012345678901234","hs_token":"x0123456789012345678901234",
+"sender_localpart":"a","namespaces":{"users":[],"aliases":[],"rooms":[]}}"#;
 
 #[test]
 fn every_fault_is_told_at_once_with_its_place_and_remedy() {
@@ -28,10 +29,7 @@ fn every_fault_is_told_at_once_with_its_place_and_remedy() {
 #[test]
 fn broken_yaml_names_its_line_and_no_secret() {
     let error = Registration::parse("id: a\nas_token: \"S3CRET\n").unwrap_err();
-    assert!(
-        matches!(error, ParseError::Syntax { line: 1.., .. }),
-        "{error}"
-    );
+    assert!(matches!(error, ParseError::Syntax { line: 1.., .. }), "{error}");
     assert!(!error.to_string().contains("S3CRET"), "{error}");
 }
 
@@ -39,26 +37,10 @@ fn broken_yaml_names_its_line_and_no_secret() {
 fn a_good_file_with_one_thing_changed() {
     Registration::parse(GOOD).unwrap();
     for (from, to, fault) in [
-        (
-            r#""url":null"#,
-            r#""url":"localhost:80""#,
-            "`url` starts with neither",
-        ),
-        (
-            r#""url":null"#,
-            r#""url":"http://:80""#,
-            "`url` names no host",
-        ),
-        (
-            r#""url":null"#,
-            r#""url":"http://h/?a=b""#,
-            "`url` has a query",
-        ),
-        (
-            r#""id":"a""#,
-            r#""id":"a|b""#,
-            "`id` holds a control character or `|`",
-        ),
+        (r#""url":null"#, r#""url":"localhost:80""#, "`url` starts with neither"),
+        (r#""url":null"#, r#""url":"http://:80""#, "`url` names no host"),
+        (r#""url":null"#, r#""url":"http://h/?a=b""#, "`url` has a query"),
+        (r#""id":"a""#, r#""id":"a|b""#, "`id` holds a control character or `|`"),
         (
             r#""sender_localpart":"a""#,
             r#""sender_localpart":"@a:b""#,
@@ -74,21 +56,9 @@ fn a_good_file_with_one_thing_changed() {
             r#""users":[{"regex":"@(a"}]"#,
             "`namespaces.users[0].regex` is no usable pattern",
         ),
-        (
-            r#""users":[]"#,
-            r#""users":[{"regex":"@(?!a)b"}]"#,
-            "linear time",
-        ),
-        (
-            r#""rooms":[]"#,
-            r#""rooms":[{"regex":"!(a{1000}){1000}"}]"#,
-            "too much memory",
-        ),
-        (
-            "0123456789012345678901234\",\"hs",
-            "a b\",\"hs",
-            "`as_token` holds characters",
-        ),
+        (r#""users":[]"#, r#""users":[{"regex":"@(?!a)b"}]"#, "linear time"),
+        (r#""rooms":[]"#, r#""rooms":[{"regex":"!(a{1000}){1000}"}]"#, "too much memory"),
+        ("0123456789012345678901234\",\"hs", "a b\",\"hs", "`as_token` holds characters"),
     ] {
         assert!(GOOD.contains(from), "{from}");
         let told = errors(&GOOD.replace(from, to));
@@ -103,23 +73,9 @@ fn weak_things_are_warned_of_but_taken() {
         r#""users":[{"regex":".*","exclusive":true},{"regex":"_irc_.*"}]"#,
     );
     let problems = Registration::parse(&text).unwrap().problems();
-    let places: Vec<_> = problems
-        .iter()
-        .map(|problem| problem.place.as_str())
-        .collect();
-    assert_eq!(
-        places,
-        [
-            "hs_token",
-            "namespaces.users[0].regex",
-            "namespaces.users[1].regex"
-        ]
-    );
-    assert!(
-        problems
-            .iter()
-            .all(|problem| problem.severity == Severity::Warning)
-    );
+    let places: Vec<_> = problems.iter().map(|problem| problem.place.as_str()).collect();
+    assert_eq!(places, ["hs_token", "namespaces.users[0].regex", "namespaces.users[1].regex"]);
+    assert!(problems.iter().all(|problem| problem.severity == Severity::Warning));
 }
 
 #[test]
@@ -132,10 +88,7 @@ fn large_and_exploding_files_are_refused() {
     for at in 1..12 {
         let last = at - 1;
         let items = vec![format!("*a{last}"); 10].join(", ");
-        bomb.push_str(&format!("a{at}: &a{at} [{items}]\n"));
+        writeln!(bomb, "a{at}: &a{at} [{items}]").unwrap();
     }
-    assert!(matches!(
-        Registration::parse(&bomb),
-        Err(ParseError::Syntax { .. })
-    ));
+    assert!(matches!(Registration::parse(&bomb), Err(ParseError::Syntax { .. })));
 }

@@ -2,7 +2,7 @@ use super::*;
 use proptest::prelude::*;
 
 /// What mautrix-go's `bridgev2` writes, with a section of its own as heisenbridge keeps one.
-const FILE: &str = r##"
+const FILE: &str = r#"
 id: slack
 url: http://localhost:29335
 as_token: "AjZhEJmoNfZ6E3WHa2bDSDqaiM0LyKV2"
@@ -20,7 +20,7 @@ receive_ephemeral: true
 org.matrix.msc3202: true
 io.element.msc4190: true
 heisenbridge: { media_url: null, allow: ["*"] }
-"##;
+"#;
 
 fn lower(text: &str) -> String {
     text.replace("x8gCaT0", "x8gcat0")
@@ -33,13 +33,7 @@ fn a_bridges_file_is_read_whole() {
     assert_eq!(registration.rate_limited, Some(false));
     assert!(registration.receive_ephemeral && registration.push_ephemeral && registration.msc3202);
     assert!(registration.msc4190 && !registration.msc4203);
-    assert!(
-        registration
-            .namespaces
-            .users
-            .iter()
-            .all(|namespace| namespace.exclusive)
-    );
+    assert!(registration.namespaces.users.iter().all(|namespace| namespace.exclusive));
     assert_eq!(registration.other["heisenbridge"]["allow"][0], "*");
     assert_eq!(registration.sender("localhost"), "@x8gcat0:localhost");
 }
@@ -47,14 +41,8 @@ fn a_bridges_file_is_read_whole() {
 #[test]
 fn the_file_written_is_the_file_read() {
     let registration = Registration::parse(&lower(FILE)).unwrap();
-    assert_eq!(
-        Registration::parse(&registration.to_yaml()).unwrap(),
-        registration
-    );
-    assert_eq!(
-        Registration::parse(&registration.to_json().to_string()).unwrap(),
-        registration
-    );
+    assert_eq!(Registration::parse(&registration.to_yaml()).unwrap(), registration);
+    assert_eq!(Registration::parse(&registration.to_json().to_string()).unwrap(), registration);
 }
 
 #[test]
