@@ -18,7 +18,7 @@
 //!   aliases: []
 //!   rooms: []
 //! "##)?;
-//! let index = NamespaceIndex::build("example.org", [&irc])?;
+//! let index = NamespaceIndex::build("example.org", [(0, &irc)])?;
 //! assert_eq!(index.user("@_irc_alice:example.org").interested, Mask::single(0));
 //! assert!(index.user("@alice:example.org").interested.is_empty());
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -2,7 +2,7 @@
 
 /// A set of services, each by its place in the [`NamespaceIndex`](crate::NamespaceIndex) it comes from.
 ///
-/// Room tasks count and combine these for every event, so a set is two machine words and no more.
+/// Room tasks count and combine these for every event, so a set is one machine word and no more.
 ///
 /// ```
 /// use landbridge_registration::Mask;
@@ -11,11 +11,11 @@
 /// assert!(!both.contains(1) && (both & Mask::single(1)).is_empty());
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Mask(u128);
+pub struct Mask(u64);
 
 impl Mask {
     /// How many services one set can tell apart, and one homeserver therefore have.
-    pub const CAPACITY: usize = 128;
+    pub const CAPACITY: usize = 64;
     /// The set of none.
     pub const EMPTY: Self = Self(0);
 
@@ -23,6 +23,11 @@ impl Mask {
     /// to be built with one.
     pub const fn single(place: usize) -> Self {
         if place < Self::CAPACITY { Self(1 << place) } else { Self(0) }
+    }
+
+    /// The set as bits, the service at place 0 lowest.
+    pub const fn bits(self) -> u64 {
+        self.0
     }
 
     /// Whether it holds none.
@@ -82,7 +87,7 @@ impl IntoIterator for Mask {
 
 /// The places of the services in a [`Mask`].
 #[derive(Clone, Debug)]
-pub struct MaskIter(u128);
+pub struct MaskIter(u64);
 
 impl Iterator for MaskIter {
     type Item = usize;

@@ -76,8 +76,8 @@ impl Interest {
     }
 }
 
-/// The namespaces of several registrations, compiled. Its [`Mask`]s speak of services by their place
-/// in the order given.
+/// The namespaces of several registrations, compiled. Its [`Mask`]s speak of services by the place that
+/// each was given.
 #[derive(Debug)]
 pub struct NamespaceIndex {
     server_suffix: String,
@@ -88,17 +88,20 @@ pub struct NamespaceIndex {
 }
 
 impl NamespaceIndex {
-    /// Compiles the namespaces of `registrations` for a homeserver called `server_name`.
+    /// Compiles the namespaces of `registrations`, each with its place, for a homeserver called
+    /// `server_name`. A service keeps its place when others come and go.
     pub fn build<'a>(
         server_name: &str,
-        registrations: impl IntoIterator<Item = &'a Registration>,
+        registrations: impl IntoIterator<Item = (usize, &'a Registration)>,
     ) -> Result<Self, IndexError> {
-        let all: Vec<&Registration> = registrations.into_iter().collect();
-        if all.len() > Mask::CAPACITY {
-            return Err(IndexError::TooMany(all.len()));
+        let all: Vec<(usize, &Registration)> = registrations.into_iter().collect();
+        if let Some(beyond) =
+            all.iter().map(|(place, _)| *place).find(|place| *place >= Mask::CAPACITY)
+        {
+            return Err(IndexError::TooMany(beyond + 1));
         }
         let mut senders: Vec<_> =
-            all.iter().enumerate().map(|(at, one)| (one.sender(server_name), at)).collect();
+            all.iter().map(|(place, one)| (one.sender(server_name), *place)).collect();
         senders.sort();
         Ok(Self {
             server_suffix: format!(":{server_name}"),
@@ -150,11 +153,11 @@ struct Patterns {
 impl Patterns {
     fn build(
         kind: &'static str,
-        registrations: &[&Registration],
+        registrations: &[(usize, &Registration)],
         list: impl Fn(&Namespaces) -> &Vec<Namespace>,
     ) -> Result<Self, IndexError> {
         let (mut patterns, mut owners) = (Vec::new(), Vec::new());
-        for (place, registration) in registrations.iter().enumerate() {
+        for (place, registration) in registrations {
             for (at, namespace) in list(&registration.namespaces).iter().enumerate() {
                 let anchored = compile(&namespace.regex).map_err(|error| IndexError::Pattern {
                     service: registration.id.clone(),
@@ -162,7 +165,7 @@ impl Patterns {
                     error,
                 })?;
                 patterns.push(anchored);
-                owners.push((place, namespace.exclusive));
+                owners.push((*place, namespace.exclusive));
             }
         }
         let set = RegexSetBuilder::new(patterns)

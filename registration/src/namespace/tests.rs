@@ -14,7 +14,7 @@ fn service(id: &str, users: &[(&str, bool)]) -> Registration {
 #[test]
 fn patterns_are_anchored_in_front_and_open_behind() {
     let one = service("one", &[("@a|@b", true)]);
-    let index = NamespaceIndex::build("hs", [&one]).unwrap();
+    let index = NamespaceIndex::build("hs", [(0, &one)]).unwrap();
     assert!(index.user("@abc:hs").interested.contains(0));
     assert!(index.user("@b:hs").interested.contains(0));
     assert!(index.user("@x@a:hs").interested.is_empty());
@@ -24,7 +24,7 @@ fn patterns_are_anchored_in_front_and_open_behind() {
 fn only_local_users_count_and_the_sender_is_the_services_own() {
     let one = service("one", &[("@.*", false)]);
     let two = service("two", &[]);
-    let index = NamespaceIndex::build("hs", [&one, &two]).unwrap();
+    let index = NamespaceIndex::build("hs", [(0, &one), (1, &two)]).unwrap();
     assert_eq!(index.user("@a:elsewhere"), Interest::default());
     assert_eq!(index.user("@a:hs.elsewhere"), Interest::default());
     let bot = index.user("@twobot:hs");
@@ -43,7 +43,7 @@ fn aliases_and_rooms_have_patterns_of_their_own() {
         .room("!r:", false)
         .generate(&mut rand::rng())
         .unwrap();
-    let index = NamespaceIndex::build("hs", [&one]).unwrap();
+    let index = NamespaceIndex::build("hs", [(0, &one)]).unwrap();
     assert!(index.alias("#irc_x:hs").exclusive.contains(0));
     assert!(index.room("!r:hs").interested.contains(0) && index.room("!r:hs").exclusive.is_empty());
     assert!(index.alias("!r:hs").interested.is_empty());
@@ -58,15 +58,15 @@ fn a_pattern_cannot_escape_its_anchor() {
 #[test]
 fn too_many_services_are_refused() {
     let one = service("one", &[]);
-    let many = vec![&one; Mask::CAPACITY + 1];
-    assert!(matches!(NamespaceIndex::build("hs", many), Err(IndexError::TooMany(129))));
+    let many = (0..=Mask::CAPACITY).map(|place| (place, &one));
+    assert!(matches!(NamespaceIndex::build("hs", many), Err(IndexError::TooMany(65))));
 }
 
 #[test]
 fn a_hostile_pattern_does_not_slow_the_look_up() {
     // Backtracking would take longer than the age of the universe here.
     let one = service("one", &[("@(a+)+b", true)]);
-    let index = NamespaceIndex::build("hs", [&one]).unwrap();
+    let index = NamespaceIndex::build("hs", [(0, &one)]).unwrap();
     assert!(index.user(&format!("@{}:hs", "a".repeat(200))).interested.is_empty());
 }
 
@@ -78,7 +78,7 @@ proptest! {
     ) {
         let services: Vec<_> = patterns.iter().enumerate()
             .map(|(at, (regex, exclusive))| service(&format!("s{at}"), &[(regex, *exclusive)])).collect();
-        let index = NamespaceIndex::build("hs", &services).unwrap();
+        let index = NamespaceIndex::build("hs", services.iter().enumerate()).unwrap();
         let user = format!("@{localpart}:hs");
         let interest = index.user(&user);
         for (at, (pattern, exclusive)) in patterns.iter().enumerate() {
