@@ -5,7 +5,10 @@ use std::sync::Arc;
 use landbridge_database::Database;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{clock::Clock, commit::Committer, config::Config, event::ServerKey, feed::Feed};
+use crate::{
+    clock::Clock, commit::Committer, config::Config, event::ServerKey, feed::Feed,
+    services::media::Media,
+};
 
 /// The services of one homeserver. Handlers get it as `State<Arc<App>>`.
 pub struct App {
@@ -21,6 +24,8 @@ pub struct App {
     pub committer: Committer,
     /// What has changed.
     pub feed: Feed,
+    /// Uploaded files.
+    pub media: Media,
     /// Background work.
     pub background: Background,
 }

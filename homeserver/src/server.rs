@@ -21,6 +21,7 @@ use crate::{
     config::{Config, ConfigError},
     event::KeyError,
     feed::Feed,
+    services::media::{Media, MediaError},
     storage::{SCHEMA, StorageError, rooms, server},
 };
 
@@ -57,6 +58,9 @@ pub enum StartError {
     /// The signing key could not be read.
     #[error("signing key: {0}")]
     Key(#[from] KeyError),
+    /// The folder for media could not be opened.
+    #[error("media: {0}")]
+    Media(#[from] MediaError),
     /// A file or an address could not be used.
     #[error("{what}: {source}")]
     Io {
@@ -161,5 +165,6 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
     identity::claim(&db, &committer, config.server_name.as_str()).await?;
 
     let config = Arc::new(config);
-    Ok(App { config, clock, key, db, committer, feed, background: Background::default() })
+    let media = Media::open(&config, db.clone(), committer.clone(), clock.clone())?;
+    Ok(App { config, clock, key, db, committer, feed, media, background: Background::default() })
 }

@@ -10,5 +10,6 @@ pub mod profiles;
 pub mod push_rules;
 pub mod sessions;
 pub mod to_device;
+pub mod media;
 pub mod typing;
 pub mod uia;

@@ -12,6 +12,7 @@ mod error;
 pub mod events;
 pub mod filters;
 pub mod keys;
+pub mod media;
 pub mod memberships;
 pub mod profiles;
 pub mod pushers;
