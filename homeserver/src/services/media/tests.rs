@@ -30,8 +30,7 @@ async fn world(change: impl FnOnce(&mut Config)) -> World {
     let database = TestDatabase::new();
     let db = database.open().await.unwrap();
     db.migrate(&SCHEMA).await.unwrap();
-    let (committer, _) =
-        Committer::start(db.clone(), Feed::new(1, 0, []), Vec::new()).await.unwrap();
+    let committer = Committer::start(db.clone(), Feed::new(1, 0, []), Vec::new()).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut config = Config { data_dir: folder.path().to_owned(), ..Config::default() };
     change(&mut config);
