@@ -19,6 +19,8 @@ pub mod matrix;
 mod network;
 mod plain;
 mod reconcile;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use directory::{Directory, MediaSource};
 pub use handlers::{Handlers, Idempotency, IdempotencyKey};
@@ -28,7 +30,7 @@ pub use login::{LoginIo, Logins, NewLogin};
 pub use network::{
     BadId, CancellationToken, Client, Closed, ConnectError, DecodeError, EventKey, Exit, Login,
     LoginState, MessageRef, Meta, NetError, Network, NetworkInfo, PartId, PortalKey, RemoteId,
-    Runtime, Scope, StartError, StreamOrder,
+    Runtime, Scope, Shared, StartError, StreamOrder,
 };
 pub use reconcile::Reconcile;
 
@@ -40,7 +42,7 @@ pub mod prelude {
         BadId, CancellationToken, Client, Closed, ConnectError, DecodeError, Directory, EventKey,
         Exit, Handlers, History, Idempotency, IdempotencyKey, Inbox, Login, LoginIo, LoginState,
         Logins, MediaSource, MessageRef, Meta, NetError, Network, NetworkInfo, NewLogin, PartId,
-        PortalKey, Put, Reconcile, RemoteId, Runtime, Scope, StartError, StreamOrder,
+        PortalKey, Put, Reconcile, RemoteId, Runtime, Scope, Shared, StartError, StreamOrder,
         event::{
             Body, ChatDelta, ChatInfo, Content, EchoOf, Emoji, MemberChange, Message, RemoteEvent,
             Sender, UserInfo,

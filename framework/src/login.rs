@@ -118,10 +118,11 @@ impl<N: Network> Clone for Flow<N> {
 }
 
 impl<N: Network> Flow<N> {
-    /// Starts the flow as a task of its own, for the Matrix user `owner`. `relogin` is the login to be renewed, if any. `finish` makes the new
+    /// Starts the flow as a task of its own, on the started `network`, for the Matrix user `owner`. `relogin` is the login to be renewed, if any. `finish` makes the new
     /// login durable and connects it; only when it returned is the user told that they are logged in.
     pub fn start<F, Fut>(
         &self,
+        network: Arc<N>,
         owner: String,
         relogin: Option<N::LoginId>,
         finish: F,
@@ -132,7 +133,7 @@ impl<N: Network> Flow<N> {
     {
         let run = self.run.clone();
         LoginProcess::spawn(move |link| {
-            let flow = run(LoginIo::new(link, owner, relogin));
+            let flow = run(LoginIo::new(link, network, owner, relogin));
             async move { finish(flow.await?).await }
         })
     }

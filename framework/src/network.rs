@@ -3,7 +3,15 @@
 //! Everything a network says is data ([`crate::event`]), everything Matrix says reaches it through a registered handler
 //! ([`crate::handlers`]). Nothing here talks to Matrix or to a database.
 
-use std::{fmt, future::Future, hash::Hash, sync::Arc, time::Duration};
+use std::{
+    any::{Any, TypeId},
+    collections::BTreeMap,
+    fmt,
+    future::Future,
+    hash::Hash,
+    sync::Arc,
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 pub use tokio_util::sync::CancellationToken;
@@ -322,6 +330,33 @@ pub struct Runtime {
     pub clock: Arc<dyn Clock>,
     /// Cancelled when the bridge stops.
     pub stop: CancellationToken,
+    /// What the program gives its connectors beside their configuration: HTTP clients, a network in the same process.
+    pub shared: Shared,
+}
+
+/// Things by type, handed from the program to its connectors. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Shared(Arc<BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>>);
+
+impl Shared {
+    /// With one thing more; of each type there is one.
+    #[must_use]
+    pub fn with<T: Send + Sync + 'static>(self, thing: T) -> Self {
+        let mut things = Arc::unwrap_or_clone(self.0);
+        things.insert(TypeId::of::<T>(), Arc::new(thing));
+        Self(Arc::new(things))
+    }
+
+    /// The thing of a type, if the program gave one.
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.0.get(&TypeId::of::<T>())?.clone().downcast().ok()
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("len", &self.0.len()).finish()
+    }
 }
 
 /// The connection to the network is gone and nothing more is to be put.

@@ -18,7 +18,7 @@ use crate::{
 
 /// A started network with everything it registered.
 pub(crate) struct TypedConnector<N: Network> {
-    network: N,
+    network: Arc<N>,
     info: NetworkInfo,
     handlers: Arc<Handlers<N>>,
     logins: Logins<N>,
@@ -34,7 +34,7 @@ impl<N: Network> TypedConnector<N> {
         let system =
             N::system_logins(&config).into_iter().map(|login| stored(login, None)).collect();
         let abilities = abilities(&handlers);
-        let network = N::start(config, runtime).await?;
+        let network = Arc::new(N::start(config, runtime).await?);
         Ok(Self { network, info, handlers, logins, system, abilities })
     }
 
@@ -143,7 +143,9 @@ impl<N: Network> Connector for TypedConnector<N> {
         let flow = flow.ok_or_else(|| LoginError::refused("there is no such way to log in"))?;
         let relogin = relogin.map(N::LoginId::decode).transpose().map_err(LoginError::refused)?;
         let mxid = owner.to_owned();
-        Ok(flow.start(owner.to_owned(), relogin, move |login| finish(stored(login, Some(mxid)))))
+        Ok(flow.start(self.network.clone(), owner.to_owned(), relogin, move |login| {
+            finish(stored(login, Some(mxid)))
+        }))
     }
     fn commands(&self) -> Vec<(&'static str, &'static str)> {
         self.handlers.commands.iter().map(|(name, command)| (*name, command.help)).collect()

@@ -1,6 +1,7 @@
 //! The flow's side of a login.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -17,18 +18,29 @@ const MAX_COMPLAINTS: usize = 10;
 /// What a login flow talks to the user through.
 pub struct LoginIo<N: Network> {
     link: Link,
+    network: Arc<N>,
     owner: String,
     relogin: Option<N::LoginId>,
 }
 
 impl<N: Network> LoginIo<N> {
-    pub(super) fn new(link: Link, owner: String, relogin: Option<N::LoginId>) -> Self {
-        Self { link, owner, relogin }
+    pub(super) fn new(
+        link: Link,
+        network: Arc<N>,
+        owner: String,
+        relogin: Option<N::LoginId>,
+    ) -> Self {
+        Self { link, network, owner, relogin }
     }
 
     /// The Matrix user who logs in.
     pub fn owner(&self) -> &str {
         &self.owner
+    }
+
+    /// The running connector: a flow checks with the network what it was given before it returns.
+    pub fn network(&self) -> &Arc<N> {
+        &self.network
     }
 
     /// The login to be renewed, if the user said so.

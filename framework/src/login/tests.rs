@@ -79,7 +79,7 @@ fn answer(pairs: &[(&str, &str)]) -> Answer {
 }
 
 fn start(logins: &Logins<Nothing>) -> LoginProcess {
-    logins.flows()[0].start("@u:hs".into(), None, finish)
+    logins.flows()[0].start(Arc::new(Nothing), "@u:hs".into(), None, finish)
 }
 
 #[derive(Deserialize)]
@@ -167,7 +167,8 @@ async fn a_panic_and_a_refusal_are_told() {
     assert!(
         matches!(process.next().await.kind, StepKind::Failed(LoginError::Refused(r)) if r == "wrong day")
     );
-    let mut process = logins.get("boom").unwrap().start("@u:hs".into(), None, finish);
+    let mut process =
+        logins.get("boom").unwrap().start(Arc::new(Nothing), "@u:hs".into(), None, finish);
     assert!(matches!(process.next().await.kind, StepKind::Failed(_)));
 }
 

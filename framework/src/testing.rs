@@ -1,0 +1,11 @@
+//! The kit for connector authors: a homeserver and a network that live in memory, faults on every way between them and
+//! the bridge, and one call that checks the promise: everything once, in order, whatever breaks when.
+
+mod carrier;
+mod faults;
+mod network;
+
+
+pub use carrier::FaultyCarrier;
+pub use faults::{CrashPoint, Fate, Faults, Rates};
+pub use network::{SimError, SimEvent, SimMessage, SimNetwork, SimSession};
