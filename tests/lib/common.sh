@@ -1,0 +1,95 @@
+# What the suites share. Sourced by tests/run and by every suite; the working directory is the checkout.
+# shellcheck shell=bash
+set -euo pipefail
+
+CACHE=${LANDBRIDGE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/landbridge}
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
+WORK=$PWD/tests/.work
+RESULTS=$WORK/results
+SHARED=$PWD/../shared
+export RESULTS
+
+heading() { printf '\n== %s\n' "$*"; }
+pass() { echo "passed ${1:-1}" >>"$RESULTS"; }
+fail() { echo "failed ${1:-1}" >>"$RESULTS"; }
+skip() { printf '   SKIPPED: %s\n' "$*"; echo "skipped 1" >>"$RESULTS"; }
+
+prepare_work() {
+    mkdir -p "$WORK" "$CACHE"
+}
+
+# Runs one check; it counts as one test.
+check() {
+    local what=$1
+    shift
+    if "$@"; then pass; else printf '   FAILED: %s\n' "$what"; fail; fi
+}
+
+# cargo test with these arguments; every test counts.
+cargo_tests() {
+    local log=$WORK/cargo-test.log status=0
+    cargo test --no-fail-fast "$@" >"$log" 2>&1 || status=$?
+    local p f
+    p=$(awk '/^test result:/ { n += $4 } END { print n + 0 }' "$log")
+    f=$(awk '/^test result:/ { n += $6 } END { print n + 0 }' "$log")
+    pass "$p"
+    if [ "$f" -gt 0 ]; then
+        fail "$f"
+        sed -n '/^failures:/,/^test result:/p' "$log" | head -200
+    elif [ "$status" -ne 0 ]; then
+        fail
+        grep -E '^(error|warning: unused)' -A12 "$log" | head -100 || tail -50 "$log"
+    fi
+}
+
+# The release binary, built where it is older than its sources.
+release_build() {
+    cargo build --release --quiet --package landbridge
+    export LANDBRIDGE_BINARY=$CARGO_TARGET_DIR/release/landbridge
+}
+
+# A free TCP port on the loopback interface.
+free_port() {
+    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"; else
+        echo "this needs root to install: $*" >&2
+        return 1
+    fi
+}
+
+# Debian packages, installed where a command of theirs is missing: need_command COMMAND PACKAGE...
+need_command() {
+    local command=$1
+    shift
+    command -v "$command" >/dev/null && return
+    echo "   installing $*"
+    as_root apt-get update -qq >/dev/null
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null
+}
+
+# A Python of our own with these packages: need_python NAME PACKAGE... ; its path is in $PYTHON.
+need_python() {
+    local name=$1
+    shift
+    PYTHON=$CACHE/python-$name/bin/python
+    export PYTHON
+    [ -f "$CACHE/python-$name/.ready" ] && return
+    echo "   installing $* from PyPI"
+    rm -rf "$CACHE/python-$name"
+    python3 -m venv "$CACHE/python-$name"
+    "$PYTHON" -m pip install --quiet --disable-pip-version-check "$@"
+    touch "$CACHE/python-$name/.ready"
+}
+
+# A cargo tool, built once: need_cargo_tool COMMAND CRATE
+need_cargo_tool() {
+    export PATH=$CACHE/tools/bin:$PATH
+    command -v "$1" >/dev/null && return
+    echo "   building $2"
+    # Without optimisation: it runs for a second and compiles in half the time.
+    CARGO_TARGET_DIR=$CACHE/tools/target cargo install --quiet --locked --debug --root "$CACHE/tools" "$2"
+    rm -rf "$CACHE/tools/target"
+}
