@@ -6,8 +6,25 @@ use landbridge_database::Database;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    clock::Clock, commit::Committer, config::Config, event::ServerKey, feed::Feed,
-    services::media::Media,
+    clock::Clock,
+    commit::Committer,
+    config::Config,
+    event::ServerKey,
+    feed::Feed,
+    http::{limit::Limits, observe::RequestCounter},
+    metrics::Metrics,
+    services::{
+        account_data::{AccountData, Filters},
+        accounts::Accounts,
+        devices::Devices,
+        keys::Keys,
+        media::Media,
+        profiles::Profiles,
+        push_rules::PushRules,
+        sessions::Sessions,
+        to_device::ToDevice,
+        uia::Uia,
+    },
 };
 
 /// The services of one homeserver. Handlers get it as `State<Arc<App>>`.
@@ -26,6 +43,32 @@ pub struct App {
     pub feed: Feed,
     /// Uploaded files.
     pub media: Media,
+    /// Who exists.
+    pub accounts: Accounts,
+    /// Who is logged in.
+    pub sessions: Sessions,
+    /// With which devices.
+    pub devices: Devices,
+    /// Their keys for end-to-end encryption.
+    pub keys: Keys,
+    /// Messages to devices.
+    pub to_device: ToDevice,
+    /// Names, avatars and what else people say about themselves.
+    pub profiles: Profiles,
+    /// What clients keep here for their users.
+    pub account_data: AccountData,
+    /// Filters that clients uploaded.
+    pub filters: Filters,
+    /// When users want to be notified.
+    pub push_rules: PushRules,
+    /// Authentication in several steps.
+    pub uia: Uia,
+    /// How many requests are served to whom.
+    pub limits: Limits,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Requests so far, for their ids.
+    pub requests: RequestCounter,
     /// Background work.
     pub background: Background,
 }

@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use axum::Router;
 
-use crate::{app::App, http::router::build};
+use crate::{
+    app::App,
+    http::{observe::observe, router::build},
+};
 
 /// Everything the server serves.
 pub fn router(app: &Arc<App>) -> Router {
-    build::<Arc<App>>([]).with_state(Arc::clone(app))
+    let observed = axum::middleware::from_fn_with_state(Arc::clone(app), observe);
+    build::<Arc<App>>([]).layer(observed).with_state(Arc::clone(app))
 }

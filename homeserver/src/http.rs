@@ -1,6 +1,9 @@
 //! Everything between a socket and a handler: extraction, authentication, errors, limits, routing.
 
+pub mod auth;
 pub mod error;
 pub mod extract;
 pub mod json;
+pub mod limit;
+pub mod observe;
 pub mod router;

@@ -8,6 +8,7 @@ pub mod config;
 pub mod event;
 pub mod feed;
 pub mod http;
+pub mod metrics;
 pub mod nid;
 pub mod room;
 pub mod server;

@@ -21,8 +21,22 @@ use crate::{
     config::{Config, ConfigError},
     event::KeyError,
     feed::Feed,
-    services::media::{Media, MediaError},
-    storage::{SCHEMA, StorageError, rooms, server},
+    http::{limit::Limits, observe::RequestCounter},
+    metrics::Metrics,
+    services::{
+        account_data::{AccountData, Filters},
+        accounts::Accounts,
+        devices::Devices,
+        keys::Keys,
+        media::{Media, MediaError},
+        password::HashError,
+        profiles::Profiles,
+        push_rules::PushRules,
+        sessions::Sessions,
+        to_device::ToDevice,
+        uia::Uia,
+    },
+    storage::{ACCOUNTS, SCHEMA, StorageError, rooms, server},
 };
 
 pub use self::listen::Peer;
@@ -55,6 +69,9 @@ pub enum StartError {
         /// The name in the configuration.
         configured: String,
     },
+    /// Passwords can't be hashed as configured.
+    #[error(transparent)]
+    Hash(#[from] HashError),
     /// The signing key could not be read.
     #[error("signing key: {0}")]
     Key(#[from] KeyError),
@@ -157,6 +174,7 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
     }
     let db = Database::open(&config.database_url(), &options).await?;
     db.migrate(&SCHEMA).await?;
+    db.migrate(&ACCOUNTS).await?;
     let generation = identity::generation(&db).await?;
 
     let stream = server::stream(&db).await?;
@@ -166,5 +184,40 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
 
     let config = Arc::new(config);
     let media = Media::open(&config, db.clone(), committer.clone(), clock.clone())?;
-    Ok(App { config, clock, key, db, committer, feed, media, background: Background::default() })
+    let policy = config.accounts.clone();
+    let background = Background::default();
+    let metrics = Metrics::new();
+    background.spawn(metrics.clone().upkeep());
+    Ok(App {
+        accounts: Accounts::new(db.clone(), committer.clone(), Arc::clone(&clock), &policy)?,
+        sessions: Sessions::new(
+            db.clone(),
+            committer.clone(),
+            Arc::clone(&clock),
+            Duration::from_secs(policy.access_token_lifetime_seconds),
+        ),
+        devices: Devices::new(db.clone(), committer.clone(), Arc::clone(&clock)),
+        keys: Keys::new(db.clone(), committer.clone()),
+        to_device: ToDevice::new(committer.clone(), Arc::clone(&clock)),
+        profiles: Profiles::new(db.clone(), committer.clone(), Arc::clone(&clock)),
+        account_data: AccountData::new(db.clone(), committer.clone()),
+        filters: Filters::new(db.clone(), committer.clone()),
+        push_rules: PushRules::new(db.clone(), committer.clone()),
+        uia: Uia::new(
+            Arc::clone(&clock),
+            Duration::from_secs(policy.uia_session_lifetime_seconds),
+            config.registration.tokens.clone(),
+        ),
+        limits: Limits::new(&config.rate_limits),
+        metrics,
+        requests: RequestCounter::default(),
+        media,
+        config,
+        clock,
+        key,
+        db,
+        committer,
+        feed,
+        background,
+    })
 }

@@ -2,6 +2,7 @@
 //!
 //! Tokens are random and stored hashed. A session that was used lately is authenticated from memory.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -142,7 +143,7 @@ impl Sessions {
     }
 
     /// Notes that a session is in use. Written at most every ten minutes, and nobody waits for it.
-    pub fn seen(&self, session: &Session, address: Option<String>) {
+    pub fn seen(&self, session: &Session, address: Option<IpAddr>) {
         let now = self.clock.now_ms();
         let before = session.seen_ms.load(Ordering::Relaxed);
         if now - before < SEEN_EVERY_MS
@@ -153,6 +154,7 @@ impl Sessions {
         {
             return;
         }
+        let address = address.map(|address| address.to_string());
         let (committer, user, device) =
             (self.committer.clone(), session.user.clone(), session.device.clone());
         tokio::spawn(async move {

@@ -1,0 +1,176 @@
+//! Who makes a request (Client-Server API, "Client Authentication").
+
+mod guests;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath};
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use http::{HeaderMap, StatusCode, Uri};
+use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
+
+use crate::app::App;
+use crate::http::error::{ApiError, ApiResult};
+use crate::http::extract::query_one;
+use crate::http::limit::Limit;
+use crate::server::Peer;
+use crate::services::sessions::Lookup;
+
+/// The user that a request comes from. Extracting it authenticates the request; for a session that was used lately this
+/// needs no I/O. Guests get through only where the spec lets them.
+#[derive(Debug, Clone)]
+pub struct Requester {
+    /// Who.
+    pub user: OwnedUserId,
+    /// With which device.
+    pub device: Option<OwnedDeviceId>,
+    /// Whether the account is a guest's.
+    pub guest: bool,
+    /// From where.
+    pub address: Option<IpAddr>,
+}
+
+/// The address that a request comes from, as far as it is known: requests within the process have none.
+#[derive(Debug, Clone, Copy)]
+pub struct Address(pub Option<IpAddr>);
+
+impl Requester {
+    /// The device, where the request makes no sense without one.
+    pub fn device(&self) -> ApiResult<&DeviceId> {
+        self.device
+            .as_deref()
+            .ok_or_else(|| ApiError::missing_param("This needs a device; say which with device_id"))
+    }
+
+    /// Refuses requests about another user's things.
+    pub fn must_be(&self, user: &UserId) -> ApiResult<()> {
+        if self.user == user {
+            Ok(())
+        } else {
+            Err(ApiError::forbidden("That belongs to another user"))
+        }
+    }
+
+    /// Refuses whoever isn't an administrator.
+    pub async fn must_be_admin(&self, app: &App) -> ApiResult<()> {
+        if app.accounts.is_admin(&self.user).await? {
+            Ok(())
+        } else {
+            Err(ApiError::forbidden("Only administrators may do that"))
+        }
+    }
+
+    /// Counts the request against the user's limit.
+    pub fn limit(&self, app: &App, limit: Limit) -> ApiResult<()> {
+        app.limits.check(limit, self.user.as_str())
+    }
+
+    /// Within what a transaction ID is unique: the user and the device.
+    pub fn txn_scope(&self) -> String {
+        format!("{}|{}", self.user, self.device.as_deref().map_or("", DeviceId::as_str))
+    }
+}
+
+/// The access token of a request: the header's, else the query's, which older clients use.
+pub fn access_token(headers: &HeaderMap, uri: &Uri) -> Option<String> {
+    match headers.get(AUTHORIZATION) {
+        Some(value) => {
+            let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+            let token = token.trim();
+            (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.to_owned())
+        }
+        None => query_one(uri, "access_token").filter(|token| !token.is_empty()),
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Requester {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let token = access_token(&parts.headers, &parts.uri).ok_or_else(ApiError::missing_token)?;
+        let Address(address) = Address::from_request_parts(parts, app).await?;
+        let session = match app.sessions.find(&token).await? {
+            Lookup::Live(session) => session,
+            Lookup::Expired => return Err(ApiError::unknown_token(true)),
+            Lookup::Unknown => return Err(ApiError::unknown_token(false)),
+        };
+        if session.guest
+            && !guests::may(
+                &parts.method,
+                parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str),
+            )
+        {
+            let text = "Guests may not do that; register an account";
+            return Err(ApiError::new(StatusCode::FORBIDDEN, "M_GUEST_ACCESS_FORBIDDEN", text));
+        }
+        app.sessions.seen(&session, address);
+        Ok(Self {
+            user: session.user.clone(),
+            device: Some(session.device.clone()),
+            guest: session.guest,
+            address,
+        })
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Address {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let peer = parts
+            .extensions
+            .get::<ConnectInfo<Peer>>()
+            .map(|ConnectInfo(Peer(address))| address.ip());
+        if app.config.listen.behind_proxy
+            && let Some(told) = forwarded_for(&parts.headers)
+        {
+            return Ok(Self(Some(told)));
+        }
+        Ok(Self(peer))
+    }
+}
+
+/// The last address in `X-Forwarded-For`: the one that the proxy in front has seen itself; clients can write the others.
+fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
+    let last = headers.get_all("x-forwarded-for").into_iter().next_back()?;
+    last.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn headers(name: &'static str, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(
+            http::HeaderName::from_static(name),
+            HeaderValue::from_str(value).unwrap(),
+        )])
+    }
+
+    #[test]
+    fn the_header_goes_before_the_query() {
+        let uri: Uri = "/x?access_token=query".parse().unwrap();
+        assert_eq!(
+            access_token(&headers("authorization", "Bearer head"), &uri).as_deref(),
+            Some("head")
+        );
+        assert_eq!(
+            access_token(&headers("authorization", "bearer  head"), &uri).as_deref(),
+            Some("head")
+        );
+        assert_eq!(access_token(&headers("authorization", "Basic x"), &uri), None);
+        assert_eq!(access_token(&HeaderMap::new(), &uri).as_deref(), Some("query"));
+        assert_eq!(access_token(&HeaderMap::new(), &"/x?access_token=".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn clients_can_not_choose_their_address() {
+        let told = forwarded_for(&headers("x-forwarded-for", "6.6.6.6, 192.0.2.7"));
+        assert_eq!(told, Some("192.0.2.7".parse().unwrap()));
+        assert_eq!(forwarded_for(&HeaderMap::new()), None);
+    }
+}

@@ -1,0 +1,62 @@
+//! What guests may do (Client-Server API, "Guest Access").
+
+use http::Method;
+
+const READ: [&str; 13] = [
+    "/_matrix/client/v3/account/whoami",
+    "/_matrix/client/v3/devices",
+    "/_matrix/client/v3/devices/{deviceId}",
+    "/_matrix/client/v3/rooms/{roomId}/context/{eventId}",
+    "/_matrix/client/v3/rooms/{roomId}/event/{eventId}",
+    "/_matrix/client/v3/rooms/{roomId}/initialSync",
+    "/_matrix/client/v3/rooms/{roomId}/members",
+    "/_matrix/client/v3/rooms/{roomId}/messages",
+    "/_matrix/client/v3/rooms/{roomId}/state",
+    "/_matrix/client/v3/rooms/{roomId}/state/{eventType}",
+    "/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}",
+    "/_matrix/client/v3/sync",
+    "/_matrix/client/v3/capabilities",
+];
+const WRITE: [&str; 13] = [
+    "/_matrix/client/v3/devices/{deviceId}",
+    "/_matrix/client/v3/join/{roomIdOrAlias}",
+    "/_matrix/client/v3/keys/claim",
+    "/_matrix/client/v3/keys/query",
+    "/_matrix/client/v3/keys/upload",
+    "/_matrix/client/v3/logout",
+    "/_matrix/client/v3/profile/{userId}/displayname",
+    "/_matrix/client/v3/rooms/{roomId}/join",
+    "/_matrix/client/v3/rooms/{roomId}/leave",
+    "/_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}",
+    "/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}",
+    "/_matrix/client/v3/sendToDevice/{eventType}/{txnId}",
+    "/_matrix/client/v3/user/{userId}/filter",
+];
+const MEDIA: &str = "/_matrix/client/v1/media/";
+
+/// Whether guests may use this endpoint.
+pub(super) fn may(method: &Method, path: Option<&str>) -> bool {
+    let Some(path) = path else { return false };
+    let current =
+        path.strip_prefix("/_matrix/client/r0/").map(|rest| format!("/_matrix/client/v3/{rest}"));
+    let path = current.as_deref().unwrap_or(path);
+    match *method {
+        Method::GET => READ.contains(&path) || path.starts_with(MEDIA),
+        Method::PUT | Method::POST => WRITE.contains(&path),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guests_read_rooms_but_create_none() {
+        assert!(may(&Method::GET, Some("/_matrix/client/v3/rooms/{roomId}/messages")));
+        assert!(may(&Method::POST, Some("/_matrix/client/r0/rooms/{roomId}/join")));
+        assert!(!may(&Method::POST, Some("/_matrix/client/v3/createRoom")));
+        assert!(!may(&Method::PUT, Some("/_matrix/client/v3/profile/{userId}/avatar_url")));
+        assert!(!may(&Method::GET, None));
+    }
+}
