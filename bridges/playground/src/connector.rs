@@ -88,6 +88,30 @@ impl Network for Playground {
         handlers::register(handlers).history(lookup::Past).directory(lookup::Everybody)
     }
 
+    fn logins(logins: Logins<Self>) -> Logins<Self> {
+        let token = |mut io: LoginIo<Self>| async move {
+            let form = Form::new()
+                .instructions(
+                    "On the Playground's page, choose who you are and press \"Login token\".",
+                )
+                .token("token", "Token");
+            let answer: Token = io.ask(form).await?;
+            io.network().check_token(answer.token).await
+        };
+        let name = |mut io: LoginIo<Self>| async move {
+            let form = Form::new()
+                .instructions("Who are you on the Playground? (Only where the network has no token of its own.)")
+                .text("name", "Identifier, such as alice");
+            let answer: Name = io.ask(form).await?;
+            io.network().check_name(answer.name).await
+        };
+        logins.flow("token", "With a login token", token).flow(
+            "name",
+            "With a name, on an open Playground",
+            name,
+        )
+    }
+
     fn system_logins(config: &Config) -> Vec<NewLogin<Self>> {
         let credentials = Credentials { token: config.token.clone() };
         vec![NewLogin::new(config.bot.as_str(), "Relay", credentials).user(config.bot.clone())]
@@ -144,6 +168,47 @@ impl Network for Playground {
         // Direct chats are nobody's to enter.
         (!alias.starts_with("dm.")).then(|| PortalKey::shared(alias))
     }
+}
+
+#[derive(Deserialize)]
+struct Token {
+    token: String,
+}
+
+#[derive(Deserialize)]
+struct Name {
+    name: String,
+}
+
+impl Playground {
+    /// Whose token it is.
+    async fn check_token(&self, token: String) -> Result<NewLogin<Self>, LoginError> {
+        let api = self.api.acting_as("", Some(&token));
+        let me = api.whoami().await.map_err(|error| login_error(&error))?;
+        let person = me.person.ok_or_else(|| {
+            LoginError::Refused("this is the network's own token, not a person's".into())
+        })?;
+        let credentials = Credentials { token: Some(token) };
+        Ok(NewLogin::new(person.id.as_str(), person.name, credentials).user(person.id))
+    }
+
+    /// Whether an open network has this person.
+    async fn check_name(&self, name: String) -> Result<NewLogin<Self>, LoginError> {
+        let api = self.api.acting_as(&name, None);
+        let person = api.person(&name).await.map_err(|error| login_error(&error))?;
+        if person.bot {
+            return Err(LoginError::Refused("that is a program's account".into()));
+        }
+        Ok(NewLogin::new(person.id.as_str(), person.name, Credentials::default()).user(person.id))
+    }
+}
+
+fn login_error(error: &ApiError) -> LoginError {
+    LoginError::Refused(match error.code() {
+        Some("unauthorized") => "the Playground doesn't know this token".into(),
+        Some("not_found") => "there is nobody of that name".into(),
+        _ => error.to_string(),
+    })
 }
 
 fn connect_error(error: &ApiError) -> ConnectError {
