@@ -169,3 +169,6 @@ impl Event {
         self.pdu.state_key.is_some()
     }
 }
+
+#[cfg(test)]
+mod tests;

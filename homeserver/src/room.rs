@@ -1,18 +1,46 @@
 //! Rooms: one task per room that is in use decides, builds and orders its events; everyone else reads snapshots.
 
+mod builder;
+mod check;
+mod context;
+mod create;
 mod draft;
 mod error;
+mod events;
+mod fetch;
+mod groups;
 mod interest;
+mod load;
 mod membership;
+mod pending;
 mod power;
+mod redaction;
+mod registry;
+mod resolve;
+#[expect(clippy::module_inception, reason = "the handle on a room is a room")]
+mod room;
+mod snapshot;
 mod state;
+mod task;
+#[cfg(test)]
+mod tests;
+mod unit;
+mod users;
 pub mod visibility;
 
 pub use self::{
+    context::{RoomDeps, RoomLimits},
+    create::{CreateRoom, Invitee, Preset},
     draft::{Draft, Sent, TxnKey},
     error::RoomError,
+    events::Events,
+    fetch::{MissingEvents, NoOtherServers},
     interest::{Interest, InterestSource, NoAppservices},
     membership::Membership,
     power::{CREATOR, PowerLevels, creators},
+    registry::Rooms,
+    room::Room,
+    snapshot::{RECENT, RoomInfo, RoomSnapshot},
     state::{MEMBER, SetHash, SetKey, StateChanges, StateEntry, StateKey, StateMap},
+    users::{UserRoom, UserRooms},
 };

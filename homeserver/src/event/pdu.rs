@@ -79,7 +79,6 @@ struct Fields<'a> {
     prev_events: Vec<Reference>,
     #[serde(default)]
     auth_events: Vec<Reference>,
-    redacts: Option<serde_json::Value>,
     content: Box<RawValue>,
 }
 
@@ -91,8 +90,9 @@ enum Reference {
     WithHashes(OwnedEventId, IgnoredAny),
 }
 
+/// Where a redaction says what it redacts: at the top, or in the content.
 #[derive(Deserialize)]
-struct RedactsContent {
+struct Redacts {
     redacts: Option<serde_json::Value>,
 }
 
@@ -123,81 +123,66 @@ impl Pdu {
             }
         };
         let raw = canonical_string(&object);
-        Self::read(Bytes::from(raw), event_id, None, rules)
+        Self::read(Bytes::from(raw), event_id, rules)
     }
 
-    /// Reads an event that this server built or stored.
-    pub fn from_raw(
-        raw: Bytes,
-        event_id: OwnedEventId,
-        rules: &RoomVersionRules,
-    ) -> Result<Self, PduError> {
-        Self::read(raw, event_id, None, rules)
-    }
-
-    /// Reads an event that outside of its JSON is known to be of `room_id`: imported history and stored events.
+    /// Reads an event that this server stored; `redacts` was stored beside it.
     pub fn from_stored(
         raw: Bytes,
         event_id: OwnedEventId,
-        room_id: OwnedRoomId,
-        rules: &RoomVersionRules,
-    ) -> Result<Self, PduError> {
-        Self::read(raw, event_id, Some(room_id), rules)
-    }
-
-    fn read(
-        raw: Bytes,
-        event_id: OwnedEventId,
-        room_id: Option<OwnedRoomId>,
-        rules: &RoomVersionRules,
+        redacts: Option<OwnedEventId>,
     ) -> Result<Self, PduError> {
         let fields: Fields<'_> =
             serde_json::from_slice(&raw).map_err(|error| PduError::Format(error.to_string()))?;
         let kind = TimelineEventType::from(fields.kind.as_ref());
-        let create_in_v12 = kind == TimelineEventType::RoomCreate
-            && rules.room_id_format == RoomIdFormatVersion::V2;
-        let room_id = match (room_id, fields.room_id) {
-            (Some(room_id), _) => room_id,
-            (None, _) if create_in_v12 => RoomId::new_v2(event_id.as_str().trim_start_matches('$'))
-                .map_err(|error| format_error("room_id", error))?,
-            (None, Some(id)) => {
-                RoomId::parse(id.as_ref()).map_err(|error| format_error("room_id", error))?
-            }
-            (None, None) => return Err(PduError::Format("missing `room_id` field".to_owned())),
+        let room_id_implied = fields.room_id.is_none() && kind == TimelineEventType::RoomCreate;
+        let room_id = match fields.room_id {
+            Some(id) => RoomId::parse(id.as_ref()),
+            None if room_id_implied => RoomId::new_v2(event_id.as_str().trim_start_matches('$')),
+            None => return Err(PduError::Format("missing `room_id` field".to_owned())),
         };
         if !fields.content.get().starts_with('{') {
             return Err(PduError::Format("`content` is not an object".to_owned()));
         }
-        let redacts = if kind == TimelineEventType::RoomRedaction {
-            if rules.redaction.content_field_redacts {
-                serde_json::from_str::<RedactsContent>(fields.content.get())
-                    .ok()
-                    .and_then(|content| content.redacts)
-            } else {
-                fields.redacts
-            }
-        } else {
-            None
-        };
         Ok(Self {
-            event_id,
-            room_id,
+            room_id: room_id.map_err(|error| format_error("room_id", error))?,
             sender: UserId::parse(fields.sender.as_ref())
                 .map_err(|error| format_error("sender", error))?,
+            event_id,
             kind,
             state_key: fields.state_key,
             origin_server_ts: fields.origin_server_ts,
             depth: fields.depth,
             prev_events: ids(fields.prev_events),
             auth_events: ids(fields.auth_events),
-            redacts: redacts
-                .as_ref()
-                .and_then(serde_json::Value::as_str)
-                .and_then(|id| EventId::parse(id).ok()),
+            redacts,
             content: fields.content,
             raw,
-            room_id_implied: create_in_v12,
+            room_id_implied,
         })
+    }
+
+    /// Reads an event that has its id already.
+    fn read(
+        raw: Bytes,
+        event_id: OwnedEventId,
+        rules: &RoomVersionRules,
+    ) -> Result<Self, PduError> {
+        let mut pdu = Self::from_stored(raw, event_id, None)?;
+        if pdu.room_id_implied && rules.room_id_format != RoomIdFormatVersion::V2 {
+            return Err(PduError::Format("missing `room_id` field".to_owned()));
+        }
+        if pdu.kind == TimelineEventType::RoomRedaction {
+            let place = if rules.redaction.content_field_redacts {
+                pdu.content.get().as_bytes()
+            } else {
+                &*pdu.raw
+            };
+            pdu.redacts = serde_json::from_slice::<Redacts>(place)
+                .ok()
+                .and_then(|place| EventId::parse(place.redacts?.as_str()?).ok());
+        }
+        Ok(pdu)
     }
 
     /// The canonical bytes: what was hashed, signed and is stored.

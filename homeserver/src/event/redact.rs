@@ -15,5 +15,6 @@ pub fn redact(pdu: &Pdu, rules: &RoomVersionRules) -> Result<Pdu, PduError> {
     let mut object = canonical_object(text).map_err(|error| format(&error))?;
     redact_in_place(&mut object, &rules.redaction, None).map_err(|error| format(&error))?;
     let raw = Bytes::from(canonical_string(&object));
-    Pdu::from_stored(raw, pdu.event_id.clone(), pdu.room_id.clone(), rules)
+    let redacts = pdu.redacts.clone().filter(|_| rules.redaction.keep_room_redaction_redacts);
+    Pdu::from_stored(raw, pdu.event_id.clone(), redacts)
 }

@@ -63,3 +63,19 @@ impl From<CanonicalError> for RoomError {
         Self::BadJson(error.to_string())
     }
 }
+
+impl From<crate::storage::StorageError> for RoomError {
+    fn from(error: crate::storage::StorageError) -> Self {
+        Self::Storage(error.to_string())
+    }
+}
+
+impl From<crate::commit::CommitError> for RoomError {
+    fn from(error: crate::commit::CommitError) -> Self {
+        use crate::commit::CommitError;
+        match error {
+            CommitError::Stopped => Self::Stopping,
+            error => Self::Storage(error.to_string()),
+        }
+    }
+}

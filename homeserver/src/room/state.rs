@@ -82,10 +82,21 @@ impl Ord for dyn Pair + '_ {
 pub struct StateEntry {
     /// Its number.
     pub nid: EventNid,
-    /// Its id.
-    pub event_id: Arc<EventId>,
+    id: Arc<str>,
     /// What it makes of the user in its state key, if it is a member event.
     pub membership: Option<Membership>,
+}
+
+impl StateEntry {
+    /// An entry.
+    pub fn new(nid: EventNid, id: &EventId, membership: Option<Membership>) -> Self {
+        Self { nid, id: Arc::from(id.as_str()), membership }
+    }
+
+    /// Its id.
+    pub fn event_id(&self) -> &EventId {
+        <&EventId>::try_from(&*self.id).expect("it was made from an event id")
+    }
 }
 
 /// The secret that keys the hashes of entries, so that nobody outside can choose colliding sets.

@@ -13,7 +13,7 @@ use crate::{
 macro_rules! event_columns {
     () => {
         "e.nid, e.room, e.id, e.flags, e.pos, e.ord, e.state_before, e.state_after, e.replaces, \
-         e.redacted_by, e.txn_scope, e.txn_id, j.json"
+         e.redacted_by, e.txn_scope, e.txn_id, e.redacts, j.json"
     };
 }
 pub(crate) use event_columns;
@@ -34,7 +34,7 @@ const BY_NIDS: &str = concat!(
     event_columns!(),
     " FROM event e JOIN event_json j ON j.nid = e.nid WHERE e.nid = ANY($1)"
 );
-const KEYS: &str = "SELECT nid, kind, state_key, membership FROM event WHERE nid = ANY($1)";
+const KEYS: &str = "SELECT nid, id, kind, state_key, membership FROM event WHERE nid = ANY($1)";
 const REDACTIONS: &str = "SELECT nid FROM event WHERE redacts = $1 AND room = $2 ORDER BY nid";
 const SET_REDACTED: &str = "UPDATE event SET redacted_by = $2, flags = $3,
         relates_to = NULL, rel_type = NULL WHERE nid = $1";
@@ -107,6 +107,8 @@ pub struct StoredEvent {
     pub redacted_by: Option<EventNid>,
     /// Who sent it with which transaction id.
     pub txn: Option<(String, String)>,
+    /// The event it redacts.
+    pub redacts: Option<String>,
     /// Its canonical bytes.
     pub raw: Bytes,
 }
@@ -220,6 +222,8 @@ pub async fn by_nids(db: &Database, nids: &[EventNid]) -> Result<Vec<StoredEvent
 pub struct EventKey {
     /// Its number.
     pub nid: EventNid,
+    /// Its id.
+    pub id: String,
     /// Its type.
     pub kind: String,
     /// Its state key.
@@ -236,9 +240,10 @@ pub async fn keys(db: &Database, nids: &[EventNid]) -> Result<Vec<EventKey>, Sto
         .map(|row| {
             Ok(EventKey {
                 nid: EventNid(row.int(0)?),
-                kind: row.text(1)?,
-                state_key: row.opt_text(2)?,
-                membership: row.opt_text(3)?,
+                id: row.text(1)?,
+                kind: row.text(2)?,
+                state_key: row.opt_text(3)?,
+                membership: row.opt_text(4)?,
             })
         })
         .collect()
@@ -268,7 +273,8 @@ pub(super) fn stored(row: &Row) -> Result<StoredEvent, StorageError> {
         replaces: row.opt_int(8)?.map(EventNid),
         redacted_by: row.opt_int(9)?.map(EventNid),
         txn: row.opt_text(10)?.zip(row.opt_text(11)?),
-        raw: Bytes::from(row.blob(12)?),
+        redacts: row.opt_text(12)?,
+        raw: Bytes::from(row.blob(13)?),
     })
 }
 

@@ -1,0 +1,260 @@
+//! A room's one writer: takes requests in order, builds ahead of the commit, answers when it is durable.
+//!
+//! Several events of a room may be on their way to the disk at once, each built on the one before. If one can't be
+//! written, the room goes back to what is durable, that request alone is refused, and the ones behind it are built
+//! anew under the next epoch, before anyone was answered.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, atomic::Ordering},
+};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    Draft, RoomError, RoomSnapshot, Sent, TxnKey,
+    builder::{Appended, Builder},
+    context::Context,
+    room::Shared,
+    unit::Unit,
+};
+use crate::{
+    commit::{CommitError, CommitReply},
+    event::Event,
+    storage,
+};
+
+/// The most units of one room on their way to the disk.
+const MOST_IN_FLIGHT: usize = 128;
+
+/// How many transaction ids the task remembers, so that a repetition that looked into the database too early is
+/// still recognised.
+const REMEMBERED: usize = 512;
+
+/// Where an answer goes.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, RoomError>>;
+
+/// What the task is asked to do.
+pub(super) enum Request {
+    /// Send an event of a local user.
+    Send {
+        draft: Draft,
+        /// How many transactions of the room were durable before the database was asked for this one.
+        seen: u64,
+        reply: Reply<Sent>,
+    },
+}
+
+/// A unit on its way to the disk.
+struct InFlight {
+    commit: CommitReply<()>,
+    event: Arc<Event>,
+    draft: Draft,
+    replies: Vec<Reply<Sent>>,
+}
+
+/// The task's memory.
+pub(super) struct Task {
+    ctx: Arc<Context>,
+    shared: Arc<Shared>,
+    mailbox: mpsc::Receiver<Request>,
+    /// The room with all that is in flight.
+    view: RoomSnapshot,
+    epoch: u64,
+    in_flight: VecDeque<InFlight>,
+    done: DoneTxns,
+}
+
+/// The transactions that became durable last.
+#[derive(Default)]
+struct DoneTxns {
+    sent: HashMap<TxnKey, Sent>,
+    order: VecDeque<TxnKey>,
+    /// How many there have been that are no longer here.
+    forgotten: u64,
+}
+
+impl DoneTxns {
+    fn insert(&mut self, key: TxnKey, sent: Sent) {
+        if self.order.len() >= REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.sent.remove(&oldest);
+            self.forgotten += 1;
+        }
+        self.order.push_back(key.clone());
+        self.sent.insert(key, sent);
+    }
+}
+
+impl Task {
+    /// Starts the task of a room that stands at `view`.
+    pub(super) fn start(
+        ctx: Arc<Context>,
+        shared: Arc<Shared>,
+        view: RoomSnapshot,
+        mailbox: mpsc::Receiver<Request>,
+    ) {
+        let task = Self {
+            ctx,
+            shared,
+            mailbox,
+            view,
+            epoch: 1,
+            in_flight: VecDeque::new(),
+            done: DoneTxns::default(),
+        };
+        tokio::spawn(task.run());
+    }
+
+    async fn run(mut self) {
+        loop {
+            let open = self.in_flight.len() < MOST_IN_FLIGHT;
+            tokio::select! {
+                biased;
+                outcome = front(&mut self.in_flight), if !self.in_flight.is_empty() => {
+                    self.settle(outcome).await;
+                }
+                request = self.mailbox.recv(), if open => match request {
+                    Some(request) => self.handle(request).await,
+                    None => break,
+                },
+            }
+        }
+        while !self.in_flight.is_empty() {
+            let outcome = front(&mut self.in_flight).await;
+            self.settle(outcome).await;
+        }
+    }
+
+    async fn handle(&mut self, request: Request) {
+        self.recount_interest().await;
+        match request {
+            Request::Send { draft, seen, reply } => self.send(draft, seen, reply).await,
+        }
+    }
+
+    async fn send(&mut self, draft: Draft, seen: u64, reply: Reply<Sent>) {
+        if let Some(txn) = &draft.txn {
+            let same = |flight: &&mut InFlight| flight.draft.txn.as_ref() == Some(txn);
+            if let Some(first) = self.in_flight.iter_mut().find(same) {
+                first.replies.push(reply);
+                return;
+            }
+            if let Some(sent) = self.done.sent.get(txn) {
+                self.answer(vec![reply], Ok(Sent { replay: true, ..sent.clone() }));
+                return;
+            }
+            if self.done.forgotten > seen {
+                // Transactions went by between that look and this one.
+                match find_txn(&self.ctx, txn).await {
+                    Ok(Some(sent)) => return self.answer(vec![reply], Ok(sent)),
+                    Ok(None) => {}
+                    Err(error) => return self.answer(vec![reply], Err(error)),
+                }
+            }
+        }
+        self.build(draft, vec![reply]).await;
+    }
+
+    /// Builds an event and puts it on its way.
+    async fn build(&mut self, draft: Draft, replies: Vec<Reply<Sent>>) {
+        let txn = draft.txn.clone();
+        let ctx = self.ctx.clone();
+        let shared = self.shared.clone();
+        let mut builder = Builder::new(&ctx, &shared.published, &self.view);
+        match builder.append(draft.clone()).await {
+            Ok(Appended::New(event)) => {
+                let Builder { view, steps, .. } = builder;
+                self.view = view.without_head();
+                let unit = Unit { steps, after: Arc::new(view), txn, birth: None };
+                let work = unit.work(self.ctx.clone(), shared.published.clone());
+                let room = (self.shared.info.nid, self.epoch);
+                let commit = self.ctx.committer.enqueue(Some(room), work);
+                self.in_flight.push_back(InFlight { commit, event, draft, replies });
+            }
+            Ok(Appended::Same(event)) => {
+                let sent =
+                    Sent { event_id: event.pdu.event_id.clone(), event: Some(event), replay: true };
+                self.answer_when_durable(sent, replies);
+            }
+            Err(error) => {
+                builder.abandon();
+                self.answer(replies, Err(error));
+            }
+        }
+    }
+
+    /// Answers with an event that may itself still be on its way.
+    fn answer_when_durable(&mut self, sent: Sent, replies: Vec<Reply<Sent>>) {
+        let on_its_way =
+            self.in_flight.iter_mut().find(|flight| flight.event.pdu.event_id == sent.event_id);
+        match on_its_way {
+            Some(flight) => flight.replies.extend(replies),
+            None => self.answer(replies, Ok(sent)),
+        }
+    }
+
+    /// The oldest unit on its way has arrived, or never will.
+    async fn settle(&mut self, outcome: Result<(), CommitError>) {
+        let Some(flight) = self.in_flight.pop_front() else { return };
+        match outcome {
+            Ok(()) => {
+                let sent = Sent {
+                    event_id: flight.event.pdu.event_id.clone(),
+                    event: Some(flight.event),
+                    replay: false,
+                };
+                if let Some(txn) = flight.draft.txn {
+                    self.done.insert(txn, sent.clone());
+                    self.shared.txns.fetch_add(1, Ordering::AcqRel);
+                }
+                self.answer(flight.replies, Ok(sent));
+            }
+            Err(error) => {
+                tracing::warn!(room = %self.shared.info.id, %error, "an event could not be written");
+                self.epoch += 1;
+                self.shared.published.pending.clear();
+                self.view = self.shared.published.snapshot.load().without_head();
+                self.answer(flight.replies, Err(error.into()));
+                for behind in std::mem::take(&mut self.in_flight) {
+                    self.build(behind.draft, behind.replies).await;
+                }
+            }
+        }
+    }
+
+    fn answer(&self, replies: Vec<Reply<Sent>>, answer: Result<Sent, RoomError>) {
+        for (index, reply) in replies.into_iter().enumerate() {
+            let answer =
+                answer.clone().map(|sent| Sent { replay: sent.replay || index > 0, ..sent });
+            // Whoever asked may be gone; what was done stays done.
+            let _ = reply.send(answer);
+            self.shared.waiting.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Follows a change of the appservice registrations.
+    async fn recount_interest(&mut self) {
+        if self.view.interest.is_stale(&*self.ctx.interest) {
+            super::load::count_interest(&self.ctx, &mut self.view).await;
+        }
+    }
+}
+
+async fn front(in_flight: &mut VecDeque<InFlight>) -> Result<(), CommitError> {
+    match in_flight.front_mut() {
+        Some(first) => (&mut first.commit).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The event that an earlier request with the same transaction id sent.
+pub(super) async fn find_txn(ctx: &Context, txn: &TxnKey) -> Result<Option<Sent>, RoomError> {
+    let Some((nid, id)) = storage::txns::get(&ctx.db, &txn.scope, &txn.path).await? else {
+        return Ok(None);
+    };
+    let event_id = ruma::EventId::parse(id)
+        .map_err(|error| RoomError::Storage(format!("damaged transaction: {error}")))?;
+    Ok(Some(Sent { event_id, event: ctx.events.cached(nid), replay: true }))
+}

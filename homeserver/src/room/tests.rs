@@ -1,0 +1,4 @@
+//! Rooms from the outside: made, spoken in, closed and opened again.
+
+mod local;
+mod rig;

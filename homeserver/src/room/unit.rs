@@ -1,0 +1,224 @@
+//! What a room commits at once: one event or several, with all that follows from them.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use futures::future::BoxFuture;
+use ruma::{OwnedRoomAliasId, UserId};
+
+use super::{
+    Interest, Membership, RoomSnapshot, TxnKey, UserRoom, context::Context, pending::Pending,
+};
+use crate::{
+    commit::CommitTx,
+    event::{Event, Flags, Place},
+    feed::Change,
+    nid::EventNid,
+    storage::{self, StorageError, events::NewEvent, state_groups::GroupRow, timeline::ord_of},
+};
+
+/// What is known of a room's event once it is decided.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) event: Arc<Event>,
+    /// The states it brings into being, each after its parent.
+    pub(super) groups: Vec<GroupRow>,
+    /// The appservices interested in it.
+    pub(super) interest: Interest,
+    /// The memberships that it changes, in the room's current state.
+    pub(super) members: Vec<(String, Membership, EventNid)>,
+    /// What it redacts: the event as it was, and what is left of it.
+    pub(super) redacts: Option<(Arc<Event>, Arc<Event>)>,
+    /// Whether it was stored before, as an outlier.
+    pub(super) was_outlier: bool,
+}
+
+/// What a room is born with.
+#[derive(Debug)]
+pub(super) struct Birth {
+    pub(super) alias: Option<OwnedRoomAliasId>,
+    pub(super) creator: String,
+}
+
+/// A piece of a room's history to be committed at once.
+pub(super) struct Unit {
+    pub(super) steps: Vec<Step>,
+    /// The room after it.
+    pub(super) after: Arc<RoomSnapshot>,
+    /// The request that the first event answers.
+    pub(super) txn: Option<TxnKey>,
+    pub(super) birth: Option<Birth>,
+}
+
+/// What the outside sees of a room.
+pub(super) struct Published {
+    pub(super) snapshot: ArcSwap<RoomSnapshot>,
+    pub(super) pending: Pending,
+}
+
+/// The alias of a new room is taken.
+pub(super) const ALIAS_TAKEN: &str = "the alias is already in use";
+
+impl Unit {
+    /// The work for the committer.
+    pub(super) fn work(
+        self,
+        ctx: Arc<Context>,
+        published: Arc<Published>,
+    ) -> impl for<'a> Fn(&'a mut CommitTx) -> BoxFuture<'a, Result<(), StorageError>>
+    + Send
+    + Sync
+    + 'static {
+        let unit = Arc::new(self);
+        move |tx| {
+            let (unit, ctx, published) = (unit.clone(), ctx.clone(), published.clone());
+            Box::pin(async move { unit.write(tx, ctx, published).await })
+        }
+    }
+
+    async fn write(
+        self: Arc<Self>,
+        tx: &mut CommitTx,
+        ctx: Arc<Context>,
+        published: Arc<Published>,
+    ) -> Result<(), StorageError> {
+        let info = &self.after.info;
+        if let Some(birth) = &self.birth {
+            storage::rooms::insert(tx, info.nid, info.id.as_str(), info.version.as_str()).await?;
+            if let Some(alias) = &birth.alias {
+                let now = ctx.clock.now_ms();
+                let alias = alias.as_str();
+                if !storage::aliases::insert(tx, alias, info.nid, &birth.creator, now).await? {
+                    return Err(StorageError::Conflict(ALIAS_TAKEN));
+                }
+            }
+        }
+        let mut places: Vec<Option<Place>> = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            for group in &step.groups {
+                storage::state_groups::insert(tx, group).await?;
+            }
+            let place = step.event.flags.is_shown().then(|| {
+                let pos = tx.next_pos();
+                Place { pos, ord: ord_of(pos) }
+            });
+            step.write(tx, place).await?;
+            if let Some(place) = place {
+                for (user, membership, event) in &step.members {
+                    storage::memberships::set(
+                        tx,
+                        user,
+                        info.nid,
+                        membership.as_str(),
+                        *event,
+                        place.pos,
+                    )
+                    .await?;
+                }
+                tx.publish(place.pos, Change::Event(step.event.clone(), step.interest));
+            }
+            places.push(place);
+        }
+        if let (Some(txn), Some(step)) = (&self.txn, self.steps.first()) {
+            let event = &step.event;
+            let (id, now) = (event.pdu.event_id.as_str(), ctx.clock.now_ms());
+            storage::txns::insert(tx, &txn.scope, &txn.path, event.nid, id, now).await?;
+        }
+        let head = places.iter().rev().find_map(|place| *place);
+        let known = published.snapshot.load().head();
+        let pos = head.or(known).map_or(0, |place| place.pos);
+        if let Some(group) = self.after.group {
+            let extremities: Vec<EventNid> =
+                self.after.extremities.iter().map(|extremity| extremity.nid).collect();
+            storage::rooms::set_head(tx, info.nid, &extremities, group.nid, self.after.depth, pos)
+                .await?;
+        }
+        tx.on_commit(move || self.committed(&places, &ctx, &published));
+        Ok(())
+    }
+
+    /// The unit is durable: memory follows, before anyone learns of it.
+    fn committed(&self, places: &[Option<Place>], ctx: &Context, published: &Published) {
+        for (step, place) in self.steps.iter().zip(places) {
+            if let Some(place) = place {
+                step.event.set_place(*place);
+                for (user, membership, event) in &step.members {
+                    if let Ok(user) = <&UserId>::try_from(user.as_str()) {
+                        let change = UserRoom {
+                            membership: *membership,
+                            event: *event,
+                            pos: place.pos,
+                            forgotten: false,
+                        };
+                        ctx.users.changed(user, self.after.info.nid, change);
+                    }
+                }
+            }
+            if step.was_outlier {
+                ctx.events.replace(step.event.clone());
+            } else {
+                ctx.events.put(step.event.clone());
+            }
+            if let Some((before, after)) = &step.redacts {
+                if let Some(place) = before.place() {
+                    after.set_place(place);
+                }
+                ctx.events.replace(after.clone());
+            }
+            published.pending.remove(&step.event);
+        }
+        let head = places.iter().rev().find_map(|place| *place);
+        if let Some(place) = head.or_else(|| published.snapshot.load().head()) {
+            self.after.set_head(place);
+        }
+        published.snapshot.store(self.after.clone());
+    }
+}
+
+impl Step {
+    async fn write(&self, tx: &mut CommitTx, place: Option<Place>) -> Result<(), StorageError> {
+        let event = &self.event;
+        let place = place.map(|place| (place.ord, Some(place.pos)));
+        if self.was_outlier {
+            let (before, after) = (event.state_before, event.state_after);
+            storage::events::place(
+                tx,
+                event.nid,
+                event.flags.0,
+                before,
+                after,
+                event.replaces,
+                place,
+            )
+            .await?;
+        } else {
+            let kind = event.kind().to_string();
+            let membership = super::resolve::membership_of(event);
+            let new = NewEvent {
+                nid: event.nid,
+                id: event.pdu.event_id.as_str(),
+                room: event.room,
+                place,
+                kind: &kind,
+                state_key: event.pdu.state_key(),
+                sender: event.pdu.sender.as_str(),
+                depth: event.pdu.depth,
+                ts: event.pdu.origin_server_ts,
+                flags: event.flags.0,
+                state_before: event.state_before,
+                state_after: event.state_after,
+                replaces: event.replaces,
+                membership: membership.map(Membership::as_str),
+                redacts: event.pdu.redacts.as_ref().map(|id| id.as_str()),
+                txn: event.txn.as_ref().map(|txn| (txn.scope.as_str(), txn.id.as_str())),
+                raw: event.pdu.raw(),
+            };
+            storage::events::insert(tx, &new).await?;
+        }
+        if let Some((_, after)) = &self.redacts {
+            let flags = after.flags.with(Flags::REDACTED);
+            storage::events::redact(tx, after.nid, event.nid, flags.0, after.pdu.raw()).await?;
+        }
+        Ok(())
+    }
+}
