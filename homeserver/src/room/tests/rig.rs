@@ -71,7 +71,7 @@ impl Rig {
         let db = test.open().await.unwrap();
         db.migrate(&SCHEMA).await.unwrap();
         let feed = Feed::new(1, server::stream(&db).await.unwrap().head, []);
-        let (committer, _task) = Committer::start(db.clone(), feed.clone(), vec![]).await.unwrap();
+        let committer = Committer::start(db.clone(), feed.clone(), vec![]).await.unwrap();
         let deps = RoomDeps {
             db: db.clone(),
             committer: committer.clone(),
