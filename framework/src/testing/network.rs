@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use super::faults::{CrashPoint, Fate, Faults};
+use crate::handlers::{LimitScope, SendError};
+use crate::network::ConnectError;
 
 /// One message as the network has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +98,26 @@ pub enum SimError {
     /// Never.
     #[error("{0}")]
     Refused(String),
+}
+
+impl From<SimError> for SendError {
+    fn from(error: SimError) -> Self {
+        match error {
+            SimError::Unreachable => Self::retry(error),
+            SimError::NoAnswer => Self::unknown(error),
+            SimError::RateLimited(after) => Self::limited(after, LimitScope::Login),
+            SimError::Refused(reason) => Self::refused(reason),
+        }
+    }
+}
+
+impl From<SimError> for ConnectError {
+    fn from(error: SimError) -> Self {
+        match error {
+            SimError::Refused(reason) => Self::BadCredentials(reason),
+            error => Self::Temporary(error.to_string()),
+        }
+    }
 }
 
 /// The network. Cheap to clone; it outlives the bridge's crashes.
