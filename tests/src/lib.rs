@@ -1,1 +1,7 @@
-//! Black-box suites.
+//! What the black-box suites share: real processes that are started and killed, small clients of both sides,
+//! and the check that numbered messages came through once and in order.
+
+pub mod matrix;
+pub mod numbered;
+pub mod playground;
+pub mod process;

@@ -1,0 +1,251 @@
+//! `kill -9`: a homeserver, the Playground's network and its bridge, each a process of its own; numbered
+//! messages both ways while homeserver and bridge are killed at random points. Everything must come through
+//! once and in order.
+//!
+//! Sizes come from the environment: `CRASH_MESSAGES` each way, `CRASH_KILLS` of each of the two, `CRASH_SEED`,
+//! and `CRASH_LAUNCHER`, the homeserver's launcher (ours by default).
+
+#![allow(clippy::print_stdout, reason = "a program that reports on its standard output")]
+
+use std::{
+    env,
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use landbridge_tests::{
+    matrix::User,
+    numbered::{self, Verdict},
+    playground::Network,
+    process::{Process, checkout, free_port},
+};
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+use tokio::sync::Mutex;
+
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+const SERVER: &str = "crash.test";
+const SECRET: &str = "crash-secret";
+const CHAT: &str = "lobby";
+const PORTAL: &str = "#playground_lobby:crash.test";
+const SPEAKER: &str = "bob";
+/// Nothing new for this long means that nothing more will come.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
+    env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+}
+
+/// The three processes.
+struct Rig {
+    base: String,
+    network: Process,
+    homeserver: Arc<Mutex<Process>>,
+    bridge: Arc<Mutex<Process>>,
+    network_url: String,
+}
+
+impl Rig {
+    fn prepare(folder: &Path) -> Result<Self> {
+        let checkout = checkout();
+        let appservices = folder.join("appservices");
+        fs::create_dir_all(&appservices)?;
+        let (client, federation, bridge, network) =
+            (free_port()?, free_port()?, free_port()?, free_port()?);
+        let base = format!("http://127.0.0.1:{client}");
+        let network_url = format!("http://127.0.0.1:{network}");
+        let binary = env::var("LANDBRIDGE_BINARY")?;
+
+        let network = Process::new(
+            "network",
+            &binary,
+            &folder.join("network.log"),
+            &format!("{network_url}/health"),
+        )
+        .args(["playground", "--listen"])
+        .args([format!("127.0.0.1:{network}")])
+        .args(["--data".to_owned(), folder.join("network").display().to_string()]);
+
+        let launcher = env::var("CRASH_LAUNCHER")
+            .map_or_else(|_| checkout.join("tests/launch-homeserver"), PathBuf::from);
+        let homeserver = Process::new(
+            "homeserver",
+            launcher,
+            &folder.join("homeserver.log"),
+            &format!("{base}/_matrix/client/versions"),
+        )
+        .env("SERVER_NAME", SERVER)
+        .env("DATA_DIR", folder.join("homeserver").display())
+        .env("CLIENT_PORT", client)
+        .env("FEDERATION_PORT", federation)
+        .env("REGISTRATION_SHARED_SECRET", SECRET)
+        .env("APPSERVICES_DIR", appservices.display());
+        fs::create_dir_all(folder.join("homeserver"))?;
+
+        let bridge_env = [
+            ("HS_URL", base.clone()),
+            ("SERVER_NAME", SERVER.to_owned()),
+            ("DATA_DIR", folder.join("bridge").display().to_string()),
+            ("APPSERVICE_PORT", bridge.to_string()),
+            ("REGISTRATION", appservices.join("playground.yaml").display().to_string()),
+            ("NETWORK_URL", network_url.clone()),
+            ("NETWORK_TOKEN", String::new()),
+        ];
+        let launcher = checkout.join("tests/launch-bridge");
+        let registered = Command::new(&launcher)
+            .args(["playground", "register"])
+            .envs(bridge_env.iter().map(|(name, value)| (name, value)))
+            .status()?;
+        if !registered.success() {
+            return Err(format!("launch-bridge playground register: {registered}").into());
+        }
+        let ready = format!("http://127.0.0.1:{bridge}/health");
+        let mut process = Process::new("bridge", launcher, &folder.join("bridge.log"), &ready)
+            .args(["playground"]);
+        for (name, value) in bridge_env {
+            process = process.env(name, value);
+        }
+        Ok(Self {
+            base,
+            network,
+            homeserver: Arc::new(Mutex::new(homeserver)),
+            bridge: Arc::new(Mutex::new(process)),
+            network_url,
+        })
+    }
+
+    async fn start(&mut self) -> Result<()> {
+        self.network.start().await?;
+        self.homeserver.lock().await.start().await?;
+        self.bridge.lock().await.start().await?;
+        Ok(())
+    }
+}
+
+/// Kills a process again and again, each time after a while, and starts it again.
+async fn kill_often(process: Arc<Mutex<Process>>, kills: usize, seed: u64) -> Result<()> {
+    let mut random = StdRng::seed_from_u64(seed);
+    for kill in 1..=kills {
+        tokio::time::sleep(Duration::from_millis(random.random_range(300..1500))).await;
+        let mut process = process.lock().await;
+        process.kill()?;
+        tokio::time::sleep(Duration::from_millis(random.random_range(0..300))).await;
+        process.start().await?;
+        if kill % 10 == 0 {
+            println!("   {} killed {kill} times", process.name());
+        }
+    }
+    Ok(())
+}
+
+/// Waits until `expected` numbers have arrived, or until nothing new comes.
+async fn arrived<F>(expected: usize, mut read: impl FnMut() -> F) -> Result<Vec<usize>>
+where
+    F: Future<Output = Result<Vec<usize>>>,
+{
+    let (mut last, mut since) = (0, Instant::now());
+    loop {
+        let numbers = read().await?;
+        if numbers.len() >= expected {
+            // A doubled message may still be on its way.
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            return read().await;
+        }
+        if numbers.len() > last {
+            (last, since) = (numbers.len(), Instant::now());
+        } else if since.elapsed() > PATIENCE {
+            return Ok(numbers);
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+async fn run() -> Result<bool> {
+    let messages: usize = setting("CRASH_MESSAGES", 300);
+    let kills: usize = setting("CRASH_KILLS", 5);
+    let seed: u64 = setting("CRASH_SEED", rand::random::<u32>().into());
+    println!("   {messages} messages each way, {kills} kills each, CRASH_SEED={seed}");
+    let folder = tempfile::Builder::new().prefix("landbridge-crash").tempdir()?;
+    let mut rig = Rig::prepare(folder.path())?;
+    rig.start().await?;
+
+    let alice = User::register(&rig.base, SECRET, "alice").await?;
+    let mut room = Err("not tried".into());
+    // The bridge makes its configured portal once it is up.
+    for _ in 0..100 {
+        room = alice.join(PORTAL).await.map_err(Box::<dyn Error + Send + Sync>::from);
+        if room.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let room = room?;
+    let network = Network::new(&rig.network_url);
+
+    // As long as there is killing there are messages on their way.
+    let pause = Duration::from_millis(1200) * u32::try_from(kills)? / u32::try_from(messages)?;
+    let outward = async {
+        for number in 0..messages {
+            let text = numbered::text("out", number);
+            alice.send(&room, &format!("out-{number}"), &text).await?;
+            tokio::time::sleep(pause).await;
+        }
+        Ok::<_, Box<dyn Error + Send + Sync>>(())
+    };
+    let inward = async {
+        for number in 0..messages {
+            let text = numbered::text("in", number);
+            network.say(CHAT, SPEAKER, &format!("in-{number}"), &text).await?;
+            tokio::time::sleep(pause).await;
+        }
+        Ok::<_, Box<dyn Error + Send + Sync>>(())
+    };
+    let killing = async {
+        let mut killers = tokio::task::JoinSet::new();
+        killers.spawn(kill_often(Arc::clone(&rig.homeserver), kills, seed));
+        killers.spawn(kill_often(Arc::clone(&rig.bridge), kills, seed ^ 1));
+        while let Some(killer) = killers.join_next().await {
+            killer??;
+        }
+        Ok(())
+    };
+    tokio::try_join!(outward, inward, killing)?;
+
+    let on_matrix = arrived(messages, || async {
+        let events = alice.timeline(&room).await?;
+        let from_ghosts = events.iter().filter(|event| event["sender"] != alice.id.as_str());
+        let texts = from_ghosts.filter_map(|event| event["content"]["body"].as_str());
+        Ok(texts.filter_map(|text| numbered::number("in", text)).collect())
+    });
+    let on_network = arrived(messages, || async {
+        let sent = network.messages(CHAT).await?;
+        let texts = sent.iter().filter_map(|message| message["text"].as_str());
+        Ok(texts.filter_map(|text| numbered::number("out", text)).collect())
+    });
+    let (on_matrix, on_network) = tokio::try_join!(on_matrix, on_network)?;
+    let inward: Verdict = numbered::judge(messages, &on_matrix);
+    let outward: Verdict = numbered::judge(messages, &on_network);
+    println!("   network to Matrix: {inward}");
+    println!("   Matrix to network: {outward}");
+    let clean = inward.is_clean() && outward.is_clean();
+    if !clean {
+        println!("   logs: {}", folder.keep().display());
+    }
+    Ok(clean)
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(e) => {
+            println!("   {e}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! A small Matrix client that keeps on trying, as a patient user's client does.
+
+use std::time::Duration;
+
+use hmac::{Hmac, Mac as _};
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+use sha1::Sha1;
+
+/// Why a request was given up.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct MatrixFailure(String);
+
+type Result<T> = std::result::Result<T, MatrixFailure>;
+
+/// How often a request is repeated before it is given up: the server may be down between.
+const TRIES: usize = 600;
+
+/// A user with an access token.
+#[derive(Clone)]
+pub struct User {
+    http: Client,
+    base: String,
+    token: String,
+    /// The user's Matrix ID.
+    pub id: String,
+}
+
+impl User {
+    /// Makes an account with the server's registration secret, as `/_synapse/admin/v1/register` has it.
+    pub async fn register(base: &str, secret: &str, name: &str) -> Result<Self> {
+        let http = Client::builder()
+            .timeout(Duration::from_secs(60))
+            .build()
+            .map_err(|e| MatrixFailure(e.to_string()))?;
+        let mut user =
+            Self { http, base: base.to_owned(), token: String::new(), id: String::new() };
+        let path = "/_synapse/admin/v1/register";
+        let nonce = user.call(Method::GET, path, None).await?;
+        let nonce = nonce["nonce"].as_str().unwrap_or_default().to_owned();
+        let mut mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes())
+            .map_err(|e| MatrixFailure(e.to_string()))?;
+        mac.update(format!("{nonce}\0{name}\0{name}-password\0notadmin").as_bytes());
+        let mac: String =
+            mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let body = json!({
+            "nonce": nonce, "username": name, "password": format!("{name}-password"),
+            "admin": false, "mac": mac,
+        });
+        let answer = user.call(Method::POST, path, Some(&body)).await?;
+        user.token = answer["access_token"].as_str().unwrap_or_default().to_owned();
+        user.id = answer["user_id"].as_str().unwrap_or_default().to_owned();
+        Ok(user)
+    }
+
+    /// One request, repeated while the server can't be reached or is not well.
+    pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
+        let mut last = String::new();
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            match self.try_once(method.clone(), path, body).await {
+                Ok((status, answer)) if status.is_success() => return Ok(answer),
+                Ok((status, answer))
+                    if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS =>
+                {
+                    return Err(MatrixFailure(format!("{method} {path}: {status} {answer}")));
+                }
+                Ok((status, answer)) => last = format!("{status} {answer}"),
+                Err(e) => last = e.to_string(),
+            }
+        }
+        Err(MatrixFailure(format!("{method} {path}: given up after {last}")))
+    }
+
+    async fn try_once(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> reqwest::Result<(StatusCode, Value)> {
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if !self.token.is_empty() {
+            request = request.bearer_auth(&self.token);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await?;
+        let status = response.status();
+        let text = response.text().await?;
+        Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+    }
+
+    /// Joins a room by its id or alias.
+    pub async fn join(&self, room: &str) -> Result<String> {
+        let path = format!("/_matrix/client/v3/join/{}", escape(room));
+        let answer = self.call(Method::POST, &path, Some(&json!({}))).await?;
+        Ok(answer["room_id"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Sends a text; the same transaction id sends it once however often it is repeated.
+    pub async fn send(&self, room: &str, txn: &str, text: &str) -> Result<()> {
+        let path = format!(
+            "/_matrix/client/v3/rooms/{}/send/m.room.message/{}",
+            escape(room),
+            escape(txn)
+        );
+        let body = json!({ "msgtype": "m.text", "body": text });
+        self.call(Method::PUT, &path, Some(&body)).await.map(|_| ())
+    }
+
+    /// Every event of a room's timeline, oldest first.
+    pub async fn timeline(&self, room: &str) -> Result<Vec<Value>> {
+        let mut events = Vec::new();
+        let mut from = String::new();
+        loop {
+            let path =
+                format!("/_matrix/client/v3/rooms/{}/messages?dir=b&limit=500{from}", escape(room));
+            let page = self.call(Method::GET, &path, None).await?;
+            let chunk = page["chunk"].as_array().cloned().unwrap_or_default();
+            let Some(end) = page["end"].as_str().filter(|_| !chunk.is_empty()) else {
+                events.extend(chunk);
+                break;
+            };
+            from = format!("&from={}", escape(end));
+            events.extend(chunk);
+        }
+        events.reverse();
+        Ok(events)
+    }
+}
+
+/// A text as one segment of a path or one value of a query.
+pub fn escape(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                char::from(byte).to_string()
+            }
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}
