@@ -3,9 +3,13 @@
 
 mod carrier;
 mod faults;
+mod homeserver;
 mod network;
 
+#[cfg(test)]
+mod tests;
 
 pub use carrier::FaultyCarrier;
 pub use faults::{CrashPoint, Fate, Faults, Rates};
+pub use homeserver::{Kind, SimHomeserver, SimUser};
 pub use network::{SimError, SimEvent, SimMessage, SimNetwork, SimSession};

@@ -38,13 +38,12 @@ impl Carrier for FaultyCarrier {
                 self.inner.call(request).await?;
                 Err(CarrierError::NoAnswer("the answer was lost".into()))
             }
-            Fate::Duplicate => match copy(request) {
-                Ok((one, two)) => {
-                    self.inner.call(one).await?;
-                    self.inner.call(two).await
+            Fate::Duplicate => {
+                if let Some(first) = copy(&request) {
+                    self.inner.call(first).await?;
                 }
-                Err(request) => self.inner.call(request).await,
-            },
+                self.inner.call(request).await
+            }
             Fate::RateLimit(wait) => {
                 let body = json!({ "errcode": "M_LIMIT_EXCEEDED", "error": "slow down", "retry_after_ms": wait.as_millis() as u64 });
                 let body = futures::stream::iter([Ok(Bytes::from(body.to_string()))]).boxed();
@@ -58,17 +57,18 @@ impl Carrier for FaultyCarrier {
     }
 }
 
-/// Two of a request, where its body can be copied. Only requests that may be repeated are: a second `createRoom` is a
-/// second room with every homeserver.
-fn copy(request: Request<Body>) -> Result<(Request<Body>, Request<Body>), Request<Body>> {
-    if request.method() == http::Method::POST {
-        return Err(request);
-    }
-    let (head, body) = request.into_parts();
-    let second = match &body {
+/// A second one of a request, where its body can be copied. Only requests that may be repeated are: a second
+/// `createRoom` is a second room with every homeserver.
+fn copy(request: &Request<Body>) -> Option<Request<Body>> {
+    let body = match request.body() {
+        _ if request.method() == http::Method::POST => return None,
         Body::Empty => Body::Empty,
         Body::Bytes(bytes) => Body::Bytes(bytes.clone()),
-        Body::Stream(_) => return Err(Request::from_parts(head, body)),
+        Body::Stream(_) => return None,
     };
-    Ok((Request::from_parts(head.clone(), body), Request::from_parts(head, second)))
+    let mut second = Request::new(body);
+    *second.method_mut() = request.method().clone();
+    *second.uri_mut() = request.uri().clone();
+    *second.headers_mut() = request.headers().clone();
+    Some(second)
 }

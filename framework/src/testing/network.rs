@@ -163,10 +163,9 @@ impl SimNetwork {
     }
 
     /// Somebody deletes what they said.
-    pub fn delete(&self, id: &str) -> Result<(), SimError> {
-        let done = self.state().delete(id);
+    pub fn delete(&self, id: &str) {
+        self.state().delete(id);
         self.news.notify_waiters();
-        done
     }
 
     /// The messages of a chat, in order.
@@ -252,13 +251,12 @@ impl State {
         Ok(())
     }
 
-    fn delete(&mut self, id: &str) -> Result<(), SimError> {
+    fn delete(&mut self, id: &str) {
         let (seq, ms) = self.stamp();
-        let Some(at) = self.messages.iter().position(|m| m.id == id) else { return Ok(()) };
+        let Some(at) = self.messages.iter().position(|m| m.id == id) else { return };
         let message = self.messages.remove(at);
         let (chat, user) = (message.chat, message.user);
         self.events.push(SimEvent::Remove { seq, ms, id: message.id, chat, user });
-        Ok(())
     }
 }
 
@@ -380,7 +378,12 @@ impl SimSession {
 
     /// Deletes a message. Doing it again is harmless.
     pub async fn remove(&self, id: &str) -> Result<(), SimError> {
-        self.network.call(|state| state.delete(id)).await
+        self.network
+            .call(|state| {
+                state.delete(id);
+                Ok(())
+            })
+            .await
     }
 
     /// Up to `limit` messages of a chat before `before`, or the newest, oldest first.

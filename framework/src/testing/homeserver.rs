@@ -1,0 +1,315 @@
+//! A homeserver in memory, good enough for a bridge: what an appservice calls, with the checks that matter to it, and
+//! transactions pushed in order until they are acknowledged.
+
+mod push;
+mod room;
+mod routes;
+mod state;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::Router;
+use landbridge_registration::Registration;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use super::carrier::FaultyCarrier;
+use super::faults::Faults;
+use crate::matrix::{Carrier, RouterCarrier};
+use state::State;
+
+/// Which homeserver is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Ours: what it acknowledged survives everything, transaction IDs and events for appservices too.
+    Ours,
+    /// Synapse: a restart loses the events that wait for the appservice and the memory of its transaction IDs.
+    Synapse,
+}
+
+/// The homeserver. Cheap to clone; it outlives the bridge's crashes. It stops with its last clone.
+#[derive(Clone)]
+pub struct SimHomeserver {
+    shared: Arc<Shared>,
+    /// Ends the pushing when the last handle goes; the pushing itself holds none.
+    _pusher: Arc<AbortOnDrop>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    target: Mutex<Option<Router>>,
+    news: Notify,
+    faults: Faults,
+}
+
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SimHomeserver {
+    /// An empty homeserver with one appservice. Must be called inside a runtime, where it pushes transactions.
+    pub fn new(server_name: &str, registration: Registration, kind: Kind, faults: Faults) -> Self {
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State::new(server_name, registration, kind)),
+            target: Mutex::new(None),
+            news: Notify::new(),
+            faults,
+        });
+        let pusher = Arc::new(AbortOnDrop(tokio::spawn(push::run(shared.clone()))));
+        Self { shared, _pusher: pusher }
+    }
+
+    /// Its HTTP surface.
+    pub fn router(&self) -> Router {
+        routes::router(self.shared.clone())
+    }
+
+    /// The way to it, with faults.
+    pub fn carrier(&self) -> Arc<dyn Carrier> {
+        Arc::new(FaultyCarrier::new(
+            Arc::new(RouterCarrier::new(self.router())),
+            self.shared.faults.clone(),
+        ))
+    }
+
+    /// The bridge is up, and answers here.
+    pub fn attach(&self, appservice: Router) {
+        *self.shared.target.lock().unwrap_or_else(PoisonError::into_inner) = Some(appservice);
+        self.shared.news.notify_waiters();
+    }
+
+    /// The bridge is gone.
+    pub fn detach(&self) {
+        *self.shared.target.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// It is killed and started again: what that loses depends on its [`Kind`].
+    pub fn restart(&self) {
+        self.shared.state().restart();
+        self.shared.news.notify_waiters();
+    }
+
+    /// Somebody with an account here, who acts without any fault.
+    pub fn user(&self, user_id: &str) -> SimUser {
+        self.shared.state().register(user_id);
+        SimUser { homeserver: self.clone(), user_id: user_id.to_owned() }
+    }
+
+    /// An access token of somebody's.
+    pub fn token(&self, user_id: &str) -> String {
+        self.shared.state().token(user_id)
+    }
+
+    /// The rooms that somebody is in or invited to.
+    pub fn rooms(&self, user_id: &str) -> Vec<String> {
+        let state = self.shared.state();
+        let there =
+            |room: &&room::Room| matches!(room.membership(user_id), Some("join" | "invite"));
+        state.rooms.values().filter(there).map(|room| room.id.clone()).collect()
+    }
+
+    /// All rooms.
+    pub fn all_rooms(&self) -> Vec<String> {
+        self.shared.state().rooms.keys().cloned().collect()
+    }
+
+    /// The events of a room, oldest first.
+    pub fn timeline(&self, room_id: &str) -> Vec<Value> {
+        let state = self.shared.state();
+        state
+            .rooms
+            .get(room_id)
+            .map(|room| room.timeline.values().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// Sender and body of the messages of a room, oldest first; edits count as their new text where the message stands,
+    /// redacted messages are left out.
+    pub fn messages(&self, room_id: &str) -> Vec<(String, String)> {
+        let mut out: Vec<(String, String, String)> = Vec::new();
+        for event in self.timeline(room_id).iter().filter(|e| e["type"] == "m.room.message") {
+            let content = &event["content"];
+            let Some(body) = content["body"].as_str() else { continue };
+            let sender = event["sender"].as_str().unwrap_or_default().to_owned();
+            let replaced = (content["m.relates_to"]["rel_type"] == "m.replace")
+                .then(|| content["m.relates_to"]["event_id"].as_str())
+                .flatten();
+            if let Some(target) = replaced {
+                let new = content["m.new_content"]["body"].as_str().unwrap_or(body);
+                if let Some(old) = out.iter_mut().find(|(id, ..)| id == target) {
+                    new.clone_into(&mut old.2);
+                }
+                continue;
+            }
+            out.push((
+                event["event_id"].as_str().unwrap_or_default().to_owned(),
+                sender,
+                body.to_owned(),
+            ));
+        }
+        out.into_iter().map(|(_, sender, body)| (sender, body)).collect()
+    }
+
+    /// The content of a state event.
+    pub fn state(&self, room_id: &str, kind: &str, state_key: &str) -> Option<Value> {
+        Some(self.shared.state().rooms.get(room_id)?.state_content(kind, state_key)?.clone())
+    }
+
+    /// Somebody's membership of a room.
+    pub fn membership(&self, room_id: &str, user_id: &str) -> Option<String> {
+        self.shared.state().rooms.get(room_id)?.membership(user_id).map(ToOwned::to_owned)
+    }
+
+    /// Somebody's profile.
+    pub fn profile(&self, user_id: &str) -> Value {
+        self.shared.state().profiles.get(user_id).cloned().map_or(Value::Null, Value::Object)
+    }
+
+    /// Events that the bridge hasn't acknowledged yet.
+    pub fn undelivered(&self) -> usize {
+        let state = self.shared.state();
+        state.queue.len() + state.in_flight.as_ref().map_or(0, |t| t.count)
+    }
+
+    /// What was typed, read and the like, in order: type, room, user.
+    pub fn passing(&self) -> Vec<(String, String, String)> {
+        self.shared.state().passing.clone()
+    }
+
+    /// How many requests were answered.
+    pub fn requests(&self) -> u64 {
+        self.shared.state().requests
+    }
+}
+
+/// Somebody with an account.
+#[derive(Clone)]
+pub struct SimUser {
+    homeserver: SimHomeserver,
+    user_id: String,
+}
+
+impl SimUser {
+    /// Who.
+    pub fn id(&self) -> &str {
+        &self.user_id
+    }
+
+    /// Joins a room, by invitation or because it is open; says whether that worked.
+    pub fn join(&self, room_id: &str) -> bool {
+        self.member(room_id, &self.user_id, "join")
+    }
+
+    /// Leaves a room.
+    pub fn leave(&self, room_id: &str) -> bool {
+        self.member(room_id, &self.user_id, "leave")
+    }
+
+    /// Invites somebody.
+    pub fn invite(&self, room_id: &str, user_id: &str) -> bool {
+        self.member(room_id, user_id, "invite")
+    }
+
+    /// Removes somebody.
+    pub fn kick(&self, room_id: &str, user_id: &str) -> bool {
+        self.member(room_id, user_id, "leave")
+    }
+
+    /// Creates a room with this body of `createRoom`.
+    pub fn create_room(&self, body: &Value) -> Option<String> {
+        let room = self.homeserver.shared.state().create_room(&self.user_id, body).ok();
+        self.homeserver.shared.news.notify_waiters();
+        room
+    }
+
+    /// Says something; gives the event ID.
+    pub fn say(&self, room_id: &str, text: &str) -> Option<String> {
+        self.send(room_id, "m.room.message", &json!({ "msgtype": "m.text", "body": text }))
+    }
+
+    /// Changes what they said.
+    pub fn edit(&self, room_id: &str, event_id: &str, text: &str) -> Option<String> {
+        let content = json!({
+            "msgtype": "m.text", "body": format!("* {text}"),
+            "m.new_content": { "msgtype": "m.text", "body": text },
+            "m.relates_to": { "rel_type": "m.replace", "event_id": event_id },
+        });
+        self.send(room_id, "m.room.message", &content)
+    }
+
+    /// Reacts to something.
+    pub fn react(&self, room_id: &str, event_id: &str, key: &str) -> Option<String> {
+        let content = json!({ "m.relates_to": { "rel_type": "m.annotation", "event_id": event_id, "key": key } });
+        self.send(room_id, "m.reaction", &content)
+    }
+
+    /// Deletes something.
+    pub fn redact(&self, room_id: &str, event_id: &str) -> Option<String> {
+        let result = self.homeserver.shared.state().redact(
+            room_id,
+            &self.user_id,
+            event_id,
+            json!({}),
+            None,
+        );
+        self.homeserver.shared.news.notify_waiters();
+        result.ok()
+    }
+
+    /// Sends any event.
+    pub fn send(&self, room_id: &str, kind: &str, content: &Value) -> Option<String> {
+        let result = self.homeserver.shared.state().send(
+            room_id,
+            &self.user_id,
+            kind,
+            None,
+            content.clone(),
+            None,
+        );
+        self.homeserver.shared.news.notify_waiters();
+        result.ok()
+    }
+
+    /// Sets state.
+    pub fn set_state(
+        &self,
+        room_id: &str,
+        kind: &str,
+        key: &str,
+        content: &Value,
+    ) -> Option<String> {
+        let result = self.homeserver.shared.state().send(
+            room_id,
+            &self.user_id,
+            kind,
+            Some(key),
+            content.clone(),
+            None,
+        );
+        self.homeserver.shared.news.notify_waiters();
+        result.ok()
+    }
+
+    fn member(&self, room_id: &str, user_id: &str, membership: &str) -> bool {
+        let result = self.homeserver.shared.state().set_member(
+            room_id,
+            &self.user_id,
+            user_id,
+            membership,
+            None,
+        );
+        self.homeserver.shared.news.notify_waiters();
+        result.is_ok()
+    }
+}
