@@ -1,6 +1,6 @@
 //! A small Matrix client that keeps on trying, as a patient user's client does.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use hmac::{Hmac, Mac as _};
 use reqwest::{Client, Method, StatusCode};
@@ -31,27 +31,24 @@ impl User {
     /// Makes an account with the server's registration secret, as `/_synapse/admin/v1/register` has it.
     pub async fn register(base: &str, secret: &str, name: &str) -> Result<Self> {
         let http = Client::builder()
-            .timeout(Duration::from_secs(60))
+            .timeout(Duration::from_mins(1))
             .build()
             .map_err(|e| MatrixFailure(e.to_string()))?;
-        let mut user =
-            Self { http, base: base.to_owned(), token: String::new(), id: String::new() };
+        let user = Self { http, base: base.to_owned(), token: String::new(), id: String::new() };
         let path = "/_synapse/admin/v1/register";
         let nonce = user.call(Method::GET, path, None).await?;
         let nonce = nonce["nonce"].as_str().unwrap_or_default().to_owned();
         let mut mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes())
             .map_err(|e| MatrixFailure(e.to_string()))?;
         mac.update(format!("{nonce}\0{name}\0{name}-password\0notadmin").as_bytes());
-        let mac: String =
-            mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let mac = hex(&mac.finalize().into_bytes());
         let body = json!({
             "nonce": nonce, "username": name, "password": format!("{name}-password"),
             "admin": false, "mac": mac,
         });
         let answer = user.call(Method::POST, path, Some(&body)).await?;
-        user.token = answer["access_token"].as_str().unwrap_or_default().to_owned();
-        user.id = answer["user_id"].as_str().unwrap_or_default().to_owned();
-        Ok(user)
+        let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
+        Ok(Self { token: text("access_token"), id: text("user_id"), ..user })
     }
 
     /// One request, repeated while the server can't be reached or is not well.
@@ -133,14 +130,25 @@ impl User {
     }
 }
 
+/// Bytes as hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
 /// A text as one segment of a path or one value of a query.
 pub fn escape(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
+    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
+        match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                char::from(byte).to_string()
+                out.push(char::from(byte));
             }
-            _ => format!("%{byte:02X}"),
-        })
-        .collect()
+            _ => {
+                let _ = write!(out, "%{byte:02X}");
+            }
+        }
+        out
+    })
 }

@@ -54,8 +54,8 @@ impl Process {
 
     /// Sets a variable of its environment.
     #[must_use]
-    pub fn env(mut self, name: &str, value: impl ToString) -> Self {
-        self.env.push((name.to_owned(), value.to_string()));
+    pub fn env(mut self, name: &str, value: impl std::fmt::Display) -> Self {
+        self.env.push((name.to_owned(), format!("{value}")));
         self
     }
 
@@ -88,7 +88,7 @@ impl Process {
             {
                 return Err(self.broken(&format!("ended with {status}")));
             }
-            if started.elapsed() > Duration::from_secs(60) {
+            if started.elapsed() > Duration::from_mins(1) {
                 return Err(self.broken("was not ready after a minute"));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
