@@ -19,8 +19,10 @@ use crate::{
         devices::Devices,
         keys::Keys,
         media::Media,
+        nonces::Nonces,
         profiles::Profiles,
         push_rules::PushRules,
+        pushers::Pushers,
         sessions::Sessions,
         to_device::ToDevice,
         uia::Uia,
@@ -61,8 +63,12 @@ pub struct App {
     pub filters: Filters,
     /// When users want to be notified.
     pub push_rules: PushRules,
+    /// Where clients want to be notified.
+    pub pushers: Pushers,
     /// Authentication in several steps.
     pub uia: Uia,
+    /// Nonces for registration by shared secret.
+    pub nonces: Nonces,
     /// How many requests are served to whom.
     pub limits: Limits,
     /// What is counted.

@@ -1,16 +1,57 @@
 //! The Client-Server API: one file per module of the spec, in the spec's names.
 
+pub mod account;
+pub mod account_data;
+pub mod devices;
+pub mod filter;
+pub mod keys;
+pub mod login;
+pub mod profile;
+pub mod push_rules;
+pub mod pushers;
+pub mod register;
+pub mod to_device;
+pub mod uia;
+pub mod user_directory;
+pub mod versions;
+
 use std::sync::Arc;
 
 use axum::Router;
 
-use crate::{
-    app::App,
-    http::{observe::observe, router::build},
-};
+use crate::admin;
+use crate::app::App;
+use crate::federation;
+use crate::http::observe::observe;
+use crate::http::router::{Route, build};
+
+/// All endpoints, one table per module. Tests compare them with the spec's OpenAPI data.
+pub fn routes() -> Vec<Route<Arc<App>>> {
+    let tables = [
+        account::routes(),
+        account_data::routes(),
+        devices::routes(),
+        filter::routes(),
+        keys::routes(),
+        login::routes(),
+        profile::routes(),
+        push_rules::routes(),
+        pushers::routes(),
+        register::routes(),
+        to_device::routes(),
+        uia::routes(),
+        user_directory::routes(),
+        versions::routes(),
+        admin::health::routes(),
+        admin::register::routes(),
+        admin::users::routes(),
+        federation::keys::routes(),
+    ];
+    tables.into_iter().flatten().collect()
+}
 
 /// Everything the server serves.
 pub fn router(app: &Arc<App>) -> Router {
     let observed = axum::middleware::from_fn_with_state(Arc::clone(app), observe);
-    build::<Arc<App>>([]).layer(observed).with_state(Arc::clone(app))
+    build([routes()]).layer(observed).with_state(Arc::clone(app))
 }

@@ -1,11 +1,13 @@
 //! A Matrix homeserver.
 
+pub mod admin;
 pub mod app;
 pub mod client;
 pub mod clock;
 pub mod commit;
 pub mod config;
 pub mod event;
+pub mod federation;
 pub mod feed;
 pub mod http;
 pub mod metrics;

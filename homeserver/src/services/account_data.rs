@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use landbridge_database::Database;
-use ruma::{OwnedRoomId, OwnedUserId, UserId};
+use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 use serde_json::{Map, Value};
 
 use crate::commit::{CommitError, CommitTx, Committer};
 use crate::feed::Change;
 use crate::nid::RoomNid;
 use crate::services::cache::LoadCache;
-use crate::storage::{StorageError, account_data, filters};
+use crate::storage::{StorageError, account_data, filters, rooms};
 
 const FILTERS_CACHED: usize = 10_000;
 
@@ -37,6 +37,12 @@ impl AccountData {
     /// The account data in a database.
     pub fn new(db: Database, committer: Committer) -> Self {
         Self { db, committer }
+    }
+
+    /// What account data needs to know of a room; `None` if the server doesn't know it.
+    pub async fn room(&self, id: &RoomId) -> Result<Option<RoomKey>, StorageError> {
+        let room = rooms::load(&self.db, id.as_str()).await?;
+        Ok(room.map(|room| RoomKey { id: id.to_owned(), nid: room.nid }))
     }
 
     /// Reads account data, global without a room. What was deleted isn't there.

@@ -163,9 +163,14 @@ impl Accounts {
         Ok(())
     }
 
-    /// Finds people by a part of their ID or name.
-    pub async fn search(&self, term: &str, limit: usize) -> Result<Vec<Found>, StorageError> {
-        accounts::search(&self.db, term, limit as i64).await
+    /// Finds people by a part of their ID or name; with a `viewer`, only those whom the viewer may know of.
+    pub async fn search(
+        &self,
+        term: &str,
+        viewer: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<Found>, StorageError> {
+        accounts::search(&self.db, term, viewer, limit as i64).await
     }
 
     /// Keeps a complaint for the administrators.

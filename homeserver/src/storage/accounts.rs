@@ -16,6 +16,13 @@ const SEARCH: &str = "SELECT a.user_id, n.value, v.value FROM accounts a
     LEFT JOIN profiles n ON n.user_id = a.user_id AND n.field = 'displayname'
     LEFT JOIN profiles v ON v.user_id = a.user_id AND v.field = 'avatar_url'
     WHERE a.deactivated = 0 AND (LOWER(a.user_id) LIKE $1 ESCAPE '!' OR LOWER(n.value) LIKE $1 ESCAPE '!')
+        AND ($3 = '' OR a.user_id = $3 OR EXISTS (SELECT 1 FROM membership theirs
+            LEFT JOIN membership mine
+                ON mine.room = theirs.room AND mine.user_id = $3 AND mine.membership = 'join'
+            LEFT JOIN room ON room.nid = theirs.room
+            LEFT JOIN published_rooms public ON public.room_id = room.id
+            WHERE theirs.user_id = a.user_id AND theirs.membership = 'join'
+                AND (mine.room IS NOT NULL OR public.room_id IS NOT NULL)))
     ORDER BY a.user_id LIMIT $2";
 const INSERT_REPORT: &str =
     "INSERT INTO reports (id, reporter, room_id, event_id, user_id, reason, score, reported_ms)
@@ -165,10 +172,17 @@ pub async fn deactivate(tx: &mut CommitTx, user: &UserId) -> Result<(), StorageE
     Ok(())
 }
 
-/// Accounts whose ID or display name contains `term`, at most `limit`.
-pub async fn search(db: &Database, term: &str, limit: i64) -> Result<Vec<Found>, StorageError> {
+/// Accounts whose ID or display name contains `term`, at most `limit`. With a `viewer`, only those who share a room with
+/// the viewer or are in a published room.
+pub async fn search(
+    db: &Database,
+    term: &str,
+    viewer: Option<&UserId>,
+    limit: i64,
+) -> Result<Vec<Found>, StorageError> {
     let escaped = term.to_lowercase().replace('!', "!!").replace('%', "!%").replace('_', "!_");
-    let rows = db.fetch(SEARCH, args![format!("%{escaped}%"), limit]).await?;
+    let viewer = viewer.map_or("", UserId::as_str);
+    let rows = db.fetch(SEARCH, args![format!("%{escaped}%"), limit, viewer]).await?;
     rows.iter()
         .map(|row| {
             let user_id = row.text(0)?;

@@ -1,0 +1,5 @@
+//! Administration: accounts by shared secret, rights, health and metrics.
+
+pub mod health;
+pub mod register;
+pub mod users;

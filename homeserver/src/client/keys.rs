@@ -1,0 +1,141 @@
+//! Keys for end-to-end encryption (Client-Server API, "End-to-end encryption").
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::State;
+use ruma::OwnedUserId;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::client::uia;
+use crate::http::auth::Requester;
+use crate::http::error::{ApiError, ApiResult};
+use crate::http::json::{EMPTY, Empty, Json, Reply};
+use crate::http::limit::Limit;
+use crate::http::router::{Route, post};
+use crate::services::keys::{CrossSigningKeys, Found, SignedObjects, Upload};
+use crate::services::uia::Auth;
+
+/// Users whose keys may be asked for at once.
+const MAX_USERS: usize = 10_000;
+
+/// The endpoints of this module.
+pub fn routes() -> Vec<Route<Arc<App>>> {
+    vec![
+        post("/_matrix/client/v3/keys/upload", upload),
+        post("/_matrix/client/v3/keys/query", query),
+        post("/_matrix/client/v3/keys/claim", claim),
+        post("/_matrix/client/v3/keys/signatures/upload", signatures),
+        post("/_matrix/client/v3/keys/device_signing/upload", device_signing),
+    ]
+}
+
+async fn upload(
+    State(app): State<Arc<App>>,
+    requester: Requester,
+    Json(body): Json<Upload>,
+) -> ApiResult<Reply<Value>> {
+    requester.limit(&app, Limit::Other)?;
+    let counts = app.keys.upload(&requester.user, requester.device()?, body).await?;
+    Ok(Reply(json!({ "one_time_key_counts": counts })))
+}
+
+#[derive(Deserialize)]
+struct Query {
+    device_keys: BTreeMap<OwnedUserId, Vec<String>>,
+}
+
+fn few<T>(users: &BTreeMap<OwnedUserId, T>) -> ApiResult<()> {
+    if users.len() > MAX_USERS {
+        return Err(ApiError::invalid_param(format!("Ask for at most {MAX_USERS} users at once")));
+    }
+    Ok(())
+}
+
+async fn query(
+    State(app): State<Arc<App>>,
+    requester: Requester,
+    Json(body): Json<Query>,
+) -> ApiResult<Reply<Found>> {
+    few(&body.device_keys)?;
+    app.keys.query(&requester.user, body.device_keys).await.map(Reply)
+}
+
+#[derive(Deserialize)]
+struct Claim {
+    one_time_keys: BTreeMap<OwnedUserId, BTreeMap<String, String>>,
+}
+
+async fn claim(
+    State(app): State<Arc<App>>,
+    requester: Requester,
+    Json(body): Json<Claim>,
+) -> ApiResult<Reply<Value>> {
+    requester.limit(&app, Limit::Other)?;
+    few(&body.one_time_keys)?;
+    let here = &app.config.server_name;
+    let (wanted, elsewhere): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        body.one_time_keys.into_iter().partition(|(user, _)| user.server_name() == here);
+    let failures: BTreeMap<String, Value> =
+        elsewhere.into_keys().map(|user| (user.server_name().to_string(), json!({}))).collect();
+    let claimed = app.keys.claim(wanted).await?;
+    Ok(Reply(json!({ "one_time_keys": claimed, "failures": failures })))
+}
+
+async fn signatures(
+    State(app): State<Arc<App>>,
+    requester: Requester,
+    Json(body): Json<SignedObjects>,
+) -> ApiResult<Reply<Value>> {
+    requester.limit(&app, Limit::Other)?;
+    few(&body)?;
+    let failures = app.keys.sign(&requester.user, body).await?;
+    Ok(Reply(json!({ "failures": failures })))
+}
+
+#[derive(Deserialize)]
+struct DeviceSigning {
+    auth: Option<Auth>,
+    #[serde(flatten)]
+    keys: CrossSigning,
+}
+
+/// As [`CrossSigningKeys`], by way of values: flattening can't keep raw JSON.
+#[derive(Deserialize)]
+struct CrossSigning {
+    master_key: Option<Value>,
+    self_signing_key: Option<Value>,
+    user_signing_key: Option<Value>,
+}
+
+impl CrossSigning {
+    fn raw(self) -> ApiResult<CrossSigningKeys> {
+        let raw = |value: Option<Value>| {
+            value
+                .map(|value| serde_json::value::to_raw_value(&value))
+                .transpose()
+                .map_err(ApiError::internal)
+        };
+        Ok(CrossSigningKeys {
+            master_key: raw(self.master_key)?,
+            self_signing_key: raw(self.self_signing_key)?,
+            user_signing_key: raw(self.user_signing_key)?,
+        })
+    }
+}
+
+async fn device_signing(
+    State(app): State<Arc<App>>,
+    requester: Requester,
+    Json(body): Json<DeviceSigning>,
+) -> ApiResult<Reply<Empty>> {
+    requester.limit(&app, Limit::Other)?;
+    let keys = body.keys.raw()?;
+    if app.keys.cross_signing_needs_auth(&requester.user, &keys).await? {
+        uia::confirm(&app, &requester, "keys/device_signing/upload", body.auth.as_ref()).await?;
+    }
+    app.keys.set_cross_signing(&requester.user, keys).await?;
+    Ok(EMPTY)
+}

@@ -1,0 +1,200 @@
+//! Logging in, refreshing and logging out (Client-Server API, "Login", "Refreshing access tokens", "Logout").
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use http::StatusCode;
+use ruma::{OwnedDeviceId, UserId};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::app::App;
+use crate::client::uia;
+use crate::http::auth::{Address, Requester};
+use crate::http::error::{ApiError, ApiResult};
+use crate::http::json::{EMPTY, Empty, Json, JsonOrEmpty, Reply};
+use crate::http::limit::Limit;
+use crate::http::router::{Route, get, post};
+use crate::services::sessions::{NewSession, SessionRequest};
+use crate::services::uia::{Auth, login_user, user_of};
+
+/// The longest device ID that a client may choose.
+const MAX_DEVICE_ID: usize = 255;
+
+/// The endpoints of this module.
+pub fn routes() -> Vec<Route<Arc<App>>> {
+    vec![
+        get("/_matrix/client/v3/login", flows),
+        post("/_matrix/client/v3/login", login),
+        post("/_matrix/client/v1/login/get_token", get_token),
+        post("/_matrix/client/v3/refresh", refresh),
+        post("/_matrix/client/v3/logout", logout),
+        post("/_matrix/client/v3/logout/all", logout_all),
+    ]
+}
+
+#[derive(Deserialize)]
+struct Login {
+    #[serde(rename = "type")]
+    kind: String,
+    identifier: Option<Map<String, Value>>,
+    user: Option<String>,
+    password: Option<String>,
+    token: Option<String>,
+    device_id: Option<OwnedDeviceId>,
+    initial_device_display_name: Option<String>,
+    #[serde(default)]
+    refresh_token: bool,
+}
+
+impl Login {
+    fn named(&self) -> ApiResult<String> {
+        match (&self.identifier, &self.user) {
+            (Some(identifier), _) => user_of(identifier),
+            (None, Some(user)) => Ok(user.clone()),
+            (None, None) => Err(ApiError::missing_param("identifier is missing")),
+        }
+    }
+}
+
+async fn flows() -> Reply<Value> {
+    Reply(json!({ "flows": [
+        { "type": "m.login.password" },
+        { "type": "m.login.token", "get_login_token": true },
+        { "type": "m.login.application_service" },
+    ] }))
+}
+
+/// Starts a session and makes the answer that `/login` and `/register` share.
+pub(crate) async fn session(
+    app: &App,
+    user: &UserId,
+    request: SessionRequest,
+) -> ApiResult<Map<String, Value>> {
+    if request
+        .device_id
+        .as_ref()
+        .is_some_and(|id| id.as_str().is_empty() || id.as_str().len() > MAX_DEVICE_ID)
+    {
+        return Err(ApiError::invalid_param(format!(
+            "device_id must have 1 to {MAX_DEVICE_ID} bytes"
+        )));
+    }
+    let session = app.sessions.start(user, request).await?;
+    let mut answer = tokens(&session);
+    answer.insert("user_id".to_owned(), Value::from(user.as_str()));
+    answer.insert("device_id".to_owned(), Value::from(session.device_id.as_str()));
+    answer.insert("home_server".to_owned(), Value::from(app.config.server_name.as_str()));
+    Ok(answer)
+}
+
+fn tokens(session: &NewSession) -> Map<String, Value> {
+    let mut answer = Map::new();
+    answer.insert("access_token".to_owned(), Value::from(session.access_token.as_str()));
+    if let Some(token) = &session.refresh_token {
+        answer.insert("refresh_token".to_owned(), Value::from(token.as_str()));
+    }
+    if let Some(lifetime) = session.expires_in {
+        answer.insert("expires_in_ms".to_owned(), Value::from(lifetime.as_millis() as u64));
+    }
+    answer
+}
+
+async fn login(
+    State(app): State<Arc<App>>,
+    Address(address): Address,
+    Json(login): Json<Login>,
+) -> ApiResult<Reply<Map<String, Value>>> {
+    let from = address.map(|address| address.to_string()).unwrap_or_default();
+    app.limits.check(Limit::Login, &from)?;
+    let user = match login.kind.as_str() {
+        "m.login.password" => {
+            let user = login_user(&login.named()?, &app.config.server_name)?;
+            let password = login
+                .password
+                .as_deref()
+                .ok_or_else(|| ApiError::missing_param("password is missing"))?;
+            app.limits.check(Limit::Login, user.as_str())?;
+            if app.accounts.get(&user).await?.is_some_and(|account| account.deactivated) {
+                return Err(ApiError::new(
+                    StatusCode::FORBIDDEN,
+                    "M_USER_DEACTIVATED",
+                    "This account is deactivated",
+                ));
+            }
+            if !app.accounts.password_fits(&user, password).await? {
+                return Err(ApiError::forbidden("The user name or the password is not right"));
+            }
+            user
+        }
+        "m.login.token" => {
+            let token = login
+                .token
+                .as_deref()
+                .ok_or_else(|| ApiError::missing_param("token is missing"))?;
+            match app.sessions.take_login_token(token).await? {
+                Some(user) if app.accounts.active(&user).await? => user,
+                _ => return Err(ApiError::forbidden("That log-in token is not valid")),
+            }
+        }
+        other => return Err(ApiError::unknown(format!("Log-ins of type {other:?} are not known"))),
+    };
+    let request = SessionRequest {
+        device_id: login.device_id,
+        display_name: login.initial_device_display_name,
+        refresh: login.refresh_token,
+    };
+    session(&app, &user, request).await.map(Reply)
+}
+
+#[derive(Default, Deserialize)]
+struct Authed {
+    auth: Option<Auth>,
+}
+
+async fn get_token(
+    State(app): State<Arc<App>>,
+    requester: Requester,
+    JsonOrEmpty(body): JsonOrEmpty<Authed>,
+) -> ApiResult<Reply<Value>> {
+    requester.limit(&app, Limit::Login)?;
+    uia::confirm(&app, &requester, "login/get_token", body.auth.as_ref()).await?;
+    let (token, lifetime) = app.sessions.login_token(&requester.user).await?;
+    Ok(Reply(json!({ "login_token": token, "expires_in_ms": lifetime.as_millis() as u64 })))
+}
+
+#[derive(Deserialize)]
+struct Refresh {
+    refresh_token: String,
+}
+
+async fn refresh(
+    State(app): State<Arc<App>>,
+    Address(address): Address,
+    Json(body): Json<Refresh>,
+) -> ApiResult<Reply<Map<String, Value>>> {
+    app.limits
+        .check(Limit::Login, &address.map(|address| address.to_string()).unwrap_or_default())?;
+    let session = app.sessions.refresh(&body.refresh_token).await?;
+    Ok(Reply(tokens(&session)))
+}
+
+async fn logout(State(app): State<Arc<App>>, requester: Requester) -> ApiResult<Reply<Empty>> {
+    let device = requester.device()?.to_owned();
+    app.sessions.end(&requester.user, std::slice::from_ref(&device)).await?;
+    app.devices.forget(&requester.user, &[device]);
+    Ok(EMPTY)
+}
+
+async fn logout_all(State(app): State<Arc<App>>, requester: Requester) -> ApiResult<Reply<Empty>> {
+    let ids: Vec<_> = app
+        .devices
+        .list(&requester.user)
+        .await?
+        .into_iter()
+        .map(|device| device.device_id)
+        .collect();
+    app.sessions.end_all(&requester.user, None).await?;
+    app.devices.forget(&requester.user, &ids);
+    Ok(EMPTY)
+}

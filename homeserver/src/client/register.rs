@@ -1,0 +1,191 @@
+//! Creating accounts (Client-Server API, "Account registration").
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use http::StatusCode;
+use ruma::{OwnedDeviceId, UserId};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::app::App;
+use crate::client::login::session;
+use crate::http::auth::Address;
+use crate::http::error::{ApiError, ApiResult};
+use crate::http::extract::Query;
+use crate::http::json::{Json, Reply};
+use crate::http::limit::Limit;
+use crate::http::router::{Route, get, post};
+use crate::services::accounts::{new_user_id, user_in_use};
+use crate::services::sessions::SessionRequest;
+use crate::services::uia::{Auth, DUMMY, Flow, Operation, REGISTRATION_TOKEN};
+use crate::storage::accounts::{Account, Kind};
+
+const OPEN: &[Flow] = &[&[DUMMY]];
+const BY_TOKEN: &[Flow] = &[&[REGISTRATION_TOKEN]];
+
+/// The endpoints of this module.
+pub fn routes() -> Vec<Route<Arc<App>>> {
+    vec![
+        post("/_matrix/client/v3/register", register),
+        get("/_matrix/client/v3/register/available", available),
+        get("/_matrix/client/v1/register/m.login.registration_token/validity", token_validity),
+    ]
+}
+
+#[derive(Deserialize)]
+struct KindQuery {
+    kind: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Register {
+    auth: Option<Auth>,
+    username: Option<String>,
+    password: Option<String>,
+    device_id: Option<OwnedDeviceId>,
+    initial_device_display_name: Option<String>,
+    #[serde(default)]
+    inhibit_login: bool,
+    #[serde(default)]
+    refresh_token: bool,
+}
+
+impl Register {
+    fn session(self) -> SessionRequest {
+        SessionRequest {
+            device_id: self.device_id,
+            display_name: self.initial_device_display_name,
+            refresh: self.refresh_token,
+        }
+    }
+}
+
+async fn register(
+    State(app): State<Arc<App>>,
+    Address(address): Address,
+    Query(query): Query<KindQuery>,
+    Json(body): Json<Register>,
+) -> ApiResult<Reply<Map<String, Value>>> {
+    let from = address.map(|address| address.to_string()).unwrap_or_default();
+    let answer = match query.kind.as_deref() {
+        None | Some("user") => user(&app, &from, body).await?,
+        Some("guest") => guest(&app, &from, body).await?,
+        Some(other) => {
+            return Err(ApiError::invalid_param(format!("{other:?} is no kind of account")));
+        }
+    };
+    Ok(Reply(answer))
+}
+
+/// The ways to register that the settings leave open.
+fn flows(app: &App) -> ApiResult<&'static [Flow]> {
+    let registration = &app.config.registration;
+    match (registration.tokens.is_empty(), registration.open) {
+        (false, _) => Ok(BY_TOKEN),
+        (true, true) => Ok(OPEN),
+        (true, false) => Err(ApiError::forbidden("Registration is closed on this server")),
+    }
+}
+
+async fn user(app: &App, from: &str, body: Register) -> ApiResult<Map<String, Value>> {
+    let flows = flows(app)?;
+    let user_id = match &body.username {
+        Some(name) => {
+            let user_id = new_user_id(name, &app.config.server_name)?;
+            free(app, &user_id).await?;
+            user_id
+        }
+        None => {
+            new_user_id(&format!("{:012x}", rand::random::<u64>() >> 16), &app.config.server_name)?
+        }
+    };
+    let operation = Operation { name: "register", user: None, flows };
+    app.uia
+        .authorise(&app.accounts, &app.config.server_name, operation, body.auth.as_ref())
+        .await?;
+    let password =
+        body.password.as_deref().ok_or_else(|| ApiError::missing_param("password is missing"))?;
+    app.limits.check(Limit::Registration, from)?;
+    let hash = app.accounts.hash_password(password).await?;
+    create(app, &user_id, Some(hash), Kind::User).await?;
+    finish(app, &user_id, body).await
+}
+
+async fn guest(app: &App, from: &str, body: Register) -> ApiResult<Map<String, Value>> {
+    if !app.config.registration.guests {
+        let text = "Guests are not let in on this server";
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "M_GUEST_ACCESS_FORBIDDEN", text));
+    }
+    app.limits.check(Limit::Registration, from)?;
+    let user_id = new_user_id(
+        &format!("guest-{:012x}", rand::random::<u64>() >> 16),
+        &app.config.server_name,
+    )?;
+    create(app, &user_id, None, Kind::Guest).await?;
+    // A guest's device ID is the server's choice (Client-Server API, "Guest Access").
+    finish(app, &user_id, Register { device_id: None, inhibit_login: false, ..body }).await
+}
+
+async fn create(
+    app: &App,
+    user_id: &UserId,
+    password: Option<String>,
+    kind: Kind,
+) -> ApiResult<()> {
+    let account = Account {
+        user_id: user_id.to_owned(),
+        password,
+        kind,
+        appservice: None,
+        admin: false,
+        deactivated: false,
+    };
+    app.accounts.create(account).await
+}
+
+async fn finish(app: &App, user_id: &UserId, body: Register) -> ApiResult<Map<String, Value>> {
+    if body.inhibit_login {
+        let mut answer = Map::new();
+        answer.insert("user_id".to_owned(), Value::from(user_id.as_str()));
+        answer.insert("home_server".to_owned(), Value::from(app.config.server_name.as_str()));
+        return Ok(answer);
+    }
+    session(app, user_id, body.session()).await
+}
+
+/// Refuses names that are taken.
+async fn free(app: &App, user_id: &UserId) -> ApiResult<()> {
+    if app.accounts.get(user_id).await?.is_some() { Err(user_in_use()) } else { Ok(()) }
+}
+
+#[derive(Deserialize)]
+struct UsernameQuery {
+    username: String,
+}
+
+async fn available(
+    State(app): State<Arc<App>>,
+    Query(query): Query<UsernameQuery>,
+) -> ApiResult<Reply<Value>> {
+    let user_id = new_user_id(&query.username, &app.config.server_name)?;
+    free(&app, &user_id).await?;
+    Ok(Reply(json!({ "available": true })))
+}
+
+#[derive(Deserialize)]
+struct TokenQuery {
+    token: String,
+}
+
+async fn token_validity(
+    State(app): State<Arc<App>>,
+    Address(address): Address,
+    Query(query): Query<TokenQuery>,
+) -> ApiResult<Reply<Value>> {
+    app.limits.check(
+        Limit::Registration,
+        &address.map(|address| address.to_string()).unwrap_or_default(),
+    )?;
+    Ok(Reply(json!({ "valid": app.uia.token_fits(&query.token) })))
+}

@@ -1,0 +1,3 @@
+//! What other servers ask of this one (Server-Server API).
+
+pub mod keys;
