@@ -1,6 +1,8 @@
 //! The command line: what can be asked for, and which module does it.
 
+mod backup;
 mod config;
+mod doctor;
 mod homeserver;
 mod playground;
 
@@ -32,6 +34,18 @@ enum Command {
     Playground(PlaygroundArguments),
     /// Print the default configuration, each key explained
     Config,
+    /// Check configuration, data, addresses and registrations, and say what to do about what is wrong
+    Doctor,
+    /// Copy everything that is kept into a new folder, also while the program runs
+    Backup {
+        /// The folder, which must not exist yet
+        folder: PathBuf,
+    },
+    /// Put a backup in the place of an empty data folder
+    Restore {
+        /// The folder that `backup` made
+        folder: PathBuf,
+    },
 }
 
 /// What `landbridge playground` can be told besides the configuration.
@@ -92,6 +106,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let loaded = || load(arguments.config.as_deref());
     match arguments.command {
         Some(Command::Config) => config::print(),
+        Some(Command::Doctor) => doctor::run(loaded()).await,
+        Some(Command::Backup { folder }) => backup::backup(&loaded()?.config, &folder).await,
+        Some(Command::Restore { folder }) => backup::restore(&loaded()?.config, &folder).await,
         Some(Command::Homeserver) => homeserver::run(logged(loaded()?)?.config).await,
         Some(Command::Playground(options)) => {
             playground::run(logged(loaded()?)?.config, options).await

@@ -2,6 +2,7 @@
 
 mod identity;
 mod listen;
+mod restore;
 
 use std::{
     net::SocketAddr,
@@ -41,7 +42,7 @@ use crate::{
     storage::{ACCOUNTS, SCHEMA, StorageError, rooms, server},
 };
 
-pub use self::listen::Peer;
+pub use self::{listen::Peer, restore::restored};
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]

@@ -83,3 +83,11 @@ pub(super) async fn claim(
         }
     }
 }
+
+/// Writes the number of a new generation.
+pub(super) async fn begin_generation(committer: &Committer, number: i64) -> Result<(), StartError> {
+    let begin = committer.run(move |tx| {
+        Box::pin(async move { server::set(tx, GENERATION, &number.to_string()).await })
+    });
+    Ok(begin.await?)
+}
