@@ -2,6 +2,7 @@
 
 pub mod account_data;
 pub mod accounts;
+pub mod appservices;
 pub mod cache;
 pub mod devices;
 pub mod keys;
