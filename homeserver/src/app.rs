@@ -16,6 +16,7 @@ use crate::{
     services::{
         account_data::{AccountData, Filters},
         accounts::Accounts,
+        appservices::Appservices,
         devices::Devices,
         keys::Keys,
         media::Media,
@@ -43,6 +44,8 @@ pub struct App {
     pub committer: Committer,
     /// What has changed.
     pub feed: Feed,
+    /// Bridges and other application services.
+    pub appservices: Appservices,
     /// Uploaded files.
     pub media: Media,
     /// Who exists.

@@ -27,6 +27,7 @@ use crate::{
     services::{
         account_data::{AccountData, Filters},
         accounts::Accounts,
+        appservices::{AppserviceError, Appservices},
         devices::Devices,
         keys::Keys,
         media::{Media, MediaError},
@@ -78,6 +79,9 @@ pub enum StartError {
     /// The signing key could not be read.
     #[error("signing key: {0}")]
     Key(#[from] KeyError),
+    /// The application services could not be used.
+    #[error("application services: {0}")]
+    Appservices(#[from] AppserviceError),
     /// The folder for media could not be opened.
     #[error("media: {0}")]
     Media(#[from] MediaError),
@@ -186,6 +190,7 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
     identity::claim(&db, &committer, config.server_name.as_str()).await?;
 
     let config = Arc::new(config);
+    let appservices = Appservices::open(&config)?;
     let media = Media::open(&config, db.clone(), committer.clone(), clock.clone())?;
     let policy = config.accounts.clone();
     let background = Background::default();
@@ -216,6 +221,7 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
         limits: Limits::new(&config.rate_limits),
         metrics,
         requests: RequestCounter::default(),
+        appservices,
         media,
         config,
         clock,

@@ -7,6 +7,8 @@ pub mod account_data;
 mod account_schema;
 pub mod accounts;
 pub mod aliases;
+pub mod appservice_directory;
+pub mod appservice_outbox;
 pub mod devices;
 mod error;
 pub mod events;
