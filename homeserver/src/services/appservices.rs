@@ -269,10 +269,9 @@ impl Appservices {
     /// The services of an interest that want events.
     pub fn listeners(&self, interest: Interest) -> Vec<Arc<Appservice>> {
         let table = self.0.table.load();
-        interest
-            .numbers()
-            .filter(|number| table.listening.contains(*number as usize))
-            .filter_map(|number| table.services.get(number as usize).cloned().flatten())
+        (interest & table.listening)
+            .iter()
+            .filter_map(|number| table.services.get(number).cloned().flatten())
             .collect()
     }
 }
@@ -308,7 +307,7 @@ impl Table {
     }
 
     fn interest(&self, mask: Mask) -> Interest {
-        Interest((mask & self.listening).bits())
+        mask & self.listening
     }
 }
 

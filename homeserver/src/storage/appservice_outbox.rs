@@ -90,7 +90,9 @@ pub async fn standing(tx: &mut CommitTx, service: &str) -> Result<Standing, Stor
         last_txn: last.map_or(Ok(0), |row| row.int(0))?,
         txns: txns
             .iter()
-            .map(|row| Ok(TxnRow { number: row.int(0)?, body: row.blob(1)?, to_device: row.text(2)? }))
+            .map(|row| {
+                Ok(TxnRow { number: row.int(0)?, body: row.blob(1)?, to_device: row.text(2)? })
+            })
             .collect::<Result<_, StorageError>>()?,
         queued: queued.map_or(Ok(0), |row| row.int(0))?,
     })

@@ -5,5 +5,9 @@ use landbridge_database::Migrations;
 /// Every step from an empty database to today's schema. A released step never changes.
 pub const SCHEMA: Migrations = Migrations::new(
     "homeserver",
-    &[include_str!("migrations/0001_rooms.sql"), include_str!("migrations/0002_media.sql"), include_str!("migrations/0003_appservices.sql")],
+    &[
+        include_str!("migrations/0001_rooms.sql"),
+        include_str!("migrations/0002_media.sql"),
+        include_str!("migrations/0003_appservices.sql"),
+    ],
 );

@@ -74,7 +74,7 @@ fn namespaces_hold_against_everybody() {
     let irc = services.by_id("irc").unwrap();
     assert!(irc.owns_user(ghost) && irc.owns_user(irc.sender()) && irc.owns_alias(alias));
     assert!(!irc.owns_user(user_id!("@_slack_a:localhost")));
-    assert_eq!(services.of_user(ghost), Interest(1));
+    assert_eq!(services.of_user(ghost), Mask::single(0));
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_service_without_url_is_in_nobodys_interest() {
     std::fs::write(folder.path().join("puppet.yaml"), registration("puppet").to_yaml()).unwrap();
     let services = Appservices::open(&config(Some(folder.path()))).unwrap();
     let ghost = user_id!("@_puppet_a:localhost");
-    assert_eq!(services.of_user(ghost), Interest::NONE);
+    assert_eq!(services.of_user(ghost), Mask::EMPTY);
     assert!(services.exclusive_user(ghost, None));
 }
 
