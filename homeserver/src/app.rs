@@ -13,21 +13,27 @@ use crate::{
     feed::Feed,
     http::{limit::Limits, observe::RequestCounter},
     metrics::Metrics,
+    room::Rooms,
     services::{
         account_data::{AccountData, Filters},
         accounts::Accounts,
         appservices::Appservices,
         devices::Devices,
+        key_counts::KeyCounts,
         keys::Keys,
         media::Media,
         nonces::Nonces,
+        notifications::Notifications,
+        presence::Presence,
         profiles::Profiles,
         push_rules::PushRules,
         pushers::Pushers,
         sessions::Sessions,
         to_device::ToDevice,
+        typing::Typing,
         uia::Uia,
     },
+    sync::SyncService,
 };
 
 /// The services of one homeserver. Handlers get it as `State<Arc<App>>`.
@@ -46,6 +52,18 @@ pub struct App {
     pub feed: Feed,
     /// Bridges and other application services.
     pub appservices: Appservices,
+    /// The rooms.
+    pub rooms: Rooms,
+    /// What `/sync` keeps between requests.
+    pub sync: SyncService,
+    /// Who is typing.
+    pub typing: Arc<Typing>,
+    /// Who is there.
+    pub presence: Presence,
+    /// What users have not read.
+    pub notifications: Arc<Notifications>,
+    /// How many keys each device has left.
+    pub key_counts: Arc<KeyCounts>,
     /// Uploaded files.
     pub media: Media,
     /// Who exists.

@@ -24,6 +24,7 @@ use crate::{
     feed::Feed,
     http::{limit::Limits, observe::RequestCounter},
     metrics::Metrics,
+    room::{NoOtherServers, RoomDeps, RoomLimits, Rooms},
     services::{
         account_data::{AccountData, Filters},
         accounts::Accounts,
@@ -32,15 +33,19 @@ use crate::{
         keys::Keys,
         media::{Media, MediaError},
         nonces::Nonces,
+        notifications::Notifications,
         password::HashError,
+        presence::Presence,
         profiles::Profiles,
         push_rules::PushRules,
         pushers::Pushers,
         sessions::Sessions,
         to_device::ToDevice,
+        typing::Typing,
         uia::Uia,
     },
     storage::{ACCOUNTS, SCHEMA, StorageError, rooms, server},
+    sync::SyncService,
 };
 
 pub use self::{listen::Peer, restore::restored};
@@ -194,9 +199,34 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
     let media = Media::open(&config, db.clone(), committer.clone(), clock.clone())?;
     let policy = config.accounts.clone();
     let background = Background::default();
+    let rooms = Rooms::new(RoomDeps {
+        db: db.clone(),
+        committer: committer.clone(),
+        clock: Arc::clone(&clock),
+        key: key.clone(),
+        numbers: rooms::numbers(&db).await?,
+        interest: Arc::new(appservices.clone()),
+        missing: Arc::new(NoOtherServers),
+        limits: RoomLimits::default(),
+    });
+    let sync = SyncService::new(feed.head());
+    feed.observe(sync.heads.clone());
+    let notifications = Arc::new(Notifications::new(db.clone(), rooms.clone()));
+    feed.observe(notifications.clone());
+    let typing = Arc::new(Typing::new(feed.clone(), Arc::clone(&clock)));
+    let presence = Presence::new(feed.clone(), rooms.clone(), Arc::clone(&clock));
+    let (stopped_typing, gone) = (Arc::clone(&typing), presence.clone());
+    background.spawn(async move { stopped_typing.run().await });
+    background.spawn(async move { gone.run().await });
     let metrics = Metrics::new();
     background.spawn(metrics.clone().upkeep());
     Ok(App {
+        rooms,
+        sync,
+        typing,
+        presence,
+        notifications,
+        key_counts: Arc::default(),
         accounts: Accounts::new(db.clone(), committer.clone(), Arc::clone(&clock), &policy)?,
         sessions: Sessions::new(
             db.clone(),

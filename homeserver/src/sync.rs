@@ -4,4 +4,10 @@ pub mod filter;
 pub mod heads;
 pub mod json;
 pub mod lazy;
+pub mod lens;
+mod service;
 pub mod token;
+pub mod v3;
+pub mod viewer;
+
+pub use service::SyncService;

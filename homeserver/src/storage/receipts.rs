@@ -8,6 +8,8 @@ use crate::nid::{Pos, RoomNid, TimelineOrd};
 
 const SET: &str = "INSERT INTO receipt (room, user_id, kind, thread, event_id, ord, ts, pos) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
     ON CONFLICT (room, user_id, kind, thread) DO UPDATE SET event_id = excluded.event_id, ord = excluded.ord, ts = excluded.ts, pos = excluded.pos";
+const LAST: &str =
+    "SELECT ord FROM receipt WHERE room = $1 AND user_id = $2 AND kind = $3 AND thread = $4";
 const SINCE: &str = "SELECT room, user_id, kind, thread, event_id, ord, ts, pos FROM receipt
     WHERE room = ANY($1) AND pos > $2 AND pos <= $3 ORDER BY room, pos";
 const OF_USER: &str = "SELECT room, user_id, kind, thread, event_id, ord, ts, pos FROM receipt WHERE user_id = $1 AND room = ANY($2)";
@@ -41,6 +43,18 @@ pub async fn set(tx: &mut CommitTx, receipt: &Receipt) -> Result<(), StorageErro
     let Receipt { room, user, kind, thread, event_id, ord, ts, pos } = receipt;
     tx.sql().execute(SET, args![room.0, user, kind, thread, event_id, *ord, *ts, *pos]).await?;
     Ok(())
+}
+
+/// Where a user's receipt of a kind and thread stands, as the running commit sees it.
+pub async fn last(
+    tx: &mut CommitTx,
+    room: RoomNid,
+    user: &str,
+    kind: &str,
+    thread: &str,
+) -> Result<Option<TimelineOrd>, StorageError> {
+    let row = tx.sql().fetch_optional(LAST, args![room.0, user, kind, thread]).await?;
+    Ok(row.map(|row| row.int(0)).transpose()?)
 }
 
 /// The receipts of some rooms that were given after `since` and not after `upto`, by room and position.

@@ -8,6 +8,10 @@ use crate::nid::{EventNid, RoomNid, TimelineOrd};
 const BACKWARDS: &str = "SELECT nid, ord FROM event WHERE room = $1 AND ord < $2 AND ord >= $3 ORDER BY ord DESC LIMIT $4";
 const FORWARDS: &str =
     "SELECT nid, ord FROM event WHERE room = $1 AND ord >= $2 AND ord < $3 ORDER BY ord LIMIT $4";
+const LIVE_BACKWARDS: &str = "SELECT nid, ord FROM event
+    WHERE room = $1 AND ord < $2 AND pos IS NOT NULL ORDER BY ord DESC LIMIT $3";
+const LIVE_BETWEEN: &str = "SELECT nid, ord FROM event
+    WHERE room = $1 AND ord > $2 AND ord < $3 AND pos IS NOT NULL ORDER BY ord DESC LIMIT $4";
 const MEMBERSHIP_AT: &str = "SELECT nid, ord, membership FROM event
     WHERE state_key = $1 AND room = $2 AND ord < $3 AND membership IS NOT NULL ORDER BY ord DESC LIMIT 1";
 const LAST_JOIN: &str = "SELECT MAX(ord) FROM event
@@ -46,6 +50,27 @@ pub async fn backwards(
     limit: usize,
 ) -> Result<Vec<Placed>, StorageError> {
     placed(&db.fetch(BACKWARDS, args![room.0, below, floor, limit as i64]).await?)
+}
+
+/// The newest live events below `below`, newest first: imported history is not among them.
+pub async fn live_backwards(
+    db: &Database,
+    room: RoomNid,
+    below: TimelineOrd,
+    limit: usize,
+) -> Result<Vec<Placed>, StorageError> {
+    placed(&db.fetch(LIVE_BACKWARDS, args![room.0, below, limit as i64]).await?)
+}
+
+/// The newest live events above a place and below another, newest first.
+pub async fn live_between(
+    db: &Database,
+    room: RoomNid,
+    above: TimelineOrd,
+    below: TimelineOrd,
+    limit: usize,
+) -> Result<Vec<Placed>, StorageError> {
+    placed(&db.fetch(LIVE_BETWEEN, args![room.0, above, below, limit as i64]).await?)
 }
 
 /// The oldest events from `from` on and below `ceiling`, oldest first.

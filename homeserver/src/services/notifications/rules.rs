@@ -1,0 +1,81 @@
+//! Push rules put to an event ([Push rules](https://spec.matrix.org/v1.19/client-server-api/#push-rules)).
+
+use futures::FutureExt as _;
+use ruma::push::{PushConditionRoomCtx, Ruleset};
+use ruma::serde::Raw;
+use serde_json::value::RawValue;
+
+/// What a user's rules make of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Verdict {
+    /// It notifies.
+    pub notify: bool,
+    /// It is highlighted, too.
+    pub highlight: bool,
+}
+
+/// Puts the rules to an event. What the user sent himself never notifies him.
+pub fn judge(rules: &Ruleset, event: Box<RawValue>, room: &PushConditionRoomCtx) -> Verdict {
+    let event: Raw<serde_json::Value> = Raw::from_json(event);
+    // The evaluation is only asynchronous for thread subscriptions, which this server does not have: it never waits.
+    let rule = rules.get_match(&event, room).now_or_never().flatten();
+    rule.map_or_else(Verdict::default, |rule| Verdict {
+        notify: rule.triggers_notification(),
+        highlight: rule.triggers_notification() && rule.triggers_highlight(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use ruma::push::{Action, NewPushRule, NewSimplePushRule};
+    use ruma::{owned_room_id, owned_user_id, uint, user_id};
+    use serde_json::json;
+    use serde_json::value::to_raw_value;
+
+    use super::*;
+
+    fn room() -> PushConditionRoomCtx {
+        PushConditionRoomCtx::new(
+            owned_room_id!("!r:h"),
+            uint!(5),
+            owned_user_id!("@bob:h"),
+            "Bobby".to_owned(),
+        )
+    }
+
+    fn verdict(rules: &Ruleset, event: &serde_json::Value) -> (bool, bool) {
+        let verdict = judge(rules, to_raw_value(event).expect("JSON"), &room());
+        (verdict.notify, verdict.highlight)
+    }
+
+    fn message(sender: &str, body: &str) -> serde_json::Value {
+        json!({"type": "m.room.message", "sender": sender, "room_id": "!r:h", "content": {"msgtype": "m.text", "body": body}})
+    }
+
+    #[test]
+    fn the_default_rules_as_the_specification_has_them() {
+        let rules = Ruleset::server_default(user_id!("@bob:h"));
+        assert_eq!(verdict(&rules, &message("@alice:h", "hello")), (true, false));
+        assert_eq!(verdict(&rules, &message("@alice:h", "hello bob")), (true, true));
+        assert_eq!(verdict(&rules, &message("@alice:h", "hello Bobby!")), (true, true));
+        assert_eq!(verdict(&rules, &message("@bob:h", "hello bob")), (false, false));
+        let mut notice = message("@alice:h", "hello bob");
+        notice["content"]["msgtype"] = json!("m.notice");
+        assert_eq!(verdict(&rules, &notice), (false, false));
+        let reaction =
+            json!({"type": "m.reaction", "sender": "@alice:h", "room_id": "!r:h", "content": {}});
+        assert_eq!(verdict(&rules, &reaction), (false, false));
+    }
+
+    #[test]
+    fn a_muted_sender_does_not_notify() {
+        let mut rules = Ruleset::server_default(user_id!("@bob:h"));
+        let rule = NewPushRule::Sender(NewSimplePushRule::new(
+            owned_user_id!("@alice:h"),
+            Vec::<Action>::new(),
+        ));
+        rules.insert(rule, None, None).expect("a valid rule");
+        assert_eq!(verdict(&rules, &message("@alice:h", "hello")), (false, false));
+        assert_eq!(verdict(&rules, &message("@carol:h", "hello")), (true, false));
+    }
+}

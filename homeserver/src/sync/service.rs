@@ -1,0 +1,80 @@
+//! What `/sync` keeps between requests.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use landbridge_database::Database;
+use quick_cache::sync::Cache;
+use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
+
+use super::heads::Heads;
+use super::lazy::LazyMembers;
+use super::viewer::ignored_users;
+use crate::nid::Pos;
+use crate::storage::{StorageError, account_data};
+
+/// Users whose list of ignored users is kept.
+const MAX_USERS: usize = 20_000;
+
+/// Devices of which it is kept whether they were told messages.
+const MAX_DEVICES: usize = 50_000;
+
+/// What `/sync` keeps between requests.
+pub struct SyncService {
+    /// What changed last.
+    pub heads: Arc<Heads>,
+    /// Which members each device was told of.
+    pub lazy: LazyMembers,
+    ignored: Cache<OwnedUserId, (Pos, Arc<HashSet<String>>)>,
+    /// Position of the last message that a device was told and has not acknowledged; 0 when there is none.
+    told: Cache<(OwnedUserId, OwnedDeviceId), Pos>,
+}
+
+impl SyncService {
+    /// For a stream that stands at `head`. [`SyncService::heads`] must observe the feed from there on.
+    pub fn new(head: Pos) -> Self {
+        Self {
+            heads: Arc::new(Heads::new(head)),
+            lazy: LazyMembers::default(),
+            ignored: Cache::new(MAX_USERS),
+            told: Cache::new(MAX_DEVICES),
+        }
+    }
+
+    /// The users whom a user ignores (`m.ignored_user_list`).
+    pub async fn ignored(
+        &self,
+        db: &Database,
+        user: &UserId,
+    ) -> Result<Arc<HashSet<String>>, StorageError> {
+        // Taken before the look-up: what is read is at least as new.
+        let changed = self.heads.global_account_data(user);
+        if let Some((at, known)) = self.ignored.get(user)
+            && at == changed
+        {
+            return Ok(known);
+        }
+        let entry = account_data::get(db, user, "", "m.ignored_user_list").await?;
+        let list = Arc::new(entry.map(|entry| ignored_users(&entry.content)).unwrap_or_default());
+        self.ignored.insert(user.to_owned(), (changed, Arc::clone(&list)));
+        Ok(list)
+    }
+
+    /// A device is told messages up to a position.
+    pub fn told_device(&self, user: &UserId, device: &DeviceId, pos: Pos) {
+        self.told.insert((user.to_owned(), device.to_owned()), pos);
+    }
+
+    /// Whether a device may have been told messages that are still kept for it.
+    pub fn device_may_acknowledge(&self, user: &UserId, device: &DeviceId) -> bool {
+        self.told.get(&(user.to_owned(), device.to_owned())) != Some(0)
+    }
+
+    /// What a device was told up to a position is no longer kept for it.
+    pub fn device_acknowledged(&self, user: &UserId, device: &DeviceId, pos: Pos) {
+        let key = (user.to_owned(), device.to_owned());
+        if self.told.get(&key).is_none_or(|told| told <= pos) {
+            self.told.insert(key, 0);
+        }
+    }
+}

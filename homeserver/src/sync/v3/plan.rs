@@ -1,0 +1,251 @@
+//! Which rooms an answer tells, and what of each.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::build::Build;
+use super::ephemeral::typing_changed;
+use super::state::{Ask, End, Scope, Told, state};
+use super::summary::Summary;
+use super::window::{Span, Window, window};
+use crate::http::error::ApiResult;
+use crate::nid::{ORD_SHIFT, Pos, RoomNid, TimelineOrd};
+use crate::room::{MEMBER, Membership, Room, RoomError, RoomSnapshot, UserRoom};
+use crate::storage::account_data;
+use crate::sync::lazy::Session;
+use crate::sync::lens::Lens;
+
+/// The rooms of an answer.
+#[derive(Default)]
+pub(super) struct Plan {
+    pub(super) joined: Vec<RoomPlan>,
+    pub(super) left: Vec<RoomPlan>,
+    pub(super) invited: Vec<Asked>,
+    pub(super) knocked: Vec<Asked>,
+}
+
+/// A room that the user is or was in.
+pub(super) struct RoomPlan {
+    pub(super) room: Room,
+    pub(super) snapshot: Arc<RoomSnapshot>,
+    pub(super) window: Window,
+    pub(super) told: Told,
+    pub(super) summary: Option<Summary>,
+    /// The client has nothing of it yet, or wants all of it.
+    pub(super) whole: bool,
+    /// The user came into it within the span.
+    pub(super) newly_joined: bool,
+}
+
+/// A room that the user is invited to, or has knocked on.
+pub(super) struct Asked {
+    pub(super) snapshot: Arc<RoomSnapshot>,
+    pub(super) member: crate::nid::EventNid,
+}
+
+/// Chooses what to tell.
+pub(super) async fn plan(
+    build: &Build<'_>,
+    upto: Pos,
+    account_data: &[account_data::Entry],
+    lazy: &mut Session,
+) -> ApiResult<Plan> {
+    let mut plan = Plan::default();
+    let memberships = build.app.rooms.memberships(&build.viewer.user).await?;
+    let with_data: HashSet<&str> = account_data
+        .iter()
+        .filter(|entry| !entry.room_id.is_empty())
+        .map(|entry| entry.room_id.as_str())
+        .collect();
+    let rooms_filter = &build.request.filter.room;
+    for (nid, mine) in &memberships {
+        let known = build.since.filter(|since| mine.pos <= *since);
+        let quiet = known.is_some() && !build.request.full_state;
+        match mine.membership {
+            _ if mine.forgotten => continue,
+            Membership::Join if quiet && with_data.is_empty() && !moved(build, *nid) => continue,
+            Membership::Invite | Membership::Knock | Membership::Leave | Membership::Ban
+                if quiet =>
+            {
+                continue;
+            }
+            Membership::Leave | Membership::Ban if !leave_is_told(build, mine) => continue,
+            _ => {}
+        }
+        let room = build.app.rooms.handle(*nid).await?;
+        if !rooms_filter.admits_room(room.id()) {
+            continue;
+        }
+        if quiet && !moved(build, *nid) && !with_data.contains(room.id().as_str()) {
+            continue;
+        }
+        let snapshot = room.snapshot();
+        let mut lens = Lens::new(&build.app.rooms, &build.viewer.user, &snapshot.state);
+        // What became of the user after the span is for the next answer.
+        let membership = if mine.pos > upto {
+            lens.membership_below((upto + 1) << ORD_SHIFT).await?
+        } else {
+            mine.membership
+        };
+        match membership {
+            Membership::Join => {
+                plan.joined.push(joined(build, room, snapshot, lens, upto, mine, lazy).await?)
+            }
+            _ if mine.pos > upto => {}
+            Membership::Invite if ignored_inviter(build, mine).await? => {}
+            Membership::Invite => plan.invited.push(Asked { snapshot, member: mine.event }),
+            Membership::Knock => plan.knocked.push(Asked { snapshot, member: mine.event }),
+            Membership::Leave | Membership::Ban => {
+                if let Some(left) = left(build, room, snapshot, lens, mine, lazy).await? {
+                    plan.left.push(left);
+                }
+            }
+        }
+    }
+    Ok(plan)
+}
+
+/// Whether anything of a room may have changed that all its members see.
+fn moved(build: &Build<'_>, room: RoomNid) -> bool {
+    let Some(since) = build.since else { return true };
+    build.app.feed.room_head(room) > since || typing_changed(build, room)
+}
+
+/// Rooms left within the span are told; those left earlier only to who starts over and asks for them.
+fn leave_is_told(build: &Build<'_>, mine: &UserRoom) -> bool {
+    match build.since {
+        None => build.request.filter.room.include_leave,
+        Some(since) => {
+            mine.pos > since
+                || (build.request.full_state && build.request.filter.room.include_leave)
+        }
+    }
+}
+
+/// Invitations by ignored users are not shown.
+async fn ignored_inviter(build: &Build<'_>, mine: &UserRoom) -> Result<bool, RoomError> {
+    if build.viewer.ignored.is_empty() {
+        return Ok(false);
+    }
+    let event = build.app.rooms.events(&[mine.event]).await?.pop();
+    Ok(event.is_some_and(|event| build.viewer.ignored.contains(event.pdu.sender.as_str())))
+}
+
+async fn joined(
+    build: &Build<'_>,
+    room: Room,
+    snapshot: Arc<RoomSnapshot>,
+    mut lens: Lens<'_>,
+    upto: Pos,
+    mine: &UserRoom,
+    lazy: &mut Session,
+) -> Result<RoomPlan, RoomError> {
+    let filter = &build.request.filter.room;
+    let newly_joined = match build.since {
+        Some(since) if mine.pos > since => lens.was_away_since(boundary(since)).await?,
+        _ => false,
+    };
+    let known = build.since.filter(|_| !newly_joined);
+    let span =
+        Span { filter: &filter.timeline, since: known, upto, limit: filter.timeline.limit() };
+    let mut window = window(build.app, &snapshot, &mut lens, build.viewer, &span).await?;
+    // The client can't know that what it is told reaches back to the beginning.
+    window.limited |= newly_joined;
+    let whole = known.is_none() || build.request.full_state;
+    let end = End { state: snapshot.state.clone(), group: snapshot.state_group() };
+    let scope = match known {
+        Some(since) if !whole => Scope::Since(since),
+        _ => Scope::Full,
+    };
+    finish(build, room, snapshot, window, end, scope, newly_joined, lazy).await
+}
+
+async fn left(
+    build: &Build<'_>,
+    room: Room,
+    snapshot: Arc<RoomSnapshot>,
+    mut lens: Lens<'_>,
+    mine: &UserRoom,
+    lazy: &mut Session,
+) -> Result<Option<RoomPlan>, RoomError> {
+    let filter = &build.request.filter.room;
+    let Some(leave) = build.app.rooms.events(&[mine.event]).await?.pop() else { return Ok(None) };
+    let (was_in, came_within) = match build.since {
+        None => (lens.was_ever_in().await?, false),
+        Some(since) => {
+            let before = lens.membership_below(boundary(since)).await? == Membership::Join;
+            let within = !before && lens.came_since(boundary(since)).await?;
+            (before || within, within)
+        }
+    };
+    if !was_in {
+        // An invitation turned down, or withdrawn: of the room itself nothing was ever the user's to see.
+        let start = leave.place().map_or(TimelineOrd::MIN, |place| place.ord);
+        let window = Window {
+            all: Vec::new(),
+            events: vec![(leave, mine.membership)],
+            limited: false,
+            start,
+        };
+        let told = Told::default();
+        return Ok(Some(RoomPlan {
+            room,
+            snapshot,
+            window,
+            told,
+            summary: None,
+            whole: false,
+            newly_joined: false,
+        }));
+    }
+    let known = build.since.filter(|_| !came_within);
+    let span = Span {
+        filter: &filter.timeline,
+        since: known,
+        upto: mine.pos,
+        limit: filter.timeline.limit(),
+    };
+    let window = window(build.app, &snapshot, &mut lens, build.viewer, &span).await?;
+    let state = match leave.state_after {
+        Some(group) => room.state_of(group).await?,
+        None => snapshot.state.clone(),
+    };
+    let end = End { state, group: leave.state_after };
+    let scope = match known {
+        Some(since) if !build.request.full_state => Scope::Since(since),
+        _ => Scope::Full,
+    };
+    finish(build, room, snapshot, window, end, scope, false, lazy).await.map(Some)
+}
+
+#[expect(clippy::too_many_arguments, reason = "the common end of the two functions above")]
+async fn finish(
+    build: &Build<'_>,
+    room: Room,
+    snapshot: Arc<RoomSnapshot>,
+    window: Window,
+    end: End,
+    scope: Scope,
+    newly_joined: bool,
+    lazy: &mut Session,
+) -> Result<RoomPlan, RoomError> {
+    let members_moved = window.all.iter().any(|event| event.kind().to_string() == MEMBER);
+    let whole = scope == Scope::Full;
+    let summary = (whole || members_moved || window.limited)
+        .then(|| Summary::of(&end.state, &build.viewer.user));
+    let heroes = summary.as_ref().and_then(|summary| summary.heroes.as_deref()).unwrap_or_default();
+    let ask = Ask {
+        scope,
+        after: build.request.state_after,
+        filter: &build.request.filter.room.state,
+        user: &build.viewer.user,
+        heroes,
+    };
+    let told = state(build.app, &room, &snapshot, &window, &end, &ask, lazy).await?;
+    Ok(RoomPlan { room, snapshot, window, told, summary, whole, newly_joined })
+}
+
+/// The lowest place of what comes after a position.
+fn boundary(pos: Pos) -> TimelineOrd {
+    (pos + 1) << ORD_SHIFT
+}

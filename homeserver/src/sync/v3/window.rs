@@ -1,0 +1,162 @@
+//! The stretch of a room's timeline that an answer tells.
+
+use std::sync::Arc;
+
+use crate::app::App;
+use crate::event::Event;
+use crate::nid::{ORD_SHIFT, Pos, RoomNid, TimelineOrd};
+use crate::room::{Membership, RoomError, RoomSnapshot};
+use crate::storage::timeline_read;
+use crate::sync::filter::RoomEventFilter;
+use crate::sync::lens::Lens;
+use crate::sync::viewer::Viewer;
+
+/// Events that are looked through in one room for one answer. A filter that nearly nothing passes must not make a sync read a whole
+/// room; what lies before is the client's to page through.
+const MAX_SCANNED: usize = 2_000;
+/// Events fetched at once where memory doesn't hold them.
+const CHUNK: usize = 100;
+
+/// A stretch of timeline up to some position.
+#[derive(Debug, Default)]
+pub(super) struct Window {
+    /// All shown live events of the stretch, oldest first, whether or not the client gets them.
+    pub(super) all: Vec<Arc<Event>>,
+    /// Those that the client gets, oldest first, with what he was to the room at each.
+    pub(super) events: Vec<(Arc<Event>, Membership)>,
+    /// Whether there are more between the last answer and the first of these.
+    pub(super) limited: bool,
+    /// Where paging back from here begins.
+    pub(super) start: TimelineOrd,
+}
+
+impl Window {
+    /// State events of the stretch that the client may see but the filter keeps out of its timeline.
+    pub(super) fn dropped_state(&self) -> impl Iterator<Item = &Arc<Event>> {
+        self.all.iter().filter(|event| {
+            event.is_state() && !self.events.iter().any(|(told, _)| told.nid == event.nid)
+        })
+    }
+}
+
+/// What is asked of a stretch.
+pub(super) struct Span<'a> {
+    pub(super) filter: &'a RoomEventFilter,
+    /// Events up to here the client has; `None` when it has nothing of the room.
+    pub(super) since: Option<Pos>,
+    /// Events after here are for the next answer.
+    pub(super) upto: Pos,
+    pub(super) limit: usize,
+}
+
+/// The newest events of the span that pass.
+pub(super) async fn window(
+    app: &App,
+    snapshot: &RoomSnapshot,
+    lens: &mut Lens<'_>,
+    viewer: &Viewer,
+    span: &Span<'_>,
+) -> Result<Window, RoomError> {
+    let mut back = Backwards::new(app, snapshot, span.upto);
+    let floor = span.since.unwrap_or(0);
+    let admitted = span.filter.admits_room(&snapshot.info.id);
+    let everything = span.filter.passes_everything();
+    let mut window = Window { start: (floor + 1) << ORD_SHIFT, ..Window::default() };
+    if span.since.is_none() {
+        window.start = TimelineOrd::MIN;
+    }
+    // Events beyond the last that was taken, should there turn out to be another one to tell.
+    let mut beyond = 0;
+    while let Some(event) = back.next().await? {
+        let Some(place) = event.place() else { continue };
+        if place.pos <= floor {
+            break;
+        }
+        let passes = admitted
+            && (everything
+                || span.filter.admits(
+                    &event.kind().to_string(),
+                    &event.pdu.sender,
+                    event.pdu.content(),
+                ))
+            && !viewer.ignores(&event);
+        let seen = if passes || event.is_state() { lens.see(&event).await? } else { None };
+        let full = window.events.len() >= span.limit;
+        if let (true, Some(membership)) = (passes, seen) {
+            if full {
+                window.limited = true;
+                break;
+            }
+            window.events.push((Arc::clone(&event), membership));
+            beyond = 0;
+        } else if full {
+            beyond += 1;
+        }
+        window.all.push(event);
+        if window.all.len() >= MAX_SCANNED {
+            window.limited = true;
+            break;
+        }
+    }
+    if window.limited {
+        window.all.truncate(window.all.len() - beyond);
+        let first = window.all.last().and_then(|event| event.place());
+        window.start = first.map_or((span.upto + 1) << ORD_SHIFT, |place| place.ord);
+    }
+    window.all.reverse();
+    window.events.reverse();
+    Ok(window)
+}
+
+/// The newest live event of a room at or before a position.
+pub(super) async fn event_at(
+    app: &App,
+    snapshot: &RoomSnapshot,
+    pos: Pos,
+) -> Result<Option<Arc<Event>>, RoomError> {
+    Backwards::new(app, snapshot, pos).next().await
+}
+
+/// Shown live events of a room up to a position, newest first: out of memory as far as it reaches, then from the tables.
+struct Backwards<'a> {
+    app: &'a App,
+    room: RoomNid,
+    ready: std::vec::IntoIter<Arc<Event>>,
+    /// Where the tables go on; none at the beginning of the room.
+    below: Option<TimelineOrd>,
+}
+
+impl<'a> Backwards<'a> {
+    fn new(app: &'a App, snapshot: &RoomSnapshot, upto: Pos) -> Self {
+        let recent = snapshot.recent();
+        let whole = recent.len() < crate::room::RECENT;
+        let oldest = recent.front().and_then(|event| event.place());
+        // A room of fewer events is in memory as a whole.
+        let below = oldest.filter(|_| !whole).map(|place| place.ord.min((upto + 1) << ORD_SHIFT));
+        let fits = |event: &&Arc<Event>| event.place().is_some_and(|place| place.pos <= upto);
+        let ready: Vec<_> = recent.iter().rev().filter(fits).cloned().collect();
+        Self { app, room: snapshot.info.nid, ready: ready.into_iter(), below }
+    }
+
+    async fn next(&mut self) -> Result<Option<Arc<Event>>, RoomError> {
+        loop {
+            if let Some(event) = self.ready.next() {
+                return Ok(Some(event));
+            }
+            let Some(below) = self.below else { return Ok(None) };
+            let found =
+                timeline_read::live_backwards(&self.app.db, self.room, below, CHUNK).await?;
+            self.below =
+                (found.len() == CHUNK).then(|| found.last().map(|placed| placed.ord)).flatten();
+            let nids: Vec<_> = found.iter().map(|placed| placed.nid).collect();
+            let mut events = self.app.rooms.events(&nids).await?;
+            events.sort_unstable_by_key(|event| {
+                std::cmp::Reverse(event.place().map(|place| place.ord))
+            });
+            if events.is_empty() && self.below.is_none() {
+                return Ok(None);
+            }
+            self.ready = events.into_iter();
+        }
+    }
+}

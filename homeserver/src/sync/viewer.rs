@@ -1,0 +1,166 @@
+//! Events as one user's device gets them.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use ruma::{EventId, OwnedUserId, UserId};
+
+use super::filter::fields::FieldSet;
+use super::json::Writer;
+use crate::event::{Event, Unsigned};
+use crate::nid::EventNid;
+use crate::room::{Membership, RoomError, Rooms};
+use crate::services::relations::Bundles;
+
+/// Whose eyes see the events, and when.
+#[derive(Debug, Clone)]
+pub struct Viewer {
+    /// The user.
+    pub user: OwnedUserId,
+    /// Scope of the transaction ids of the user's device or appservice: the ids of what it sent itself are told to it.
+    pub echo: Option<String>,
+    /// The time, in ms since 1970.
+    pub now: i64,
+    /// Users whose messages he doesn't want to see.
+    pub ignored: Arc<HashSet<String>>,
+}
+
+/// How events are written.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Form<'a> {
+    /// With their room's id; sync leaves it out.
+    pub room_id: bool,
+    /// As servers exchange them.
+    pub federation: bool,
+    /// Nothing but these fields.
+    pub fields: Option<&'a FieldSet>,
+}
+
+/// What some events need beside themselves to be written.
+#[derive(Debug, Default)]
+pub struct Surroundings {
+    replaced: HashMap<EventNid, Arc<Event>>,
+    /// What is bundled with them.
+    pub bundles: Bundles,
+}
+
+impl Surroundings {
+    /// With the state events that were replaced, where they are at hand.
+    pub fn with(replaced: impl IntoIterator<Item = Arc<Event>>, bundles: Bundles) -> Self {
+        Self { replaced: replaced.into_iter().map(|event| (event.nid, event)).collect(), bundles }
+    }
+
+    /// Loads the state events that these ones replaced, in one query at most.
+    pub async fn of<'e>(
+        rooms: &Rooms,
+        events: impl IntoIterator<Item = &'e Arc<Event>>,
+        bundles: Bundles,
+    ) -> Result<Self, RoomError> {
+        let nids: Vec<EventNid> = events.into_iter().filter_map(|event| event.replaces).collect();
+        let replaced = if nids.is_empty() { Vec::new() } else { rooms.events(&nids).await? };
+        Ok(Self::with(replaced, bundles))
+    }
+}
+
+impl Viewer {
+    /// Whether the user ignores the sender of the event. State is shown all the same
+    /// ([Ignoring users](https://spec.matrix.org/v1.19/client-server-api/#ignoring-users)).
+    pub fn ignores(&self, event: &Event) -> bool {
+        !self.ignored.is_empty()
+            && !event.is_state()
+            && self.ignored.contains(event.pdu.sender.as_str())
+    }
+
+    /// Appends an event.
+    pub fn write(
+        &self,
+        out: &mut Writer,
+        event: &Event,
+        membership: Option<Membership>,
+        form: Form<'_>,
+        around: &Surroundings,
+    ) {
+        if form.federation {
+            match std::str::from_utf8(event.pdu.raw()) {
+                Ok(raw) => out.raw(raw),
+                Err(_) => out.raw("{}"),
+            }
+            return;
+        }
+        let relations = (!around.bundles.is_empty())
+            .then(|| {
+                let inner = |event: &Event, relations: Option<&str>, out: &mut String| {
+                    self.append(out, event, None, form.room_id, relations, around);
+                };
+                around.bundles.of(&event.pdu.event_id, &inner)
+            })
+            .flatten();
+        match form.fields {
+            None => self.append(
+                out.value(),
+                event,
+                membership,
+                form.room_id,
+                relations.as_deref(),
+                around,
+            ),
+            Some(fields) => {
+                let mut whole = String::new();
+                self.append(
+                    &mut whole,
+                    event,
+                    membership,
+                    form.room_id,
+                    relations.as_deref(),
+                    around,
+                );
+                out.raw(&fields.apply(&whole));
+            }
+        }
+    }
+
+    fn append(
+        &self,
+        out: &mut String,
+        event: &Event,
+        membership: Option<Membership>,
+        room_id: bool,
+        relations: Option<&str>,
+        around: &Surroundings,
+    ) {
+        let replaced = event.replaces.and_then(|nid| around.replaced.get(&nid));
+        let echo = event.txn.as_ref().filter(|txn| self.echo.as_ref() == Some(&txn.scope));
+        let unsigned = Unsigned {
+            age: Some(self.now.saturating_sub(event.pdu.origin_server_ts)),
+            membership: membership.map(Membership::as_str),
+            prev_content: replaced.map(|replaced| replaced.pdu.content()),
+            prev_sender: replaced.map(|replaced| replaced.pdu.sender.as_str()),
+            replaces_state: replaced.map(|replaced| replaced.pdu.event_id.as_str()),
+            transaction_id: echo.map(|txn| txn.id.as_str()),
+            relations,
+        };
+        event.write_client(out, room_id, &unsigned);
+    }
+}
+
+/// The users whom a user ignores, from the content of his `m.ignored_user_list`.
+pub fn ignored_users(content: &str) -> HashSet<String> {
+    #[derive(serde::Deserialize)]
+    struct Content {
+        #[serde(default)]
+        ignored_users: HashMap<String, serde::de::IgnoredAny>,
+    }
+    serde_json::from_str::<Content>(content)
+        .map(|content| content.ignored_users.into_keys().collect())
+        .unwrap_or_default()
+}
+
+/// Scope of a device's transaction ids, and its key in memories that are kept by device.
+pub fn device_scope(user: &UserId, device: &str) -> String {
+    format!("{user}|{device}")
+}
+
+/// Events by their ids, for lookups in a page.
+pub fn by_id(events: &[Arc<Event>]) -> HashMap<&EventId, &Arc<Event>> {
+    events.iter().map(|event| (&*event.pdu.event_id, event)).collect()
+}
