@@ -32,9 +32,7 @@ impl CaseMapping {
 
     /// Whether two names are the same to the server.
     pub fn same(self, a: &str, b: &str) -> bool {
-        a.chars()
-            .map(|c| self.fold_char(c))
-            .eq(b.chars().map(|c| self.fold_char(c)))
+        a.chars().map(|c| self.fold_char(c)).eq(b.chars().map(|c| self.fold_char(c)))
     }
 
     fn fold_char(self, c: char) -> char {
@@ -56,10 +54,7 @@ mod tests {
     fn folds_as_the_server_says() {
         assert_eq!(CaseMapping::Rfc1459.fold("Nick[A]\\~"), "nick{a}|^");
         assert_eq!(CaseMapping::StrictRfc1459.fold("Nick[A]\\~"), "nick{a}|~");
-        assert_eq!(
-            CaseMapping::Ascii.fold("Nick[A]\\~\u{c4}"),
-            "nick[a]\\~\u{c4}"
-        );
+        assert_eq!(CaseMapping::Ascii.fold("Nick[A]\\~\u{c4}"), "nick[a]\\~\u{c4}");
         assert!(CaseMapping::Rfc1459.same("#A^", "#a~"));
         assert!(!CaseMapping::Ascii.same("#A^", "#a~"));
         assert_eq!(CaseMapping::from_isupport("rfc1459"), CaseMapping::Rfc1459);

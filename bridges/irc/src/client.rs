@@ -79,10 +79,7 @@ pub fn spawn(
     let (orders, inbox) = mpsc::channel(MAX_ORDERS);
     let (state, watched) = watch::channel(State::Offline(None));
     tokio::spawn(supervise::run(settings, inbox, events, state, stop));
-    ClientHandle {
-        orders,
-        state: watched,
-    }
+    ClientHandle { orders, state: watched }
 }
 
 impl ClientHandle {

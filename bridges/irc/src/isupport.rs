@@ -125,9 +125,7 @@ impl ISupport {
     }
 
     fn set_chanmodes(&mut self, value: &str) {
-        let mut kinds = value
-            .split(',')
-            .map(|kind| kind.chars().collect::<Vec<_>>());
+        let mut kinds = value.split(',').map(|kind| kind.chars().collect::<Vec<_>>());
         self.list_modes = kinds.next().unwrap_or_default();
         self.param_modes = kinds.next().unwrap_or_default();
         self.set_param_modes = kinds.next().unwrap_or_default();
@@ -149,9 +147,7 @@ impl ISupport {
 
     /// Whether a target is a channel.
     pub fn is_channel(&self, name: &str) -> bool {
-        name.chars()
-            .next()
-            .is_some_and(|first| self.chan_types.contains(&first))
+        name.chars().next().is_some_and(|first| self.chan_types.contains(&first))
     }
 
     /// Splits a NAMES entry (`@+nick`, with the capability multi-prefix, or `@nick`) into its rank modes and the name.
@@ -176,10 +172,7 @@ fn set_number(slot: &mut usize, value: &str, range: std::ops::RangeInclusive<usi
 }
 
 fn parse_prefix(value: &str) -> Vec<(char, char)> {
-    let Some((modes, signs)) = value
-        .strip_prefix('(')
-        .and_then(|rest| rest.split_once(')'))
-    else {
+    let Some((modes, signs)) = value.strip_prefix('(').and_then(|rest| rest.split_once(')')) else {
         return Vec::new();
     };
     modes.chars().zip(signs.chars()).collect()

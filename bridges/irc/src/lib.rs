@@ -3,6 +3,7 @@
 
 pub mod casemap;
 pub mod client;
+pub mod convert;
 pub mod isupport;
 pub mod message;
 pub mod nick;

@@ -148,8 +148,7 @@ impl Message {
         for (index, (name, value)) in self.tags.iter().enumerate() {
             line.push(if index == 0 { '@' } else { ';' });
             line.extend(
-                name.chars()
-                    .filter(|c| !matches!(c, ' ' | ';' | '=' | '\0' | '\r' | '\n')),
+                name.chars().filter(|c| !matches!(c, ' ' | ';' | '=' | '\0' | '\r' | '\n')),
             );
             if !value.is_empty() {
                 line.push('=');
@@ -193,25 +192,17 @@ impl Message {
     /// The value of a tag, where the line has it.
     pub fn tag(&self, name: &str) -> Option<&str> {
         // IRCv3 "Message Tags": of several tags with one name the last counts.
-        self.tags
-            .iter()
-            .rev()
-            .find(|(n, _)| n == name)
-            .map(|(_, v)| v.as_str())
+        self.tags.iter().rev().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
     /// The nick (or server) it comes from, empty where it has no source.
     pub fn nick(&self) -> &str {
-        self.source
-            .as_ref()
-            .map_or("", |source| source.name.as_str())
+        self.source.as_ref().map_or("", |source| source.name.as_str())
     }
 
     /// Its number, when the command is a numeric.
     pub fn numeric(&self) -> Option<u16> {
-        (self.command.len() == 3)
-            .then(|| self.command.parse().ok())
-            .flatten()
+        (self.command.len() == 3).then(|| self.command.parse().ok()).flatten()
     }
 }
 
@@ -226,19 +217,12 @@ impl Source {
             Some((name, user)) => (name, Some(user.to_owned())),
             None => (rest, None),
         };
-        Self {
-            name: name.to_owned(),
-            user,
-            host,
-        }
+        Self { name: name.to_owned(), user, host }
     }
 }
 
 fn trim_end(line: &[u8]) -> &[u8] {
-    let end = line
-        .iter()
-        .rposition(|b| !matches!(b, b'\r' | b'\n'))
-        .map_or(0, |last| last + 1);
+    let end = line.iter().rposition(|b| !matches!(b, b'\r' | b'\n')).map_or(0, |last| last + 1);
     &line[..end]
 }
 

@@ -34,15 +34,8 @@ pub fn nick_for(template: &str, display: Option<&str>, localpart: &str, max_len:
 /// Another nick after a collision: underscores at first, then numbers, never longer than allowed and never the same twice.
 pub fn alternative(nick: &str, attempt: u32, max_len: usize) -> String {
     let max_len = max_len.max(2);
-    let suffix = if attempt <= 2 {
-        "_".repeat(attempt as usize)
-    } else {
-        attempt.to_string()
-    };
-    let base: String = nick
-        .chars()
-        .take(max_len.saturating_sub(suffix.len()).max(1))
-        .collect();
+    let suffix = if attempt <= 2 { "_".repeat(attempt as usize) } else { attempt.to_string() };
+    let base: String = nick.chars().take(max_len.saturating_sub(suffix.len()).max(1)).collect();
     let joined = format!("{base}{suffix}");
     start_well(joined, max_len)
 }
@@ -85,11 +78,7 @@ fn start_well(nick: String, max_len: usize) -> String {
     if nick.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
         return format!("_{nick}").chars().take(max_len.max(1)).collect();
     }
-    if nick.is_empty() {
-        FALLBACK.chars().take(max_len.max(1)).collect()
-    } else {
-        nick
-    }
+    if nick.is_empty() { FALLBACK.chars().take(max_len.max(1)).collect() } else { nick }
 }
 
 /// The nearest ASCII letters for the commonest accented letters of Latin scripts; others vanish.
@@ -132,31 +121,16 @@ mod tests {
 
     #[test]
     fn makes_nicks_people_recognise() {
-        assert_eq!(
-            nick_for("$DISPLAY", Some("Zo\u{eb} Kr\u{fc}ger"), "zoe", 30),
-            "Zoe_Kruger"
-        );
+        assert_eq!(nick_for("$DISPLAY", Some("Zo\u{eb} Kr\u{fc}ger"), "zoe", 30), "Zoe_Kruger");
         assert_eq!(
             nick_for("$DISPLAY[m]", Some("A very long display name"), "x", 16),
             "A_very_long_d[m]"
         );
         assert_eq!(nick_for("$DISPLAY", Some("42 is it"), "x", 30), "_42_is_it");
-        assert_eq!(
-            nick_for("$DISPLAY", Some("\u{6771}\u{4eac}"), "tokyo", 30),
-            "tokyo"
-        );
-        assert_eq!(
-            nick_for("$DISPLAY", Some("\u{6771}"), "\u{6771}", 30),
-            "matrix"
-        );
-        assert_eq!(
-            nick_for("m-$LOCALPART", Some("Anna"), "anna.b", 9),
-            "m-anna_b"
-        );
-        assert_eq!(
-            nick_for("$DISPLAY", Some("bad\r\nQUIT :x"), "x", 30),
-            "badQUIT_x"
-        );
+        assert_eq!(nick_for("$DISPLAY", Some("\u{6771}\u{4eac}"), "tokyo", 30), "tokyo");
+        assert_eq!(nick_for("$DISPLAY", Some("\u{6771}"), "\u{6771}", 30), "matrix");
+        assert_eq!(nick_for("m-$LOCALPART", Some("Anna"), "anna.b", 9), "m-anna_b");
+        assert_eq!(nick_for("$DISPLAY", Some("bad\r\nQUIT :x"), "x", 30), "badQUIT_x");
     }
 
     #[test]

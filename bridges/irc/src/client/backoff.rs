@@ -14,11 +14,7 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) fn new(min: Duration, max: Duration) -> Self {
-        Self {
-            min,
-            max: max.max(min),
-            failures: 0,
-        }
+        Self { min, max: max.max(min), failures: 0 }
     }
 
     /// After a connection that held.
@@ -46,9 +42,7 @@ mod tests {
     fn doubles_up_to_the_limit_and_starts_again() {
         let random = Random::new(|| 999);
         let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(10));
-        let pauses: Vec<u64> = (0..6)
-            .map(|_| backoff.next(&random).as_millis() as u64)
-            .collect();
+        let pauses: Vec<u64> = (0..6).map(|_| backoff.next(&random).as_millis() as u64).collect();
         assert_eq!(pauses, [999, 1_999, 3_998, 7_996, 9_995, 9_995]);
         backoff.reset();
         assert_eq!(backoff.next(&Random::new(|| 0)), Duration::from_millis(500));

@@ -53,9 +53,9 @@ impl Batches {
         let Some(name) = reference.strip_prefix('-') else {
             return BatchLine::Ignored;
         };
-        self.open.remove(name).map_or(BatchLine::Ignored, |batch| {
-            BatchLine::Closed(name.to_owned(), batch)
-        })
+        self.open
+            .remove(name)
+            .map_or(BatchLine::Ignored, |batch| BatchLine::Closed(name.to_owned(), batch))
     }
 
     /// The batch a line stands in, with its reference.
@@ -101,19 +101,14 @@ mod tests {
         let inner = line("@batch=b :n PRIVMSG #c :hi");
         assert_eq!(batches.label_of(&inner), Some("7"));
         assert_eq!(
-            batches
-                .of(&inner)
-                .map(|(r, b)| (r, b.kind.as_str(), b.params[0].as_str())),
+            batches.of(&inner).map(|(r, b)| (r, b.kind.as_str(), b.params[0].as_str())),
             Some(("b", "chathistory", "#c"))
         );
         assert!(
             matches!(batches.on_batch(&line(":s BATCH -b")), BatchLine::Closed(name, _) if name == "b")
         );
         assert_eq!(batches.label_of(&inner), None);
-        assert_eq!(
-            batches.on_batch(&line(":s BATCH -nope")),
-            BatchLine::Ignored
-        );
+        assert_eq!(batches.on_batch(&line(":s BATCH -nope")), BatchLine::Ignored);
     }
 
     #[test]

@@ -71,10 +71,7 @@ pub(crate) enum CapStep {
 
 impl Caps {
     pub(crate) fn new(wanted: CapSet) -> Self {
-        Self {
-            wanted,
-            ..Self::default()
-        }
+        Self { wanted, ..Self::default() }
     }
 
     /// Whether a capability is on.
@@ -124,22 +121,12 @@ impl Caps {
                 self.answered(Vec::new())
             }
             "NAK" => {
-                let names: Vec<String> = line
-                    .last()
-                    .split(' ')
-                    .filter(|n| !n.is_empty())
-                    .map(str::to_owned)
-                    .collect();
+                let names: Vec<String> =
+                    line.last().split(' ').filter(|n| !n.is_empty()).map(str::to_owned).collect();
                 // A server refuses a request as a whole: ask for each alone, so that one doesn't cost us the others.
-                let again = if names.len() > 1 {
-                    names.clone()
-                } else {
-                    Vec::new()
-                };
-                let again = again
-                    .into_iter()
-                    .filter(|name| self.refused.insert(name.clone()))
-                    .collect();
+                let again = if names.len() > 1 { names.clone() } else { Vec::new() };
+                let again =
+                    again.into_iter().filter(|name| self.refused.insert(name.clone())).collect();
                 self.answered(again)
             }
             _ => CapStep::Wait,
@@ -172,11 +159,7 @@ impl Caps {
             .map(|c| Message::new("CAP", ["REQ".to_owned(), c.join(" ")]))
             .collect();
         self.open += requests.len() as u32;
-        if requests.is_empty() {
-            CapStep::Settled
-        } else {
-            CapStep::Send(requests)
-        }
+        if requests.is_empty() { CapStep::Settled } else { CapStep::Send(requests) }
     }
 
     fn answered(&mut self, again: Vec<String>) -> CapStep {
@@ -190,10 +173,6 @@ impl Caps {
                     .collect(),
             );
         }
-        if self.open == 0 {
-            CapStep::Settled
-        } else {
-            CapStep::Wait
-        }
+        if self.open == 0 { CapStep::Settled } else { CapStep::Wait }
     }
 }

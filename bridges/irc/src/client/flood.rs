@@ -16,23 +16,14 @@ pub(crate) struct Bucket {
 
 impl Bucket {
     pub(crate) fn new(limits: FloodLimits, now: Instant) -> Self {
-        let limits = FloodLimits {
-            burst: limits.burst.max(1.0),
-            per_second: limits.per_second.max(0.01),
-        };
-        Self {
-            limits,
-            tokens: limits.burst,
-            at: now,
-        }
+        let limits =
+            FloodLimits { burst: limits.burst.max(1.0), per_second: limits.per_second.max(0.01) };
+        Self { limits, tokens: limits.burst, at: now }
     }
 
     /// Changes the limits, once the server's software is known.
     pub(crate) fn set_limits(&mut self, limits: FloodLimits, now: Instant) {
-        *self = Self {
-            tokens: self.tokens.min(limits.burst),
-            ..Self::new(limits, now)
-        };
+        *self = Self { tokens: self.tokens.min(limits.burst), ..Self::new(limits, now) };
     }
 
     fn refill(&mut self, now: Instant) {
@@ -49,9 +40,7 @@ impl Bucket {
             self.tokens -= cost;
             return Ok(());
         }
-        Err(Duration::from_secs_f64(
-            (needed - self.tokens) / self.limits.per_second,
-        ))
+        Err(Duration::from_secs_f64((needed - self.tokens) / self.limits.per_second))
     }
 
     /// Takes tokens whether they are there or not.
@@ -86,20 +75,11 @@ mod tests {
     #[test]
     fn lets_a_burst_through_then_keeps_the_rate() {
         let start = Instant::now();
-        let mut bucket = Bucket::new(
-            FloodLimits {
-                burst: 2.0,
-                per_second: 4.0,
-            },
-            start,
-        );
+        let mut bucket = Bucket::new(FloodLimits { burst: 2.0, per_second: 4.0 }, start);
         assert_eq!(bucket.take(1.0, start), Ok(()));
         assert_eq!(bucket.take(1.0, start), Ok(()));
         let wait = bucket.take(1.0, start).unwrap_err();
-        assert!(
-            wait > Duration::from_millis(240) && wait < Duration::from_millis(260),
-            "{wait:?}"
-        );
+        assert!(wait > Duration::from_millis(240) && wait < Duration::from_millis(260), "{wait:?}");
         assert_eq!(bucket.take(1.0, start + wait), Ok(()));
         bucket.overdraw(2.0, start + wait);
         assert!(bucket.take(1.0, start + wait).unwrap_err() > Duration::from_millis(700));

@@ -71,27 +71,11 @@ pub(crate) type Answer<T> = oneshot::Sender<Result<T, SendFailure>>;
 /// An order to the connection's task.
 #[derive(Debug)]
 pub(crate) enum Order {
-    Line {
-        line: OutLine,
-        done: Answer<Confirmed>,
-    },
-    Join {
-        channel: String,
-        key: Option<String>,
-        done: Answer<()>,
-    },
-    Whois {
-        nick: String,
-        done: Answer<Option<Whois>>,
-    },
-    History {
-        params: Vec<String>,
-        done: Answer<Vec<Incoming>>,
-    },
-    Command {
-        message: Message,
-        done: Answer<()>,
-    },
+    Line { line: OutLine, done: Answer<Confirmed> },
+    Join { channel: String, key: Option<String>, done: Answer<()> },
+    Whois { nick: String, done: Answer<Option<Whois>> },
+    History { params: Vec<String>, done: Answer<Vec<Incoming>> },
+    Command { message: Message, done: Answer<()> },
 }
 
 impl Order {

@@ -26,14 +26,9 @@ impl PinnedCertificate {
             .chunks(2)
             .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit))
             .collect();
-        let sha256 = <[u8; 32]>::try_from(bytes)
-            .ok()
-            .filter(|_| digits.len() == 64);
+        let sha256 = <[u8; 32]>::try_from(bytes).ok().filter(|_| digits.len() == 64);
         let sha256 = sha256.ok_or("the fingerprint must be the 64 hex digits of a SHA-256")?;
-        Ok(Self {
-            sha256,
-            provider: Arc::clone(provider),
-        })
+        Ok(Self { sha256, provider: Arc::clone(provider) })
     }
 }
 
@@ -49,9 +44,7 @@ impl ServerCertVerifier for PinnedCertificate {
         if Sha256::digest(end_entity).as_slice() == self.sha256 {
             return Ok(ServerCertVerified::assertion());
         }
-        Err(Error::InvalidCertificate(
-            CertificateError::ApplicationVerificationFailure,
-        ))
+        Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
     }
 
     fn verify_tls12_signature(
@@ -60,12 +53,7 @@ impl ServerCertVerifier for PinnedCertificate {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -74,18 +62,11 @@ impl ServerCertVerifier for PinnedCertificate {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 
@@ -96,14 +77,8 @@ mod tests {
     #[test]
     fn takes_only_a_whole_fingerprint() {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let colons = (0..32)
-            .map(|n| format!("{n:02X}"))
-            .collect::<Vec<_>>()
-            .join(":");
-        assert_eq!(
-            PinnedCertificate::new(&colons, &provider).unwrap().sha256[31],
-            31
-        );
+        let colons = (0..32).map(|n| format!("{n:02X}")).collect::<Vec<_>>().join(":");
+        assert_eq!(PinnedCertificate::new(&colons, &provider).unwrap().sha256[31], 31);
         assert!(PinnedCertificate::new("ab:cd", &provider).is_err());
         assert!(
             PinnedCertificate::new(&format!("{colons}zz").replace("00", "zz"), &provider).is_err()

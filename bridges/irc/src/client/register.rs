@@ -88,11 +88,7 @@ impl<'a> Registration<'a> {
             "PING" => Step::Continue(vec![Message::new("PONG", [line.last()])]),
             "CAP" => Step::Continue(self.on_cap(line)),
             "AUTHENTICATE" if line.param(0) == "+" => Step::Continue(
-                self.settings
-                    .sasl
-                    .as_ref()
-                    .map(super::settings::Sasl::answer)
-                    .unwrap_or_default(),
+                self.settings.sasl.as_ref().map(super::settings::Sasl::answer).unwrap_or_default(),
             ),
             "ERROR" => Step::Failed(classify_error(line.last())),
             "001" => self.welcome(line),
@@ -142,11 +138,8 @@ impl<'a> Registration<'a> {
     }
 
     fn welcome(&mut self, line: &Message) -> Step {
-        let nick = if line.param(0).is_empty() {
-            self.nick.clone()
-        } else {
-            line.param(0).to_owned()
-        };
+        let nick =
+            if line.param(0).is_empty() { self.nick.clone() } else { line.param(0).to_owned() };
         let mut send = Vec::new();
         // A server without SASL: the services' bot is what is left. Never when SASL has logged us in already.
         if let (false, Some(password)) = (self.logged_in, &self.settings.nickserv) {
@@ -167,10 +160,7 @@ impl<'a> Registration<'a> {
             return Step::Failed(Failure::Other("no nick was free".into()));
         }
         // The server's NICKLEN comes only after registration: short nicks of the first tries grow, long ones are cut.
-        self.nick_len = self
-            .nick_len
-            .max(self.settings.nick.chars().count())
-            .min(30);
+        self.nick_len = self.nick_len.max(self.settings.nick.chars().count()).min(30);
         self.nick = crate::nick::alternative(&self.settings.nick, self.nick_tries, self.nick_len);
         Step::Continue(vec![Message::new("NICK", [self.nick.clone()])])
     }
@@ -184,9 +174,7 @@ impl<'a> Registration<'a> {
 /// The text of an ERROR line, sorted.
 pub(crate) fn classify_error(text: &str) -> Failure {
     let lower = text.to_ascii_lowercase();
-    let words = [
-        "k-line", "kline", "g-line", "gline", "z-line", "banned", "akill", "d-line",
-    ];
+    let words = ["k-line", "kline", "g-line", "gline", "z-line", "banned", "akill", "d-line"];
     if words.iter().any(|word| lower.contains(word)) {
         return Failure::Banned(text.to_owned());
     }

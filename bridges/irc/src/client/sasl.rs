@@ -20,10 +20,7 @@ impl Sasl {
 
     /// Whether a server that lists these mechanisms (an empty list: it doesn't say) can take ours.
     pub(crate) fn offered(&self, mechanisms: &str) -> bool {
-        mechanisms.is_empty()
-            || mechanisms
-                .split(',')
-                .any(|m| m.eq_ignore_ascii_case(self.name()))
+        mechanisms.is_empty() || mechanisms.split(',').any(|m| m.eq_ignore_ascii_case(self.name()))
     }
 
     /// The lines that answer the server's `AUTHENTICATE +`.
@@ -51,10 +48,7 @@ mod tests {
     use crate::client::settings::Secret;
 
     fn plain(password: &str) -> Sasl {
-        Sasl::Plain {
-            account: "casey".into(),
-            password: Secret(password.into()),
-        }
+        Sasl::Plain { account: "casey".into(), password: Secret(password.into()) }
     }
 
     #[test]
@@ -66,10 +60,7 @@ mod tests {
     #[test]
     fn cuts_long_payloads() {
         let lines = plain(&"x".repeat(300 - 12)).answer();
-        assert_eq!(
-            lines.iter().map(|l| l.param(0).len()).collect::<Vec<_>>(),
-            [400, 1]
-        );
+        assert_eq!(lines.iter().map(|l| l.param(0).len()).collect::<Vec<_>>(), [400, 1]);
         assert_eq!(lines[1].param(0), "+");
         assert_eq!(plain(&"x".repeat(400)).answer().len(), 2);
     }

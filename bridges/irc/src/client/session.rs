@@ -83,9 +83,7 @@ impl<'a> Session<'a> {
         state: &'a watch::Sender<State>,
     ) -> Self {
         let (read, write) = tokio::io::split(online.stream);
-        let limits = settings
-            .flood
-            .unwrap_or_else(|| preset(&online.snapshot.version));
+        let limits = settings.flood.unwrap_or_else(|| preset(&online.snapshot.version));
         let snapshot = Arc::new(online.snapshot);
         let now = Instant::now();
         Self {
@@ -116,12 +114,9 @@ impl<'a> Session<'a> {
         orders: &mut mpsc::Receiver<Order>,
         stop: &CancellationToken,
     ) -> Failure {
-        self.state
-            .send_replace(State::Online(Arc::clone(&self.snapshot)));
+        self.state.send_replace(State::Online(Arc::clone(&self.snapshot)));
         let failure = self.turn(orders, stop).await;
-        self.queue
-            .drain(..)
-            .for_each(|order| order.not_sent("the connection broke"));
+        self.queue.drain(..).for_each(|order| order.not_sent("the connection broke"));
         self.waiting.lost();
         // What was read belongs to the owner, also when the connection is gone since.
         for event in self.pending {
@@ -217,16 +212,8 @@ impl<'a> Session<'a> {
         } else {
             Instant::now() + self.settings.ping_interval
         };
-        let stop = self
-            .stopping
-            .map(|since| since + STOP_PATIENCE + Duration::from_millis(1));
-        let all = [
-            Some(alive),
-            next_write,
-            self.waiting.barrier_due(),
-            self.regain_at(),
-            stop,
-        ];
+        let stop = self.stopping.map(|since| since + STOP_PATIENCE + Duration::from_millis(1));
+        let all = [Some(alive), next_write, self.waiting.barrier_due(), self.regain_at(), stop];
         all.into_iter().flatten().min().unwrap_or(alive)
     }
 

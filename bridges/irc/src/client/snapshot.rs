@@ -35,8 +35,7 @@ impl Snapshot {
 
     /// Whether we are in a channel.
     pub fn is_in(&self, channel: &str) -> bool {
-        self.joined
-            .contains(&self.isupport.casemapping.fold(channel))
+        self.joined.contains(&self.isupport.casemapping.fold(channel))
     }
 
     /// The most bytes of text that fit a line to `target` as the server passes it on, with our prefix before it. An unknown user

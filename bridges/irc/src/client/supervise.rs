@@ -39,9 +39,8 @@ pub(crate) async fn run(
             None => break None,
             Some(Err(failure)) => failure,
             Some(Ok(online)) => {
-                let ended = Session::new(&settings, online, &events, &state)
-                    .run(&mut orders, &stop)
-                    .await;
+                let ended =
+                    Session::new(&settings, online, &events, &state).run(&mut orders, &stop).await;
                 if stop.is_cancelled() {
                     break None;
                 }
@@ -56,22 +55,14 @@ pub(crate) async fn run(
         if !fatal {
             state.send_replace(State::Offline(Some(failure.clone())));
         }
-        if events
-            .send(ClientEvent::Down(failure.clone()))
-            .await
-            .is_err()
-            || fatal
-        {
+        if events.send(ClientEvent::Down(failure.clone())).await.is_err() || fatal {
             break Some(failure);
         }
         let mut pause = backoff.next(&settings.random);
         if matches!(failure, Failure::Banned(_)) {
             pause = pause.max(BANNED_PAUSE);
         }
-        if offline(&mut orders, &stop, tokio::time::sleep(pause))
-            .await
-            .is_none()
-        {
+        if offline(&mut orders, &stop, tokio::time::sleep(pause)).await.is_none() {
             break None;
         }
     };
@@ -110,9 +101,7 @@ async fn attempt(settings: &Settings) -> Result<Online, Failure> {
         register(settings, stream).await
     };
     let late = |_| Failure::Other("the server didn't finish the registration in time".into());
-    tokio::time::timeout(settings.connect_timeout, attempt)
-        .await
-        .map_err(late)?
+    tokio::time::timeout(settings.connect_timeout, attempt).await.map_err(late)?
 }
 
 /// Registers and reads on to the end of the server's greeting, so that its features are known before the first join.
@@ -124,10 +113,8 @@ async fn register(settings: &Settings, mut stream: Box<dyn Stream>) -> Result<On
     let mut me: Option<Source> = None;
     send(&mut stream, registration.start()).await?;
     loop {
-        let bytes = reader
-            .next(&mut stream)
-            .await
-            .map_err(|error| Failure::Other(error.to_string()))?;
+        let bytes =
+            reader.next(&mut stream).await.map_err(|error| Failure::Other(error.to_string()))?;
         let Some(bytes) = bytes else {
             return Err(Failure::Other("the server closed the connection".into()));
         };
@@ -141,13 +128,7 @@ async fn register(settings: &Settings, mut stream: Box<dyn Stream>) -> Result<On
             "376" | "422" if me.is_some() => break,
             "396" => {
                 if let Some(me) = &mut me {
-                    me.host = Some(
-                        line.param(1)
-                            .rsplit('@')
-                            .next()
-                            .unwrap_or_default()
-                            .to_owned(),
-                    );
+                    me.host = Some(line.param(1).rsplit('@').next().unwrap_or_default().to_owned());
                 }
             }
             _ => match registration.on(&line) {
@@ -161,11 +142,7 @@ async fn register(settings: &Settings, mut stream: Box<dyn Stream>) -> Result<On
                         .next()
                         .map(Source::parse)
                         .filter(|s| s.name == nick && s.host.is_some());
-                    me = Some(address.unwrap_or(Source {
-                        name: nick,
-                        user: None,
-                        host: None,
-                    }));
+                    me = Some(address.unwrap_or(Source { name: nick, user: None, host: None }));
                     send(&mut stream, lines).await?;
                 }
             },
@@ -183,11 +160,7 @@ async fn register(settings: &Settings, mut stream: Box<dyn Stream>) -> Result<On
         joined: std::collections::BTreeSet::new(),
         logged_in,
     };
-    Ok(Online {
-        stream,
-        reader,
-        snapshot,
-    })
+    Ok(Online { stream, reader, snapshot })
 }
 
 async fn send(stream: &mut Box<dyn Stream>, lines: Vec<Message>) -> Result<(), Failure> {
@@ -200,8 +173,5 @@ async fn send(stream: &mut Box<dyn Stream>, lines: Vec<Message>) -> Result<(), F
             .await
             .map_err(|error| Failure::Other(error.to_string()))?;
     }
-    stream
-        .flush()
-        .await
-        .map_err(|error| Failure::Other(error.to_string()))
+    stream.flush().await.map_err(|error| Failure::Other(error.to_string()))
 }

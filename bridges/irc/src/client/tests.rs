@@ -16,10 +16,7 @@ impl Peer {
     async fn accept(listener: &TcpListener) -> Self {
         let (stream, _): (TcpStream, _) = listener.accept().await.unwrap();
         let (read, write) = stream.into_split();
-        Self {
-            lines: BufReader::new(read).lines(),
-            write,
-        }
+        Self { lines: BufReader::new(read).lines(), write }
     }
 
     /// The next line that isn't part of the registration's beginning.
@@ -39,10 +36,7 @@ impl Peer {
 
     async fn say(&mut self, text: &str) {
         for line in text.lines() {
-            self.write
-                .write_all(format!("{}\r\n", line.trim()).as_bytes())
-                .await
-                .unwrap();
+            self.write.write_all(format!("{}\r\n", line.trim()).as_bytes()).await.unwrap();
         }
     }
 
@@ -55,8 +49,7 @@ impl Peer {
         loop {
             let line = self.line().await;
             if let Some(names) = line.strip_prefix("CAP REQ ") {
-                self.say(&format!(":s CAP * ACK :{}", names.trim_start_matches(':')))
-                    .await;
+                self.say(&format!(":s CAP * ACK :{}", names.trim_start_matches(':'))).await;
             } else if line == "CAP END" {
                 break;
             }
@@ -77,10 +70,7 @@ fn settings(port: u16) -> Settings {
         realname: "Casey".into(),
         sasl: None,
         nickserv: None,
-        flood: Some(FloodLimits {
-            burst: 1e6,
-            per_second: 1e6,
-        }),
+        flood: Some(FloodLimits { burst: 1e6, per_second: 1e6 }),
         interest: Interest::Channels,
         user_modes: None,
         connect_timeout: Duration::from_secs(10),
@@ -105,12 +95,7 @@ async fn rig(change: impl FnOnce(&mut Settings)) -> Rig {
     let (sender, events) = mpsc::channel(8);
     let stop = CancellationToken::new();
     let client = spawn(settings, sender, stop.clone());
-    Rig {
-        listener,
-        client,
-        events,
-        stop,
-    }
+    Rig { listener, client, events, stop }
 }
 
 impl Rig {
@@ -156,35 +141,24 @@ impl Rig {
 #[tokio::test]
 async fn a_label_confirms_a_line_with_its_id() {
     let mut rig = rig(|_| {}).await;
-    let (mut peer, me) = rig
-        .up("message-tags server-time batch labeled-response echo-message")
-        .await;
-    assert_eq!(
-        (me.me.host.as_deref(), me.isupport.nick_len),
-        (Some("host"), 20)
-    );
+    let (mut peer, me) =
+        rig.up("message-tags server-time batch labeled-response echo-message").await;
+    assert_eq!((me.me.host.as_deref(), me.isupport.nick_len), (Some("host"), 20));
     let sent = rig.send("#c", "hello");
     assert_eq!(peer.line().await, "@+x=y;label=l1 PRIVMSG #c :hello");
     peer.say("@label=l1;msgid=abc;time=2026-11-21T07:00:00.000Z :casey!~u@host PRIVMSG #c :hello")
         .await;
     assert_eq!(
         sent.await.unwrap(),
-        Ok(Confirmed {
-            msgid: Some("abc".into()),
-            at: Some(1_795_244_400_000)
-        })
+        Ok(Confirmed { msgid: Some("abc".into()), at: Some(1_795_244_400_000) })
     );
 
     let refused = rig.send("#d", "no");
     peer.expect("label=l2").await;
-    peer.say("@label=l2 :s 404 casey #d :Cannot send to channel")
-        .await;
+    peer.say("@label=l2 :s 404 casey #d :Cannot send to channel").await;
     assert_eq!(
         refused.await.unwrap(),
-        Err(SendFailure::Refused {
-            code: "404".into(),
-            text: "Cannot send to channel".into()
-        })
+        Err(SendFailure::Refused { code: "404".into(), text: "Cannot send to channel".into() })
     );
 
     // An answer of several lines comes as a batch.
@@ -202,8 +176,7 @@ async fn an_echo_confirms_and_a_swallowed_line_is_told() {
     let (one, two) = (rig.send("#c", "one"), rig.send("#c", "two"));
     let first = peer.expect("PRIVMSG #c :").await;
     let second = peer.expect("PRIVMSG #c :").await;
-    peer.say(&format!(":casey!~u@host {first}\n:casey!~u@host {second}"))
-        .await;
+    peer.say(&format!(":casey!~u@host {first}\n:casey!~u@host {second}")).await;
     assert_eq!(
         (one.await.unwrap(), two.await.unwrap()),
         (Ok(Confirmed::default()), Ok(Confirmed::default()))
@@ -232,11 +205,7 @@ async fn a_barrier_confirms_where_the_server_has_nothing_better() {
     let refused = rig.send("#C", "two");
     peer.expect("two").await;
     let barrier = peer.expect("PING ").await;
-    peer.say(&format!(
-        ":s 404 casey #c :No\n:s PONG s :{}",
-        &barrier[5..]
-    ))
-    .await;
+    peer.say(&format!(":s 404 casey #c :No\n:s PONG s :{}", &barrier[5..])).await;
     assert!(
         matches!(refused.await.unwrap(), Err(SendFailure::Refused { code, .. }) if code == "404")
     );
@@ -244,13 +213,7 @@ async fn a_barrier_confirms_where_the_server_has_nothing_better() {
 
 #[tokio::test]
 async fn a_line_in_flight_is_lost_and_one_not_written_is_not() {
-    let mut rig = rig(|s| {
-        s.flood = Some(FloodLimits {
-            burst: 2.0,
-            per_second: 0.01,
-        })
-    })
-    .await;
+    let mut rig = rig(|s| s.flood = Some(FloodLimits { burst: 2.0, per_second: 0.01 })).await;
     let (mut peer, before) = rig.up("").await;
     let in_flight = rig.send("#c", "one");
     peer.expect("one").await;
@@ -259,10 +222,7 @@ async fn a_line_in_flight_is_lost_and_one_not_written_is_not() {
     assert_eq!(rig.next_line().await.message.command, "NOTICE");
     drop(peer);
     assert_eq!(in_flight.await.unwrap(), Err(SendFailure::Lost));
-    assert!(matches!(
-        waiting.await.unwrap(),
-        Err(SendFailure::NotSent(_))
-    ));
+    assert!(matches!(waiting.await.unwrap(), Err(SendFailure::NotSent(_))));
     let (_peer, after) = rig.up("").await;
     assert_ne!(before.epoch, after.epoch);
 }
@@ -280,11 +240,9 @@ async fn joins_are_answered_and_followed() {
         )
     });
     assert_eq!(peer.line().await, "JOIN #C key");
-    peer.say(":casey!~real@cloak JOIN #c\n:s 353 casey = #c :@casey")
-        .await;
+    peer.say(":casey!~real@cloak JOIN #c\n:s 353 casey = #c :@casey").await;
     assert_eq!(peer.line().await, "JOIN #banned");
-    peer.say(":s 474 casey #banned :Cannot join channel (+b)")
-        .await;
+    peer.say(":s 474 casey #banned :Cannot join channel (+b)").await;
     let (first, second, third) = join.await.unwrap();
     assert!(first.is_ok() && third.is_ok());
     assert!(matches!(second, Err(SendFailure::Refused { code, .. }) if code == "474"));
@@ -298,36 +256,25 @@ async fn joins_are_answered_and_followed() {
 #[tokio::test]
 async fn history_comes_as_one_answer() {
     let mut rig = rig(|_| {}).await;
-    let (mut peer, me) = rig
-        .up("batch server-time message-tags draft/chathistory")
-        .await;
+    let (mut peer, me) = rig.up("batch server-time message-tags draft/chathistory").await;
     assert_eq!(me.isupport.chathistory, Some(50));
     let client = rig.client.clone();
     let history = tokio::spawn(async move {
-        client
-            .history(["AFTER", "#c", "msgid=a", "50"].map(str::to_owned).to_vec())
-            .await
+        client.history(["AFTER", "#c", "msgid=a", "50"].map(str::to_owned).to_vec()).await
     });
     assert_eq!(peer.line().await, "CHATHISTORY AFTER #c msgid=a 50");
     peer.say(":s BATCH +h chathistory #c\n@batch=h;msgid=b;time=2026-11-21T07:00:00.000Z :x!y@z PRIVMSG #c :b").await;
-    peer.say(":live!y@z PRIVMSG #c :now\n@batch=h;msgid=c :x!y@z PRIVMSG #c :c\n:s BATCH -h")
-        .await;
+    peer.say(":live!y@z PRIVMSG #c :now\n@batch=h;msgid=c :x!y@z PRIVMSG #c :c\n:s BATCH -h").await;
     let lines = history.await.unwrap().unwrap();
-    assert_eq!(
-        lines.iter().filter_map(Incoming::msgid).collect::<Vec<_>>(),
-        ["b", "c"]
-    );
+    assert_eq!(lines.iter().filter_map(Incoming::msgid).collect::<Vec<_>>(), ["b", "c"]);
     assert_eq!(rig.next_line().await.message.last(), "now");
 
     let client = rig.client.clone();
     let refused = tokio::spawn(async move {
-        client
-            .history(["LATEST", "#x", "*", "50"].map(str::to_owned).to_vec())
-            .await
+        client.history(["LATEST", "#x", "*", "50"].map(str::to_owned).to_vec()).await
     });
     peer.expect("CHATHISTORY LATEST").await;
-    peer.say(":s FAIL CHATHISTORY INVALID_TARGET LATEST #x :Messages could not be retrieved")
-        .await;
+    peer.say(":s FAIL CHATHISTORY INVALID_TARGET LATEST #x :Messages could not be retrieved").await;
     assert!(
         matches!(refused.await.unwrap(), Err(SendFailure::Refused { code, .. }) if code == "INVALID_TARGET")
     );
@@ -342,8 +289,7 @@ async fn a_taken_nick_is_got_back_when_it_is_free() {
     }
     peer.say(":s 433 * casey :in use").await;
     peer.expect("NICK casey_").await;
-    peer.say(":s 001 casey_ :Welcome\n:s 422 casey_ :No MOTD\n:casey!x@y QUIT :gone")
-        .await;
+    peer.say(":s 001 casey_ :Welcome\n:s 422 casey_ :No MOTD\n:casey!x@y QUIT :gone").await;
     peer.expect("NICK casey").await;
     peer.say(":casey_!~u@h NICK casey").await;
     while rig.client.snapshot().is_none_or(|me| me.me.name != "casey") {
@@ -359,17 +305,11 @@ async fn an_owner_who_does_not_read_stops_the_socket_not_the_sends() {
         peer.say(&format!(":x!y@z PRIVMSG #c :{n}")).await;
     }
     let client = rig.client.clone();
-    client
-        .command(Message::new("AWAY", ["busy"]))
-        .await
-        .unwrap();
+    client.command(Message::new("AWAY", ["busy"])).await.unwrap();
     peer.expect("AWAY :busy").await;
     for n in 0..600 {
         let line = rig.next_line().await;
-        assert_eq!(
-            (line.message.last(), line.number > n),
-            (n.to_string().as_str(), true)
-        );
+        assert_eq!((line.message.last(), line.number > n), (n.to_string().as_str(), true));
     }
 }
 
@@ -379,10 +319,7 @@ async fn refused_credentials_end_the_connection_for_good() {
     let mut peer = Peer::accept(&rig.listener).await;
     peer.expect("PASS wrong").await;
     peer.say(":s 464 * :Password incorrect").await;
-    assert!(matches!(
-        rig.events.recv().await,
-        Some(ClientEvent::Down(Failure::Credentials(_)))
-    ));
+    assert!(matches!(rig.events.recv().await, Some(ClientEvent::Down(Failure::Credentials(_)))));
     assert!(matches!(
         rig.client.online(Duration::from_secs(10)).await,
         Err(SendFailure::NotSent(_))
@@ -412,13 +349,9 @@ async fn whois_answers_with_or_without_somebody() {
     peer.expect("WHOIS Bob").await;
     peer.say(":s 311 casey bob ~b host * :Bob B\n:s 330 casey bob bobacc :is logged in as\n:s 318 casey bob :End").await;
     peer.expect("WHOIS nobody").await;
-    peer.say(":s 401 casey nobody :No such nick\n:s 318 casey nobody :End")
-        .await;
+    peer.say(":s 401 casey nobody :No such nick\n:s 318 casey nobody :End").await;
     let (bob, nobody) = asked.await.unwrap();
     let bob = bob.unwrap().unwrap();
-    assert_eq!(
-        (bob.realname.as_str(), bob.account.as_deref()),
-        ("Bob B", Some("bobacc"))
-    );
+    assert_eq!((bob.realname.as_str(), bob.account.as_deref()), ("Bob B", Some("bobacc")));
     assert_eq!(nobody, Ok(None));
 }

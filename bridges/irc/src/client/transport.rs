@@ -26,31 +26,23 @@ pub(crate) async fn connect(settings: &Settings) -> io::Result<Box<dyn Stream>> 
     };
     let config = tls_config(tls)?;
     let name = ServerName::try_from(settings.host.clone()).map_err(io::Error::other)?;
-    let stream = tokio_rustls::TlsConnector::from(Arc::new(config))
-        .connect(name, tcp)
-        .await?;
+    let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, tcp).await?;
     Ok(Box::new(stream))
 }
 
 fn tls_config(tls: &Tls) -> io::Result<rustls::ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider));
-    let builder = builder
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?;
+    let builder = builder.with_safe_default_protocol_versions().map_err(io::Error::other)?;
     let builder = if let Some(fingerprint) = &tls.fingerprint {
         let pinned = PinnedCertificate::new(fingerprint, &provider).map_err(io::Error::other)?;
-        builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(pinned))
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(pinned))
     } else {
         let mut roots = rustls::RootCertStore::empty();
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         if let Some(path) = &tls.ca_file {
             for certificate in CertificateDer::pem_file_iter(path).map_err(io::Error::other)? {
-                roots
-                    .add(certificate.map_err(io::Error::other)?)
-                    .map_err(io::Error::other)?;
+                roots.add(certificate.map_err(io::Error::other)?).map_err(io::Error::other)?;
             }
         }
         builder.with_root_certificates(roots)
@@ -63,9 +55,7 @@ fn tls_config(tls: &Tls) -> io::Result<rustls::ClientConfig> {
         .collect::<Result<Vec<_>, _>>()
         .map_err(io::Error::other)?;
     let key = PrivateKeyDer::from_pem_file(path).map_err(io::Error::other)?;
-    builder
-        .with_client_auth_cert(chain, key)
-        .map_err(io::Error::other)
+    builder.with_client_auth_cert(chain, key).map_err(io::Error::other)
 }
 
 /// Cuts a stream into lines. A line longer than [`READ_LIMIT`] is dropped whole; memory stays bounded.

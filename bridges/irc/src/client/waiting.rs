@@ -124,18 +124,13 @@ impl Waiting {
 
     /// When the next barrier is due.
     pub(crate) fn barrier_due(&self) -> Option<Instant> {
-        self.lines
-            .iter()
-            .find(|line| !line.barrier)
-            .map(|line| line.since + BARRIER_AFTER)
+        self.lines.iter().find(|line| !line.barrier).map(|line| line.since + BARRIER_AFTER)
     }
 
     /// The tokens of barriers that are due now.
     pub(crate) fn take_barriers(&mut self, now: Instant) -> Vec<String> {
-        let due = self
-            .lines
-            .iter_mut()
-            .filter(|line| !line.barrier && line.since + BARRIER_AFTER <= now);
+        let due =
+            self.lines.iter_mut().filter(|line| !line.barrier && line.since + BARRIER_AFTER <= now);
         due.map(|line| {
             line.barrier = true;
             Self::token(line.id)
@@ -153,9 +148,8 @@ impl Waiting {
         if message.command == "PONG" {
             return self.on_pong(message.last());
         }
-        if let Some(label) = batches
-            .label_of(message)
-            .and_then(|l| l.strip_prefix('l')?.parse::<u64>().ok())
+        if let Some(label) =
+            batches.label_of(message).and_then(|l| l.strip_prefix('l')?.parse::<u64>().ok())
             && let Some(index) = self.lines.iter().position(|wait| wait.id == label)
         {
             return self.on_labelled(index, message, me);
@@ -164,9 +158,7 @@ impl Waiting {
             "PRIVMSG" | "NOTICE" if me.is_me(message.nick()) => self.on_echo(message, me),
             "FAIL" => self.on_fail(message, me),
             _ => {
-                message
-                    .numeric()
-                    .is_some_and(|code| code >= 400 || code == 263)
+                message.numeric().is_some_and(|code| code >= 400 || code == 263)
                     && self.on_refusal(message, me)
             }
         }
@@ -174,9 +166,7 @@ impl Waiting {
 
     fn on_labelled(&mut self, index: usize, message: &Message, me: &Snapshot) -> bool {
         let refused = message.command == "FAIL"
-            || message
-                .numeric()
-                .is_some_and(|code| (400..600).contains(&code) || code == 263);
+            || message.numeric().is_some_and(|code| (400..600).contains(&code) || code == 263);
         if refused {
             self.refuse(index, message);
         } else if message.command == "ACK"
@@ -194,10 +184,7 @@ impl Waiting {
         let fits = |wait: &LineWait| {
             wait.command == message.command && mapping.same(&wait.target, message.param(0))
         };
-        let exact = self
-            .lines
-            .iter()
-            .position(|wait| fits(wait) && wait.text == message.last());
+        let exact = self.lines.iter().position(|wait| fits(wait) && wait.text == message.last());
         // The server may have changed the text (stripped colours, censored words): then the oldest to this target is meant.
         if let Some(index) = exact.or_else(|| self.lines.iter().position(fits)) {
             self.confirm(index, message);
@@ -206,10 +193,7 @@ impl Waiting {
     }
 
     fn on_pong(&mut self, token: &str) -> bool {
-        let Some(id) = token
-            .strip_prefix("lb-")
-            .and_then(|id| id.parse::<u64>().ok())
-        else {
+        let Some(id) = token.strip_prefix("lb-").and_then(|id| id.parse::<u64>().ok()) else {
             return false;
         };
         let Some(index) = self.lines.iter().position(|wait| wait.id == id) else {
@@ -233,16 +217,9 @@ impl Waiting {
         // FAIL <command> <code> [<context>...] <description>
         let about = message.param(0);
         let named = |target: &str| {
-            message
-                .params
-                .iter()
-                .skip(2)
-                .any(|p| me.isupport.casemapping.same(p, target))
+            message.params.iter().skip(2).any(|p| me.isupport.casemapping.same(p, target))
         };
-        let index = self
-            .lines
-            .iter()
-            .position(|wait| wait.command == about && named(&wait.target));
+        let index = self.lines.iter().position(|wait| wait.command == about && named(&wait.target));
         let index = index.or_else(|| self.lines.iter().position(|wait| wait.command == about));
         match index {
             Some(index) => self.refuse(index, message),
@@ -254,18 +231,12 @@ impl Waiting {
     fn on_refusal(&mut self, message: &Message, me: &Snapshot) -> bool {
         let mapping = me.isupport.casemapping;
         let target = message.param(1);
-        if let Some(index) = self
-            .lines
-            .iter()
-            .position(|wait| mapping.same(&wait.target, target))
-        {
+        if let Some(index) = self.lines.iter().position(|wait| mapping.same(&wait.target, target)) {
             self.refuse(index, message);
             return true;
         }
-        if let Some(index) = self
-            .joins
-            .iter()
-            .position(|(channel, _)| mapping.same(channel, target))
+        if let Some(index) =
+            self.joins.iter().position(|(channel, _)| mapping.same(channel, target))
         {
             let (_, done) = self.joins.swap_remove(index);
             drop(done.send(Err(failure_of(message))));
@@ -294,10 +265,8 @@ impl Waiting {
 
     fn on_whois(&mut self, message: &Message, me: &Snapshot) -> bool {
         let mapping = me.isupport.casemapping;
-        let Some(index) = self
-            .whois
-            .iter()
-            .position(|(nick, ..)| mapping.same(nick, message.param(1)))
+        let Some(index) =
+            self.whois.iter().position(|(nick, ..)| mapping.same(nick, message.param(1)))
         else {
             return false;
         };
@@ -313,9 +282,9 @@ impl Waiting {
                     ..Whois::default()
                 });
             }
-            "330" => found
-                .iter_mut()
-                .for_each(|whois| whois.account = Some(message.param(2).to_owned())),
+            "330" => {
+                found.iter_mut().for_each(|whois| whois.account = Some(message.param(2).to_owned()))
+            }
             "335" => found.iter_mut().for_each(|whois| whois.bot = true),
             "401" => *found = None,
             "318" => {
@@ -350,10 +319,8 @@ impl Waiting {
         let Some((reference, _)) = batches.of(message) else {
             return false;
         };
-        let Some(wait) = self
-            .history
-            .iter_mut()
-            .find(|wait| wait.batch.as_deref() == Some(reference))
+        let Some(wait) =
+            self.history.iter_mut().find(|wait| wait.batch.as_deref() == Some(reference))
         else {
             return false;
         };
@@ -382,10 +349,8 @@ impl Waiting {
                 return true;
             }
         } else if let Some(closed) = reference.strip_prefix('-')
-            && let Some(index) = self
-                .history
-                .iter()
-                .position(|wait| wait.batch.as_deref() == Some(closed))
+            && let Some(index) =
+                self.history.iter().position(|wait| wait.batch.as_deref() == Some(closed))
         {
             let wait = self.history.remove(index);
             drop(wait.done.send(Ok(wait.lines)));
@@ -396,10 +361,7 @@ impl Waiting {
 
     fn confirm(&mut self, index: usize, message: &Message) {
         if let Some(wait) = self.lines.remove(index) {
-            let msgid = message
-                .tag("msgid")
-                .filter(|id| !id.is_empty())
-                .map(str::to_owned);
+            let msgid = message.tag("msgid").filter(|id| !id.is_empty()).map(str::to_owned);
             drop(wait.done.send(Ok(Confirmed {
                 msgid,
                 at: message.tag("time").and_then(parse_server_time),
@@ -415,18 +377,10 @@ impl Waiting {
 
     /// The connection is gone: what is open may have arrived.
     pub(crate) fn lost(self) {
-        self.lines
-            .into_iter()
-            .for_each(|wait| drop(wait.done.send(Err(SendFailure::Lost))));
-        self.joins
-            .into_iter()
-            .for_each(|(_, done)| drop(done.send(Err(SendFailure::Lost))));
-        self.whois
-            .into_iter()
-            .for_each(|(_, _, done)| drop(done.send(Err(SendFailure::Lost))));
-        self.history
-            .into_iter()
-            .for_each(|wait| drop(wait.done.send(Err(SendFailure::Lost))));
+        self.lines.into_iter().for_each(|wait| drop(wait.done.send(Err(SendFailure::Lost))));
+        self.joins.into_iter().for_each(|(_, done)| drop(done.send(Err(SendFailure::Lost))));
+        self.whois.into_iter().for_each(|(_, _, done)| drop(done.send(Err(SendFailure::Lost))));
+        self.history.into_iter().for_each(|wait| drop(wait.done.send(Err(SendFailure::Lost))));
     }
 }
 

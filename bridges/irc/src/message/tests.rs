@@ -16,19 +16,12 @@ fn reads_tags_source_command_and_parameters() {
     assert_eq!(m.tag("none"), None);
     let source = m.source.clone().unwrap();
     assert_eq!(
-        (
-            source.name.as_str(),
-            source.user.as_deref(),
-            source.host.as_deref()
-        ),
+        (source.name.as_str(), source.user.as_deref(), source.host.as_deref()),
         ("nick", Some("~user"), Some("host.example"))
     );
     assert_eq!(
         (m.command.as_str(), m.params.as_slice()),
-        (
-            "PRIVMSG",
-            ["#room".to_owned(), "hello  world".to_owned()].as_slice()
-        )
+        ("PRIVMSG", ["#room".to_owned(), "hello  world".to_owned()].as_slice())
     );
 }
 
@@ -37,19 +30,13 @@ fn reads_what_servers_really_send() {
     assert_eq!(parse("PING :token").params, ["token"]);
     assert_eq!(parse(":irc.test 001 me :Welcome").numeric(), Some(1));
     assert_eq!(parse(":a  privmsg   #b    :c").command, "PRIVMSG");
-    assert_eq!(
-        parse(":s 353 me = #c :@op +voice plain ").last(),
-        "@op +voice plain "
-    );
+    assert_eq!(parse(":s 353 me = #c :@op +voice plain ").last(), "@op +voice plain ");
     assert_eq!(parse("CMD a :").params, ["a", ""]);
     assert_eq!(parse("CMD a b ").params, ["a", "b"]);
     assert_eq!(parse(":irc.test NOTICE").params, Vec::<String>::new());
     assert_eq!(Message::parse(b"\r\n"), Err(ParseError::NoCommand));
     assert_eq!(Message::parse(b":only.source"), Err(ParseError::NoCommand));
-    assert_eq!(
-        Message::parse("\u{1f600}".as_bytes()),
-        Err(ParseError::BadCommand)
-    );
+    assert_eq!(Message::parse("\u{1f600}".as_bytes()), Err(ParseError::BadCommand));
 }
 
 #[test]
@@ -69,27 +56,13 @@ fn reads_bytes_that_are_not_utf8() {
 
 #[test]
 fn never_writes_a_second_line() {
-    let line = Message::new("PRIVMSG", ["#c", "one\r\nQUIT :two\0"])
-        .to_line()
-        .unwrap();
+    let line = Message::new("PRIVMSG", ["#c", "one\r\nQUIT :two\0"]).to_line().unwrap();
     assert_eq!(line, "PRIVMSG #c :one  QUIT :two \r\n");
+    assert_eq!(Message::new("JOIN", ["#a b", "k"]).to_line(), Err(BuildError::Middle(0)));
+    assert_eq!(Message::new("JOIN", [":a", "k"]).to_line(), Err(BuildError::Middle(0)));
+    assert_eq!(Message::new("JO IN", ["#a"]).to_line(), Err(BuildError::BadCommand));
     assert_eq!(
-        Message::new("JOIN", ["#a b", "k"]).to_line(),
-        Err(BuildError::Middle(0))
-    );
-    assert_eq!(
-        Message::new("JOIN", [":a", "k"]).to_line(),
-        Err(BuildError::Middle(0))
-    );
-    assert_eq!(
-        Message::new("JO IN", ["#a"]).to_line(),
-        Err(BuildError::BadCommand)
-    );
-    assert_eq!(
-        Message::new("PRIVMSG", ["#c", "x"])
-            .with_tag("a;b", "; \n")
-            .to_line()
-            .unwrap(),
+        Message::new("PRIVMSG", ["#c", "x"]).with_tag("a;b", "; \n").to_line().unwrap(),
         "@ab=\\:\\s\\n PRIVMSG #c :x\r\n"
     );
 }

@@ -35,13 +35,5 @@ fn windows_1252(byte: u8) -> char {
 
 /// The text with line breaks and NULs as spaces: what may stand in one IRC line.
 pub fn single_line(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if matches!(c, '\r' | '\n' | '\0') {
-                ' '
-            } else {
-                c
-            }
-        })
-        .collect()
+    text.chars().map(|c| if matches!(c, '\r' | '\n' | '\0') { ' ' } else { c }).collect()
 }

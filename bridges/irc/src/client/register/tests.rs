@@ -27,16 +27,12 @@ fn settings() -> Settings {
 
 fn step(registration: &mut Registration<'_>, line: &str) -> Vec<String> {
     match registration.on(&Message::parse(line.as_bytes()).unwrap()) {
-        Step::Continue(lines) => lines
-            .iter()
-            .map(|l| l.to_line().unwrap().trim_end().to_owned())
-            .collect(),
+        Step::Continue(lines) => {
+            lines.iter().map(|l| l.to_line().unwrap().trim_end().to_owned()).collect()
+        }
         Step::Done { nick, send } => {
             let mut all = vec![format!("<{nick}>")];
-            all.extend(
-                send.iter()
-                    .map(|l| l.to_line().unwrap().trim_end().to_owned()),
-            );
+            all.extend(send.iter().map(|l| l.to_line().unwrap().trim_end().to_owned()));
             all
         }
         Step::Failed(failure) => vec![format!("!{failure}")],
@@ -48,10 +44,7 @@ fn negotiates_what_is_offered_over_several_lines() {
     let settings = settings();
     let mut r = Registration::new(&settings);
     assert_eq!(
-        r.start()
-            .iter()
-            .map(|m| m.command.as_str())
-            .collect::<Vec<_>>(),
+        r.start().iter().map(|m| m.command.as_str()).collect::<Vec<_>>(),
         ["CAP", "NICK", "USER"]
     );
     assert!(step(&mut r, ":s CAP * LS * :server-time batch").is_empty());
@@ -59,10 +52,7 @@ fn negotiates_what_is_offered_over_several_lines() {
         step(&mut r, ":s CAP * LS :echo-message unknown/thing=1"),
         ["CAP REQ :batch echo-message server-time"]
     );
-    assert_eq!(
-        step(&mut r, ":s CAP casey ACK :batch echo-message server-time"),
-        ["CAP END"]
-    );
+    assert_eq!(step(&mut r, ":s CAP casey ACK :batch echo-message server-time"), ["CAP END"]);
     assert_eq!(step(&mut r, ":s 001 casey :Welcome"), ["<casey>"]);
     assert!(r.caps.has("echo-message") && !r.caps.has("labeled-response"));
 }
@@ -91,50 +81,28 @@ fn a_server_without_capabilities_just_welcomes() {
 
 #[test]
 fn logs_in_by_sasl_or_else_by_nickserv() {
-    let sasl = Some(Sasl::Plain {
-        account: "a".into(),
-        password: Secret("p".into()),
-    });
-    let with = Settings {
-        sasl: sasl.clone(),
-        nickserv: Some(Secret("p".into())),
-        ..settings()
-    };
+    let sasl = Some(Sasl::Plain { account: "a".into(), password: Secret("p".into()) });
+    let with = Settings { sasl: sasl.clone(), nickserv: Some(Secret("p".into())), ..settings() };
     let mut r = Registration::new(&with);
-    assert_eq!(
-        step(&mut r, ":s CAP * LS :sasl=PLAIN,EXTERNAL"),
-        ["CAP REQ sasl"]
-    );
+    assert_eq!(step(&mut r, ":s CAP * LS :sasl=PLAIN,EXTERNAL"), ["CAP REQ sasl"]);
     assert_eq!(step(&mut r, ":s CAP * ACK :sasl"), ["AUTHENTICATE PLAIN"]);
     assert_eq!(step(&mut r, "AUTHENTICATE +"), ["AUTHENTICATE YQBhAHA="]);
-    assert_eq!(
-        step(&mut r, ":s 903 * :SASL authentication successful"),
-        ["CAP END"]
-    );
+    assert_eq!(step(&mut r, ":s 903 * :SASL authentication successful"), ["CAP END"]);
     assert_eq!(step(&mut r, ":s 001 casey :Welcome"), ["<casey>"]);
 
     // Refused, but NickServ is left.
     let mut r = Registration::new(&with);
     step(&mut r, ":s CAP * LS :sasl");
     step(&mut r, ":s CAP * ACK :sasl");
-    assert_eq!(
-        step(&mut r, ":s 904 * :SASL authentication failed"),
-        ["CAP END"]
-    );
-    assert_eq!(
-        step(&mut r, ":s 001 casey :Welcome"),
-        ["<casey>", "PRIVMSG NickServ :IDENTIFY p"]
-    );
+    assert_eq!(step(&mut r, ":s 904 * :SASL authentication failed"), ["CAP END"]);
+    assert_eq!(step(&mut r, ":s 001 casey :Welcome"), ["<casey>", "PRIVMSG NickServ :IDENTIFY p"]);
 
     // Refused and nothing left: a matter for the user, not for another attempt.
     let only = Settings { sasl, ..settings() };
     let mut r = Registration::new(&only);
     step(&mut r, ":s CAP * LS :sasl");
     step(&mut r, ":s CAP * ACK :sasl");
-    assert_eq!(
-        step(&mut r, ":s 904 * :failed"),
-        ["!the server refused the credentials: failed"]
-    );
+    assert_eq!(step(&mut r, ":s 904 * :failed"), ["!the server refused the credentials: failed"]);
 }
 
 #[test]
@@ -152,13 +120,7 @@ fn finds_another_nick() {
 
 #[test]
 fn tells_bans_from_accidents() {
-    assert!(matches!(
-        classify_error("Closing Link: 1.2.3.4 (K-Lined)"),
-        Failure::Banned(_)
-    ));
-    assert!(matches!(
-        classify_error("Bad password"),
-        Failure::Credentials(_)
-    ));
+    assert!(matches!(classify_error("Closing Link: 1.2.3.4 (K-Lined)"), Failure::Banned(_)));
+    assert!(matches!(classify_error("Bad password"), Failure::Credentials(_)));
     assert!(matches!(classify_error("Ping timeout"), Failure::Other(_)));
 }

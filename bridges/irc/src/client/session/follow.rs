@@ -44,9 +44,9 @@ impl Session<'_> {
             "396" => self
                 .change(|me| me.me.host = message.param(1).rsplit('@').next().map(str::to_owned)),
             "005" => self.change(|me| me.isupport.apply(&message.params)),
-            "004" if self.settings.flood.is_none() => self
-                .bucket
-                .set_limits(preset(message.param(2)), Instant::now()),
+            "004" if self.settings.flood.is_none() => {
+                self.bucket.set_limits(preset(message.param(2)), Instant::now())
+            }
             "CAP" => self.follow_caps(message),
             _ => {}
         }
@@ -67,7 +67,6 @@ impl Session<'_> {
 
     fn change(&mut self, change: impl FnOnce(&mut Snapshot)) {
         change(Arc::make_mut(&mut self.snapshot));
-        self.state
-            .send_replace(State::Online(Arc::clone(&self.snapshot)));
+        self.state.send_replace(State::Online(Arc::clone(&self.snapshot)));
     }
 }

@@ -23,11 +23,8 @@ impl Session<'_> {
             if self.out.len() > MAX_OUT {
                 return None;
             }
-            let cost = if matches!(order, Order::Line { .. }) && self.needs_barrier() {
-                2.0
-            } else {
-                1.0
-            };
+            let cost =
+                if matches!(order, Order::Line { .. }) && self.needs_barrier() { 2.0 } else { 1.0 };
             if let Err(wait) = self.bucket.take(cost, now) {
                 return Some(now + wait);
             }
@@ -90,15 +87,7 @@ impl Session<'_> {
             return;
         };
         let barrier = self.needs_barrier();
-        self.waiting.add_line(
-            id,
-            &line.target,
-            command,
-            &line.text,
-            !barrier,
-            barrier,
-            done,
-        );
+        self.waiting.add_line(id, &line.target, command, &line.text, !barrier, barrier, done);
         if barrier {
             self.write(&Message::new("PING", [Waiting::token(id)]));
         }
