@@ -1,9 +1,10 @@
 //! When two nicks or channels are the same: the server's `CASEMAPPING`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How a server folds names (ISUPPORT `CASEMAPPING`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CaseMapping {
     /// Only A to Z.

@@ -47,7 +47,7 @@ pub enum ClientEvent {
     /// Registered: channels can be joined. A new epoch begins.
     Up(Arc<Snapshot>),
     /// A line of the server that isn't part of the connection's own business.
-    Line(Incoming),
+    Line(Box<Incoming>),
     /// Gone; another attempt follows unless the failure is one of the credentials.
     Down(Failure),
 }
@@ -139,6 +139,17 @@ impl ClientHandle {
     /// Asks for a stretch of a channel's history: the parameters of CHATHISTORY.
     pub async fn history(&self, params: Vec<String>) -> Result<Vec<Incoming>, SendFailure> {
         self.order(|done| Order::History { params, done }).await
+    }
+
+    /// Sends a command and waits until the server has taken or refused it. `about` are the channel and the nick that a refusal may name.
+    pub async fn checked(&self, message: Message, about: [&str; 2]) -> Result<(), SendFailure> {
+        let about = about.map(str::to_owned);
+        self.order(|done| Order::Checked { message, about, done }).await.map(drop)
+    }
+
+    /// Where the connection stands, to be watched.
+    pub fn watch(&self) -> watch::Receiver<State> {
+        self.state.clone()
     }
 
     /// Sends a command nobody waits for: part, mode, topic, kick. It is refused only while offline.

@@ -104,7 +104,7 @@ impl ISupport {
             "CHANNELLEN" => set_number(&mut self.channel_len, value, 1..=512),
             "LINELEN" => set_number(&mut self.line_len, value, LINE_LIMIT..=8_192),
             "CHATHISTORY" | "draft/CHATHISTORY" => {
-                self.chathistory = Some(value.parse().unwrap_or(0))
+                self.chathistory = Some(value.parse().unwrap_or(0));
             }
             "NETWORK" if !value.is_empty() => self.network = Some(value.to_owned()),
             "BOT" => self.bot_mode = value.chars().next(),

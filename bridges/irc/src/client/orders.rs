@@ -75,6 +75,7 @@ pub(crate) enum Order {
     Join { channel: String, key: Option<String>, done: Answer<()> },
     Whois { nick: String, done: Answer<Option<Whois>> },
     History { params: Vec<String>, done: Answer<Vec<Incoming>> },
+    Checked { message: Message, about: [String; 2], done: Answer<Confirmed> },
     Command { message: Message, done: Answer<()> },
 }
 
@@ -83,7 +84,7 @@ impl Order {
     pub(crate) fn not_sent(self, reason: &str) {
         let failure = SendFailure::NotSent(reason.to_owned());
         match self {
-            Self::Line { done, .. } => drop(done.send(Err(failure))),
+            Self::Line { done, .. } | Self::Checked { done, .. } => drop(done.send(Err(failure))),
             Self::Whois { done, .. } => drop(done.send(Err(failure))),
             Self::History { done, .. } => drop(done.send(Err(failure))),
             Self::Join { done, .. } | Self::Command { done, .. } => drop(done.send(Err(failure))),

@@ -34,7 +34,7 @@ const MAX_OUT: usize = 16 * 1024;
 /// How long a stop waits for the confirmation of lines already written.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
 /// How often we try to get the nick back that we wanted.
-const REGAIN_EVERY: Duration = Duration::from_secs(300);
+const REGAIN_EVERY: Duration = Duration::from_mins(5);
 
 /// A connection that has just registered.
 pub(crate) struct Online {
@@ -158,10 +158,9 @@ impl<'a> Session<'a> {
                 Wake::Written(Ok(0)) => {
                     return Failure::Other("the connection takes nothing more".into());
                 }
-                Wake::Written(Ok(_)) => {}
                 Wake::Order(Some(order)) => self.queue.push_back(order),
                 Wake::Order(None) => self.stopping = self.stopping.or(Some(Instant::now())),
-                Wake::Delivered(true) => {}
+                Wake::Written(Ok(_)) | Wake::Delivered(true) => {}
                 Wake::Delivered(false) => {
                     return Failure::Other("nobody listens to this connection any more".into());
                 }
@@ -274,7 +273,7 @@ impl<'a> Session<'a> {
         }
         self.follow(&line.message);
         if !answered && self.interesting(&line) {
-            self.pending.push_back(ClientEvent::Line(line));
+            self.pending.push_back(ClientEvent::Line(Box::new(line)));
         }
         None
     }

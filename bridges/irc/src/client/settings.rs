@@ -89,7 +89,7 @@ pub struct Tls {
     pub fingerprint: Option<String>,
     /// A PEM file with more roots to trust.
     pub ca_file: Option<PathBuf>,
-    /// A PEM file with our certificate and its key, for SASL EXTERNAL (CertFP).
+    /// A PEM file with our certificate and its key, for SASL EXTERNAL (`CertFP`).
     pub client_certificate: Option<PathBuf>,
 }
 

@@ -19,9 +19,9 @@ use crate::isupport::ISupport;
 use crate::message::{Message, Source};
 
 /// A session that held this long counts as good: the next pause is short again.
-const GOOD_AFTER: Duration = Duration::from_secs(60);
+const GOOD_AFTER: Duration = Duration::from_mins(1);
 /// The least pause after a ban: hammering a server that banned us makes it worse.
-const BANNED_PAUSE: Duration = Duration::from_secs(600);
+const BANNED_PAUSE: Duration = Duration::from_mins(10);
 
 /// Runs the connection until `stop` is cancelled or the credentials are refused.
 pub(crate) async fn run(

@@ -74,7 +74,7 @@ fn settings(port: u16) -> Settings {
         interest: Interest::Channels,
         user_modes: None,
         connect_timeout: Duration::from_secs(10),
-        ping_interval: Duration::from_secs(60),
+        ping_interval: Duration::from_mins(1),
         min_backoff: Duration::from_millis(1),
         max_backoff: Duration::from_millis(2),
         random: Random::new(move || seed.fetch_add(1, std::sync::atomic::Ordering::Relaxed)),
@@ -117,7 +117,7 @@ impl Rig {
             .expect("an event comes")
             .unwrap()
         {
-            ClientEvent::Line(line) => line,
+            ClientEvent::Line(line) => *line,
             other => panic!("unexpected {other:?}"),
         }
     }

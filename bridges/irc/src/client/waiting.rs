@@ -21,17 +21,20 @@ const BARRIER_AFTER: Duration = Duration::from_secs(3);
 /// The most lines of one history answer.
 const MAX_HISTORY: usize = 2_000;
 
+/// A line or command that waits for its confirmation.
 #[derive(Debug)]
-struct LineWait {
-    id: u64,
-    target: String,
-    command: &'static str,
-    text: String,
+pub(crate) struct LineWait {
+    pub(crate) id: u64,
+    pub(crate) target: String,
+    pub(crate) command: String,
+    /// What was said; of a command, the nick it is about.
+    pub(crate) text: String,
     /// An echo or labelled answer is due; without it a barrier's return means the line was swallowed.
-    echo_due: bool,
-    barrier: bool,
-    since: Instant,
-    done: Answer<Confirmed>,
+    pub(crate) echo_due: bool,
+    /// A barrier is out already.
+    pub(crate) barrier: bool,
+    pub(crate) since: Instant,
+    pub(crate) done: Answer<Confirmed>,
 }
 
 #[derive(Debug)]
@@ -69,27 +72,9 @@ impl Waiting {
         format!("lb-{id}")
     }
 
-    pub(crate) fn add_line(
-        &mut self,
-        id: u64,
-        to: &str,
-        command: &'static str,
-        text: &str,
-        echo_due: bool,
-        barrier: bool,
-        done: Answer<Confirmed>,
-    ) {
-        let wait = LineWait {
-            id,
-            target: to.to_owned(),
-            command,
-            text: text.to_owned(),
-            echo_due,
-            barrier,
-            since: Instant::now(),
-            done,
-        };
-        self.lines.push_back(wait);
+    /// A line was written that is to be confirmed.
+    pub(crate) fn add_line(&mut self, line: LineWait) {
+        self.lines.push_back(line);
     }
 
     pub(crate) fn add_join(&mut self, channel: &str, done: Answer<()>) {
@@ -231,7 +216,11 @@ impl Waiting {
     fn on_refusal(&mut self, message: &Message, me: &Snapshot) -> bool {
         let mapping = me.isupport.casemapping;
         let target = message.param(1);
-        if let Some(index) = self.lines.iter().position(|wait| mapping.same(&wait.target, target)) {
+        let about = |wait: &LineWait| {
+            let said = matches!(wait.command.as_str(), "PRIVMSG" | "NOTICE");
+            mapping.same(&wait.target, target) || (!said && mapping.same(&wait.text, target))
+        };
+        if let Some(index) = self.lines.iter().position(about) {
             self.refuse(index, message);
             return true;
         }
@@ -283,9 +272,15 @@ impl Waiting {
                 });
             }
             "330" => {
-                found.iter_mut().for_each(|whois| whois.account = Some(message.param(2).to_owned()))
+                if let Some(whois) = found {
+                    whois.account = Some(message.param(2).to_owned());
+                }
             }
-            "335" => found.iter_mut().for_each(|whois| whois.bot = true),
+            "335" => {
+                if let Some(whois) = found {
+                    whois.bot = true;
+                }
+            }
             "401" => *found = None,
             "318" => {
                 let (_, found, done) = self.whois.swap_remove(index);

@@ -151,11 +151,12 @@ fn start_line(
                 let place =
                     body.spans().iter().position(|s| std::ptr::eq(s, *span)).unwrap_or(usize::MAX);
                 let first = marked.insert(place);
-                marks.push_str(&match (first, number) {
+                let mark = match (first, number) {
                     (true, Some(number)) => format!("{number}. "),
                     (true, None) => "\u{2022} ".to_owned(),
                     (false, _) => "  ".to_owned(),
-                });
+                };
+                marks.push_str(&mark);
             }
             _ => {}
         }

@@ -7,6 +7,7 @@ use super::{code, ink};
 
 /// The formatting of one character.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one independent kind of formatting")]
 pub(crate) struct Pen {
     pub(crate) bold: bool,
     pub(crate) italic: bool,
@@ -41,23 +42,17 @@ impl Pen {
             (self.mono, code::MONOSPACE),
         ];
         out.extend(flags.iter().filter(|(on, _)| *on).map(|(_, code)| *code));
-        match (self.fg, self.bg) {
-            (Some(fg), Some(bg)) => out.push_str(&format!("{}{fg:02},{bg:02}", code::COLOUR)),
-            (Some(fg), None) => {
-                out.push_str(&format!("{}{fg:02}", code::COLOUR));
-                // A comma in the text must not be read as the beginning of a second colour.
-                if next == ',' {
-                    out.extend([code::BOLD, code::BOLD]);
-                }
-            }
-            // IRC has no background alone: black or white letters, whichever can be read on it.
-            (None, Some(bg)) => out.push_str(&format!(
-                "{}{:02},{bg:02}",
-                code::COLOUR,
-                u8::from(matches!(bg, 0 | 7..=9 | 11 | 15))
-            )),
-            (None, None) => {}
-        }
+        // IRC has no background alone: black or white letters, whichever can be read on it.
+        let readable = |bg| u8::from(matches!(bg, 0 | 7..=9 | 11 | 15));
+        let colours = match (self.fg, self.bg) {
+            (Some(fg), Some(bg)) => format!("{}{fg:02},{bg:02}", code::COLOUR),
+            // A comma in the text must not be read as the beginning of a second colour.
+            (Some(fg), None) if next == ',' => format!("{}{fg:02}{1}{1}", code::COLOUR, code::BOLD),
+            (Some(fg), None) => format!("{}{fg:02}", code::COLOUR),
+            (None, Some(bg)) => format!("{}{:02},{bg:02}", code::COLOUR, readable(bg)),
+            (None, None) => String::new(),
+        };
+        out.push_str(&colours);
         out
     }
 }

@@ -95,7 +95,7 @@ fn leads_say_who_speaks_and_whom_they_answer() {
     );
     let lead = Lead {
         speaker: None,
-        quote: Some(("bob".into(), "\nlong ago ".repeat(1) + &"x".repeat(80))),
+        quote: Some(("bob".into(), "\nlong ago ".to_string() + &"x".repeat(80))),
     };
     let line = &lines(&"yes".into(), false, &lead, &nobody, 400)[0];
     assert!(line.starts_with("<bob \"long ago xxx") && line.ends_with("\u{2026}\"> yes"), "{line}");

@@ -34,6 +34,7 @@ pub fn text(raw: &str, notice: bool, mentions: &[(String, String)]) -> Said {
 
 /// The formatting that holds at a place of the text.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one independent kind of formatting")]
 struct Pen {
     bold: bool,
     italic: bool,
@@ -110,8 +111,23 @@ fn flush(out: &mut Rich, piece: &mut String, pen: Pen) {
 }
 
 type Rest<'a> = std::iter::Peekable<std::str::Chars<'a>>;
-/// A colour as written: `None` is no colour of this form, `Some(None)` the reader's own.
-type ReadColour = fn(&str) -> Option<Option<Rgb>>;
+/// A colour as it is written.
+enum Written {
+    /// One of the palette, or in hex.
+    Colour(Rgb),
+    /// The reader's own.
+    Own,
+}
+type ReadColour = fn(&str) -> Option<Written>;
+
+impl Written {
+    fn rgb(self) -> Option<Rgb> {
+        match self {
+            Self::Colour(rgb) => Some(rgb),
+            Self::Own => None,
+        }
+    }
+}
 
 /// Reads `fg`, `fg,bg` or nothing (which ends both) behind a colour code.
 fn colours(
@@ -126,12 +142,12 @@ fn colours(
         && let Some(bg) = take_colour(&mut ahead, digits, read)
     {
         *rest = ahead;
-        return (fg, bg);
+        return (fg.rgb(), bg.rgb());
     }
-    (fg, pen.bg)
+    (fg.rgb(), pen.bg)
 }
 
-fn take_colour(rest: &mut Rest<'_>, digits: usize, read: ReadColour) -> Option<Option<Rgb>> {
+fn take_colour(rest: &mut Rest<'_>, digits: usize, read: ReadColour) -> Option<Written> {
     let mut ahead = rest.clone();
     let mut text = String::new();
     while text.len() < digits {
@@ -147,12 +163,14 @@ fn take_colour(rest: &mut Rest<'_>, digits: usize, read: ReadColour) -> Option<O
     Some(colour)
 }
 
-fn number(text: &str) -> Option<Option<Rgb>> {
-    text.parse::<usize>().ok().map(ink::by_number)
+fn number(text: &str) -> Option<Written> {
+    text.parse::<usize>()
+        .ok()
+        .map(|number| ink::by_number(number).map_or(Written::Own, Written::Colour))
 }
 
-fn hex(text: &str) -> Option<Option<Rgb>> {
-    Rgb::parse(text).map(Some)
+fn hex(text: &str) -> Option<Written> {
+    Rgb::parse(text).map(Written::Colour)
 }
 
 /// Marks the nicks of Matrix users (`nick`, Matrix ID) in a text as mentions of them.

@@ -50,7 +50,7 @@ fn reads_bytes_that_are_not_utf8() {
     let m = Message::parse(b":n PRIVMSG #c :gr\xfc\xdfe \x80").unwrap();
     assert_eq!(m.last(), "gr\u{fc}\u{df}e \u{20ac}");
     // Cut in the middle of a character by the server: UTF-8 still.
-    let cut = Message::parse("PRIVMSG #c :\u{e9}\u{e9}".as_bytes()[..14 + 1].as_ref()).unwrap();
+    let cut = Message::parse("PRIVMSG #c :\u{e9}\u{e9}".as_bytes()[..=14].as_ref()).unwrap();
     assert_eq!(cut.last(), "\u{e9}\u{fffd}");
 }
 

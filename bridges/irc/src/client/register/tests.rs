@@ -18,9 +18,9 @@ fn settings() -> Settings {
         interest: Interest::Channels,
         user_modes: None,
         connect_timeout: Duration::from_secs(10),
-        ping_interval: Duration::from_secs(60),
+        ping_interval: Duration::from_mins(1),
         min_backoff: Duration::from_secs(1),
-        max_backoff: Duration::from_secs(60),
+        max_backoff: Duration::from_mins(1),
         random: Random::new(|| 0),
     }
 }

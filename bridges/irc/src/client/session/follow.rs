@@ -45,7 +45,7 @@ impl Session<'_> {
                 .change(|me| me.me.host = message.param(1).rsplit('@').next().map(str::to_owned)),
             "005" => self.change(|me| me.isupport.apply(&message.params)),
             "004" if self.settings.flood.is_none() => {
-                self.bucket.set_limits(preset(message.param(2)), Instant::now())
+                self.bucket.set_limits(preset(message.param(2)), Instant::now());
             }
             "CAP" => self.follow_caps(message),
             _ => {}
@@ -61,7 +61,9 @@ impl Session<'_> {
         let mut step = CapStep::Wait;
         self.change(|me| step = me.caps.on(message));
         if let CapStep::Send(lines) = step {
-            lines.iter().for_each(|line| self.urgent(line));
+            for line in &lines {
+                self.urgent(line);
+            }
         }
     }
 

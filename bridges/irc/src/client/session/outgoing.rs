@@ -9,7 +9,7 @@ use super::{MAX_OUT, Session};
 use crate::client::orders::{Answer, Confirmed, Order};
 use crate::client::orders::{OutLine, SendFailure};
 use crate::client::register::Failure;
-use crate::client::waiting::Waiting;
+use crate::client::waiting::{LineWait, Waiting};
 use crate::message::Message;
 
 /// How long the farewell may take.
@@ -64,6 +64,24 @@ impl Session<'_> {
                 }
             }
             Order::History { params, done } => self.write_history(params, done),
+            Order::Checked { message, about: [target, nick], done } => {
+                let id = self.waiting.number();
+                if let Some(done) = self.put(&message, done) {
+                    let (command, since) = (message.command, Instant::now());
+                    let wait = LineWait {
+                        id,
+                        target,
+                        command,
+                        text: nick,
+                        echo_due: false,
+                        barrier: true,
+                        since,
+                        done,
+                    };
+                    self.waiting.add_line(wait);
+                    self.write(&Message::new("PING", [Waiting::token(id)]));
+                }
+            }
             Order::Command { message, done } => {
                 if let Some(done) = self.put(&message, done) {
                     drop(done.send(Ok(())));
@@ -87,7 +105,10 @@ impl Session<'_> {
             return;
         };
         let barrier = self.needs_barrier();
-        self.waiting.add_line(id, &line.target, command, &line.text, !barrier, barrier, done);
+        let (target, text) = (line.target.clone(), line.text.clone());
+        let (command, since) = (command.to_owned(), Instant::now());
+        let wait = LineWait { id, target, command, text, echo_due: !barrier, barrier, since, done };
+        self.waiting.add_line(wait);
         if barrier {
             self.write(&Message::new("PING", [Waiting::token(id)]));
         }
