@@ -3,14 +3,21 @@
 pub mod account;
 pub mod account_data;
 pub mod devices;
+pub mod event_context;
 pub mod filter;
 pub mod keys;
 pub mod login;
+pub mod members;
+pub mod messages;
 pub mod profile;
 pub mod push_rules;
 pub mod pushers;
+pub mod receipts;
 pub mod register;
+pub mod relations;
+pub mod sync;
 pub mod to_device;
+pub mod typing;
 pub mod uia;
 pub mod user_directory;
 pub mod versions;
@@ -31,14 +38,21 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         account::routes(),
         account_data::routes(),
         devices::routes(),
+        event_context::routes(),
         filter::routes(),
         keys::routes(),
         login::routes(),
+        members::routes(),
+        messages::routes(),
         profile::routes(),
         push_rules::routes(),
         pushers::routes(),
+        receipts::routes(),
         register::routes(),
+        relations::routes(),
+        sync::routes(),
         to_device::routes(),
+        typing::routes(),
         uia::routes(),
         user_directory::routes(),
         versions::routes(),

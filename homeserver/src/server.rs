@@ -214,6 +214,7 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
     let notifications = Arc::new(Notifications::new(db.clone(), rooms.clone()));
     feed.observe(notifications.clone());
     let typing = Arc::new(Typing::new(feed.clone(), Arc::clone(&clock)));
+    feed.observe(typing.clone());
     let presence = Presence::new(feed.clone(), rooms.clone(), Arc::clone(&clock));
     let (stopped_typing, gone) = (Arc::clone(&typing), presence.clone());
     background.spawn(async move { stopped_typing.run().await });

@@ -11,8 +11,9 @@ use tokio::sync::Notify;
 
 use self::store::Store;
 use crate::clock::Clock;
-use crate::feed::Feed;
+use crate::feed::{Change, Feed, FeedObserver, Published};
 use crate::nid::RoomNid;
+use crate::room::Membership;
 
 /// How long a user types who gives no timeout, in ms.
 const DEFAULT_TIMEOUT: i64 = 30_000;
@@ -82,5 +83,23 @@ impl Typing {
 
     fn store(&self) -> MutexGuard<'_, Store> {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl FeedObserver for Typing {
+    /// Whoever sends a message or leaves has stopped typing.
+    fn published(&self, batch: &[Published]) {
+        for published in batch {
+            let Change::Event(event, _) = &published.change else { continue };
+            match event.pdu.state_key() {
+                None => self.stop(event.room, &event.pdu.sender),
+                Some(user) if event.pdu.membership().is_some_and(|membership| membership != Membership::Join) => {
+                    if let Ok(user) = <&UserId>::try_from(user) {
+                        self.stop(event.room, user);
+                    }
+                }
+                Some(_) => {}
+            }
+        }
     }
 }

@@ -19,6 +19,7 @@ const THREADS_OF: &str = "SELECT relates_to, COUNT(*), MAX(ord),
     SUM(CASE WHEN sender = $3 THEN 1 ELSE 0 END) FROM event
     WHERE relates_to = ANY($1) AND room = $2 AND rel_type = 'm.thread' AND ord IS NOT NULL AND NOT (sender = ANY($4))
     GROUP BY relates_to";
+const ANY: &str = "SELECT 1 FROM event WHERE relates_to = ANY($1) LIMIT 1";
 const AT_PLACES: &str = "SELECT nid, ord FROM event WHERE room = $1 AND ord = ANY($2)";
 const ROOTS: &str = "SELECT c.relates_to, MAX(c.ord) AS latest FROM event c JOIN event r ON r.id = c.relates_to AND r.room = c.room
     WHERE c.room = $1 AND c.rel_type = 'm.thread' AND c.ord IS NOT NULL AND r.ord IS NOT NULL
@@ -99,6 +100,11 @@ pub async fn child_ids(
 ) -> Result<Vec<String>, StorageError> {
     let rows = db.fetch(IDS_OF_CHILDREN, args![parents.to_vec(), room.0, limit as i64]).await?;
     rows.iter().map(|row| Ok(row.text(0)?)).collect()
+}
+
+/// Whether anything relates to one of these events.
+pub async fn any(db: &Database, parents: &[String]) -> Result<bool, StorageError> {
+    Ok(db.fetch_optional(ANY, args![parents.to_vec()]).await?.is_some())
 }
 
 /// The edits and references of some events of a room, newest first: what is bundled with them.

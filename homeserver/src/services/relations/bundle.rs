@@ -113,6 +113,10 @@ pub async fn bundles(
         return Ok(bundles);
     }
     let ids: Vec<String> = events.iter().map(|event| event.pdu.event_id.to_string()).collect();
+    // Most pages have nothing that anything relates to.
+    if !table::any(db, &ids).await? {
+        return Ok(bundles);
+    }
     let ignored_list: Vec<String> = ignored.iter().cloned().collect();
     let threads = table::threads_of(db, room, &ids, user.as_str(), &ignored_list).await?;
     let mut originals: BTreeMap<String, Arc<Event>> =
