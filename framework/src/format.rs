@@ -6,6 +6,7 @@
 
 mod content;
 mod from_html;
+mod markdown;
 mod plain;
 mod rich;
 mod to_html;
@@ -15,6 +16,7 @@ mod tests;
 
 pub use content::{from_content, strip_reply_fallback, to_content};
 pub use from_html::from_html;
+pub use markdown::from_markdown;
 pub use plain::{to_fallback, to_plain};
 pub use rich::{Rgb, Rich, RoomTarget, Run, Span, Style, UserTarget};
 pub use to_html::to_html;

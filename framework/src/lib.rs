@@ -7,6 +7,8 @@
 
 mod adapter;
 pub mod clock;
+pub mod commands;
+pub mod control;
 mod directory;
 pub mod event;
 pub mod format;
@@ -17,6 +19,7 @@ pub mod kv;
 pub mod login;
 pub mod matrix;
 mod network;
+pub mod permissions;
 mod plain;
 mod reconcile;
 #[cfg(any(test, feature = "testing"))]

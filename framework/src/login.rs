@@ -15,7 +15,7 @@ pub mod pending;
 mod process;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use form::{CookieField, CookieSpec, Display, Field, FieldKind, Form, OAuthCode, OAuthSpec};
 pub use io::LoginIo;

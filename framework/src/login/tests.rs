@@ -17,7 +17,7 @@ use crate::{Handlers, Inbox};
 
 /// A network that can't do anything: logins need no more.
 #[derive(Debug)]
-struct Nothing;
+pub(crate) struct Nothing;
 
 impl Client for Nothing {
     type Net = Nothing;
@@ -70,7 +70,7 @@ impl Network for Nothing {
     }
 }
 
-async fn finish(new: NewLogin<Nothing>) -> Result<Outcome, LoginError> {
+pub(crate) async fn finish(new: NewLogin<Nothing>) -> Result<Outcome, LoginError> {
     Ok(Outcome { login_id: new.id, name: new.name })
 }
 
@@ -194,4 +194,35 @@ async fn interrupted_logins_are_remembered_until_told() {
     pending::end(&kv, "@b:hs").await.unwrap();
     let left = pending::interrupted(&kv).await.unwrap();
     assert_eq!(left, vec![pending::Interrupted { user: "@a:hs".into(), room: "!r:hs".into() }]);
+}
+
+/// The network above, started.
+pub(crate) fn network() -> Arc<Nothing> {
+    Arc::new(Nothing)
+}
+
+/// Two ways to log in, for the tests of those who drive logins.
+pub(crate) fn demo_flows() -> Logins<Nothing> {
+    #[derive(Deserialize)]
+    struct Account {
+        name: String,
+        password: String,
+    }
+    Logins::new()
+        .flow("password", "Password", |mut io| async move {
+            let form = Form::new().username("name", "Your name").password("password", "Password");
+            let account: Account = io.ask(form).await?;
+            if account.password != "hunter2" {
+                return Err(LoginError::refused("wrong password"));
+            }
+            Ok(NewLogin::new(account.name.clone(), account.name, ()))
+        })
+        .flow("qr", "QR code", |mut io| async move {
+            io.show_until(
+                Display::Qr("sim:scan".into()),
+                tokio::time::sleep(Duration::from_secs(5)),
+            )
+            .await?;
+            Ok(NewLogin::new("scanned", "Scanned", ()))
+        })
 }

@@ -1,0 +1,51 @@
+//! What the bot says.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use landbridge_registration::derive_txn_id;
+
+use crate::format::{from_markdown, to_content};
+use crate::matrix::Matrix;
+
+/// Answers to one event: notices of the bot whose transaction IDs follow from the event, so that handling it again
+/// doesn't say everything twice.
+pub(super) struct Reply {
+    matrix: Matrix,
+    room_id: String,
+    cause: String,
+    count: AtomicU32,
+}
+
+impl Reply {
+    pub(super) fn new(matrix: &Matrix, room_id: &str, cause: &str) -> Self {
+        Self {
+            matrix: matrix.clone(),
+            room_id: room_id.to_owned(),
+            cause: cause.to_owned(),
+            count: AtomicU32::new(0),
+        }
+    }
+
+    /// Says it, in Markdown; whether it could be said.
+    pub(super) async fn send(&self, markdown: &str) -> bool {
+        let number = self.count.fetch_add(1, Ordering::Relaxed).to_string();
+        let txn_id = derive_txn_id(&["reply", &self.room_id, &self.cause, &number]);
+        let content = to_content(&from_markdown(markdown), "m.notice").into();
+        let sent =
+            self.matrix.bot().send(&self.room_id, "m.room.message", &txn_id, &content, None).await;
+        if let Err(error) = &sent {
+            tracing::warn!(%error, room_id = self.room_id, "the bot could not answer");
+        }
+        sent.is_ok()
+    }
+
+    /// Removes a message that holds a secret; whether that worked.
+    pub(super) async fn redact(&self, event_id: &str) -> bool {
+        let txn_id = derive_txn_id(&["redact", &self.room_id, event_id]);
+        self.matrix
+            .bot()
+            .redact(&self.room_id, event_id, &txn_id, Some("it holds a secret"), None)
+            .await
+            .is_ok()
+    }
+}
