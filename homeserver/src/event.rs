@@ -41,6 +41,12 @@ impl Flags {
     pub const IMPORTED: Self = Self(8);
     /// The stored event is what redaction left of it.
     pub const REDACTED: Self = Self(16);
+    /// Accepted, but nothing for clients: a merge of the DAG's ends, history that came late, a redaction whose target
+    /// isn't here yet.
+    pub const HIDDEN: Self = Self(32);
+
+    /// Imported history that notifies people like a new message.
+    pub const NOTIFIES: Self = Self(64);
 
     /// Whether all bits of `other` are set.
     pub const fn has(self, other: Self) -> bool {
@@ -55,7 +61,7 @@ impl Flags {
 
     /// Whether clients may be shown the event in a timeline.
     pub const fn is_shown(self) -> bool {
-        self.0 & (Self::OUTLIER.0 | Self::REJECTED.0 | Self::SOFT_FAILED.0) == 0
+        self.0 & (Self::OUTLIER.0 | Self::REJECTED.0 | Self::SOFT_FAILED.0 | Self::HIDDEN.0) == 0
     }
 }
 
@@ -124,14 +130,30 @@ impl Event {
     #[must_use]
     pub fn redacted(&self, pdu: Pdu, because: Arc<Self>) -> Self {
         Self {
-            nid: self.nid,
-            room: self.room,
             pdu,
             flags: self.flags.with(Flags::REDACTED),
+            redacted_because: Some(because),
+            ..self.again()
+        }
+    }
+
+    /// The same event when clients may see it.
+    #[must_use]
+    pub fn unhidden(&self) -> Self {
+        Self { flags: Flags(self.flags.0 & !Flags::HIDDEN.0), ..self.again() }
+    }
+
+    /// The same event, before its form for clients is made.
+    fn again(&self) -> Self {
+        Self {
+            nid: self.nid,
+            room: self.room,
+            pdu: self.pdu.clone(),
+            flags: self.flags,
             state_before: self.state_before,
             state_after: self.state_after,
             replaces: self.replaces,
-            redacted_because: Some(because),
+            redacted_because: self.redacted_because.clone(),
             txn: self.txn.clone(),
             place: self.place.clone(),
             client: OnceLock::new(),

@@ -9,11 +9,14 @@ mod error;
 mod events;
 mod fetch;
 mod groups;
+mod import;
+mod incoming;
 mod interest;
 mod load;
 mod membership;
 mod pending;
 mod power;
+mod receive;
 mod redaction;
 mod registry;
 mod resolve;
@@ -35,6 +38,8 @@ pub use self::{
     error::RoomError,
     events::Events,
     fetch::{MissingEvents, NoOtherServers},
+    import::{Direction, Import, ImportEvent, MOST_IMPORTED},
+    incoming::Outcome,
     interest::{Interest, InterestSource, NoAppservices},
     membership::Membership,
     power::{CREATOR, PowerLevels, creators},

@@ -3,20 +3,22 @@
 use std::{collections::HashMap, sync::Arc};
 
 use ruma::{
-    CanonicalJsonObject, CanonicalJsonValue, EventId, OwnedEventId,
+    CanonicalJsonObject, CanonicalJsonValue, EventId, OwnedEventId, UserId,
     events::{StateEventType, TimelineEventType},
 };
+
+use serde_json::value::RawValue;
 
 use super::{
     Draft, Interest, Membership, RoomError, RoomInfo, RoomSnapshot, check,
     context::Context,
     groups, redaction,
-    resolve::{entry_of, membership_of},
+    resolve::entry_of,
     snapshot::Extremity,
     unit::{Published, Step},
 };
 use crate::{
-    event::{Event, MAX_PDU_BYTES, Pdu, Reference, Template, TxnEcho, canonical_object},
+    event::{Event, Flags, MAX_PDU_BYTES, Pdu, Reference, Template, TxnEcho, canonical_object},
     nid::EventNid,
 };
 
@@ -25,6 +27,12 @@ const MAX_PREV_EVENTS: usize = 20;
 
 /// The greatest depth that canonical JSON can say.
 const MAX_DEPTH: i64 = (1 << 53) - 1;
+
+/// The most forward extremities before a room merges them.
+const MERGE_ABOVE: usize = 10;
+
+/// The type of the events that merge extremities; other servers know it, and hide it too.
+const MERGE: &str = "org.matrix.dummy_event";
 
 /// What became of a draft.
 pub(super) enum Appended {
@@ -90,6 +98,9 @@ impl<'a> Builder<'a> {
         let pdu = self.build(draft.kind.clone(), &draft, content, &keys).await?;
         let mut event = Event::new(self.ctx.numbers.event(), info.nid, pdu);
         event.txn = draft.txn.map(|txn| TxnEcho { scope: txn.scope, id: txn.id });
+        if draft.kind.to_string() == MERGE {
+            event.flags = event.flags.with(Flags::HIDDEN);
+        }
         if plain.is_none() {
             let whole = self.whole(&keys).await?;
             check::by_state(&event, &self.view.state, &whole, rules)
@@ -278,7 +289,9 @@ impl<'a> Builder<'a> {
             reference: Reference::to(&event.pdu, &self.view.info.rules)?,
             group: event.state_after,
         }]);
-        self.view.push_recent(event.clone());
+        if event.flags.is_shown() {
+            self.view.push_recent(event.clone());
+        }
         let redacts = match target {
             Some(target) => redaction::apply(&target, &event, &self.view.info.rules)?,
             None => None,
@@ -287,15 +300,34 @@ impl<'a> Builder<'a> {
             self.view.replace(after);
         }
         self.published.pending.insert(&event);
-        self.steps.push(Step {
-            event: event.clone(),
-            groups,
-            interest: interest | self.view.interest.mask(),
-            members,
-            redacts,
-            was_outlier: false,
-        });
+        let mut step = Step::bare(event.clone(), false);
+        step.groups = groups;
+        step.interest = interest | self.view.interest.mask();
+        step.members = members;
+        step.redacts = redacts;
+        self.steps.push(step);
         Ok(Appended::New(event))
+    }
+
+    /// Where branches have piled up, ties them together with an event that nobody sees, so that the next ones have one
+    /// state to resolve and not many. Any local user who may send it does.
+    pub(super) async fn merge_extremities(&mut self) -> Result<(), RoomError> {
+        if self.view.extremities.len() <= MERGE_ABOVE {
+            return Ok(());
+        }
+        let Some(power) = self.view.power_levels().cloned() else { return Ok(()) };
+        let sender = self.view.state.members().find_map(|(user, entry)| {
+            let user = <&UserId>::try_from(user).ok()?;
+            let may = entry.membership == Some(Membership::Join)
+                && user.server_name() == self.ctx.server
+                && power.may_send(user, MERGE, false);
+            may.then(|| user.to_owned())
+        });
+        if let Some(sender) = sender {
+            let content = RawValue::from_string("{}".to_owned()).expect("an empty object is JSON");
+            self.append(Draft::message(sender, MERGE.into(), content)).await?;
+        }
+        Ok(())
     }
 
     /// Counts a change of membership for the appservices' interest.
@@ -362,9 +394,4 @@ fn integers_only(content: &CanonicalJsonObject) -> Result<(), RoomError> {
         }
     }
     Ok(())
-}
-
-/// The membership of a user that an event gives, if it does.
-pub(super) fn membership_change(event: &Event) -> Option<(String, Membership)> {
-    Some((event.pdu.state_key.clone()?, membership_of(event)?))
 }

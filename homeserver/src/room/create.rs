@@ -15,7 +15,7 @@ use super::{
     Draft, Room, RoomError, RoomInfo, RoomSnapshot, Rooms, StateMap,
     builder::{Appended, Builder},
     pending::Pending,
-    unit::{ALIAS_TAKEN, Birth, Published, Unit},
+    unit::{ALIAS_TAKEN, Birth, Placing, Published, Unit},
 };
 use crate::commit::CommitError;
 
@@ -127,7 +127,13 @@ impl Rooms {
         let Builder { view, steps, .. } = builder;
         let id: OwnedRoomId = view.info.id.clone();
         let birth = Birth { alias: request.alias.clone(), creator: sender.to_string() };
-        let unit = Unit { steps, after: Arc::new(view), txn: None, birth: Some(birth) };
+        let unit = Unit {
+            steps,
+            after: Arc::new(view),
+            txn: None,
+            birth: Some(birth),
+            placing: Placing::Live,
+        };
         match ctx.committer.run(unit.work(ctx.clone(), published.clone())).await {
             Ok(()) => {}
             Err(CommitError::Storage(error)) if error.to_string() == ALIAS_TAKEN => {

@@ -72,9 +72,15 @@ impl From<crate::storage::StorageError> for RoomError {
 
 impl From<crate::commit::CommitError> for RoomError {
     fn from(error: crate::commit::CommitError) -> Self {
-        use crate::commit::CommitError;
+        use super::unit::TIMELINE_FULL;
+        use crate::{commit::CommitError, storage::StorageError};
         match error {
             CommitError::Stopped => Self::Stopping,
+            CommitError::Storage(error)
+                if matches!(*error, StorageError::Conflict(TIMELINE_FULL)) =>
+            {
+                Self::TooLarge(TIMELINE_FULL.to_owned())
+            }
             error => Self::Storage(error.to_string()),
         }
     }

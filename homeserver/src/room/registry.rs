@@ -111,6 +111,12 @@ impl Rooms {
         self.get(&id).await
     }
 
+    /// A room that is in memory. Never waits: for those who may not, such as the committer's hooks.
+    pub fn loaded(&self, nid: RoomNid) -> Option<Room> {
+        let slots = self.slots();
+        slots.by_id.get(slots.ids.get(&nid)?)?.get().cloned()
+    }
+
     /// Several rooms by their numbers, in the order asked for; unknown ones are left out.
     pub async fn load_many(&self, nids: &[RoomNid]) -> Result<Vec<Room>, RoomError> {
         let mut rooms = Vec::with_capacity(nids.len());

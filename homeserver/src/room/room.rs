@@ -39,7 +39,7 @@ pub(super) struct Shared {
 pub struct Room(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
-    ctx: Arc<Context>,
+    pub(super) ctx: Arc<Context>,
     shared: Arc<Shared>,
     mailbox: mpsc::Sender<Request>,
     used: AtomicI64,
@@ -123,7 +123,10 @@ impl Room {
     }
 
     /// Puts a request into the mailbox and waits for the answer.
-    async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, RoomError> {
+    pub(super) async fn ask<T>(
+        &self,
+        request: impl FnOnce(Reply<T>) -> Request,
+    ) -> Result<T, RoomError> {
         let (reply, answer) = oneshot::channel();
         self.0.used.store(self.0.ctx.clock.now_ms(), Ordering::Relaxed);
         self.0.shared.waiting.fetch_add(1, Ordering::AcqRel);

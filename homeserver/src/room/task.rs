@@ -9,14 +9,16 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
+use ruma::{EventId, OwnedEventId};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Draft, RoomError, RoomSnapshot, Sent, TxnKey,
+    Draft, Import, RoomError, RoomSnapshot, Sent, TxnKey,
     builder::{Appended, Builder},
     context::Context,
+    receive::{Incoming, Verdict},
     room::Shared,
-    unit::Unit,
+    unit::{Placing, Step, Unit},
 };
 use crate::{
     commit::{CommitError, CommitReply},
@@ -43,14 +45,37 @@ pub(super) enum Request {
         seen: u64,
         reply: Reply<Sent>,
     },
+    /// Take in an event of another server.
+    Receive { incoming: Box<Incoming>, reply: Reply<Verdict> },
+    /// Take in history.
+    Import { import: Arc<Import>, reply: Reply<Vec<OwnedEventId>> },
 }
 
 /// A unit on its way to the disk.
 struct InFlight {
     commit: CommitReply<()>,
     event: Arc<Event>,
-    draft: Draft,
-    replies: Vec<Reply<Sent>>,
+    job: Job,
+    /// Others that get the same answer.
+    sends: Vec<Reply<Sent>>,
+    receives: Vec<Reply<Verdict>>,
+    imports: Vec<Reply<Vec<OwnedEventId>>>,
+}
+
+/// What a unit was built for, so that it can be built anew.
+enum Job {
+    Send(Draft),
+    Receive(Box<Incoming>),
+    Import(Arc<Import>, Vec<OwnedEventId>),
+}
+
+impl Job {
+    fn txn(&self) -> Option<&TxnKey> {
+        match self {
+            Self::Send(draft) => draft.txn.as_ref(),
+            Self::Receive(_) | Self::Import(..) => None,
+        }
+    }
 }
 
 /// The task's memory.
@@ -131,14 +156,16 @@ impl Task {
         self.recount_interest().await;
         match request {
             Request::Send { draft, seen, reply } => self.send(draft, seen, reply).await,
+            Request::Import { import, reply } => self.import(import, vec![reply]).await,
+            Request::Receive { incoming, reply } => self.receive(incoming, vec![reply]).await,
         }
     }
 
     async fn send(&mut self, draft: Draft, seen: u64, reply: Reply<Sent>) {
         if let Some(txn) = &draft.txn {
-            let same = |flight: &&mut InFlight| flight.draft.txn.as_ref() == Some(txn);
+            let same = |flight: &&mut InFlight| flight.job.txn() == Some(txn);
             if let Some(first) = self.in_flight.iter_mut().find(same) {
-                first.replies.push(reply);
+                first.sends.push(reply);
                 return;
             }
             if let Some(sent) = self.done.sent.get(txn) {
@@ -166,17 +193,19 @@ impl Task {
         match builder.append(draft.clone()).await {
             Ok(Appended::New(event)) => {
                 let Builder { view, steps, .. } = builder;
-                self.view = view.without_head();
-                let unit = Unit { steps, after: Arc::new(view), txn, birth: None };
-                let work = unit.work(self.ctx.clone(), shared.published.clone());
-                let room = (self.shared.info.nid, self.epoch);
-                let commit = self.ctx.committer.enqueue(Some(room), work);
-                self.in_flight.push_back(InFlight { commit, event, draft, replies });
+                let flight =
+                    self.put_in_flight(view, steps, event, Job::Send(draft), txn, Placing::Live);
+                flight.sends = replies;
             }
             Ok(Appended::Same(event)) => {
-                let sent =
-                    Sent { event_id: event.pdu.event_id.clone(), event: Some(event), replay: true };
-                self.answer_when_durable(sent, replies);
+                let id = &event.pdu.event_id;
+                match self.on_its_way(id) {
+                    Some(flight) => flight.sends.extend(replies),
+                    None => {
+                        let sent = Sent { event_id: id.clone(), event: Some(event), replay: true };
+                        self.answer(replies, Ok(sent));
+                    }
+                }
             }
             Err(error) => {
                 builder.abandon();
@@ -185,40 +214,132 @@ impl Task {
         }
     }
 
-    /// Answers with an event that may itself still be on its way.
-    fn answer_when_durable(&mut self, sent: Sent, replies: Vec<Reply<Sent>>) {
-        let on_its_way =
-            self.in_flight.iter_mut().find(|flight| flight.event.pdu.event_id == sent.event_id);
-        match on_its_way {
-            Some(flight) => flight.replies.extend(replies),
-            None => self.answer(replies, Ok(sent)),
+    /// Judges an event of another server and puts it on its way.
+    async fn receive(&mut self, incoming: Box<Incoming>, replies: Vec<Reply<Verdict>>) {
+        let ctx = self.ctx.clone();
+        let shared = self.shared.clone();
+        let mut builder = Builder::new(&ctx, &shared.published, &self.view);
+        let mut verdict = builder.receive((*incoming).clone()).await;
+        if matches!(verdict, Ok(Verdict::Decided(_)))
+            && let Err(error) = builder.merge_extremities().await
+        {
+            verdict = Err(error);
         }
+        match verdict {
+            Ok(Verdict::Decided(event)) => {
+                let Builder { view, steps, .. } = builder;
+                let flight = self.put_in_flight(
+                    view,
+                    steps,
+                    event,
+                    Job::Receive(incoming),
+                    None,
+                    Placing::Live,
+                );
+                flight.receives = replies;
+            }
+            Ok(Verdict::Known(event)) => match self.on_its_way(&event.pdu.event_id) {
+                Some(flight) => flight.receives.extend(replies),
+                None => self.answer_all(replies, &Ok(Verdict::Known(event))),
+            },
+            other => {
+                builder.abandon();
+                self.answer_all(replies, &other);
+            }
+        }
+    }
+
+    /// Takes in history and puts it on its way.
+    async fn import(&mut self, import: Arc<Import>, replies: Vec<Reply<Vec<OwnedEventId>>>) {
+        let ctx = self.ctx.clone();
+        let shared = self.shared.clone();
+        let mut builder = Builder::new(&ctx, &shared.published, &self.view);
+        let built = builder.import(&import).await;
+        match (built, builder.steps.first().map(|step| step.event.clone())) {
+            (Ok((ids, placing)), Some(event)) => {
+                let Builder { view, steps, .. } = builder;
+                let job = Job::Import(import, ids);
+                let flight = self.put_in_flight(view, steps, event, job, None, placing);
+                flight.imports = replies;
+            }
+            // All of it was here before; what is still on its way is durable when what came last is.
+            (Ok((ids, _)), None) => match self.in_flight.back_mut() {
+                Some(InFlight { job: Job::Import(_, last), imports, .. }) if *last == ids => {
+                    imports.extend(replies);
+                }
+                _ => self.answer_all(replies, &Ok(ids)),
+            },
+            (Err(error), _) => {
+                builder.abandon();
+                self.answer_all(replies, &Err(error));
+            }
+        }
+    }
+
+    /// Hands a unit to the committer.
+    fn put_in_flight(
+        &mut self,
+        view: RoomSnapshot,
+        steps: Vec<Step>,
+        event: Arc<Event>,
+        job: Job,
+        txn: Option<TxnKey>,
+        placing: Placing,
+    ) -> &mut InFlight {
+        self.view = view.without_head();
+        let unit = Unit { steps, after: Arc::new(view), txn, birth: None, placing };
+        let work = unit.work(self.ctx.clone(), self.shared.published.clone());
+        let commit = self.ctx.committer.enqueue(Some((self.shared.info.nid, self.epoch)), work);
+        let flight = InFlight {
+            commit,
+            event,
+            job,
+            sends: Vec::new(),
+            receives: Vec::new(),
+            imports: Vec::new(),
+        };
+        self.in_flight.push_back(flight);
+        self.in_flight.back_mut().expect("it was just put there")
+    }
+
+    /// The unit that brings an event, if it isn't durable yet.
+    fn on_its_way(&mut self, id: &EventId) -> Option<&mut InFlight> {
+        self.in_flight.iter_mut().find(|flight| flight.event.pdu.event_id == id)
     }
 
     /// The oldest unit on its way has arrived, or never will.
     async fn settle(&mut self, outcome: Result<(), CommitError>) {
         let Some(flight) = self.in_flight.pop_front() else { return };
+        let InFlight { event, job, sends, receives, imports, .. } = flight;
         match outcome {
             Ok(()) => {
-                let sent = Sent {
-                    event_id: flight.event.pdu.event_id.clone(),
-                    event: Some(flight.event),
-                    replay: false,
-                };
-                if let Some(txn) = flight.draft.txn {
-                    self.done.insert(txn, sent.clone());
+                let event_id = event.pdu.event_id.clone();
+                let sent = Sent { event_id, event: Some(event.clone()), replay: false };
+                if let Some(txn) = job.txn() {
+                    self.done.insert(txn.clone(), sent.clone());
                     self.shared.txns.fetch_add(1, Ordering::AcqRel);
                 }
-                self.answer(flight.replies, Ok(sent));
+                self.answer(sends, Ok(sent));
+                self.answer_all(receives, &Ok(Verdict::Decided(event)));
+                if let Job::Import(_, ids) = job {
+                    self.answer_all(imports, &Ok(ids));
+                }
             }
             Err(error) => {
                 tracing::warn!(room = %self.shared.info.id, %error, "an event could not be written");
                 self.epoch += 1;
                 self.shared.published.pending.clear();
                 self.view = self.shared.published.snapshot.load().without_head();
-                self.answer(flight.replies, Err(error.into()));
+                let error = RoomError::from(error);
+                self.answer(sends, Err(error.clone()));
+                self.answer_all(receives, &Err(error.clone()));
+                self.answer_all(imports, &Err(error));
                 for behind in std::mem::take(&mut self.in_flight) {
-                    self.build(behind.draft, behind.replies).await;
+                    match behind.job {
+                        Job::Send(draft) => self.build(draft, behind.sends).await,
+                        Job::Receive(incoming) => self.receive(incoming, behind.receives).await,
+                        Job::Import(import, _) => self.import(import, behind.imports).await,
+                    }
                 }
             }
         }
@@ -230,6 +351,13 @@ impl Task {
                 answer.clone().map(|sent| Sent { replay: sent.replay || index > 0, ..sent });
             // Whoever asked may be gone; what was done stays done.
             let _ = reply.send(answer);
+            self.shared.waiting.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    fn answer_all<T: Clone>(&self, replies: Vec<Reply<T>>, answer: &Result<T, RoomError>) {
+        for reply in replies {
+            let _ = reply.send(answer.clone());
             self.shared.waiting.fetch_sub(1, Ordering::AcqRel);
         }
     }

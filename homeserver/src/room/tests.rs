@@ -1,4 +1,5 @@
 //! Rooms from the outside: made, spoken in, closed and opened again.
 
+mod history;
 mod local;
 mod rig;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use futures::future::BoxFuture;
-use ruma::{OwnedRoomAliasId, UserId};
+use ruma::{OwnedEventId, OwnedRoomAliasId, UserId};
 
 use super::{
     Interest, Membership, RoomSnapshot, TxnKey, UserRoom, context::Context, pending::Pending,
@@ -13,7 +13,7 @@ use crate::{
     commit::CommitTx,
     event::{Event, Flags, Place},
     feed::Change,
-    nid::EventNid,
+    nid::{EventNid, ORD_SHIFT, TimelineOrd},
     storage::{self, StorageError, events::NewEvent, state_groups::GroupRow, timeline::ord_of},
 };
 
@@ -29,8 +29,28 @@ pub(super) struct Step {
     pub(super) members: Vec<(String, Membership, EventNid)>,
     /// What it redacts: the event as it was, and what is left of it.
     pub(super) redacts: Option<(Arc<Event>, Arc<Event>)>,
-    /// Whether it was stored before, as an outlier.
-    pub(super) was_outlier: bool,
+    /// Whether it was stored before, as an outlier or hidden.
+    pub(super) was_stored: bool,
+    /// Predecessors that aren't here and were done without.
+    pub(super) gaps: Vec<OwnedEventId>,
+    /// Whether it is such a predecessor of another one.
+    pub(super) closes_gap: bool,
+}
+
+impl Step {
+    /// An event that changes nothing but itself.
+    pub(super) const fn bare(event: Arc<Event>, was_stored: bool) -> Self {
+        Self {
+            event,
+            groups: Vec::new(),
+            interest: Interest::EMPTY,
+            members: Vec::new(),
+            redacts: None,
+            was_stored,
+            gaps: Vec::new(),
+            closes_gap: false,
+        }
+    }
 }
 
 /// What a room is born with.
@@ -48,7 +68,20 @@ pub(super) struct Unit {
     /// The request that the first event answers.
     pub(super) txn: Option<TxnKey>,
     pub(super) birth: Option<Birth>,
+    pub(super) placing: Placing,
 }
+
+/// Where the events of a unit stand in the timeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Placing {
+    /// At the end, each with a position of its own.
+    Live,
+    /// Before the first message that the timeline has; without positions.
+    BeforeMessages,
+}
+
+/// There is no room left before the first message.
+pub(super) const TIMELINE_FULL: &str = "no more history fits before the first message of this room";
 
 /// What the outside sees of a room.
 pub(super) struct Published {
@@ -94,9 +127,17 @@ impl Unit {
             }
         }
         let mut places: Vec<Option<Place>> = Vec::with_capacity(self.steps.len());
+        let mut history = self.history_begins(tx).await?;
         for step in &self.steps {
             for group in &step.groups {
                 storage::state_groups::insert(tx, group).await?;
+            }
+            if let Some(ord) = &mut history {
+                let place = Place { pos: 0, ord: *ord };
+                *ord += 1;
+                step.write(tx, Some(place)).await?;
+                places.push(Some(place));
+                continue;
             }
             let place = step.event.flags.is_shown().then(|| {
                 let pos = tx.next_pos();
@@ -124,7 +165,7 @@ impl Unit {
             let (id, now) = (event.pdu.event_id.as_str(), ctx.clock.now_ms());
             storage::txns::insert(tx, &txn.scope, &txn.path, event.nid, id, now).await?;
         }
-        let head = places.iter().rev().find_map(|place| *place);
+        let head = newest(&places);
         let known = published.snapshot.load().head();
         let pos = head.or(known).map_or(0, |place| place.pos);
         if let Some(group) = self.after.group {
@@ -135,6 +176,31 @@ impl Unit {
         }
         tx.on_commit(move || self.committed(&places, &ctx, &published));
         Ok(())
+    }
+
+    /// The place of the first event, if they are history. They stand right before the first message, and the free places
+    /// before them stay free for what is older still.
+    async fn history_begins(&self, tx: &mut CommitTx) -> Result<Option<TimelineOrd>, StorageError> {
+        if self.placing != Placing::BeforeMessages {
+            return Ok(None);
+        }
+        let room = self.after.info.nid;
+        let first = storage::timeline_import::first_message(tx.sql(), room).await?;
+        let end = match first {
+            Some(first) => first,
+            // The end of the space that belongs to the newest event.
+            None => {
+                let newest =
+                    storage::timeline::before(tx, room, TimelineOrd::MAX).await?.unwrap_or(0);
+                ((newest >> ORD_SHIFT) + 1) << ORD_SHIFT
+            }
+        };
+        let before = storage::timeline::before(tx, room, end).await?.unwrap_or(0);
+        let count = self.steps.len() as i64;
+        if end - before <= count {
+            return Err(StorageError::Conflict(TIMELINE_FULL));
+        }
+        Ok(Some(end - count))
     }
 
     /// The unit is durable: memory follows, before anyone learns of it.
@@ -154,7 +220,7 @@ impl Unit {
                     }
                 }
             }
-            if step.was_outlier {
+            if step.was_stored {
                 ctx.events.replace(step.event.clone());
             } else {
                 ctx.events.put(step.event.clone());
@@ -167,7 +233,7 @@ impl Unit {
             }
             published.pending.remove(&step.event);
         }
-        let head = places.iter().rev().find_map(|place| *place);
+        let head = newest(places);
         if let Some(place) = head.or_else(|| published.snapshot.load().head()) {
             self.after.set_head(place);
         }
@@ -175,11 +241,16 @@ impl Unit {
     }
 }
 
+/// The newest live place.
+fn newest(places: &[Option<Place>]) -> Option<Place> {
+    places.iter().rev().find_map(|place| place.filter(|place| place.pos > 0))
+}
+
 impl Step {
     async fn write(&self, tx: &mut CommitTx, place: Option<Place>) -> Result<(), StorageError> {
         let event = &self.event;
-        let place = place.map(|place| (place.ord, Some(place.pos)));
-        if self.was_outlier {
+        let place = place.map(|place| (place.ord, Some(place.pos).filter(|pos| *pos > 0)));
+        if self.was_stored {
             let (before, after) = (event.state_before, event.state_after);
             storage::events::place(
                 tx,
@@ -214,6 +285,12 @@ impl Step {
                 raw: event.pdu.raw(),
             };
             storage::events::insert(tx, &new).await?;
+        }
+        for id in &self.gaps {
+            storage::gaps::insert(tx, event.room, id.as_str()).await?;
+        }
+        if self.closes_gap {
+            storage::gaps::delete(tx, event.room, event.pdu.event_id.as_str()).await?;
         }
         if let Some((_, after)) = &self.redacts {
             let flags = after.flags.with(Flags::REDACTED);

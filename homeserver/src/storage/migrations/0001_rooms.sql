@@ -117,3 +117,10 @@ CREATE TABLE receipt (
 );
 CREATE INDEX receipt_pos ON receipt (room, pos);
 CREATE INDEX receipt_user ON receipt (user_id, room);
+
+-- Events that a room's events refer to and that never came.
+CREATE TABLE gap (
+    room BIGINT NOT NULL,
+    event_id TEXT NOT NULL,
+    PRIMARY KEY (room, event_id)
+);
