@@ -5,6 +5,7 @@ mod config;
 mod doctor;
 mod homeserver;
 mod playground;
+pub(crate) mod user;
 
 use std::{fmt::Display, io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode};
 
@@ -36,6 +37,9 @@ enum Command {
     Config,
     /// Check configuration, data, addresses and registrations, and say what to do about what is wrong
     Doctor,
+    /// Administer accounts
+    #[command(subcommand)]
+    User(user::User),
     /// Copy everything that is kept into a new folder, also while the program runs
     Backup {
         /// The folder, which must not exist yet
@@ -107,6 +111,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Some(Command::Config) => config::print(),
         Some(Command::Doctor) => doctor::run(loaded()).await,
+        Some(Command::User(command)) => user::run(&loaded()?.config, command).await,
         Some(Command::Backup { folder }) => backup::backup(&loaded()?.config, &folder).await,
         Some(Command::Restore { folder }) => backup::restore(&loaded()?.config, &folder).await,
         Some(Command::Homeserver) => homeserver::run(logged(loaded()?)?.config).await,

@@ -1,5 +1,7 @@
 //! Administration: accounts by shared secret, rights, health and metrics.
 
 pub mod health;
+pub mod local;
 pub mod register;
 pub mod users;
+pub mod welcome;

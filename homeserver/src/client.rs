@@ -57,8 +57,10 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         user_directory::routes(),
         versions::routes(),
         admin::health::routes(),
+        admin::local::routes(),
         admin::register::routes(),
         admin::users::routes(),
+        admin::welcome::routes(),
         federation::keys::routes(),
     ];
     tables.into_iter().flatten().collect()

@@ -21,3 +21,4 @@ pub mod sessions;
 pub mod to_device;
 pub mod typing;
 pub mod uia;
+pub mod welcome;

@@ -46,6 +46,11 @@ impl Accounts {
         self.known.get(&user.to_owned(), load).await
     }
 
+    /// Reads an account anew the next time: it was changed elsewhere.
+    pub(super) fn forget(&self, user: &UserId) {
+        self.known.forget(&user.to_owned());
+    }
+
     /// Whether a user exists and isn't deactivated.
     pub async fn active(&self, user: &UserId) -> Result<bool, StorageError> {
         Ok(self.get(user).await?.is_some_and(|account| !account.deactivated))

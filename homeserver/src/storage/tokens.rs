@@ -29,6 +29,9 @@ const DELETE_REFRESH_OF_DEVICE: &str =
 const INSERT_SHORT: &str =
     "INSERT INTO short_tokens (hash, purpose, user_id, expires_ms) VALUES ($1, $2, $3, $4)";
 const PURGE_SHORT: &str = "DELETE FROM short_tokens WHERE expires_ms < $1";
+const PEEK_SHORT: &str =
+    "SELECT user_id, expires_ms FROM short_tokens WHERE hash = $1 AND purpose = $2";
+const FORGET_SHORT: &str = "DELETE FROM short_tokens WHERE purpose = $1 AND user_id = $2";
 const TAKE_SHORT: &str =
     "DELETE FROM short_tokens WHERE hash = $1 AND purpose = $2 RETURNING user_id, expires_ms";
 
@@ -208,6 +211,29 @@ pub async fn insert_short(
 ) -> Result<(), StorageError> {
     tx.sql().execute(PURGE_SHORT, args![now_ms]).await?;
     tx.sql().execute(INSERT_SHORT, args![&token.0[..], purpose, user.as_str(), expires_ms]).await?;
+    Ok(())
+}
+
+/// Whose a short-lived token is, if it is good; it stays good.
+pub async fn peek_short(
+    db: &Database,
+    token: TokenHash,
+    purpose: &str,
+    now_ms: i64,
+) -> Result<Option<OwnedUserId>, StorageError> {
+    match db.fetch_optional(PEEK_SHORT, args![&token.0[..], purpose]).await? {
+        Some(row) if row.int(1)? >= now_ms => Ok(Some(parse_user(&row.text(0)?)?)),
+        _ => Ok(None),
+    }
+}
+
+/// Ends all of a user's short-lived tokens for one purpose.
+pub async fn forget_short(
+    tx: &mut CommitTx,
+    purpose: &str,
+    user: &UserId,
+) -> Result<(), StorageError> {
+    tx.sql().execute(FORGET_SHORT, args![purpose, user.as_str()]).await?;
     Ok(())
 }
 
