@@ -121,9 +121,13 @@ impl Hub {
         }
     }
 
-    /// The bot's login runs.
-    pub fn set_listener(&self, handle: ClientHandle, inbox: Inbox<Irc>) {
+    /// The bot's connection is this.
+    pub fn set_listener(&self, handle: ClientHandle) {
         self.listener.send_replace(Some(handle));
+    }
+
+    /// What the bot's connection and the puppets hear goes here.
+    pub fn set_inbox(&self, inbox: Inbox<Irc>) {
         self.inbox.send_replace(Some(inbox));
     }
 

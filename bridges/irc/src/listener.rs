@@ -43,7 +43,8 @@ pub(crate) async fn run(hub: &Arc<Hub>, inbox: Inbox<Irc>, stop: CancellationTok
         }
         Err(error) => return Exit::Lost(NetError::temporary(error)),
     }
-    hub.set_listener(handle.clone(), inbox.clone());
+    hub.set_listener(handle.clone());
+    hub.set_inbox(inbox.clone());
     inbox.state(LoginState::Connecting);
     let mut listener = Listener {
         hub,
@@ -52,7 +53,7 @@ pub(crate) async fn run(hub: &Arc<Hub>, inbox: Inbox<Irc>, stop: CancellationTok
         answers: ctcp::Answers::default(),
         told_refused: std::collections::BTreeSet::new(),
     };
-    listener.run(events, stop).await
+    listener.run(events, &ends, stop).await
 }
 
 struct Listener<'a> {
@@ -68,8 +69,10 @@ impl Listener<'_> {
     async fn run(
         &mut self,
         mut events: mpsc::Receiver<ClientEvent>,
+        ends: &CancellationToken,
         stop: CancellationToken,
     ) -> Exit {
+        let mut stopping = false;
         let mut round = tokio::time::interval(ROUND);
         let mut taken = Vec::with_capacity(BATCH);
         loop {
@@ -81,16 +84,23 @@ impl Listener<'_> {
                 }
             };
             let mut entries = Vec::new();
+            let mut exit = None;
             tokio::select! {
-                () = stop.cancelled() => return Exit::Stopped,
+                () = stop.cancelled(), if !stopping => {
+                    // What has been read already is stored yet; then the connection says goodbye.
+                    stopping = true;
+                    ends.cancel();
+                    continue;
+                }
                 count = events.recv_many(&mut taken, BATCH) => {
+                    if count == 0 && stopping {
+                        return Exit::Stopped;
+                    }
                     if count == 0 {
                         return Exit::Lost(NetError::temporary("the IRC connection ended"));
                     }
                     for event in taken.drain(..) {
-                        if let Some(exit) = self.on(event, &mut entries).await {
-                            return exit;
-                        }
+                        exit = exit.or(self.on(event, &mut entries).await);
                     }
                 }
                 () = held => {}
@@ -99,6 +109,9 @@ impl Listener<'_> {
             self.held(&mut entries);
             if let Err(error) = self.store(entries).await {
                 return Exit::Lost(NetError::temporary(error));
+            }
+            if let Some(exit) = exit {
+                return exit;
             }
         }
     }

@@ -61,6 +61,16 @@ pub enum Undeliverable {
     Later(String),
 }
 
+impl Undeliverable {
+    /// What it means for a message that was on its way: another attempt may find another voice.
+    fn into_error(self) -> SendError {
+        match self {
+            Self::ShutOut(reason) => SendError::refused(reason),
+            Self::Relay(reason) | Self::Later(reason) => later(reason),
+        }
+    }
+}
+
 impl Hub {
     /// The connection that speaks for an author in a chat, online and in the channel.
     pub async fn voice(self: &Arc<Self>, author: &Author, chat: &Chat) -> Result<Voice, SendError> {
@@ -185,7 +195,7 @@ impl Hub {
             // Put out between the check and the line: back in, and once more.
             match voice {
                 Voice::Puppet(puppet) => {
-                    self.ready(puppet, chat).await.map_err(|_| later(failure.to_string()))?;
+                    self.ready(puppet, chat).await.map_err(Undeliverable::into_error)?;
                 }
                 Voice::Relay(handle) => self.join_with(handle, chat).await?,
             }
