@@ -19,6 +19,7 @@ use crate::{
         accounts::Accounts,
         appservices::Appservices,
         devices::Devices,
+        directory::Directory,
         key_counts::KeyCounts,
         keys::Keys,
         media::Media,
@@ -86,6 +87,8 @@ pub struct App {
     pub push_rules: PushRules,
     /// Where clients want to be notified.
     pub pushers: Pushers,
+    /// Aliases, and the public directory of rooms.
+    pub directory: Directory,
     /// Authentication in several steps.
     pub uia: Uia,
     /// Nonces for registration by shared secret.

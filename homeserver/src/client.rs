@@ -2,19 +2,30 @@
 
 pub mod account;
 pub mod account_data;
+pub mod aliases;
+pub mod create_room;
 pub mod devices;
 pub mod event_context;
 pub mod filter;
 pub mod keys;
 pub mod login;
 pub mod members;
+pub mod membership;
 pub mod messages;
+pub mod presence;
 pub mod profile;
+pub mod public_rooms;
 pub mod push_rules;
 pub mod pushers;
 pub mod receipts;
 pub mod register;
 pub mod relations;
+pub mod report;
+mod room_access;
+pub mod room_summary;
+pub mod room_upgrades;
+pub mod send;
+pub mod state;
 pub mod sync;
 pub mod to_device;
 pub mod typing;
@@ -37,19 +48,29 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
     let tables = [
         account::routes(),
         account_data::routes(),
+        aliases::routes(),
+        create_room::routes(),
         devices::routes(),
         event_context::routes(),
         filter::routes(),
         keys::routes(),
         login::routes(),
         members::routes(),
+        membership::routes(),
         messages::routes(),
+        presence::routes(),
         profile::routes(),
+        public_rooms::routes(),
         push_rules::routes(),
         pushers::routes(),
         receipts::routes(),
         register::routes(),
         relations::routes(),
+        report::routes(),
+        room_summary::routes(),
+        room_upgrades::routes(),
+        send::routes(),
+        state::routes(),
         sync::routes(),
         to_device::routes(),
         typing::routes(),

@@ -30,6 +30,7 @@ use crate::{
         accounts::Accounts,
         appservices::{AppserviceError, Appservices},
         devices::Devices,
+        directory::Directory,
         keys::Keys,
         media::{Media, MediaError},
         nonces::Nonces,
@@ -134,6 +135,7 @@ impl Server {
     pub async fn start_at(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let app = Arc::new(open(config, clock).await?);
         let router = crate::client::router(&app);
+        app.background.spawn(crate::services::profiles::spread::run(Arc::clone(&app)));
         let stopping = CancellationToken::new();
         let (addresses, listeners) = listen::start(&app.config.listen, &router, &stopping).await?;
         Ok(Self { app, router, addresses, stopping, listeners: Mutex::new(listeners) })
@@ -243,6 +245,7 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
         filters: Filters::new(db.clone(), committer.clone()),
         push_rules: PushRules::new(db.clone(), committer.clone()),
         pushers: Pushers::new(db.clone(), committer.clone()),
+        directory: Directory::new(db.clone(), committer.clone(), Arc::clone(&clock)),
         uia: Uia::new(
             Arc::clone(&clock),
             Duration::from_secs(policy.uia_session_lifetime_seconds),

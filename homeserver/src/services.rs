@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod appservices;
 pub mod cache;
 pub mod devices;
+pub mod directory;
 pub mod key_counts;
 pub mod keys;
 pub mod media;

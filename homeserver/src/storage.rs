@@ -18,6 +18,7 @@ pub mod keys;
 pub mod media;
 pub mod memberships;
 pub mod profiles;
+pub mod published;
 pub mod pushers;
 pub mod receipts;
 pub mod relations;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use ruma::OwnedDeviceId;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -82,6 +83,12 @@ async fn rename(
     requester.limit(&app, Limit::Other)?;
     if body.display_name.as_ref().is_some_and(|name| name.len() > MAX_NAME) {
         return Err(ApiError::too_large(format!("A device's name may have {MAX_NAME} bytes")));
+    }
+    let manages = requester.appservice.as_ref().is_some_and(|service| service.device_management());
+    if manages && app.devices.get(&requester.user, &id).await?.is_none() {
+        // A device without a login (MSC4190).
+        app.devices.create(&requester.user, &id, body.display_name).await?;
+        return Ok((StatusCode::CREATED, EMPTY).into_response());
     }
     let exists = match body.display_name {
         Some(name) => app.devices.rename(&requester.user, &id, Some(name)).await?,

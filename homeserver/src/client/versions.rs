@@ -21,13 +21,22 @@ const VERSIONS: [&str; 27] = [
 ];
 
 /// Proposals that bridges and clients ask for by name.
-const FEATURES: [&str; 9] = [
+const FEATURES: [&str; 18] = [
+    "com.beeper.arbitrary_member_change",
+    "com.beeper.arbitrary_profile_meta",
+    "com.beeper.batch_sending",
+    "com.beeper.msc4169",
+    "com.beeper.msc4437",
+    "com.beeper.room_create_autojoin_invites",
+    "com.beeper.room_yeeting",
+    "fi.mau.msc2246.stable",
     "fi.mau.msc2659.stable",
+    "io.element.msc4190",
     "org.matrix.msc2409",
     "org.matrix.msc3202",
     "org.matrix.msc3916.stable",
     "org.matrix.msc3967",
-    "io.element.msc4190",
+    "org.matrix.msc4190",
     "org.matrix.msc4326",
     "uk.tcpip.msc4133",
     "uk.tcpip.msc4133.stable",

@@ -16,6 +16,7 @@ use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::query_one;
 use crate::http::limit::Limit;
 use crate::server::Peer;
+use crate::services::appservices::Appservice;
 use crate::services::sessions::Lookup;
 
 /// The user that a request comes from. Extracting it authenticates the request; for a session that was used lately this
@@ -30,6 +31,8 @@ pub struct Requester {
     pub guest: bool,
     /// From where.
     pub address: Option<IpAddr>,
+    /// The application service that acts as the user.
+    pub appservice: Option<Arc<Appservice>>,
 }
 
 /// The address that a request comes from, as far as it is known: requests within the process have none.
@@ -64,13 +67,60 @@ impl Requester {
 
     /// Counts the request against the user's limit.
     pub fn limit(&self, app: &App, limit: Limit) -> ApiResult<()> {
+        if self.appservice.as_ref().is_some_and(|service| !service.rate_limited()) {
+            return Ok(());
+        }
         app.limits.check(limit, self.user.as_str())
     }
 
-    /// Within what a transaction ID is unique: the user and the device.
+    /// Within what a transaction ID is unique: the user and the device, and the application service that acts as them.
     pub fn txn_scope(&self) -> String {
-        format!("{}|{}", self.user, self.device.as_deref().map_or("", DeviceId::as_str))
+        let service = self
+            .appservice
+            .as_ref()
+            .map(|service| format!("{}|", service.id()))
+            .unwrap_or_default();
+        format!("{service}{}|{}", self.user, self.device.as_deref().map_or("", DeviceId::as_str))
     }
+}
+
+/// An application service acts as one of its users, and perhaps as one of that user's devices (Application Service API,
+/// "Identity assertion"). Without `user_id` it acts as its own user, which is made at the first need.
+async fn masquerade(
+    app: &App,
+    service: Arc<Appservice>,
+    uri: &Uri,
+    address: Option<IpAddr>,
+) -> ApiResult<Requester> {
+    let user = match query_one(uri, "user_id") {
+        None => service.sender().to_owned(),
+        Some(id) => UserId::parse(&id)
+            .map_err(|_| ApiError::invalid_param(format!("{id:?} is not a user ID")))?,
+    };
+    if user == service.sender() {
+        app.accounts.ensure_appservice_user(&user, service.id()).await?;
+    } else {
+        if !service.owns_user(&user) {
+            return Err(ApiError::forbidden(format!(
+                "The application service may not act as {user}"
+            )));
+        }
+        if !app.accounts.active(&user).await? {
+            return Err(ApiError::forbidden(format!(
+                "The application service has not registered {user}"
+            )));
+        }
+    }
+    let device: Option<OwnedDeviceId> = query_one(uri, "device_id")
+        .or_else(|| query_one(uri, "org.matrix.msc3202.device_id"))
+        .map(OwnedDeviceId::from);
+    if let Some(device) = &device
+        && !app.devices.exists(&user, device).await?
+    {
+        let text = format!("{user} has no device {device}");
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, "M_UNKNOWN_DEVICE", text));
+    }
+    Ok(Requester { user, device, guest: false, address, appservice: Some(service) })
 }
 
 /// The access token of a request: the header's, else the query's, which older clients use.
@@ -91,6 +141,9 @@ impl FromRequestParts<Arc<App>> for Requester {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         let token = access_token(&parts.headers, &parts.uri).ok_or_else(ApiError::missing_token)?;
         let Address(address) = Address::from_request_parts(parts, app).await?;
+        if let Some(service) = app.appservices.by_token(&token) {
+            return masquerade(app, service, &parts.uri, address).await;
+        }
         let session = match app.sessions.find(&token).await? {
             Lookup::Live(session) => session,
             Lookup::Expired => return Err(ApiError::unknown_token(true)),
@@ -111,6 +164,7 @@ impl FromRequestParts<Arc<App>> for Requester {
             device: Some(session.device.clone()),
             guest: session.guest,
             address,
+            appservice: None,
         })
     }
 }

@@ -1,7 +1,9 @@
 //! Profiles (Client-Server API, "Profiles"), with custom fields.
 //!
 //! A changed name or avatar goes into the user's rooms in the background: the job is written with the change, and goes on
-//! after a restart.
+//! after a restart. See [`spread`].
+
+pub mod spread;
 
 use std::sync::Arc;
 

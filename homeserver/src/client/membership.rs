@@ -1,0 +1,255 @@
+//! Joining, inviting, leaving and the rest of membership (Client-Server API, "Room membership").
+
+mod restricted;
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use http::StatusCode;
+use ruma::events::TimelineEventType;
+use ruma::{OwnedRoomId, OwnedRoomOrAliasId, OwnedUserId, UserId};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::app::App;
+use crate::client::room_access::{content_field, find, raw};
+use crate::http::auth::Requester;
+use crate::http::error::{ApiError, ApiResult};
+use crate::http::extract::Path;
+use crate::http::json::{EMPTY, Empty, Json, JsonOrEmpty, Reply};
+use crate::http::limit::Limit;
+use crate::http::router::{Route, get, post};
+use crate::room::{Draft, Membership, Room};
+
+pub(super) use restricted::authoriser;
+
+/// The longest reason that is taken.
+const MAX_REASON: usize = 4_096;
+/// The account data in which users say whose invites they want (v1.18, "Invite blocking").
+const INVITE_PERMISSION: &str = "m.invite_permission_config";
+
+/// The endpoints of this module.
+pub fn routes() -> Vec<Route<Arc<App>>> {
+    vec![
+        get("/_matrix/client/v3/joined_rooms", joined_rooms),
+        post("/_matrix/client/v3/join/{roomIdOrAlias}", join),
+        post("/_matrix/client/v3/rooms/{roomId}/join", join),
+        post("/_matrix/client/v3/knock/{roomIdOrAlias}", knock),
+        post("/_matrix/client/v3/rooms/{roomId}/invite", invite),
+        post("/_matrix/client/v3/rooms/{roomId}/leave", leave),
+        post("/_matrix/client/v3/rooms/{roomId}/kick", kick),
+        post("/_matrix/client/v3/rooms/{roomId}/ban", ban),
+        post("/_matrix/client/v3/rooms/{roomId}/unban", unban),
+        post("/_matrix/client/v3/rooms/{roomId}/forget", forget),
+    ]
+}
+
+#[derive(Default, Deserialize)]
+struct Reason {
+    reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    user_id: OwnedUserId,
+    reason: Option<String>,
+}
+
+/// Sends a member event.
+async fn set(
+    room: &Room,
+    sender: &UserId,
+    target: &UserId,
+    mut content: Map<String, Value>,
+    reason: Option<String>,
+) -> ApiResult<()> {
+    if let Some(reason) = reason {
+        if reason.len() > MAX_REASON {
+            return Err(ApiError::too_large(format!("A reason may have {MAX_REASON} bytes")));
+        }
+        content.insert("reason".to_owned(), Value::from(reason));
+    }
+    let draft = Draft::state(
+        sender.to_owned(),
+        TimelineEventType::RoomMember,
+        target.as_str(),
+        raw(&content)?,
+    );
+    room.send(draft).await?;
+    Ok(())
+}
+
+fn content(membership: Membership) -> Map<String, Value> {
+    Map::from_iter([("membership".to_owned(), Value::from(membership.as_str()))])
+}
+
+async fn joined_rooms(
+    State(app): State<Arc<App>>,
+    requester: Requester,
+) -> ApiResult<Reply<Value>> {
+    let nids = app.rooms.joined(&requester.user).await?;
+    Ok(Reply(json!({ "joined_rooms": app.directory.ids(&nids).await? })))
+}
+
+async fn join(
+    State(app): State<Arc<App>>,
+    requester: Requester,
+    Path(name): Path<OwnedRoomOrAliasId>,
+    JsonOrEmpty(body): JsonOrEmpty<Reason>,
+) -> ApiResult<Reply<Value>> {
+    requester.limit(&app, Limit::Join)?;
+    let room = find(&app, &name).await?;
+    if !room.snapshot().is_joined(&requester.user) {
+        if requester.guest
+            && content_field(&room, "m.room.guest_access", "guest_access").await?.as_deref()
+                != Some("can_join")
+        {
+            let text = "Guests may not join this room";
+            return Err(ApiError::new(StatusCode::FORBIDDEN, "M_GUEST_ACCESS_FORBIDDEN", text));
+        }
+        let mut content = app.profiles.member_content(&requester.user, "join").await?;
+        if let Some(user) = authoriser(&app, &room, &requester.user).await? {
+            content.insert("join_authorised_via_users_server".to_owned(), json!(user));
+        }
+        set(&room, &requester.user, &requester.user, content, body.reason).await?;
+    }
+    Ok(Reply(json!({ "room_id": room.id() })))
+}
+
+async fn knock(
+    State(app): State<Arc<App>>,
+    requester: Requester,
+    Path(name): Path<OwnedRoomOrAliasId>,
+    JsonOrEmpty(body): JsonOrEmpty<Reason>,
+) -> ApiResult<Reply<Value>> {
+    requester.limit(&app, Limit::Join)?;
+    let room = find(&app, &name).await?;
+    let content = app.profiles.member_content(&requester.user, "knock").await?;
+    set(&room, &requester.user, &requester.user, content, body.reason).await?;
+    Ok(Reply(json!({ "room_id": room.id() })))
+}
+
+/// Refuses invites that can't arrive or aren't wanted, and lets application services make users of theirs who are invited
+/// before they exist.
+pub(super) async fn may_be_invited(app: &App, user: &UserId) -> ApiResult<()> {
+    if user.server_name() != app.config.server_name {
+        let text = format!("{user} is on another server, and this one doesn't federate");
+        return Err(ApiError::forbidden(text));
+    }
+    if app.accounts.get(user).await?.is_none() {
+        app.appservices.query_user(user).await;
+    }
+    if let Some(config) = app.account_data.get(user, None, INVITE_PERMISSION).await? {
+        let config: Value = serde_json::from_str(&config).unwrap_or_default();
+        if config["default_action"] == "block" {
+            let text = format!("{user} takes no invites");
+            return Err(ApiError::new(StatusCode::FORBIDDEN, "M_INVITE_BLOCKED", text));
+        }
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Invite {
+    user_id: Option<OwnedUserId>,
+    medium: Option<String>,
+    reason: Option<String>,
+}
+
+async fn invite(
+    State(app): State<Arc<App>>,
+    requester: Requester,
+    Path(id): Path<OwnedRoomId>,
+    Json(body): Json<Invite>,
+) -> ApiResult<Reply<Empty>> {
+    requester.limit(&app, Limit::Join)?;
+    let Some(target) = body.user_id else {
+        return Err(match body.medium {
+            Some(_) => {
+                let text = "Invites by e-mail or telephone number are not possible here";
+                ApiError::new(StatusCode::FORBIDDEN, "M_THREEPID_DENIED", text)
+            }
+            None => ApiError::missing_param("user_id is missing"),
+        });
+    };
+    let room = app.rooms.get(&id).await?;
+    may_be_invited(&app, &target).await?;
+    let content = app.profiles.member_content(&target, "invite").await?;
+    set(&room, &requester.user, &target, content, body.reason).await?;
+    Ok(EMPTY)
+}
+
+async fn leave(
+    State(app): State<Arc<App>>,
+    requester: Requester,
+    Path(id): Path<OwnedRoomId>,
+    JsonOrEmpty(body): JsonOrEmpty<Reason>,
+) -> ApiResult<Reply<Empty>> {
+    let room = app.rooms.get(&id).await?;
+    match room.snapshot().membership(&requester.user) {
+        Some(Membership::Leave) => {}
+        None => return Err(ApiError::forbidden("You are not in the room")),
+        Some(_) => {
+            set(&room, &requester.user, &requester.user, content(Membership::Leave), body.reason)
+                .await?;
+        }
+    }
+    Ok(EMPTY)
+}
+
+async fn kick(
+    State(app): State<Arc<App>>,
+    requester: Requester,
+    Path(id): Path<OwnedRoomId>,
+    Json(body): Json<Target>,
+) -> ApiResult<Reply<Empty>> {
+    let room = app.rooms.get(&id).await?;
+    // The same event would lift a ban, which is not what was asked for.
+    match room.snapshot().membership(&body.user_id) {
+        Some(Membership::Join | Membership::Invite | Membership::Knock) => {}
+        _ => return Err(ApiError::forbidden("That user is not in the room")),
+    }
+    set(&room, &requester.user, &body.user_id, content(Membership::Leave), body.reason).await?;
+    Ok(EMPTY)
+}
+
+async fn ban(
+    State(app): State<Arc<App>>,
+    requester: Requester,
+    Path(id): Path<OwnedRoomId>,
+    Json(body): Json<Target>,
+) -> ApiResult<Reply<Empty>> {
+    let room = app.rooms.get(&id).await?;
+    set(&room, &requester.user, &body.user_id, content(Membership::Ban), body.reason).await?;
+    Ok(EMPTY)
+}
+
+async fn unban(
+    State(app): State<Arc<App>>,
+    requester: Requester,
+    Path(id): Path<OwnedRoomId>,
+    Json(body): Json<Target>,
+) -> ApiResult<Reply<Empty>> {
+    let room = app.rooms.get(&id).await?;
+    if room.snapshot().membership(&body.user_id) != Some(Membership::Ban) {
+        return Err(ApiError::forbidden("That user is not banned"));
+    }
+    set(&room, &requester.user, &body.user_id, content(Membership::Leave), body.reason).await?;
+    Ok(EMPTY)
+}
+
+async fn forget(
+    State(app): State<Arc<App>>,
+    requester: Requester,
+    Path(id): Path<OwnedRoomId>,
+) -> ApiResult<Reply<Empty>> {
+    let room = app.rooms.get(&id).await?;
+    match room.snapshot().membership(&requester.user) {
+        Some(Membership::Leave | Membership::Ban) => {
+            app.rooms.forget(&requester.user, &room).await?
+        }
+        None => return Err(ApiError::not_found("You were never in the room")),
+        Some(_) => return Err(ApiError::unknown("Leave the room before you forget it")),
+    }
+    Ok(EMPTY)
+}

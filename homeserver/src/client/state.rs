@@ -1,0 +1,188 @@
+//! Room state (Client-Server API, "Getting events for a room", "Sending events to a room").
+
+use std::sync::Arc;
+
+use axum::extract::{OriginalUri, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use ruma::events::TimelineEventType;
+use ruma::{OwnedRoomId, RoomAliasId, RoomId};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use crate::app::App;
+use crate::client::membership::authoriser;
+use crate::client::room_access::{raw, readable_state, state_event};
+use crate::client::send::timestamp;
+use crate::event::Unsigned;
+use crate::http::auth::Requester;
+use crate::http::error::{ApiError, ApiResult};
+use crate::http::extract::{Path, Query};
+use crate::http::json::{JsonObject, RawReply, Reply};
+use crate::http::limit::Limit;
+use crate::http::router::{Route, get, put};
+use crate::nid::EventNid;
+use crate::room::{Draft, Room};
+
+/// The endpoints of this module.
+pub fn routes() -> Vec<Route<Arc<App>>> {
+    vec![
+        get("/_matrix/client/v3/rooms/{roomId}/state", all),
+        get("/_matrix/client/v3/rooms/{roomId}/state/{eventType}", one_without_key),
+        get("/_matrix/client/v3/rooms/{roomId}/state/{eventType}/", one_without_key),
+        get("/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}", one),
+        put("/_matrix/client/v3/rooms/{roomId}/state/{eventType}", set_without_key),
+        put("/_matrix/client/v3/rooms/{roomId}/state/{eventType}/", set_without_key),
+        put("/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}", set),
+    ]
+}
+
+async fn all(
+    State(app): State<Arc<App>>,
+    requester: Requester,
+    Path(id): Path<OwnedRoomId>,
+) -> ApiResult<Response> {
+    let room = app.rooms.get(&id).await?;
+    let state = readable_state(&app, &room, &requester).await?;
+    let nids: Vec<EventNid> = state.iter().map(|(_, entry)| entry.nid).collect();
+    let now = app.clock.now_ms();
+    let mut out = String::from("[");
+    for event in app.rooms.events(&nids).await? {
+        if out.len() > 1 {
+            out.push(',');
+        }
+        let unsigned =
+            Unsigned { age: Some(now - event.pdu.origin_server_ts), ..Unsigned::default() };
+        event.write_client(&mut out, true, &unsigned);
+    }
+    out.push(']');
+    Ok(RawReply(out.into()).into_response())
+}
+
+#[derive(Deserialize)]
+struct Format {
+    format: Option<String>,
+}
+
+async fn one_without_key(
+    state: State<Arc<App>>,
+    requester: Requester,
+    Path((room, kind)): Path<(OwnedRoomId, String)>,
+    query: Query<Format>,
+) -> ApiResult<Reply<Box<RawValue>>> {
+    one(state, requester, Path((room, kind, String::new())), query).await
+}
+
+async fn one(
+    State(app): State<Arc<App>>,
+    requester: Requester,
+    Path((id, kind, key)): Path<(OwnedRoomId, String, String)>,
+    Query(query): Query<Format>,
+) -> ApiResult<Reply<Box<RawValue>>> {
+    let room = app.rooms.get(&id).await?;
+    let state = readable_state(&app, &room, &requester).await?;
+    let event = state_event(&app, &state, &kind, &key)
+        .await?
+        .ok_or_else(|| ApiError::not_found("The room has no such state event"))?;
+    match query.format.as_deref() {
+        None | Some("content") => Ok(Reply(event.pdu.content().to_owned())),
+        Some("event") => {
+            let age = app.clock.now_ms() - event.pdu.origin_server_ts;
+            Ok(Reply(event.client_json(&Unsigned { age: Some(age), ..Unsigned::default() })))
+        }
+        Some(other) => Err(ApiError::invalid_param(format!("{other:?} is no format"))),
+    }
+}
+
+async fn set_without_key(
+    state: State<Arc<App>>,
+    requester: Requester,
+    uri: OriginalUri,
+    Path((room, kind)): Path<(OwnedRoomId, String)>,
+    body: JsonObject,
+) -> ApiResult<Reply<Value>> {
+    set(state, requester, uri, Path((room, kind, String::new())), body).await
+}
+
+async fn set(
+    State(app): State<Arc<App>>,
+    requester: Requester,
+    OriginalUri(uri): OriginalUri,
+    Path((id, kind, key)): Path<(OwnedRoomId, String, String)>,
+    JsonObject(mut content): JsonObject,
+) -> ApiResult<Reply<Value>> {
+    requester.limit(&app, Limit::Message)?;
+    let room = app.rooms.get(&id).await?;
+    let kind = TimelineEventType::from(kind);
+    match kind {
+        TimelineEventType::RoomCanonicalAlias => check_aliases(&app, &room, &content).await?,
+        TimelineEventType::RoomMember if key == requester.user => {
+            if let Some(authorised) = authorised_join(&app, &room, &requester, &content).await? {
+                content = authorised;
+            }
+        }
+        _ => {}
+    }
+    let draft = Draft {
+        ts: timestamp(&requester, &uri)?,
+        ..Draft::state(requester.user.clone(), kind, key, content)
+    };
+    let sent = room.send(draft).await?;
+    Ok(Reply(json!({ "event_id": sent.event_id })))
+}
+
+/// A join by way of `/state` needs the same authorisation as one by `/join`.
+async fn authorised_join(
+    app: &App,
+    room: &Room,
+    requester: &Requester,
+    content: &RawValue,
+) -> ApiResult<Option<Box<RawValue>>> {
+    let mut content: Map<String, Value> = crate::http::json::parse(content.get().as_bytes())?;
+    if content.get("membership").and_then(Value::as_str) != Some("join") {
+        return Ok(None);
+    }
+    let Some(user) = authoriser(app, room, &requester.user).await? else { return Ok(None) };
+    content.insert("join_authorised_via_users_server".to_owned(), json!(user));
+    raw(&content).map(Some)
+}
+
+#[derive(Deserialize)]
+struct Aliases {
+    alias: Option<String>,
+    #[serde(default)]
+    alt_aliases: Vec<String>,
+}
+
+/// Aliases that are added must lead to this very room (Client-Server API, "m.room.canonical_alias").
+async fn check_aliases(app: &App, room: &Room, content: &RawValue) -> ApiResult<()> {
+    let parse = |text: &str| crate::http::json::parse::<Aliases>(text.as_bytes());
+    let new = parse(content.get())?;
+    let known = match room.state_event("m.room.canonical_alias", "").await? {
+        Some(event) => parse(event.pdu.content().get()).ok(),
+        None => None,
+    };
+    let known: Vec<String> = known
+        .into_iter()
+        .flat_map(|known| known.alias.into_iter().chain(known.alt_aliases))
+        .collect();
+    for alias in new.alias.iter().filter(|alias| !alias.is_empty()).chain(&new.alt_aliases) {
+        if !known.contains(alias) {
+            leads_here(app, room.id(), alias).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn leads_here(app: &App, room: &RoomId, alias: &str) -> ApiResult<()> {
+    let parsed = RoomAliasId::parse(alias)
+        .map_err(|error| ApiError::invalid_param(format!("{alias:?} is not an alias: {error}")))?;
+    match app.directory.resolve(&parsed).await? {
+        Some(target) if target.room == room => Ok(()),
+        _ => {
+            let text = format!("{alias} does not lead to this room");
+            Err(ApiError::new(StatusCode::BAD_REQUEST, "M_BAD_ALIAS", text))
+        }
+    }
+}
