@@ -11,13 +11,13 @@ mod rooms;
 mod ways;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::control::{Control, ControlError};
+use crate::control::{Control, ControlError, authority};
 use crate::kv::KeyValue;
 use crate::login::pending;
 use crate::matrix::Matrix;
@@ -171,7 +171,7 @@ impl Commands {
             ));
         }
         if command.moderates && level < crate::permissions::Level::Admin {
-            rooms::require_power(&context).await?;
+            authority::require_power(&context.inner.matrix, context.room_id, context.user).await?;
         }
         (command.run)(context).await
     }

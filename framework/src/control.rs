@@ -1,6 +1,8 @@
 //! What the outside may ask of a running bridge: the seam between the bot's commands, the provisioning API, a dashboard,
 //! and the engine, which implements it. Everything is text here; the connector's types end before it.
 
+pub(crate) mod authority;
+
 use async_trait::async_trait;
 use serde::Serialize;
 

@@ -21,6 +21,7 @@ pub mod matrix;
 mod network;
 pub mod permissions;
 mod plain;
+pub mod provisioning;
 mod reconcile;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -18,7 +18,7 @@ use crate::testing::{Faults, Kind, SimHomeserver, SimUser};
 
 /// Remembers what it was asked to do.
 #[derive(Default)]
-struct Fake {
+pub(crate) struct Fake {
     done: Mutex<Vec<String>>,
     portal: Mutex<Option<PortalInfo>>,
 }
@@ -199,16 +199,16 @@ impl Control for Fake {
     }
 }
 
-struct World {
-    hs: SimHomeserver,
+pub(crate) struct World {
+    pub(crate) hs: SimHomeserver,
     commands: Commands,
-    fake: Arc<Fake>,
-    kv: Arc<MemoryKv>,
-    matrix: Matrix,
+    pub(crate) fake: Arc<Fake>,
+    pub(crate) kv: Arc<MemoryKv>,
+    pub(crate) matrix: Matrix,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let registration = Registration::parse(
             "id: sim\nurl: http://x\nas_token: as-token-long-enough-to-be-fine-here\nhs_token: hs-token-long-enough-to-be-fine-here\n\
              sender_localpart: simbot\nnamespaces:\n  users: [{ exclusive: true, regex: \"@sim_.*:hs\" }]\n  aliases: []\n  rooms: []\n",
@@ -228,7 +228,7 @@ impl World {
         Self { hs, commands, fake, kv, matrix }
     }
 
-    async fn room(&self, users: &[&SimUser]) -> String {
+    pub(crate) async fn room(&self, users: &[&SimUser]) -> String {
         let ids: Vec<&str> = users.iter().map(|u| u.id()).collect();
         let levels = json!({ "users": { "@simbot:hs": 100, "@mod:hs": 50 } });
         let body = json!({ "invite": ids, "power_level_content_override": levels });
@@ -255,7 +255,7 @@ impl World {
         said()[before..].join("|")
     }
 
-    fn done(&self) -> Vec<String> {
+    pub(crate) fn done(&self) -> Vec<String> {
         std::mem::take(&mut self.fake.done.lock().unwrap())
     }
 }
