@@ -80,6 +80,11 @@ pub(crate) enum Order {
 }
 
 impl Order {
+    /// Whether nobody waits for a text's answer any more: then it is about to be said another way, and must not be said here as well.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        matches!(self, Self::Line { done, .. } if done.is_closed())
+    }
+
     /// Answers an order that never reached the socket. An owner that has gone needs no answer.
     pub(crate) fn not_sent(self, reason: &str) {
         let failure = SendFailure::NotSent(reason.to_owned());

@@ -65,6 +65,16 @@ impl Speaking {
         self.hub().voice(&self.author, &self.chat).await
     }
 
+    /// How far earlier attempts got. A doubt is noted before anything else, so that it outlives attempts that never reach IRC.
+    async fn progress(&self, checkpoint: &mut Checkpoint) -> Result<Progress, SendError> {
+        let mut progress = Progress::read(checkpoint.get());
+        if self.attempt.maybe_sent && !progress.doubt {
+            progress.doubt = true;
+            checkpoint.save(progress.write()).await?;
+        }
+        Ok(progress)
+    }
+
     fn lead(&self, voice: &Voice) -> Lead {
         let speaker = voice
             .is_relay()
@@ -88,14 +98,13 @@ pub(super) async fn text(
         (TextKind::Notice, Notices::Notice) => true,
         _ => false,
     };
+    let mut progress = speaking.progress(&mut checkpoint).await?;
     let voice = speaking.voice().await?;
-    let mut progress = if let Some(progress) = Progress::read(checkpoint.get()) {
-        progress
-    } else {
+    if progress.lines.is_empty() {
         let lead =
             Lead { quote: quote.map(|quote| (quote.sender, quote.text)), ..speaking.lead(&voice) };
-        Progress::new(cut(&speaking, &voice, &text, notice, &lead, &files).await?)
-    };
+        progress.lines = cut(&speaking, &voice, &text, notice, &lead, &files).await?;
+    }
     if progress.lines.is_empty() {
         return Err(SendError::refused("there is nothing in this message that IRC can show"));
     }
@@ -160,11 +169,10 @@ async fn say(
     progress: &mut Progress,
     checkpoint: &mut Checkpoint,
 ) -> Result<(), SendError> {
-    let mut doubtful = speaking.attempt.maybe_sent;
-    while let Some(line) = progress.next_line() {
+    while let Some(line) = progress.next_line().map(str::to_owned) {
         let index = progress.ids.len();
         let tag = format!("{}.{index}", speaking.key.as_nonce(24));
-        let found = if std::mem::take(&mut doubtful) {
+        let found = if std::mem::take(&mut progress.doubt) {
             look(speaking.hub(), &speaking.chat, &tag).await
         } else {
             None
@@ -179,12 +187,8 @@ async fn say(
                     .filter(|_| index == 0)
                     .map(|id| ("+draft/reply".to_owned(), id.clone())),
             );
-            let line = OutLine {
-                target: speaking.chat.target().to_owned(),
-                notice,
-                text: line.to_owned(),
-                tags,
-            };
+            let line =
+                OutLine { target: speaking.chat.target().to_owned(), notice, text: line, tags };
             let confirmed = speaking.hub().say(voice, &speaking.chat, line).await?;
             confirmed
                 .msgid
@@ -226,15 +230,16 @@ pub(super) async fn edit(
     if hub.messages.edits == Edits::Drop {
         return Ok(Done);
     }
+    let mut progress = speaking.progress(&mut checkpoint).await?;
     let voice = speaking.voice().await?;
-    let mut progress = Progress::read(checkpoint.get()).unwrap_or_else(|| {
+    if progress.lines.is_empty() {
         let show = |user: &UserTarget| nick_of(hub, user);
         let body = correction(edited.old.as_ref().map(Rich::text), &edited.body);
         let mut all =
             lines(&body, false, &speaking.lead(&voice), &show, room(&speaking, &voice, false));
         all.truncate(hub.messages.hard_max_lines.max(1));
-        Progress::new(all)
-    });
+        progress.lines = all;
+    }
     say(&speaking, &voice, false, None, &mut progress, &mut checkpoint).await?;
     Ok(Done)
 }

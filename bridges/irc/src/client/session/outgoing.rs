@@ -23,6 +23,10 @@ impl Session<'_> {
             if self.out.len() > MAX_OUT {
                 return None;
             }
+            if order.is_abandoned() {
+                self.queue.pop_front();
+                continue;
+            }
             let cost =
                 if matches!(order, Order::Line { .. }) && self.needs_barrier() { 2.0 } else { 1.0 };
             if let Err(wait) = self.bucket.take(cost, now) {
