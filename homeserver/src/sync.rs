@@ -8,6 +8,8 @@ pub mod lazy;
 pub mod lens;
 pub mod page;
 mod service;
+#[cfg(test)]
+mod tests;
 pub mod token;
 pub mod v3;
 pub mod viewer;

@@ -57,7 +57,11 @@ async fn event(
 /// An event of a room that the user may not read is not found, as an event that isn't there.
 async fn open(app: &App, requester: &Requester, room: &ruma::RoomId) -> ApiResult<Access> {
     Access::open(app, &requester.user, room).await.map_err(|error| {
-        if error.errcode == "M_FORBIDDEN" { ApiError::not_found("There is no such event, or it is not yours to see") } else { error }
+        if error.errcode == "M_FORBIDDEN" {
+            ApiError::not_found("There is no such event, or it is not yours to see")
+        } else {
+            error
+        }
     })
 }
 
@@ -77,11 +81,17 @@ async fn context(
     let access = Access::open(&app, &requester.user, &room).await?;
     let (event, membership) = access.event(&app, &requester.user, &id).await?;
     let limit = params.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
-    let around = around(&app, &requester, &access, &event, (limit / 2, limit - limit / 2), &filter).await?;
+    let around =
+        around(&app, &requester, &access, &event, (limit / 2, limit - limit / 2), &filter).await?;
     let viewer = viewer(&app, &requester).await?;
 
-    let all: Vec<Arc<Event>> =
-        around.before.iter().chain(&around.after).map(|(event, _)| Arc::clone(event)).chain([Arc::clone(&event)]).collect();
+    let all: Vec<Arc<Event>> = around
+        .before
+        .iter()
+        .chain(&around.after)
+        .map(|(event, _)| Arc::clone(event))
+        .chain([Arc::clone(&event)])
+        .collect();
     let surroundings = surroundings(&app, &viewer, &access, &all).await?;
     let mut out = Writer::with_capacity(all.len() * 700 + 1024);
     out.open();
@@ -125,13 +135,23 @@ pub(super) async fn around(
     filter: &RoomEventFilter,
 ) -> ApiResult<Around> {
     let viewer = viewer(app, requester).await?;
-    let place = event.place().ok_or_else(|| ApiError::not_found("The event stands in no timeline"))?.ord;
+    let place =
+        event.place().ok_or_else(|| ApiError::not_found("The event stands in no timeline"))?.ord;
     let mut lens = access.lens(app, &requester.user);
-    let mut ask = Ask { room: access.room.nid(), from: place, to: TimelineOrd::MIN, forwards: false, limit: before, filter };
+    let mut ask = Ask {
+        room: access.room.nid(),
+        from: place,
+        to: TimelineOrd::MIN,
+        forwards: false,
+        limit: before,
+        filter,
+    };
     let earlier = page(app, &mut lens, &viewer, &ask).await?;
     ask = Ask { from: place + 1, to: access.ceiling(), forwards: true, limit: after, ..ask };
     let later = page(app, &mut lens, &viewer, &ask).await?;
-    let ord = |event: Option<&(Arc<Event>, Membership)>| event.and_then(|(event, _)| event.place()).map(|place| place.ord);
+    let ord = |event: Option<&(Arc<Event>, Membership)>| {
+        event.and_then(|(event, _)| event.place()).map(|place| place.ord)
+    };
     let start = ord(earlier.events.last()).unwrap_or(place);
     let end = ord(later.events.last()).unwrap_or(place) + 1;
     Ok(Around { before: earlier.events, after: later.events, start, end })
@@ -153,12 +173,18 @@ async fn state_at(
         None => access.state().await?,
     };
     let lazy = filter.lazy_load_members;
-    let nids: Vec<_> = state.iter().filter(|(key, _)| !lazy || key.kind() != MEMBER).map(|(_, entry)| entry.nid).collect();
+    let nids: Vec<_> = state
+        .iter()
+        .filter(|(key, _)| !lazy || key.kind() != MEMBER)
+        .map(|(_, entry)| entry.nid)
+        .collect();
     let mut events = app.rooms.events(&nids).await?;
     if lazy {
         events.extend(members_of(app, &state, all).await?);
     }
-    events.retain(|event| filter.admits(&event.kind().to_string(), &event.pdu.sender, event.pdu.content()));
+    events.retain(|event| {
+        filter.admits(&event.kind().to_string(), &event.pdu.sender, event.pdu.content())
+    });
     Ok(events)
 }
 

@@ -106,7 +106,11 @@ async fn joined_members(
     Path(room): Path<OwnedRoomId>,
 ) -> ApiResult<RawReply> {
     let access = Access::joined(&app, &requester.user, &room).await?;
-    let joined = access.snapshot.state.members().filter(|(_, entry)| entry.membership == Some(Membership::Join));
+    let joined = access
+        .snapshot
+        .state
+        .members()
+        .filter(|(_, entry)| entry.membership == Some(Membership::Join));
     let nids: Vec<_> = joined.map(|(_, entry)| entry.nid).collect();
     let events = app.rooms.events(&nids).await?;
     let mut out = Writer::with_capacity(events.len() * 120 + 16);
@@ -114,10 +118,12 @@ async fn joined_members(
     out.open_at("joined");
     for event in &events {
         let Some(user) = event.pdu.state_key() else { continue };
-        let profile: Profile<'_> =
-            serde_json::from_str(event.pdu.content().get()).unwrap_or(Profile { displayname: None, avatar_url: None });
+        let profile: Profile<'_> = serde_json::from_str(event.pdu.content().get())
+            .unwrap_or(Profile { displayname: None, avatar_url: None });
         out.open_at(user);
-        for (key, value) in [("display_name", profile.displayname), ("avatar_url", profile.avatar_url)] {
+        for (key, value) in
+            [("display_name", profile.displayname), ("avatar_url", profile.avatar_url)]
+        {
             if let Some(value) = value {
                 out.key(key);
                 out.text(&value);

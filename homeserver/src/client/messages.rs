@@ -114,15 +114,27 @@ pub(super) async fn viewer(app: &App, requester: &Requester) -> ApiResult<Viewer
 }
 
 /// What some events of a room are written with.
-pub(super) async fn surroundings(app: &App, viewer: &Viewer, access: &Access, events: &[Arc<Event>]) -> Result<Surroundings, RoomError> {
-    let bundles = bundles(&app.db, &app.rooms, access.room.nid(), events, &viewer.user, &viewer.ignored).await?;
+pub(super) async fn surroundings(
+    app: &App,
+    viewer: &Viewer,
+    access: &Access,
+    events: &[Arc<Event>],
+) -> Result<Surroundings, RoomError> {
+    let bundles =
+        bundles(&app.db, &app.rooms, access.room.nid(), events, &viewer.user, &viewer.ignored)
+            .await?;
     Surroundings::of(&app.rooms, events, bundles).await
 }
 
 /// The member events of the senders of some events.
-pub(super) async fn members_of(app: &App, state: &StateMap, events: &[Arc<Event>]) -> Result<Vec<Arc<Event>>, RoomError> {
+pub(super) async fn members_of(
+    app: &App,
+    state: &StateMap,
+    events: &[Arc<Event>],
+) -> Result<Vec<Arc<Event>>, RoomError> {
     let senders: HashSet<&str> = events.iter().map(|event| event.pdu.sender.as_str()).collect();
-    let mut nids: Vec<_> = senders.into_iter().filter_map(|sender| state.nid(MEMBER, sender)).collect();
+    let mut nids: Vec<_> =
+        senders.into_iter().filter_map(|sender| state.nid(MEMBER, sender)).collect();
     nids.sort_unstable();
     app.rooms.events(&nids).await
 }
@@ -139,15 +151,17 @@ pub(super) fn direction(dir: Option<&str>) -> ApiResult<bool> {
 /// Reads a pagination token.
 pub(super) fn boundary(token: Option<&str>, name: &str) -> ApiResult<Option<TimelineOrd>> {
     let Some(text) = token.filter(|text| !text.is_empty()) else { return Ok(None) };
-    let PageToken(place) = text.parse().map_err(|error| ApiError::invalid_param(format!("{name}: {error}")))?;
+    let PageToken(place) =
+        text.parse().map_err(|error| ApiError::invalid_param(format!("{name}: {error}")))?;
     Ok(Some(place))
 }
 
 /// Reads a filter given as JSON.
 pub(super) fn filter(json: Option<&str>) -> ApiResult<RoomEventFilter> {
     match json.filter(|json| !json.is_empty()) {
-        Some(json) => RoomEventFilter::parse(json).map_err(|error| ApiError::bad_json(error.to_string())),
+        Some(json) => {
+            RoomEventFilter::parse(json).map_err(|error| ApiError::bad_json(error.to_string()))
+        }
         None => Ok(RoomEventFilter::default()),
     }
 }
-

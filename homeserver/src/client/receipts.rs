@@ -59,7 +59,9 @@ async fn receipt(
 fn thread(given: Option<Value>) -> ApiResult<Option<String>> {
     match given {
         None => Ok(None),
-        Some(Value::String(thread)) if thread == "main" || EventId::parse(&thread).is_ok() => Ok(Some(thread)),
+        Some(Value::String(thread)) if thread == "main" || EventId::parse(&thread).is_ok() => {
+            Ok(Some(thread))
+        }
         Some(_) => Err(ApiError::invalid_param("thread_id must be main or an event ID")),
     }
 }
@@ -107,7 +109,12 @@ async fn set(
     Ok(())
 }
 
-async fn fully_read(app: &App, requester: &Requester, access: &Access, event: &EventId) -> ApiResult<()> {
+async fn fully_read(
+    app: &App,
+    requester: &Requester,
+    access: &Access,
+    event: &EventId,
+) -> ApiResult<()> {
     let (event, _) = access.event(app, &requester.user, event).await?;
     let room = app.account_data.room(access.room.id()).await?;
     let room = room.ok_or_else(|| ApiError::not_found("There is no such room"))?;

@@ -77,7 +77,8 @@ async fn by_relation(
     Path((room, event, rel_type)): Path<(OwnedRoomId, OwnedEventId, String)>,
     Query(params): Query<Params>,
 ) -> ApiResult<RawReply> {
-    relations(&app, &requester, &Of { room, event, rel_type: Some(rel_type), kind: None }, &params).await
+    relations(&app, &requester, &Of { room, event, rel_type: Some(rel_type), kind: None }, &params)
+        .await
 }
 
 async fn by_type(
@@ -86,10 +87,21 @@ async fn by_type(
     Path((room, event, rel_type, kind)): Path<(OwnedRoomId, OwnedEventId, String, String)>,
     Query(params): Query<Params>,
 ) -> ApiResult<RawReply> {
-    relations(&app, &requester, &Of { room, event, rel_type: Some(rel_type), kind: Some(kind) }, &params).await
+    relations(
+        &app,
+        &requester,
+        &Of { room, event, rel_type: Some(rel_type), kind: Some(kind) },
+        &params,
+    )
+    .await
 }
 
-async fn relations(app: &App, requester: &Requester, of: &Of, params: &Params) -> ApiResult<RawReply> {
+async fn relations(
+    app: &App,
+    requester: &Requester,
+    of: &Of,
+    params: &Params,
+) -> ApiResult<RawReply> {
     let forwards = direction(params.dir.as_deref())?;
     let limit = params.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
     let access = Access::open(app, &requester.user, &of.room).await?;
@@ -137,7 +149,12 @@ async fn relations(app: &App, requester: &Requester, of: &Of, params: &Params) -
 }
 
 /// The event, and with `recurse` those related to it whose own relations are asked for, too.
-async fn parents(app: &App, access: &Access, event: &ruma::EventId, recurse: bool) -> Result<Vec<String>, RoomError> {
+async fn parents(
+    app: &App,
+    access: &Access,
+    event: &ruma::EventId,
+    recurse: bool,
+) -> Result<Vec<String>, RoomError> {
     let mut parents = vec![event.to_string()];
     if !recurse {
         return Ok(parents);
@@ -174,7 +191,13 @@ async fn visible(
     Ok(seen)
 }
 
-async fn chunk(app: &App, access: &Access, viewer: &Viewer, events: &[(Arc<Event>, Membership)], out: &mut Writer) -> Result<(), RoomError> {
+async fn chunk(
+    app: &App,
+    access: &Access,
+    viewer: &Viewer,
+    events: &[(Arc<Event>, Membership)],
+    out: &mut Writer,
+) -> Result<(), RoomError> {
     let plain: Vec<Arc<Event>> = events.iter().map(|(event, _)| Arc::clone(event)).collect();
     let around = surroundings(app, viewer, access, &plain).await?;
     out.open_list_at("chunk");
@@ -205,16 +228,20 @@ async fn threads(
     };
     let limit = params.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
     let access = Access::open(&app, &requester.user, &room).await?;
-    let below = boundary(params.from.as_deref(), "from")?.unwrap_or(TimelineOrd::MAX).min(access.ceiling());
+    let below =
+        boundary(params.from.as_deref(), "from")?.unwrap_or(TimelineOrd::MAX).min(access.ceiling());
     let roots = table::roots(&app.db, access.room.nid(), participant, below, limit + 1).await?;
     let next = (roots.len() > limit).then(|| roots[limit - 1].1);
     let order: Vec<String> = roots.into_iter().take(limit).map(|(root, _)| root).collect();
-    let ids: Vec<OwnedEventId> = order.iter().filter_map(|root| root.as_str().try_into().ok()).collect();
+    let ids: Vec<OwnedEventId> =
+        order.iter().filter_map(|root| root.as_str().try_into().ok()).collect();
     let events = app.rooms.cache().many_by_ids(&ids).await.map_err(RoomError::from)?;
     let viewer = viewer(&app, &requester).await?;
     let seen = visible(&app, &access, &viewer, events).await?;
-    let mut by_id: HashMap<String, (Arc<Event>, Membership)> =
-        seen.into_iter().map(|(event, membership)| (event.pdu.event_id.to_string(), (event, membership))).collect();
+    let mut by_id: HashMap<String, (Arc<Event>, Membership)> = seen
+        .into_iter()
+        .map(|(event, membership)| (event.pdu.event_id.to_string(), (event, membership)))
+        .collect();
     let ordered: Vec<_> = order.iter().filter_map(|root| by_id.remove(root)).collect();
     let mut out = Writer::with_capacity(ordered.len() * 1500 + 64);
     out.open();

@@ -38,16 +38,26 @@ struct Params {
     unstable_use_state_after: bool,
 }
 
-async fn sync(State(app): State<Arc<App>>, requester: Requester, Query(params): Query<Params>) -> ApiResult<RawReply> {
+async fn sync(
+    State(app): State<Arc<App>>,
+    requester: Requester,
+    Query(params): Query<Params>,
+) -> ApiResult<RawReply> {
     let since = match params.since.as_deref().filter(|since| !since.is_empty()) {
-        Some(text) => Some(text.parse().map_err(|error| ApiError::invalid_param(format!("since: {error}")))?),
+        Some(text) => {
+            Some(text.parse().map_err(|error| ApiError::invalid_param(format!("since: {error}")))?)
+        }
         None => None,
     };
     let presence = match params.set_presence.as_deref() {
         None | Some("online") => PresenceState::Online,
         Some("unavailable") => PresenceState::Unavailable,
         Some("offline") => PresenceState::Offline,
-        Some(_) => return Err(ApiError::invalid_param("set_presence must be online, unavailable or offline")),
+        Some(_) => {
+            return Err(ApiError::invalid_param(
+                "set_presence must be online, unavailable or offline",
+            ));
+        }
     };
     let request = v3::Request {
         since,

@@ -93,7 +93,12 @@ impl FeedObserver for Typing {
             let Change::Event(event, _) = &published.change else { continue };
             match event.pdu.state_key() {
                 None => self.stop(event.room, &event.pdu.sender),
-                Some(user) if event.pdu.membership().is_some_and(|membership| membership != Membership::Join) => {
+                Some(user)
+                    if event
+                        .pdu
+                        .membership()
+                        .is_some_and(|membership| membership != Membership::Join) =>
+                {
                     if let Ok(user) = <&UserId>::try_from(user) {
                         self.stop(event.room, user);
                     }

@@ -42,12 +42,15 @@ impl Access {
         if membership == Membership::Join {
             return Ok(Self { room, snapshot, membership, left: None });
         }
-        if HistoryVisibility::parse(Some(&snapshot.history_visibility())) == HistoryVisibility::WorldReadable {
+        if HistoryVisibility::parse(Some(&snapshot.history_visibility()))
+            == HistoryVisibility::WorldReadable
+        {
             return Ok(Self { room, snapshot, membership, left: None });
         }
         let gone = matches!(membership, Membership::Leave | Membership::Ban);
         let Some((_, nid)) = member.filter(|_| gone) else { return Err(refusal()) };
-        let forgotten = app.rooms.memberships(user).await?.get(&room.nid()).is_none_or(|mine| mine.forgotten);
+        let forgotten =
+            app.rooms.memberships(user).await?.get(&room.nid()).is_none_or(|mine| mine.forgotten);
         let mut lens = Lens::new(&app.rooms, user, &snapshot.state);
         if forgotten || !lens.was_ever_in().await? {
             return Err(refusal());
@@ -72,7 +75,10 @@ impl Access {
 
     /// The place above everything that the user can see.
     pub fn ceiling(&self) -> TimelineOrd {
-        self.left.as_ref().and_then(|left| left.place()).map_or(TimelineOrd::MAX, |place| place.ord + 1)
+        self.left
+            .as_ref()
+            .and_then(|left| left.place())
+            .map_or(TimelineOrd::MAX, |place| place.ord + 1)
     }
 
     /// The user's view on the room, event by event.
@@ -81,9 +87,19 @@ impl Access {
     }
 
     /// An event of the room, if the user may see it, with what he was to the room at it.
-    pub async fn event(&self, app: &App, user: &UserId, id: &EventId) -> ApiResult<(Arc<Event>, Membership)> {
+    pub async fn event(
+        &self,
+        app: &App,
+        user: &UserId,
+        id: &EventId,
+    ) -> ApiResult<(Arc<Event>, Membership)> {
         let unknown = || ApiError::not_found("There is no such event, or it is not yours to see");
-        let event = app.rooms.event(id).await?.filter(|event| event.room == self.room.nid()).ok_or_else(unknown)?;
+        let event = app
+            .rooms
+            .event(id)
+            .await?
+            .filter(|event| event.room == self.room.nid())
+            .ok_or_else(unknown)?;
         let membership = self.lens(app, user).see(&event).await?.ok_or_else(unknown)?;
         Ok((event, membership))
     }

@@ -44,7 +44,12 @@ pub struct Page {
 }
 
 /// Reads a page.
-pub async fn page(app: &App, lens: &mut Lens<'_>, viewer: &Viewer, ask: &Ask<'_>) -> Result<Page, RoomError> {
+pub async fn page(
+    app: &App,
+    lens: &mut Lens<'_>,
+    viewer: &Viewer,
+    ask: &Ask<'_>,
+) -> Result<Page, RoomError> {
     let mut page = Page { events: Vec::new(), end: None };
     let mut at = ask.from;
     let mut scanned = 0;
@@ -70,7 +75,12 @@ pub async fn page(app: &App, lens: &mut Lens<'_>, viewer: &Viewer, ask: &Ask<'_>
             }
             let Some(place) = event.place() else { continue };
             at = if ask.forwards { place.ord + 1 } else { place.ord };
-            let passes = everything || ask.filter.admits(&event.kind().to_string(), &event.pdu.sender, event.pdu.content());
+            let passes = everything
+                || ask.filter.admits(
+                    &event.kind().to_string(),
+                    &event.pdu.sender,
+                    event.pdu.content(),
+                );
             if passes
                 && !viewer.ignores(&event)
                 && let Some(membership) = lens.see(&event).await?

@@ -1,0 +1,8 @@
+//! Reading rooms from the outside: through the router, as clients do.
+
+mod members;
+mod messages;
+mod receipts;
+mod relations;
+mod rig;
+mod sync;

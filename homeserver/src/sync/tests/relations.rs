@@ -1,0 +1,127 @@
+//! Relations, threads, and what is bundled with events.
+
+use serde_json::{Value, json};
+
+use super::rig::{Rig, ids};
+use crate::room::Preset;
+
+fn related(body: &str, rel_type: &str, to: &str) -> Value {
+    json!({"msgtype": "m.text", "body": body, "m.new_content": {"body": body}, "m.relates_to": {"rel_type": rel_type, "event_id": to}})
+}
+
+#[tokio::test]
+async fn relations_are_told_by_kind_and_in_pages() {
+    let rig = Rig::new().await;
+    let alice = rig.person("alice").await;
+    let room = alice.room(Preset::PublicChat, None).await;
+    let root = alice.say(&room, "root").await;
+    let mut replies = Vec::new();
+    for n in 0..5 {
+        replies.push(
+            alice.send(&room, "m.room.message", &related(&n.to_string(), "m.thread", &root)).await,
+        );
+    }
+    let dummy = alice.send(&room, "m.dummy", &related("d", "m.thread", &root)).await;
+    let edit = alice.send(&room, "m.room.message", &related("edited", "m.replace", &root)).await;
+    let on_reply =
+        alice.send(&room, "m.reaction", &related("r", "m.annotation", &replies[0])).await;
+    let path = |rest: &str| format!("v1/rooms/{}/relations/{root}{rest}", room.id());
+    let all = alice.get(&path("")).await;
+    assert_eq!(ids(&all["chunk"]).len(), 7);
+    assert_eq!(ids(&all["chunk"])[0], edit);
+    assert_eq!(ids(&alice.get(&path("/m.thread")).await["chunk"])[0], dummy);
+    assert_eq!(ids(&alice.get(&path("/m.thread/m.room.message?dir=f")).await["chunk"]), replies);
+    let deep = alice.get(&path("?recurse=true")).await;
+    assert_eq!(ids(&deep["chunk"])[0], on_reply);
+    assert_eq!(deep["recursion_depth"], 3);
+    for dir in ["b", "f"] {
+        let (mut seen, mut from) = (Vec::new(), String::new());
+        loop {
+            let page = alice
+                .get(&path(&format!("/m.thread/m.room.message?dir={dir}&limit=2{from}")))
+                .await;
+            seen.extend(ids(&page["chunk"]).into_iter().map(str::to_owned));
+            match page["next_batch"].as_str() {
+                Some(next) => from = format!("&from={next}"),
+                None => break,
+            }
+        }
+        if dir == "b" {
+            seen.reverse();
+        }
+        assert_eq!(seen, replies);
+    }
+}
+
+#[tokio::test]
+async fn edits_references_and_threads_come_with_their_event() {
+    let rig = Rig::new().await;
+    let (alice, bob) = (rig.person("alice").await, rig.person("bob").await);
+    let room = alice.room(Preset::PublicChat, None).await;
+    bob.join(&room).await;
+    let root = alice.say(&room, "root").await;
+    alice.send(&room, "m.room.message", &related("edit 1", "m.replace", &root)).await;
+    let edit = alice.send(&room, "m.room.message", &related("edit 2", "m.replace", &root)).await;
+    bob.send(&room, "m.room.message", &related("not his to edit", "m.replace", &root)).await;
+    let reference = bob.send(&room, "m.room.message", &related("see", "m.reference", &root)).await;
+    bob.send(&room, "m.room.message", &related("reply 1", "m.thread", &root)).await;
+    let latest = bob.send(&room, "m.room.message", &related("reply 2", "m.thread", &root)).await;
+    let fix = bob
+        .send(&room, "m.room.message", &related("reply 2, corrected", "m.replace", &latest))
+        .await;
+
+    let (synced, _) = alice.sync(None, json!({"room": {"timeline": {"limit": 30}}})).await;
+    let timeline = synced["rooms"]["join"][room.id().as_str()]["timeline"]["events"]
+        .as_array()
+        .expect("events")
+        .clone();
+    let in_sync =
+        timeline.into_iter().find(|event| event["event_id"] == json!(root)).expect("the root");
+    let alone = alice.get(&format!("v3/rooms/{}/event/{root}", room.id())).await;
+    for event in [in_sync, alone] {
+        assert_eq!(event["content"]["body"], "root", "the content is as it was sent");
+        let relations = &event["unsigned"]["m.relations"];
+        assert_eq!(relations["m.replace"]["event_id"], json!(edit));
+        assert_eq!(relations["m.reference"]["chunk"], json!([{ "event_id": reference }]));
+        let thread = &relations["m.thread"];
+        assert_eq!(
+            (&thread["count"], &thread["current_user_participated"]),
+            (&json!(2), &json!(true))
+        );
+        assert_eq!(thread["latest_event"]["event_id"], json!(latest));
+        assert_eq!(
+            thread["latest_event"]["unsigned"]["m.relations"]["m.replace"]["event_id"],
+            json!(fix)
+        );
+    }
+}
+
+#[tokio::test]
+async fn threads_are_ordered_by_their_latest_event() {
+    let rig = Rig::new().await;
+    let (alice, bob) = (rig.person("alice").await, rig.person("bob").await);
+    let room = alice.room(Preset::PublicChat, None).await;
+    bob.join(&room).await;
+    let (one, two) = (alice.say(&room, "one").await, bob.say(&room, "two").await);
+    alice.send(&room, "m.room.message", &related("a", "m.thread", &one)).await;
+    bob.send(&room, "m.room.message", &related("b", "m.thread", &two)).await;
+    let path = format!("v1/rooms/{}/threads", room.id());
+    assert_eq!(ids(&alice.get(&path).await["chunk"]), [two.as_str(), one.as_str()]);
+    let last = alice.send(&room, "m.room.message", &related("c", "m.thread", &one)).await;
+    let answer = alice.get(&path).await;
+    assert_eq!(ids(&answer["chunk"]), [one.as_str(), two.as_str()]);
+    assert_eq!(
+        answer["chunk"][0]["unsigned"]["m.relations"]["m.thread"]["latest_event"]["event_id"],
+        json!(last)
+    );
+    assert_eq!(
+        ids(&alice.get(&format!("{path}?include=participated")).await["chunk"]),
+        [one.as_str()]
+    );
+    let page = alice.get(&format!("{path}?limit=1")).await;
+    assert_eq!(ids(&page["chunk"]), [one.as_str()]);
+    let next = page["next_batch"].as_str().expect("another page");
+    let page = alice.get(&format!("{path}?limit=1&from={next}")).await;
+    assert_eq!(ids(&page["chunk"]), [two.as_str()]);
+    assert!(page.get("next_batch").is_none());
+}
