@@ -18,6 +18,7 @@ mod inbox;
 pub mod kv;
 pub mod login;
 pub mod matrix;
+pub mod media;
 mod network;
 pub mod permissions;
 mod plain;

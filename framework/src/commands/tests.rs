@@ -205,6 +205,7 @@ pub(crate) struct World {
     pub(crate) fake: Arc<Fake>,
     pub(crate) kv: Arc<MemoryKv>,
     pub(crate) matrix: Matrix,
+    pub(crate) faults: Faults,
 }
 
 impl World {
@@ -214,7 +215,8 @@ impl World {
              sender_localpart: simbot\nnamespaces:\n  users: [{ exclusive: true, regex: \"@sim_.*:hs\" }]\n  aliases: []\n  rooms: []\n",
         )
         .unwrap();
-        let hs = SimHomeserver::new("hs", registration, Kind::Ours, Faults::new(1));
+        let faults = Faults::new(1);
+        let hs = SimHomeserver::new("hs", registration, Kind::Ours, faults.clone());
         let config = MatrixConfig::new(
             "hs",
             "sim",
@@ -225,7 +227,7 @@ impl World {
         let matrix = Matrix::new(config, hs.carrier(), kv.clone());
         let fake = Arc::new(Fake::default());
         let commands = Commands::new(fake.clone(), matrix.clone(), kv.clone());
-        Self { hs, commands, fake, kv, matrix }
+        Self { hs, commands, fake, kv, matrix, faults }
     }
 
     pub(crate) async fn room(&self, users: &[&SimUser]) -> String {
@@ -363,7 +365,7 @@ async fn logins_end_by_word_by_silence_and_by_restart() {
     assert!(world.hs.messages(&room).last().unwrap().1.contains("said nothing"));
     world.say(&alice, &room, "login password").await;
     // The bridge dies and comes back.
-    let World { hs, commands, kv, matrix, fake } = world;
+    let World { hs, commands, kv, matrix, fake, .. } = world;
     drop(commands);
     let commands = Commands::new(fake, matrix, kv.clone());
     commands.resume().await;
