@@ -13,6 +13,7 @@ use crate::{
     feed::Feed,
     http::{limit::Limits, observe::RequestCounter},
     metrics::Metrics,
+    outbox::appservice::Outbox,
     room::Rooms,
     services::{
         account_data::{AccountData, Filters},
@@ -65,6 +66,8 @@ pub struct App {
     pub notifications: Arc<Notifications>,
     /// How many keys each device has left.
     pub key_counts: Arc<KeyCounts>,
+    /// What application services are told.
+    pub outbox: Outbox,
     /// Uploaded files.
     pub media: Media,
     /// Who exists.

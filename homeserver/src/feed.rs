@@ -36,6 +36,9 @@ const READER_GROUPS: usize = 1024;
 pub trait FeedObserver: Send + Sync + 'static {
     /// `batch` is durable. Must not block.
     fn published(&self, batch: &[Published]);
+
+    /// What isn't durable has changed in a room: who types. Must not block.
+    fn ephemeral(&self, _room: RoomNid) {}
 }
 
 /// A handle on the feed. Clones share it.
@@ -108,6 +111,9 @@ impl Feed {
 
     /// Wakes the users with a handle that are in a room, for changes that aren't durable.
     pub fn wake_room(&self, room: RoomNid) {
+        for observer in read(&self.0.observers).iter() {
+            observer.ephemeral(room);
+        }
         self.0.live.wake_room(room);
     }
 

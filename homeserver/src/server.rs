@@ -24,6 +24,7 @@ use crate::{
     feed::Feed,
     http::{limit::Limits, observe::RequestCounter},
     metrics::Metrics,
+    outbox::appservice::Outbox,
     room::{NoOtherServers, RoomDeps, RoomLimits, Rooms},
     services::{
         account_data::{AccountData, Filters},
@@ -193,11 +194,13 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
 
     let stream = server::stream(&db).await?;
     let feed = Feed::new(generation, stream.head, rooms::heads(&db).await?);
-    let committer = Committer::start(db.clone(), feed.clone(), Vec::new()).await?;
+    let appservices = Appservices::open(&config)?;
+    let outbox = Outbox::new(appservices.clone(), db.clone(), feed.clone(), Arc::clone(&clock));
+    let committer =
+        Committer::start(db.clone(), feed.clone(), vec![Arc::new(outbox.clone())]).await?;
     identity::claim(&db, &committer, config.server_name.as_str()).await?;
 
     let config = Arc::new(config);
-    let appservices = Appservices::open(&config)?;
     let media = Media::open(&config, db.clone(), committer.clone(), clock.clone())?;
     let policy = config.accounts.clone();
     let background = Background::default();
@@ -218,6 +221,13 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
     let typing = Arc::new(Typing::new(feed.clone(), Arc::clone(&clock)));
     feed.observe(typing.clone());
     let presence = Presence::new(feed.clone(), rooms.clone(), Arc::clone(&clock));
+    outbox.start(
+        rooms.clone(),
+        Arc::clone(&typing),
+        presence.clone(),
+        committer.clone(),
+        background.clone(),
+    );
     let (stopped_typing, gone) = (Arc::clone(&typing), presence.clone());
     background.spawn(async move { stopped_typing.run().await });
     background.spawn(async move { gone.run().await });
@@ -256,6 +266,7 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
         metrics,
         requests: RequestCounter::default(),
         appservices,
+        outbox,
         media,
         config,
         clock,

@@ -1,0 +1,3 @@
+//! What goes out of the server by itself: readers of the changes that talk to others.
+
+pub mod appservice;
