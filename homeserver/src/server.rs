@@ -32,6 +32,7 @@ use crate::{
         appservices::{AppserviceError, Appservices},
         devices::Devices,
         directory::Directory,
+        key_counts::KeyCounts,
         keys::Keys,
         media::{Media, MediaError},
         nonces::Nonces,
@@ -202,6 +203,7 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
 
     let config = Arc::new(config);
     let media = Media::open(&config, db.clone(), committer.clone(), clock.clone())?;
+    let key_counts = Arc::<KeyCounts>::default();
     let policy = config.accounts.clone();
     let background = Background::default();
     let rooms = Rooms::new(RoomDeps {
@@ -239,16 +241,17 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
         typing,
         presence,
         notifications,
-        key_counts: Arc::default(),
+        key_counts: Arc::clone(&key_counts),
         accounts: Accounts::new(db.clone(), committer.clone(), Arc::clone(&clock), &policy)?,
         sessions: Sessions::new(
             db.clone(),
             committer.clone(),
             Arc::clone(&clock),
             Duration::from_secs(policy.access_token_lifetime_seconds),
+            Arc::clone(&key_counts),
         ),
         devices: Devices::new(db.clone(), committer.clone(), Arc::clone(&clock)),
-        keys: Keys::new(db.clone(), committer.clone()),
+        keys: Keys::new(db.clone(), committer.clone(), key_counts),
         to_device: ToDevice::new(committer.clone(), Arc::clone(&clock)),
         profiles: Profiles::new(db.clone(), committer.clone(), Arc::clone(&clock)),
         account_data: AccountData::new(db.clone(), committer.clone()),

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
-use http::StatusCode;
+use axum::extract::{OriginalUri, State};
+use http::{HeaderMap, StatusCode};
 use ruma::{OwnedDeviceId, UserId};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
+use crate::client::register::{APPLICATION_SERVICE, appservice, may_log_in};
 use crate::client::uia;
 use crate::http::auth::{Address, Requester};
 use crate::http::error::{ApiError, ApiResult};
@@ -103,10 +104,14 @@ fn tokens(session: &NewSession) -> Map<String, Value> {
 async fn login(
     State(app): State<Arc<App>>,
     Address(address): Address,
+    headers: HeaderMap,
+    OriginalUri(uri): OriginalUri,
     Json(login): Json<Login>,
 ) -> ApiResult<Reply<Map<String, Value>>> {
     let from = address.map(|address| address.to_string()).unwrap_or_default();
-    app.limits.check(Limit::Login, &from)?;
+    if login.kind != APPLICATION_SERVICE {
+        app.limits.check(Limit::Login, &from)?;
+    }
     let user = match login.kind.as_str() {
         "m.login.password" => {
             let user = login_user(&login.named()?, &app.config.server_name)?;
@@ -136,6 +141,22 @@ async fn login(
                 Some(user) if app.accounts.active(&user).await? => user,
                 _ => return Err(ApiError::forbidden("That log-in token is not valid")),
             }
+        }
+        APPLICATION_SERVICE => {
+            let service = appservice(&app, &headers, &uri)?;
+            may_log_in(&service)?;
+            let user = login_user(&login.named()?, &app.config.server_name)?;
+            if user != service.sender() && !service.owns_user(&user) {
+                let text = format!("{user} is not in the namespaces of the application service");
+                return Err(ApiError::new(StatusCode::BAD_REQUEST, "M_EXCLUSIVE", text));
+            }
+            if user == service.sender() {
+                app.accounts.ensure_appservice_user(&user, service.id()).await?;
+            }
+            if !app.accounts.active(&user).await? {
+                return Err(ApiError::forbidden(format!("{user} is not registered")));
+            }
+            user
         }
         other => return Err(ApiError::unknown(format!("Log-ins of type {other:?} are not known"))),
     };

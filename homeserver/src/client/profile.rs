@@ -12,7 +12,7 @@ use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::Path;
 use crate::http::json::{EMPTY, Empty, Json, Reply};
 use crate::http::limit::Limit;
-use crate::http::router::{Route, delete, get, put};
+use crate::http::router::{Route, delete, get, patch, put};
 use crate::services::profiles::Profile;
 
 /// The endpoints of this module.
@@ -22,6 +22,8 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         get("/_matrix/client/v3/profile/{userId}/{keyName}", field),
         put("/_matrix/client/v3/profile/{userId}/{keyName}", set),
         delete("/_matrix/client/v3/profile/{userId}/{keyName}", remove),
+        patch("/_matrix/client/v3/profile/{userId}", merge),
+        put("/_matrix/client/unstable/com.beeper.msc4437/profile/{userId}", replace),
     ]
 }
 
@@ -72,5 +74,31 @@ async fn remove(
     requester.must_be(&user)?;
     requester.limit(&app, Limit::Other)?;
     app.profiles.remove(&user, &key).await?;
+    Ok(EMPTY)
+}
+
+/// Sets several fields at once (`com.beeper.arbitrary_profile_meta`).
+async fn merge(
+    State(app): State<Arc<App>>,
+    requester: Requester,
+    Path(user): Path<OwnedUserId>,
+    Json(body): Json<Map<String, Value>>,
+) -> ApiResult<Reply<Empty>> {
+    requester.must_be(&user)?;
+    requester.limit(&app, Limit::Other)?;
+    app.profiles.merge(&user, body, false).await?;
+    Ok(EMPTY)
+}
+
+/// Sets the whole profile (MSC4437).
+async fn replace(
+    State(app): State<Arc<App>>,
+    requester: Requester,
+    Path(user): Path<OwnedUserId>,
+    Json(body): Json<Map<String, Value>>,
+) -> ApiResult<Reply<Empty>> {
+    requester.must_be(&user)?;
+    requester.limit(&app, Limit::Other)?;
+    app.profiles.merge(&user, body, true).await?;
     Ok(EMPTY)
 }

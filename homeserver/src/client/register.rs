@@ -2,25 +2,28 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
-use http::StatusCode;
+use axum::extract::{OriginalUri, State};
+use http::{HeaderMap, StatusCode, Uri};
 use ruma::{OwnedDeviceId, UserId};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
 use crate::client::login::session;
-use crate::http::auth::Address;
+use crate::http::auth::{Address, access_token};
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::Query;
 use crate::http::json::{Json, Reply};
 use crate::http::limit::Limit;
 use crate::http::router::{Route, get, post};
-use crate::services::accounts::{new_user_id, user_in_use};
+use crate::services::accounts::{appservice_user_id, new_user_id, user_in_use};
+use crate::services::appservices::Appservice;
 use crate::services::sessions::SessionRequest;
 use crate::services::uia::{Auth, DUMMY, Flow, Operation, REGISTRATION_TOKEN};
 use crate::storage::accounts::{Account, Kind};
 
+/// The type of registrations and log-ins by application services.
+pub(super) const APPLICATION_SERVICE: &str = "m.login.application_service";
 const OPEN: &[Flow] = &[&[DUMMY]];
 const BY_TOKEN: &[Flow] = &[&[REGISTRATION_TOKEN]];
 
@@ -40,6 +43,8 @@ struct KindQuery {
 
 #[derive(Deserialize)]
 struct Register {
+    #[serde(rename = "type")]
+    kind: Option<String>,
     auth: Option<Auth>,
     username: Option<String>,
     password: Option<String>,
@@ -64,11 +69,17 @@ impl Register {
 async fn register(
     State(app): State<Arc<App>>,
     Address(address): Address,
+    headers: HeaderMap,
+    OriginalUri(uri): OriginalUri,
     Query(query): Query<KindQuery>,
     Json(body): Json<Register>,
 ) -> ApiResult<Reply<Map<String, Value>>> {
     let from = address.map(|address| address.to_string()).unwrap_or_default();
     let answer = match query.kind.as_deref() {
+        None | Some("user") if body.kind.as_deref() == Some(APPLICATION_SERVICE) => {
+            let service = appservice(&app, &headers, &uri)?;
+            ghost(&app, &service, body).await?
+        }
         None | Some("user") => user(&app, &from, body).await?,
         Some("guest") => guest(&app, &from, body).await?,
         Some(other) => {
@@ -76,6 +87,39 @@ async fn register(
         }
     };
     Ok(Reply(answer))
+}
+
+/// The application service whose token a request carries.
+pub(super) fn appservice(app: &App, headers: &HeaderMap, uri: &Uri) -> ApiResult<Arc<Appservice>> {
+    let token = access_token(headers, uri).ok_or_else(ApiError::missing_token)?;
+    app.appservices.by_token(&token).ok_or_else(|| ApiError::unknown_token(false))
+}
+
+/// A service that manages devices itself gets none by way of a log-in (MSC4190).
+pub(super) fn may_log_in(service: &Appservice) -> ApiResult<()> {
+    if service.device_management() {
+        let text = "This application service creates devices with PUT /devices; register with inhibit_login";
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, "M_APPSERVICE_LOGIN_UNSUPPORTED", text));
+    }
+    Ok(())
+}
+
+/// Creates a user of an application service (Application Service API, "Server admin style permissions").
+async fn ghost(app: &App, service: &Appservice, body: Register) -> ApiResult<Map<String, Value>> {
+    let name =
+        body.username.as_deref().ok_or_else(|| ApiError::missing_param("username is missing"))?;
+    let user_id = appservice_user_id(name, &app.config.server_name)?;
+    if !service.owns_user(&user_id) {
+        let text = format!("{user_id} is not in the namespaces of the application service");
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, "M_EXCLUSIVE", text));
+    }
+    if !body.inhibit_login {
+        may_log_in(service)?;
+    }
+    if !app.accounts.ensure_appservice_user(&user_id, service.id()).await? {
+        return Err(user_in_use());
+    }
+    finish(app, &user_id, body).await
 }
 
 /// The ways to register that the settings leave open.
@@ -154,8 +198,12 @@ async fn finish(app: &App, user_id: &UserId, body: Register) -> ApiResult<Map<St
     session(app, user_id, body.session()).await
 }
 
-/// Refuses names that are taken.
+/// Refuses names that are taken or reserved.
 async fn free(app: &App, user_id: &UserId) -> ApiResult<()> {
+    if app.appservices.exclusive_user(user_id, None) {
+        let text = "That user name is reserved for an application service";
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, "M_EXCLUSIVE", text));
+    }
     if app.accounts.get(user_id).await?.is_some() { Err(user_in_use()) } else { Ok(()) }
 }
 

@@ -40,7 +40,7 @@ macro_rules! methods {
     )*};
 }
 
-methods!(get GET, post POST, put PUT, delete DELETE);
+methods!(get GET, post POST, put PUT, delete DELETE, patch PATCH);
 
 const CURRENT: &str = "/_matrix/client/v3/";
 const LEGACY: &str = "/_matrix/client/r0/";

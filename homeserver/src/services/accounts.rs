@@ -1,5 +1,6 @@
 //! Accounts: who exists, with which password and rights.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -210,23 +211,30 @@ pub fn user_in_use() -> ApiError {
 /// Makes the ID of a new user out of what they typed: lower case, and only what the spec allows in new IDs (Appendices,
 /// "User Identifiers"). `M_INVALID_USERNAME` otherwise.
 pub fn new_user_id(localpart: &str, server: &ServerName) -> ApiResult<OwnedUserId> {
-    let invalid =
-        |text: String| ApiError::new(http::StatusCode::BAD_REQUEST, "M_INVALID_USERNAME", text);
+    if localpart.starts_with('_') {
+        return Err(invalid_name(
+            "User names can't start with an underscore: those are for bridges",
+        ));
+    }
+    appservice_user_id(localpart, server)
+}
+
+/// The same for users of application services, whose names may begin with an underscore.
+pub fn appservice_user_id(localpart: &str, server: &ServerName) -> ApiResult<OwnedUserId> {
     let localpart = localpart.to_ascii_lowercase();
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._=-/+".contains(c);
     if localpart.is_empty() || !localpart.chars().all(allowed) {
-        return Err(invalid("User names may only contain a-z, 0-9 and . _ = - / +".to_owned()));
-    }
-    if localpart.starts_with('_') {
-        return Err(invalid(
-            "User names can't start with an underscore: those are for bridges".to_owned(),
-        ));
+        return Err(invalid_name("User names may only contain a-z, 0-9 and . _ = - / +"));
     }
     let id = format!("@{localpart}:{server}");
     if id.len() > 255 {
-        return Err(invalid("That user name is too long".to_owned()));
+        return Err(invalid_name("That user name is too long"));
     }
-    UserId::parse(id).map_err(|error| invalid(error.to_string()))
+    UserId::parse(id).map_err(|error| invalid_name(error.to_string()))
+}
+
+fn invalid_name(text: impl Into<Cow<'static, str>>) -> ApiError {
+    ApiError::new(http::StatusCode::BAD_REQUEST, "M_INVALID_USERNAME", text)
 }
 
 #[cfg(test)]

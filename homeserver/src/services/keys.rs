@@ -5,6 +5,7 @@ mod merge;
 mod signing;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures::FutureExt;
 use landbridge_database::Database;
@@ -14,6 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::commit::Committer;
 use crate::http::error::{ApiError, ApiResult};
+use crate::services::key_counts::KeyCounts;
 use crate::services::sessions::announce;
 use crate::storage::keys::{self, Key};
 
@@ -57,6 +59,7 @@ pub type Claimed = BTreeMap<OwnedUserId, BTreeMap<String, BTreeMap<String, Box<R
 pub struct Keys {
     db: Database,
     committer: Committer,
+    counts: Arc<KeyCounts>,
 }
 
 struct NamedKey {
@@ -120,8 +123,8 @@ fn same_key(a: &str, b: &str) -> bool {
 
 impl Keys {
     /// The keys in a database.
-    pub fn new(db: Database, committer: Committer) -> Self {
-        Self { db, committer }
+    pub fn new(db: Database, committer: Committer, counts: Arc<KeyCounts>) -> Self {
+        Self { db, committer, counts }
     }
 
     /// Stores what a device uploads; the counts of its one-time keys by algorithm.
@@ -131,19 +134,21 @@ impl Keys {
         device: &DeviceId,
         upload: Upload,
     ) -> ApiResult<BTreeMap<String, i64>> {
-        let one_time = std::sync::Arc::new(named(upload.one_time_keys)?);
-        let fallback = std::sync::Arc::new(named(upload.fallback_keys)?);
+        let one_time = Arc::new(named(upload.one_time_keys)?);
+        let fallback = Arc::new(named(upload.fallback_keys)?);
         if let Some(keys) = &upload.device_keys {
             check_device_keys(keys, user, device)?;
         }
         if upload.device_keys.is_some() || !one_time.is_empty() || !fallback.is_empty() {
             let device_keys = upload.device_keys.map(|keys| keys.get().to_owned());
             let (owner, id) = (user.to_owned(), device.to_owned());
+            let counts = self.counts.clone();
             let clash = self
                 .committer
                 .run(move |tx| {
                     let (owner, id, device_keys) = (owner.clone(), id.clone(), device_keys.clone());
                     let (one_time, fallback) = (one_time.clone(), fallback.clone());
+                    let counts = counts.clone();
                     async move {
                         let of = (&*owner, &*id);
                         let mut fresh = Vec::new();
@@ -170,6 +175,7 @@ impl Keys {
                             keys::set_device(tx, &owner, &id, &new).await?;
                             announce(tx, &owner).await?;
                         }
+                        tx.on_commit(move || counts.invalidate(&owner, &id));
                         Ok(None)
                     }
                     .boxed()
@@ -237,17 +243,21 @@ impl Keys {
         &self,
         wanted: BTreeMap<OwnedUserId, BTreeMap<String, String>>,
     ) -> ApiResult<Claimed> {
-        let wanted = std::sync::Arc::new(wanted);
+        let wanted = Arc::new(wanted);
+        let counts = self.counts.clone();
         let claimed = self
             .committer
             .run(move |tx| {
-                let wanted = wanted.clone();
+                let (wanted, counts) = (wanted.clone(), counts.clone());
                 async move {
                     let mut claimed = Vec::new();
                     for (user, devices) in wanted.iter() {
                         for (device, algorithm) in devices {
                             let id: &DeviceId = device.as_str().into();
                             if let Some(key) = keys::claim(tx, user, id, algorithm).await? {
+                                let (counts, owner, id) =
+                                    (counts.clone(), user.clone(), id.to_owned());
+                                tx.on_commit(move || counts.invalidate(&owner, &id));
                                 claimed.push((
                                     user.clone(),
                                     device.clone(),

@@ -5,6 +5,7 @@
 
 pub mod spread;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -90,49 +91,69 @@ impl Profiles {
         Ok(self.known.get(&user.to_owned(), load).await?.unwrap_or_default())
     }
 
-    /// Sets a field; `null` removes the display name or the avatar, and an empty string the avatar.
+    /// Sets a field; `null` removes the display name or the avatar, and so does an empty string.
     pub async fn set(&self, user: &UserId, field: &str, value: Value) -> ApiResult<()> {
-        check_field(field)?;
-        check_value(field, &value)?;
-        let standard = field == DISPLAYNAME || field == AVATAR_URL;
-        if standard && (value.is_null() || value == "") {
-            return self.remove(user, field).await;
-        }
-        let before = self.get(user).await?;
-        if before.get(field) == Some(&value) {
-            return Ok(());
-        }
-        let mut after = Profile::clone(&before);
-        let text = value.to_string();
-        after.insert(field.to_owned(), value);
-        if serde_json::to_vec(&after).map_or(usize::MAX, |bytes| bytes.len()) > MAX_PROFILE_BYTES {
-            let error = format!("A profile may have {MAX_PROFILE_BYTES} bytes in all");
-            return Err(ApiError::new(StatusCode::BAD_REQUEST, "M_PROFILE_TOO_LARGE", error));
-        }
-        self.write(user, field, Some(text)).await
+        self.merge(user, Profile::from_iter([(field.to_owned(), value)]), false).await
     }
 
     /// Removes a field.
     pub async fn remove(&self, user: &UserId, field: &str) -> ApiResult<()> {
         check_field(field)?;
-        if self.get(user).await?.contains_key(field) {
-            self.write(user, field, None).await
-        } else {
-            Ok(())
-        }
+        self.write(user, BTreeMap::from([(field.to_owned(), None)])).await
     }
 
-    async fn write(&self, user: &UserId, field: &str, value: Option<String>) -> ApiResult<()> {
+    /// Sets several fields at once; with `whole`, those that aren't named are removed.
+    pub async fn merge(&self, user: &UserId, fields: Profile, whole: bool) -> ApiResult<()> {
+        let before = self.get(user).await?;
+        let mut changes: BTreeMap<String, Option<Value>> = BTreeMap::new();
+        if whole {
+            changes.extend(before.keys().map(|field| (field.clone(), None)));
+        }
+        for (field, value) in fields {
+            check_field(&field)?;
+            check_value(&field, &value)?;
+            let gone =
+                (field == DISPLAYNAME || field == AVATAR_URL) && (value.is_null() || value == "");
+            changes.insert(field, (!gone).then_some(value));
+        }
+        let mut after = Profile::clone(&before);
+        for (field, value) in &changes {
+            match value {
+                Some(value) => drop(after.insert(field.clone(), value.clone())),
+                None => drop(after.remove(field)),
+            }
+        }
+        if serde_json::to_vec(&after).map_or(usize::MAX, |bytes| bytes.len()) > MAX_PROFILE_BYTES {
+            let error = format!("A profile may have {MAX_PROFILE_BYTES} bytes in all");
+            return Err(ApiError::new(StatusCode::BAD_REQUEST, "M_PROFILE_TOO_LARGE", error));
+        }
+        changes.retain(|field, value| before.get(field) != value.as_ref());
+        self.write(user, changes).await
+    }
+
+    async fn write(
+        &self,
+        user: &UserId,
+        changes: BTreeMap<String, Option<Value>>,
+    ) -> ApiResult<()> {
+        if changes.is_empty() {
+            return Ok(());
+        }
         let version = self.clock.now_ms();
-        let (owner, name) = (user.to_owned(), field.to_owned());
-        let shown_in_rooms = field == DISPLAYNAME || field == AVATAR_URL;
+        let owner = user.to_owned();
+        let shown_in_rooms = changes.contains_key(DISPLAYNAME) || changes.contains_key(AVATAR_URL);
+        let changes = Arc::new(changes);
         self.committer
             .run(move |tx| {
-                let (owner, name, value) = (owner.clone(), name.clone(), value.clone());
+                let (owner, changes) = (owner.clone(), changes.clone());
                 async move {
-                    match &value {
-                        Some(value) => profiles::set(tx, &owner, &name, value).await?,
-                        None => profiles::delete(tx, &owner, &name).await?,
+                    for (field, value) in changes.iter() {
+                        match value {
+                            Some(value) => {
+                                profiles::set(tx, &owner, field, &value.to_string()).await?
+                            }
+                            None => profiles::delete(tx, &owner, field).await?,
+                        }
                     }
                     if shown_in_rooms {
                         profiles::start_job(tx, &owner, version).await?;

@@ -18,6 +18,7 @@ use crate::commit::{CommitError, CommitTx, Committer};
 use crate::feed::Change;
 use crate::http::error::{ApiError, ApiResult};
 use crate::services::cache::LoadCache;
+use crate::services::key_counts::KeyCounts;
 use crate::storage::tokens::TokenHash;
 use crate::storage::{StorageError, devices, keys, pushers, tokens};
 
@@ -80,6 +81,7 @@ pub struct Sessions {
     clock: Arc<dyn Clock>,
     lifetime: Duration,
     live: LoadCache<TokenHash, Arc<Session>>,
+    counts: Arc<KeyCounts>,
 }
 
 /// 256 random bits that are safe in headers and URLs.
@@ -99,8 +101,9 @@ impl Sessions {
         committer: Committer,
         clock: Arc<dyn Clock>,
         lifetime: Duration,
+        counts: Arc<KeyCounts>,
     ) -> Self {
-        Self { db, committer, clock, lifetime, live: LoadCache::new(CACHED) }
+        Self { db, committer, clock, lifetime, live: LoadCache::new(CACHED), counts }
     }
 
     /// Looks an access token up; a warm one without I/O.
@@ -241,11 +244,12 @@ impl Sessions {
     /// Ends sessions by deleting their devices, with keys and waiting messages.
     pub async fn end(&self, user: &UserId, ids: &[OwnedDeviceId]) -> Result<(), CommitError> {
         let (owner, ids) = (user.to_owned(), ids.to_vec());
+        let counts = self.counts.clone();
         let ended = self
             .committer
             .run(move |tx| {
-                let (owner, ids) = (owner.clone(), ids.clone());
-                async move { delete_devices(tx, &owner, &ids).await }.boxed()
+                let (owner, ids, counts) = (owner.clone(), ids.clone(), counts.clone());
+                async move { delete_devices(tx, &counts, &owner, &ids).await }.boxed()
             })
             .await?;
         self.forget(&ended);
@@ -255,10 +259,11 @@ impl Sessions {
     /// Ends all sessions of a user but the one of `keep`.
     pub async fn end_all(&self, user: &UserId, keep: Option<&DeviceId>) -> Result<(), CommitError> {
         let (owner, keep) = (user.to_owned(), keep.map(ToOwned::to_owned));
+        let counts = self.counts.clone();
         let ended = self
             .committer
             .run(move |tx| {
-                let (owner, keep) = (owner.clone(), keep.clone());
+                let (owner, keep, counts) = (owner.clone(), keep.clone(), counts.clone());
                 async move {
                     let all = devices::list_in(tx, &owner).await?;
                     let ids: Vec<_> = all
@@ -266,7 +271,7 @@ impl Sessions {
                         .map(|d| d.device_id)
                         .filter(|id| Some(id) != keep.as_ref())
                         .collect();
-                    let ended = delete_devices(tx, &owner, &ids).await?;
+                    let ended = delete_devices(tx, &counts, &owner, &ids).await?;
                     if let Some(keep) = &keep {
                         pushers::delete_of_others(tx, &owner, keep).await?;
                     }
@@ -305,6 +310,7 @@ impl Sessions {
 
 async fn delete_devices(
     tx: &mut CommitTx,
+    counts: &Arc<KeyCounts>,
     user: &UserId,
     ids: &[OwnedDeviceId],
 ) -> Result<Vec<TokenHash>, StorageError> {
@@ -314,6 +320,8 @@ async fn delete_devices(
         had_keys |= keys::device_in(tx, user, id).await?.is_some();
         ended.extend(tokens::delete_of_device(tx, user, id).await?);
         devices::delete(tx, user, id).await?;
+        let (counts, user, id) = (counts.clone(), user.to_owned(), id.clone());
+        tx.on_commit(move || counts.invalidate(&user, &id));
     }
     if had_keys {
         announce(tx, user).await?;
