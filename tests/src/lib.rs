@@ -1,6 +1,7 @@
 //! What the black-box suites share: real processes that are started and killed, small clients of both sides,
 //! and the check that numbered messages came through once and in order.
 
+pub mod irc;
 pub mod matrix;
 pub mod numbered;
 pub mod playground;

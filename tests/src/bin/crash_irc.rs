@@ -1,0 +1,333 @@
+//! `kill -9` with IRC: a real IRC server, a homeserver and the IRC bridge, each a process of its own; numbered messages of many
+//! people both ways, some over puppets and some over the relay, while homeserver and bridge are killed at random points.
+//!
+//! Matrix to IRC: nothing lost, nothing reordered; doubled only where a kill fell between a line and its confirmation, and then
+//! said so in the room. IRC to Matrix: nothing doubled, nothing reordered; lost only what was said while the bot wasn't there.
+//!
+//! Sizes come from the environment: `IRC_MESSAGES` each way over `IRC_PUPPETS` people, `IRC_RELAYED` over the relay,
+//! `IRC_KILLS` of bridge and homeserver each, `IRC_SEED`.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a program that reports on its standard output, and shares the bridge's test servers"
+)]
+
+#[path = "../../../bridges/irc/tests/real_servers/servers.rs"]
+#[allow(dead_code, reason = "the bridge's own tests use the rest")]
+mod servers;
+
+use std::{
+    env,
+    error::Error,
+    fs,
+    path::Path,
+    process::{Command, ExitCode},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use landbridge_tests::{
+    irc::Person,
+    matrix::User,
+    numbered::{self, Verdict},
+    process::{Process, checkout, free_port},
+};
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use serde_json::Value;
+use servers::{Server, Software};
+use tokio::sync::Mutex;
+
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+const SERVER: &str = "crash.test";
+const SECRET: &str = "crash-secret";
+/// The channel of the puppets and that of the relay, and their aliases: their rooms are made by whoever joins first.
+const CHANNEL: &str = "#crash";
+const ALIAS: &str = "#irc_#crash:crash.test";
+const RELAY_CHANNEL: &str = "#relayed";
+const RELAY_ALIAS: &str = "#irc_relay/#relayed:crash.test";
+/// The bot that listens in the puppets' channel.
+const BOT: &str = "crashbot";
+/// Nothing new for this long means that nothing more will come.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// A line said this shortly before the bot went may have lain in its socket.
+const UNREAD: Duration = Duration::from_millis(1_500);
+
+struct Sizes {
+    messages: usize,
+    puppets: usize,
+    relayed: usize,
+    kills: usize,
+    seed: u64,
+}
+
+fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
+    env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+}
+
+/// The two processes that are killed.
+struct Rig {
+    base: String,
+    homeserver: Arc<Mutex<Process>>,
+    bridge: Arc<Mutex<Process>>,
+}
+
+impl Rig {
+    fn prepare(folder: &Path, irc_port: u16) -> Result<Self> {
+        let appservices = folder.join("appservices");
+        fs::create_dir_all(&appservices)?;
+        fs::create_dir_all(folder.join("homeserver"))?;
+        let (client, bridge) = (free_port()?, free_port()?);
+        let base = format!("http://127.0.0.1:{client}");
+        let homeserver = Process::new(
+            "homeserver",
+            checkout().join("tests/launch-homeserver"),
+            &folder.join("homeserver.log"),
+            &format!("{base}/_matrix/client/versions"),
+        )
+        .env("SERVER_NAME", SERVER)
+        .env("DATA_DIR", folder.join("homeserver").display())
+        .env("CLIENT_PORT", client)
+        .env("REGISTRATION_SHARED_SECRET", SECRET)
+        .env("APPSERVICES_DIR", appservices.display());
+        let bridge_env = [
+            ("HS_URL", base.clone()),
+            ("SERVER_NAME", SERVER.to_owned()),
+            ("DATA_DIR", folder.join("bridge").display().to_string()),
+            ("APPSERVICE_PORT", bridge.to_string()),
+            ("REGISTRATION", appservices.join("irc.yaml").display().to_string()),
+            ("NETWORK_URL", format!("irc://127.0.0.1:{irc_port}")),
+        ];
+        let launcher = checkout().join("tests/launch-bridge");
+        let registered =
+            Command::new(&launcher).args(["irc", "register"]).envs(bridge_env.clone()).status()?;
+        if !registered.success() {
+            return Err(format!("launch-bridge irc register: {registered}").into());
+        }
+        let ready = format!("http://127.0.0.1:{bridge}/health");
+        let mut process =
+            Process::new("bridge", launcher, &folder.join("bridge.log"), &ready).args(["irc"]);
+        for (name, value) in bridge_env {
+            process = process.env(name, value);
+        }
+        Ok(Self {
+            base,
+            homeserver: Arc::new(Mutex::new(homeserver)),
+            bridge: Arc::new(Mutex::new(process)),
+        })
+    }
+}
+
+/// Kills a process again and again, each time after a while, and starts it again.
+async fn kill_often(process: Arc<Mutex<Process>>, kills: usize, seed: u64) -> Result<()> {
+    let mut random = StdRng::seed_from_u64(seed);
+    for _ in 0..kills {
+        tokio::time::sleep(Duration::from_millis(random.random_range(1_000..4_000))).await;
+        let mut process = process.lock().await;
+        process.kill()?;
+        tokio::time::sleep(Duration::from_millis(random.random_range(0..300))).await;
+        process.start().await?;
+    }
+    Ok(())
+}
+
+/// Waits until `expected` things have arrived, or until nothing new comes.
+async fn settled<F>(expected: usize, mut count: impl FnMut() -> F) -> Result<()>
+where
+    F: Future<Output = Result<usize>>,
+{
+    let (mut last, mut since) = (0, Instant::now());
+    loop {
+        let now = count().await?;
+        if now >= expected || (now == last && since.elapsed() > PATIENCE) {
+            // What is doubled may still be on its way.
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            return Ok(());
+        }
+        if now > last {
+            (last, since) = (now, Instant::now());
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// Joins a room by its alias; the bridge, asked for it, makes the room.
+async fn join(user: &User, alias: &str) -> Result<String> {
+    let mut room = Err("not tried".into());
+    for _ in 0..100 {
+        room = user.join(alias).await.map_err(Box::<dyn Error + Send + Sync>::from);
+        if room.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    room
+}
+
+/// Sends `count` numbered messages, in turn from each of the users, each after the one before was taken.
+async fn send_all(
+    users: &[User],
+    room: &str,
+    series: &str,
+    count: usize,
+    pause: Duration,
+) -> Result<()> {
+    for number in 0..count {
+        let user = &users[number % users.len()];
+        user.send(room, &format!("{series}-{number}"), &numbered::text(series, number)).await?;
+        tokio::time::sleep(pause).await;
+    }
+    Ok(())
+}
+
+/// The numbers of a series in what was heard on IRC; over the relay the speaker's name stands before the text.
+fn heard(person: &Person, channel: &str, series: &str) -> Vec<usize> {
+    let texts = person.heard(channel).into_iter().map(|said| said.text);
+    let bare =
+        texts.map(|text| text.split_once("> ").map_or(text.clone(), |(_, rest)| rest.to_owned()));
+    bare.filter_map(|text| numbered::number(series, &text)).collect()
+}
+
+/// How often the room was told that something may have been sent twice.
+fn warned(timeline: &[Value]) -> usize {
+    let bodies = timeline.iter().filter_map(|event| event["content"]["body"].as_str());
+    bodies.filter(|body| body.contains("may have been sent")).count()
+}
+
+async fn against(software: Software, sizes: &Sizes) -> Result<bool> {
+    let Some(server) = software.start() else { return Ok(true) };
+    let folder = tempfile::Builder::new().prefix("landbridge-crash-irc").tempdir()?;
+    let rig = Rig::prepare(folder.path(), server.port)?;
+    rig.homeserver.lock().await.start().await?;
+    // The watcher is there before the bot, whose first join it must see.
+    let person = Person::connect(server.port, "watcher", BOT).await?;
+    person.join(CHANNEL).await?;
+    person.join(RELAY_CHANNEL).await?;
+    rig.bridge.lock().await.start().await?;
+    let clean = bridged(software, sizes, &rig, &person, &server).await?;
+    if !clean {
+        println!("   logs: {}", folder.keep().display());
+    }
+    Ok(clean)
+}
+
+async fn bridged(
+    software: Software,
+    sizes: &Sizes,
+    rig: &Rig,
+    person: &Person,
+    _server: &Server,
+) -> Result<bool> {
+    let mut users = Vec::new();
+    for number in 0..sizes.puppets {
+        users.push(User::register(&rig.base, SECRET, &format!("user{number}")).await?);
+    }
+    let relayed = [User::register(&rig.base, SECRET, "relayed").await?];
+    let room = join(&users[0], ALIAS).await?;
+    for user in &users[1..] {
+        user.join(&room).await?;
+    }
+    let relay_room = join(&relayed[0], RELAY_ALIAS).await?;
+
+    // As long as there is killing there are messages on their way.
+    let pause = Duration::from_millis(3_000) * u32::try_from(sizes.kills)?
+        / u32::try_from(sizes.messages.max(1))?;
+    let mut said_at = Vec::new();
+    let inward = async {
+        for number in 0..sizes.messages {
+            said_at.push(person.say(CHANNEL, &numbered::text("in", number)).await?);
+            tokio::time::sleep(pause).await;
+        }
+        Ok::<_, Box<dyn Error + Send + Sync>>(())
+    };
+    let relay_pause = pause * u32::try_from(sizes.messages)? / u32::try_from(sizes.relayed.max(1))?;
+    let killing = async {
+        let mut killers = tokio::task::JoinSet::new();
+        killers.spawn(kill_often(Arc::clone(&rig.homeserver), sizes.kills, sizes.seed));
+        killers.spawn(kill_often(Arc::clone(&rig.bridge), sizes.kills, sizes.seed ^ 1));
+        while let Some(killer) = killers.join_next().await {
+            killer??;
+        }
+        Ok(())
+    };
+    tokio::try_join!(
+        send_all(&users, &room, "out", sizes.messages, pause),
+        send_all(&relayed, &relay_room, "rel", sizes.relayed, relay_pause),
+        inward,
+        killing
+    )?;
+
+    settled(sizes.messages, || async { Ok(heard(person, CHANNEL, "out").len()) }).await?;
+    settled(sizes.relayed, || async { Ok(heard(person, RELAY_CHANNEL, "rel").len()) }).await?;
+    let spans = person.listening(UNREAD);
+    let due: Vec<usize> = (0..sizes.messages)
+        .filter(|n| spans.iter().any(|(from, to)| (*from..*to).contains(&said_at[*n])))
+        .collect();
+    let on_matrix = || async {
+        let events = users[0].timeline(&room).await?;
+        let texts = events.iter().filter(|event| {
+            event["type"] == "m.room.message"
+                && !event["sender"].as_str().unwrap_or_default().starts_with("@user")
+        });
+        Ok(texts
+            .filter_map(|event| numbered::number("in", event["content"]["body"].as_str()?))
+            .collect::<Vec<_>>())
+    };
+    settled(due.len(), || async { on_matrix().await.map(|numbers| numbers.len()) }).await?;
+    let arrived = on_matrix().await?;
+
+    let outward = numbered::judge(sizes.messages, &heard(person, CHANNEL, "out"));
+    let relay = numbered::judge(sizes.relayed, &heard(person, RELAY_CHANNEL, "rel"));
+    let all: Verdict = numbered::judge(sizes.messages, &arrived);
+    let lost: Vec<usize> = due.iter().filter(|number| all.lost.contains(number)).copied().collect();
+    let warnings =
+        warned(&users[0].timeline(&room).await?) + warned(&relayed[0].timeline(&relay_room).await?);
+    println!("   {software:?}, Matrix to IRC over {} puppets: {outward}", sizes.puppets);
+    println!(
+        "   {software:?}, Matrix to IRC over the relay: {relay}; {warnings} times \"may have been sent\""
+    );
+    println!(
+        "   {software:?}, IRC to Matrix: {} doubled, {} reordered; {} of {} said while the bot listened are lost ({} were said while it was away)",
+        all.doubled.len(),
+        all.reordered.len(),
+        lost.len(),
+        due.len(),
+        sizes.messages - due.len(),
+    );
+    let doubled = outward.doubled.len() + relay.doubled.len();
+    let out = |verdict: &Verdict| verdict.lost.is_empty() && verdict.reordered.is_empty();
+    Ok(out(&outward)
+        && out(&relay)
+        && doubled <= warnings
+        && all.doubled.is_empty()
+        && all.reordered.is_empty()
+        && lost.is_empty())
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let sizes = Sizes {
+        messages: setting("IRC_MESSAGES", 200),
+        puppets: setting("IRC_PUPPETS", 8),
+        relayed: setting("IRC_RELAYED", 40),
+        kills: setting("IRC_KILLS", 3),
+        seed: setting("IRC_SEED", rand::random::<u32>().into()),
+    };
+    println!(
+        "   {} messages each way over {} puppets, {} over the relay, {} kills each, IRC_SEED={}",
+        sizes.messages, sizes.puppets, sizes.relayed, sizes.kills, sizes.seed
+    );
+    let mut code = ExitCode::SUCCESS;
+    for software in Software::ALL {
+        match against(software, &sizes).await {
+            Ok(true) => {}
+            Ok(false) => code = ExitCode::FAILURE,
+            Err(e) => {
+                println!("   {software:?}: {e}");
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    code
+}
