@@ -1,6 +1,8 @@
 //! What the program says about itself while it runs: to standard error, as text or as JSON. Secrets are kept out where they are held,
 //! by types that don't print them.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat};
@@ -11,7 +13,10 @@ pub(crate) fn start(log: &Log) -> Result<(), FilterError> {
     let text = text.unwrap_or_else(|| log.filter.clone());
     let filter = EnvFilter::try_new(&text)
         .map_err(|error| FilterError { filter: text, reason: error.to_string() })?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     // An error means that logging runs already, as in tests; then it stays as it is.
     let _ = match log.format {
         LogFormat::Text => subscriber.try_init(),
