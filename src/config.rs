@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use annotate::annotated_default;
-pub(crate) use load::{ConfigError, DEFAULT_FILE, Loaded, load};
+pub(crate) use load::{ConfigError, Loaded, load};
 
 /// Everything that can be set. Each key can also be set by the environment: `LANDBRIDGE_`, then the key's path with two underscores
 /// between its parts, as in `LANDBRIDGE_HOMESERVER__SERVER_NAME`.

@@ -11,21 +11,21 @@ use landbridge_registration::{Registration, conflicts};
 use super::{Failure, say};
 use crate::config::{Config, ConfigError, Loaded};
 
-/// The findings so far.
+fn good(what: impl Display) -> Result<(), Failure> {
+    say(format_args!("ok    {what}"))
+}
+
+fn note(what: impl Display) -> Result<(), Failure> {
+    say(format_args!("note  {what}"))
+}
+
+/// What was found wrong so far.
 #[derive(Default)]
 struct Report {
     failures: usize,
 }
 
 impl Report {
-    fn good(&mut self, what: impl Display) -> Result<(), Failure> {
-        say(format_args!("ok    {what}"))
-    }
-
-    fn note(&mut self, what: impl Display) -> Result<(), Failure> {
-        say(format_args!("note  {what}"))
-    }
-
     fn bad(&mut self, what: impl Display, remedy: impl Display) -> Result<(), Failure> {
         self.failures += 1;
         say(format_args!("FAIL  {what}\n      {remedy}"))
@@ -40,9 +40,9 @@ pub(super) async fn run(loaded: Result<Loaded, ConfigError>) -> Result<(), Failu
         Ok(Loaded { config, file }) => {
             match file {
                 Some(file) => {
-                    report.good(format_args!("the configuration {} can be read", file.display()))?
+                    good(format_args!("the configuration {} can be read", file.display()))?;
                 }
-                None => report.note("there is no landbridge.toml: the defaults are in force")?,
+                None => note("there is no landbridge.toml: the defaults are in force")?,
             }
             settings(&mut report, &config)?;
             folder(&mut report, &config.homeserver.data_dir)?;
@@ -62,17 +62,17 @@ pub(super) async fn run(loaded: Result<Loaded, ConfigError>) -> Result<(), Failu
 
 fn settings(report: &mut Report, config: &Config) -> Result<(), Failure> {
     match config.homeserver.check() {
-        Ok(()) => report.good("the settings fit together")?,
+        Ok(()) => good("the settings fit together")?,
         Err(error) => report.bad(&error, "change that setting")?,
     }
     let name = config.homeserver.server_name.as_str();
     if name == "localhost" {
-        report.note(
+        note(
             "the server's name is localhost: good for trying. Set homeserver.server_name before anybody uses it for real; \
              it can't be changed later",
         )?;
     } else if config.homeserver.public_base_url.is_none() {
-        report.note(format_args!(
+        note(format_args!(
             "homeserver.public_base_url is unset: clients that are told only {name:?} won't find the server unless they guess its address"
         ))?;
     }
@@ -82,7 +82,7 @@ fn settings(report: &mut Report, config: &Config) -> Result<(), Failure> {
 fn folder(report: &mut Report, folder: &Path) -> Result<(), Failure> {
     let what = folder.display();
     let Ok(facts) = fs::metadata(folder) else {
-        return report.note(format_args!("{what} doesn't exist yet: the first start makes it"));
+        return note(format_args!("{what} doesn't exist yet: the first start makes it"));
     };
     let mode = facts.permissions().mode() & 0o777;
     if !facts.is_dir() {
@@ -95,14 +95,14 @@ fn folder(report: &mut Report, folder: &Path) -> Result<(), Failure> {
         let remedy = format!("chmod 700 {what}: it holds keys and messages");
         return report.bad(format_args!("others may look into {what} (mode {mode:o})"), remedy);
     }
-    report.good(format_args!("{what} belongs to its owner alone"))
+    good(format_args!("{what} belongs to its owner alone"))
 }
 
 /// Checks the database. Says whether a running server holds it.
 async fn database(report: &mut Report, url: &str) -> Result<bool, Failure> {
     let file = url.strip_prefix("sqlite:").map(Path::new);
     if file.is_some_and(|file| !file.exists()) {
-        report.note("there is no database yet: the first start makes it")?;
+        note("there is no database yet: the first start makes it")?;
         return Ok(false);
     }
     match Database::open(url, &Options { readers: 1, ..Options::default() }).await {
@@ -110,7 +110,7 @@ async fn database(report: &mut Report, url: &str) -> Result<bool, Failure> {
             let read = database.fetch("SELECT COUNT(*) FROM schema_version", Vec::new()).await;
             database.close().await;
             match read {
-                Ok(_) => report.good("the database can be read; no server has it open")?,
+                Ok(_) => good("the database can be read; no server has it open")?,
                 Err(error) => report.bad(
                     format_args!("the database can't be read: {error}"),
                     "restore a backup into an empty data folder: landbridge restore FOLDER",
@@ -119,7 +119,7 @@ async fn database(report: &mut Report, url: &str) -> Result<bool, Failure> {
             Ok(false)
         }
         Err(DatabaseError::InUse(_)) => {
-            report.good("the database is in use by a running server")?;
+            good("the database is in use by a running server")?;
             Ok(true)
         }
         Err(error) => {
@@ -132,7 +132,7 @@ async fn database(report: &mut Report, url: &str) -> Result<bool, Failure> {
 
 async fn listener(report: &mut Report, address: SocketAddr, running: bool) -> Result<(), Failure> {
     if !running && tokio::net::TcpListener::bind(address).await.is_ok() {
-        return report.good(format_args!("{address} is free for the server"));
+        return good(format_args!("{address} is free for the server"));
     }
     // A server that listens everywhere is asked on this machine.
     let ip = if address.ip().is_unspecified() {
@@ -148,7 +148,7 @@ async fn listener(report: &mut Report, address: SocketAddr, running: bool) -> Re
     };
     match answer.await {
         Ok(answer) if answer.get("versions").is_some() => {
-            report.good(format_args!("a Matrix server answers on {address}"))
+            good(format_args!("a Matrix server answers on {address}"))
         }
         Ok(_) => report.bad(
             format_args!("what answers on {address} is no Matrix server"),
@@ -184,9 +184,9 @@ fn registrations(report: &mut Report, folder: Option<&Path>) -> Result<(), Failu
         match Registration::parse(&text) {
             Ok(registration) => {
                 for problem in registration.problems() {
-                    report.note(format_args!("{}: {problem}", path.display()))?;
+                    note(format_args!("{}: {problem}", path.display()))?;
                 }
-                report.good(format_args!("{} is a registration", path.display()))?;
+                good(format_args!("{} is a registration", path.display()))?;
                 all.push(registration);
             }
             Err(error) => report.bad(

@@ -2,8 +2,9 @@
 //! requests go to one that is started without an address, for as long as they take.
 
 use std::{
+    fmt::Write as _,
     fs::OpenOptions,
-    io::{BufRead as _, ErrorKind, Write as _},
+    io::{BufRead as _, ErrorKind},
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
     time::Duration,
@@ -204,15 +205,15 @@ impl Office {
         for account in self.find(search).await? {
             let mut line = account["user_id"].as_str().unwrap_or_default().to_owned();
             if let Some(name) = account["displayname"].as_str() {
-                line.push_str(&format!("  {}", name.escape_debug()));
+                let _ = write!(line, "  {}", name.escape_debug());
             }
             for (key, word) in [("admin", "administrator"), ("deactivated", "closed")] {
                 if account[key] == true {
-                    line.push_str(&format!("  [{word}]"));
+                    let _ = write!(line, "  [{word}]");
                 }
             }
             if let Some(appservice) = account["appservice"].as_str() {
-                line.push_str(&format!("  [of {appservice}]"));
+                let _ = write!(line, "  [of {appservice}]");
             }
             say(line)?;
         }
@@ -273,7 +274,7 @@ pub(crate) fn admin_token(folder: &Path) -> Result<String, Failure> {
         .mode(0o600)
         .open(&part)
         .and_then(|mut file| {
-            writeln!(file, "{token}")?;
+            std::io::Write::write_all(&mut file, format!("{token}\n").as_bytes())?;
             file.sync_all()?;
             std::fs::rename(&part, &path)
         });

@@ -11,7 +11,7 @@ use figment::{
 use super::Config;
 
 /// The file that is read when none is named.
-pub(crate) const DEFAULT_FILE: &str = "landbridge.toml";
+const DEFAULT_FILE: &str = "landbridge.toml";
 const PREFIX: &str = "LANDBRIDGE_";
 
 /// A configuration and where it came from.

@@ -78,8 +78,9 @@ impl Api {
         Arc::clone(&self.base)
     }
 
-    fn named_actor(&self) -> Option<String> {
-        Some(self.person.to_string())
+    /// The actor as requests name it.
+    fn named_actor(&self) -> String {
+        self.person.to_string()
     }
 
     fn request(&self, method: Method, segments: &[&str]) -> Result<RequestBuilder, ApiError> {
@@ -151,7 +152,7 @@ impl Api {
 
     /// Makes a chat, or finds the direct chat that exists.
     pub async fn new_chat(&self, mut new: NewChat) -> Result<Chat, ApiError> {
-        new.actor = self.named_actor();
+        new.actor = Some(self.named_actor());
         self.change(Method::POST, &["chats"], &new).await
     }
 
@@ -175,7 +176,7 @@ impl Api {
 
     /// Sends a message.
     pub async fn send(&self, chat: &str, mut message: Send) -> Result<Outcome, ApiError> {
-        message.actor = self.named_actor();
+        message.actor = Some(self.named_actor());
         self.change(Method::POST, &["chats", chat, "messages"], &message).await
     }
 
@@ -186,7 +187,7 @@ impl Api {
         key: String,
         text: String,
     ) -> Result<Outcome, ApiError> {
-        let edit = Edit { actor: self.named_actor(), key: Some(key), text };
+        let edit = Edit { actor: Some(self.named_actor()), key: Some(key), text };
         self.change(Method::PATCH, &["messages", message], &edit).await
     }
 
@@ -203,13 +204,13 @@ impl Api {
         emoji: String,
         set: bool,
     ) -> Result<Outcome, ApiError> {
-        let react = React { actor: self.named_actor(), key: Some(key), emoji, set };
+        let react = React { actor: Some(self.named_actor()), key: Some(key), emoji, set };
         self.change(Method::PUT, &["messages", message, "reactions"], &react).await
     }
 
     /// Changes a chat's name or topic.
     pub async fn describe(&self, chat: &str, mut change: Describe) -> Result<Outcome, ApiError> {
-        change.actor = self.named_actor();
+        change.actor = Some(self.named_actor());
         self.change(Method::PATCH, &["chats", chat], &change).await
     }
 
@@ -235,7 +236,7 @@ impl Api {
 
     /// Says that the actor types, or no longer does.
     pub async fn set_typing(&self, chat: &str, typing: bool) -> Result<(), ApiError> {
-        let set = SetTyping { actor: self.named_actor(), typing };
+        let set = SetTyping { actor: Some(self.named_actor()), typing };
         let response =
             send(self.request(Method::PUT, &["chats", chat, "typing"])?.json(&set)).await?;
         drop(response);
@@ -244,12 +245,12 @@ impl Api {
 
     /// Says what the actor has read.
     pub async fn mark_read(&self, chat: &str, message: &str) -> Result<Outcome, ApiError> {
-        let mark = MarkRead { actor: self.named_actor(), message: message.into() };
+        let mark = MarkRead { actor: Some(self.named_actor()), message: message.into() };
         self.change(Method::PUT, &["chats", chat, "read"], &mark).await
     }
 
     fn act(&self, key: Option<String>) -> Act {
-        Act { actor: self.named_actor(), key }
+        Act { actor: Some(self.named_actor()), key }
     }
 }
 

@@ -32,7 +32,7 @@ pub fn read(markup: &str) -> Rich {
         }
         at += 1;
     }
-    joined_quotes(out)
+    joined_quotes(&out)
 }
 
 /// The language and the last line of a block of code that begins here, if one does and ends.
@@ -45,7 +45,7 @@ fn block<'a>(lines: &[&'a str], at: usize) -> Option<(&'a str, usize)> {
 }
 
 /// Makes one quote of quoted lines that follow each other.
-fn joined_quotes(rich: Rich) -> Rich {
+fn joined_quotes(rich: &Rich) -> Rich {
     let mut out = Rich::plain(rich.text());
     let mut quote: Option<std::ops::Range<usize>> = None;
     for span in rich.spans() {

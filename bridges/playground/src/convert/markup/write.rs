@@ -1,6 +1,6 @@
 //! From rich text to the markup. What the markup has no form for loses its style, never its text.
 
-use std::ops::Range;
+use std::{fmt::Write as _, ops::Range};
 
 use landbridge_framework::format::{Rich, Span, Style, UserTarget};
 
@@ -242,7 +242,7 @@ fn safe_url(url: &str) -> String {
         if matches!(c, '*' | '_' | '~' | '(' | ')' | '\\' | '`') || c.is_whitespace() {
             let mut bytes = [0; 4];
             for byte in c.encode_utf8(&mut bytes).bytes() {
-                out.push_str(&format!("%{byte:02X}"));
+                let _ = write!(out, "%{byte:02X}");
             }
         } else {
             out.push(c);
