@@ -205,7 +205,8 @@ async fn aliases_stand_for_open_channels_of_their_network() {
         .networks
         .insert("shut".into(), NetworkConfig { host: "h".into(), ..NetworkConfig::default() });
     assert_eq!(Irc::system_logins(&config).len(), 3);
-    let runtime = Runtime { clock: Arc::new(SystemClock), stop: CancellationToken::new() };
+    let (clock, stop) = (Arc::new(SystemClock), CancellationToken::new());
+    let runtime = Runtime { clock, stop, shared: landbridge_framework::Shared::default() };
     let irc = Irc::start(config, runtime.clone()).await.unwrap();
     assert_eq!(irc.chat_of_alias("#Rust[x]"), Some(channel("#rust{x}")));
     let two = irc.chat_of_alias("two/#rust").map(|key| key.id);
