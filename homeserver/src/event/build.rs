@@ -98,6 +98,9 @@ impl Reference {
 
 impl Template {
     /// Hashes and signs the event.
+    ///
+    /// # Panics
+    /// Never: what it puts together is JSON.
     pub fn build(mut self, rules: &RoomVersionRules, key: &ServerKey) -> Result<Pdu, BuildError> {
         self.check()?;
         if rules.redaction.content_field_redacts
@@ -134,7 +137,7 @@ impl Template {
 
         let event_id = match given_id {
             Some(id) => EventId::parse(id),
-            None => EventId::new_v2_or_v3(&self.encode_reference(&signed, rules)),
+            None => EventId::new_v2_or_v3(&encode_reference(&signed, rules)),
         };
         let event_id = event_id.map_err(|error| BuildError::Format(error.to_string()))?;
         let (room_id, room_id_implied) = match self.room_id {
@@ -193,18 +196,18 @@ impl Template {
         redact_content_in_place(&mut content, rules, &kind);
         canonical_string(&content)
     }
-
-    fn encode_reference(&self, signed: &str, rules: &RoomVersionRules) -> String {
-        use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-        let hash = Sha256::digest(signed);
-        if rules.event_id_format == EventIdFormatVersion::V2 {
-            STANDARD_NO_PAD.encode(hash)
-        } else {
-            URL_SAFE_NO_PAD.encode(hash)
-        }
-    }
 }
 
+/// The hash of an event's redacted form, as its id has it.
+fn encode_reference(signed: &str, rules: &RoomVersionRules) -> String {
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let hash = Sha256::digest(signed);
+    if rules.event_id_format == EventIdFormatVersion::V2 {
+        STANDARD_NO_PAD.encode(hash)
+    } else {
+        URL_SAFE_NO_PAD.encode(hash)
+    }
+}
 /// An id for an event of room versions 1 and 2.
 fn random_id(key: &ServerKey) -> String {
     let bytes: [u8; 18] = rand::rng().random();

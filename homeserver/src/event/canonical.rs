@@ -13,6 +13,9 @@ pub fn canonical_object(json: &str) -> Result<CanonicalJsonObject, CanonicalErro
 }
 
 /// The canonical text of an object.
+///
+/// # Panics
+/// Never: canonical JSON always has a text.
 pub fn canonical_string(object: &CanonicalJsonObject) -> String {
     // Strings, booleans, integers and maps with string keys: serialising them into memory can't fail.
     serde_json::to_string(object).expect("canonical JSON serialises")

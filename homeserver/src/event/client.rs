@@ -107,6 +107,9 @@ impl Event {
     }
 
     /// The event as one viewer sees it, with its room id, as a value to put into a response.
+    ///
+    /// # Panics
+    /// Never: what it puts together is JSON.
     pub fn client_json(&self, unsigned: &Unsigned<'_>) -> Box<RawValue> {
         let mut out = String::with_capacity(self.client().open().len() + 128);
         self.write_client(&mut out, true, unsigned);

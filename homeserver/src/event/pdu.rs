@@ -111,17 +111,14 @@ impl Pdu {
                 PduError::Format(error)
             }
         })?;
-        let event_id = match rules.event_id_format {
-            EventIdFormatVersion::V1 => {
-                let id = object.get("event_id").and_then(|id| id.as_str()).unwrap_or_default();
-                EventId::parse(id).map_err(|error| format_error("event_id", error))?
-            }
-            _ => {
-                let hash = reference_hash(&object, rules)
-                    .map_err(|error| PduError::Format(error.to_string()))?;
-                EventId::new_v2_or_v3(&hash).map_err(|error| format_error("event_id", error))?
-            }
+        let event_id = if rules.event_id_format == EventIdFormatVersion::V1 {
+            EventId::parse(object.get("event_id").and_then(|id| id.as_str()).unwrap_or_default())
+        } else {
+            let hash = reference_hash(&object, rules)
+                .map_err(|error| PduError::Format(error.to_string()))?;
+            EventId::new_v2_or_v3(&hash)
         };
+        let event_id = event_id.map_err(|error| format_error("event_id", error))?;
         let raw = canonical_string(&object);
         Self::read(Bytes::from(raw), event_id, rules)
     }

@@ -19,10 +19,10 @@ use super::{MEMBER, Membership, PowerLevels, StateMap};
 use crate::event::Event;
 
 /// The events of a state that the rules read in whole, by type and state key.
-pub type Whole = HashMap<(String, String), Arc<Event>>;
+pub(super) type Whole = HashMap<(String, String), Arc<Event>>;
 
 /// The types and keys of the state that authorise an event (Server-Server API, "Auth events selection").
-pub fn auth_keys(
+pub(super) fn auth_keys(
     kind: &TimelineEventType,
     sender: &UserId,
     state_key: Option<&str>,
@@ -155,7 +155,7 @@ impl ruma::state_res::Event for View {
 
 /// Whether a state allows an event. `whole` holds the events of that state that the rules read in whole; the error says
 /// which rule it was.
-pub fn by_state(
+pub(super) fn by_state(
     event: &Event,
     state: &StateMap,
     whole: &Whole,
@@ -174,7 +174,7 @@ pub fn by_state(
 
 /// Whether an event's own auth events allow it: the state-independent rules, then the others over just those events.
 /// `fetch` also finds the create event of a room whose id is that event's hash.
-pub fn by_auth_events(
+pub(super) fn by_auth_events(
     event: &Event,
     fetch: impl Fn(&EventId) -> Option<Arc<Event>>,
     rules: &AuthorizationRules,
@@ -199,7 +199,7 @@ pub fn by_auth_events(
 
 /// Whether the rules for an event without a special rule of its own allow it: most events of most rooms. `None` if the
 /// event needs the whole rules. A property test holds it against those.
-pub fn plain(
+pub(super) fn plain(
     kind: &TimelineEventType,
     sender: &UserId,
     state_key: Option<&str>,

@@ -73,7 +73,7 @@ pub struct CreateRoom {
 }
 
 /// The most users that one request may invite: each costs an event, and all of them are one unit.
-pub const MOST_INVITES: usize = 20_000;
+pub(super) const MOST_INVITES: usize = 20_000;
 
 impl Rooms {
     /// Makes a room; it is durable, with everything asked for, when this returns, or nothing is.

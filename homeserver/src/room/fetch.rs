@@ -6,7 +6,7 @@ use ruma::{EventId, OwnedEventId, RoomId, room_version_rules::RoomVersionRules};
 use crate::event::Received;
 
 /// The most events that are fetched for one event that came in (Server-Server API, "Retrieving missing events").
-pub const MOST_MISSING: usize = 200;
+pub(super) const MOST_MISSING: usize = 200;
 
 /// Gets events from other servers. What it gives back has passed [`crate::event::verify`].
 #[async_trait]

@@ -17,11 +17,11 @@ use crate::{
 };
 
 /// How many differences are laid over a whole state at most.
-pub const MAX_HOPS: i64 = 64;
+pub(super) const MAX_HOPS: i64 = 64;
 
 /// A state that is, or is about to be, stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Group {
+pub(super) struct Group {
     /// Its number.
     pub nid: StateGroup,
     /// How many parents are above it.
@@ -29,7 +29,7 @@ pub struct Group {
 }
 
 /// Makes the row of the state that follows on `parent`, where `removed` and `added` lead from there to `state`.
-pub fn next(
+pub(super) fn next(
     numbers: &Numbers,
     room: RoomNid,
     parent: Option<Group>,
@@ -55,7 +55,7 @@ pub fn next(
 }
 
 /// Packs a difference: how many are removed, those, then those added; ascending, each as the step from the one before.
-pub fn pack(removed: &[EventNid], added: &[EventNid]) -> Vec<u8> {
+pub(super) fn pack(removed: &[EventNid], added: &[EventNid]) -> Vec<u8> {
     let mut out = Vec::with_capacity(2 + (removed.len() + added.len()) * 4);
     push_varint(&mut out, removed.len() as u64);
     for list in [removed, added] {
@@ -71,7 +71,7 @@ pub fn pack(removed: &[EventNid], added: &[EventNid]) -> Vec<u8> {
 }
 
 /// Reads what [`pack`] wrote: those removed and those added. `None` if the bytes are damaged.
-pub fn unpack(bytes: &[u8]) -> Option<(Vec<EventNid>, Vec<EventNid>)> {
+pub(super) fn unpack(bytes: &[u8]) -> Option<(Vec<EventNid>, Vec<EventNid>)> {
     let mut rest = bytes;
     let removed_count = read_varint(&mut rest)?;
     let mut removed = Vec::new();
@@ -121,7 +121,7 @@ impl Weighter<StateGroup, Arc<(StateMap, i64)>> for Entries {
 }
 
 /// Loads stored states, and keeps the ones used last.
-pub struct Groups {
+pub(super) struct Groups {
     db: Database,
     key: SetKey,
     cache: Cache<StateGroup, Arc<(StateMap, i64)>, Entries>,
@@ -129,22 +129,22 @@ pub struct Groups {
 
 impl Groups {
     /// A loader that keeps states of up to `entries` entries together.
-    pub fn new(db: Database, key: SetKey, entries: u64) -> Self {
+    pub(super) fn new(db: Database, key: SetKey, entries: u64) -> Self {
         Self { db, key, cache: Cache::with_weighter(256, entries, Entries) }
     }
 
     /// The key of the set hashes.
-    pub const fn key(&self) -> &SetKey {
+    pub(super) const fn key(&self) -> &SetKey {
         &self.key
     }
 
     /// Keeps a state that was just made.
-    pub fn remember(&self, group: Group, state: &StateMap) {
+    pub(super) fn remember(&self, group: Group, state: &StateMap) {
         self.cache.insert(group.nid, Arc::new((state.clone(), group.hops)));
     }
 
     /// A stored state.
-    pub async fn get(&self, group: StateGroup) -> Result<(StateMap, Group), StorageError> {
+    pub(super) async fn get(&self, group: StateGroup) -> Result<(StateMap, Group), StorageError> {
         if let Some(known) = self.cache.get(&group) {
             return Ok((known.0.clone(), Group { nid: group, hops: known.1 }));
         }

@@ -72,7 +72,7 @@ impl InterestCounts {
     ) -> Self {
         let mut counts = Self::new(source, room);
         for alias in aliases {
-            counts.standing = counts.standing | source.of_alias(alias);
+            counts.standing |= source.of_alias(alias);
         }
         counts.mask = counts.standing;
         for user in joined {

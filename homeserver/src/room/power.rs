@@ -10,7 +10,7 @@ use crate::event::Event;
 /// A level above every number: what room version 12 gives to creators.
 pub const CREATOR: i64 = i64::MAX;
 
-/// Who may do what in a room (Client-Server API, "m.room.power_levels").
+/// Who may do what in a room (Client-Server API, `m.room.power_levels`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PowerLevels {
     users: HashMap<OwnedUserId, i64>,

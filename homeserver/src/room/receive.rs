@@ -63,10 +63,10 @@ impl Builder<'_> {
     pub(super) async fn receive(&mut self, incoming: Incoming) -> Result<Verdict, RoomError> {
         let Incoming { pdu, as_outlier, state } = incoming;
         let known = self.event_by_id(&pdu.event_id).await?;
-        if let Some(known) = &known {
-            if as_outlier || !known.flags.has(Flags::OUTLIER) {
-                return Ok(Verdict::Known(known.clone()));
-            }
+        if let Some(known) = &known
+            && (as_outlier || !known.flags.has(Flags::OUTLIER))
+        {
+            return Ok(Verdict::Known(known.clone()));
         }
         let (auth, missing_auth) = self.find(&pdu.auth_events).await?;
         let (prev, missing_prev) = if as_outlier {

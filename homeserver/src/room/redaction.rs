@@ -16,12 +16,15 @@ pub(super) fn is_allowed(redaction: &Event, target: &Event, power: Option<&Power
             || power.is_some_and(|power| power.user(&redaction.pdu.sender) >= power.redact))
 }
 
+/// An event as it is, and what redaction leaves of it.
+pub(super) type BeforeAndAfter = (Arc<Event>, Arc<Event>);
+
 /// The target as it is and as it will be; `None` if it was redacted before.
 pub(super) fn apply(
     target: &Arc<Event>,
     because: &Arc<Event>,
     rules: &RoomVersionRules,
-) -> Result<Option<(Arc<Event>, Arc<Event>)>, RoomError> {
+) -> Result<Option<BeforeAndAfter>, RoomError> {
     if target.flags.has(Flags::REDACTED) {
         return Ok(None);
     }

@@ -99,14 +99,13 @@ impl Rooms {
     /// A room by its number.
     pub async fn handle(&self, nid: RoomNid) -> Result<Room, RoomError> {
         let known = self.slots().ids.get(&nid).cloned();
-        let id = match known {
-            Some(id) => id,
-            None => {
-                let stored = storage::rooms::by_nid(&self.0.ctx.db, nid).await?;
-                let stored = stored.ok_or(RoomError::NotFound)?;
-                RoomId::parse(stored.id)
-                    .map_err(|error| RoomError::Storage(format!("damaged room id: {error}")))?
-            }
+        let id = if let Some(id) = known {
+            id
+        } else {
+            let stored = storage::rooms::by_nid(&self.0.ctx.db, nid).await?;
+            let stored = stored.ok_or(RoomError::NotFound)?;
+            RoomId::parse(stored.id)
+                .map_err(|error| RoomError::Storage(format!("damaged room id: {error}")))?
         };
         self.get(&id).await
     }

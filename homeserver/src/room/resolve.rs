@@ -21,17 +21,17 @@ use super::{Membership, RoomError, StateEntry, StateKey, StateMap, check};
 use crate::event::Event;
 
 /// Events by id, as far as the resolution reads them.
-pub type Known = HashMap<OwnedEventId, Arc<Event>>;
+pub(super) type Known = HashMap<OwnedEventId, Arc<Event>>;
 
 /// What the states don't agree on.
-pub struct Conflict {
+pub(super) struct Conflict {
     /// The keys with different events, or with none in some of the states.
     pub keys: HashSet<StateKey>,
 }
 
 impl Conflict {
     /// Compares the states. Costs the differences, where they share their history.
-    pub fn of(states: &[StateMap]) -> Self {
+    pub(super) fn of(states: &[StateMap]) -> Self {
         let mut keys = HashSet::new();
         if let Some((first, others)) = states.split_first() {
             for other in others {
@@ -44,7 +44,7 @@ impl Conflict {
     }
 
     /// The ids of all events that stand under a conflicted key in one of the states.
-    pub fn events(&self, states: &[StateMap]) -> HashSet<OwnedEventId> {
+    pub(super) fn events(&self, states: &[StateMap]) -> HashSet<OwnedEventId> {
         let entries = states
             .iter()
             .flat_map(|state| self.keys.iter().filter_map(|key| state.get(key.kind(), key.key())));
@@ -53,7 +53,7 @@ impl Conflict {
 }
 
 /// Resolves `states`, which have a `conflict`. `known` must hold every event of the states and their full auth chains.
-pub fn resolve(
+pub(super) fn resolve(
     rules: &RoomVersionRules,
     states: &[StateMap],
     conflict: &Conflict,
@@ -101,22 +101,23 @@ pub fn resolve(
 }
 
 /// The entry that a state event makes.
-pub fn entry_of(event: &Event) -> StateEntry {
+pub(super) fn entry_of(event: &Event) -> StateEntry {
     StateEntry::new(event.nid, &event.pdu.event_id, membership_of(event))
 }
 
+#[derive(serde::Deserialize)]
+struct MemberContent<'a> {
+    #[serde(borrow)]
+    membership: std::borrow::Cow<'a, str>,
+}
+
 /// The membership that a member event gives to the user in its state key.
-pub fn membership_of(event: &Event) -> Option<Membership> {
+pub(super) fn membership_of(event: &Event) -> Option<Membership> {
     if *event.kind() != ruma::events::TimelineEventType::RoomMember || event.pdu.state_key.is_none()
     {
         return None;
     }
-    #[derive(serde::Deserialize)]
-    struct Content<'a> {
-        #[serde(borrow)]
-        membership: std::borrow::Cow<'a, str>,
-    }
-    let content: Content<'_> = serde_json::from_str(event.pdu.content().get()).ok()?;
+    let content: MemberContent<'_> = serde_json::from_str(event.pdu.content().get()).ok()?;
     Membership::parse(&content.membership)
 }
 

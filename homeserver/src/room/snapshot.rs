@@ -178,7 +178,7 @@ impl RoomSnapshot {
         self.core.power_levels.as_ref()
     }
 
-    /// The join rule; `invite` if none is set (Client-Server API, "m.room.join_rules").
+    /// The join rule; `invite` if none is set (Client-Server API, `m.room.join_rules`).
     pub fn join_rule(&self) -> String {
         let event = self.core.join_rules.as_ref();
         event

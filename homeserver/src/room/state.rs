@@ -94,6 +94,9 @@ impl StateEntry {
     }
 
     /// Its id.
+    ///
+    /// # Panics
+    /// Never: it was made from an event id.
     pub fn event_id(&self) -> &EventId {
         <&EventId>::try_from(&*self.id).expect("it was made from an event id")
     }

@@ -169,15 +169,15 @@ impl Task {
                 return;
             }
             if let Some(sent) = self.done.sent.get(txn) {
-                self.answer(vec![reply], Ok(Sent { replay: true, ..sent.clone() }));
+                self.answer(vec![reply], &Ok(Sent { replay: true, ..sent.clone() }));
                 return;
             }
             if self.done.forgotten > seen {
                 // Transactions went by between that look and this one.
                 match find_txn(&self.ctx, txn).await {
-                    Ok(Some(sent)) => return self.answer(vec![reply], Ok(sent)),
+                    Ok(Some(sent)) => return self.answer(vec![reply], &Ok(sent)),
                     Ok(None) => {}
-                    Err(error) => return self.answer(vec![reply], Err(error)),
+                    Err(error) => return self.answer(vec![reply], &Err(error)),
                 }
             }
         }
@@ -199,17 +199,16 @@ impl Task {
             }
             Ok(Appended::Same(event)) => {
                 let id = &event.pdu.event_id;
-                match self.on_its_way(id) {
-                    Some(flight) => flight.sends.extend(replies),
-                    None => {
-                        let sent = Sent { event_id: id.clone(), event: Some(event), replay: true };
-                        self.answer(replies, Ok(sent));
-                    }
+                if let Some(flight) = self.on_its_way(id) {
+                    flight.sends.extend(replies);
+                } else {
+                    let sent = Sent { event_id: id.clone(), event: Some(event), replay: true };
+                    self.answer(replies, &Ok(sent));
                 }
             }
             Err(error) => {
                 builder.abandon();
-                self.answer(replies, Err(error));
+                self.answer(replies, &Err(error));
             }
         }
     }
@@ -319,7 +318,7 @@ impl Task {
                     self.done.insert(txn.clone(), sent.clone());
                     self.shared.txns.fetch_add(1, Ordering::AcqRel);
                 }
-                self.answer(sends, Ok(sent));
+                self.answer(sends, &Ok(sent));
                 self.answer_all(receives, &Ok(Verdict::Decided(event)));
                 if let Job::Import(_, ids) = job {
                     self.answer_all(imports, &Ok(ids));
@@ -331,7 +330,7 @@ impl Task {
                 self.shared.published.pending.clear();
                 self.view = self.shared.published.snapshot.load().without_head();
                 let error = RoomError::from(error);
-                self.answer(sends, Err(error.clone()));
+                self.answer(sends, &Err(error.clone()));
                 self.answer_all(receives, &Err(error.clone()));
                 self.answer_all(imports, &Err(error));
                 for behind in std::mem::take(&mut self.in_flight) {
@@ -345,7 +344,7 @@ impl Task {
         }
     }
 
-    fn answer(&self, replies: Vec<Reply<Sent>>, answer: Result<Sent, RoomError>) {
+    fn answer(&self, replies: Vec<Reply<Sent>>, answer: &Result<Sent, RoomError>) {
         for (index, reply) in replies.into_iter().enumerate() {
             let answer =
                 answer.clone().map(|sent| Sent { replay: sent.replay || index > 0, ..sent });

@@ -2,4 +2,7 @@
 
 mod history;
 mod local;
+mod model;
+mod peer;
+mod remote;
 mod rig;

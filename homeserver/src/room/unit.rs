@@ -8,6 +8,7 @@ use ruma::{OwnedEventId, OwnedRoomAliasId, UserId};
 
 use super::{
     Interest, Membership, RoomSnapshot, TxnKey, UserRoom, context::Context, pending::Pending,
+    redaction::BeforeAndAfter,
 };
 use crate::{
     commit::CommitTx,
@@ -28,7 +29,7 @@ pub(super) struct Step {
     /// The memberships that it changes, in the room's current state.
     pub(super) members: Vec<(String, Membership, EventNid)>,
     /// What it redacts: the event as it was, and what is left of it.
-    pub(super) redacts: Option<(Arc<Event>, Arc<Event>)>,
+    pub(super) redacts: Option<BeforeAndAfter>,
     /// Whether it was stored before, as an outlier or hidden.
     pub(super) was_stored: bool,
     /// Predecessors that aren't here and were done without.
@@ -165,9 +166,7 @@ impl Unit {
             let (id, now) = (event.pdu.event_id.as_str(), ctx.clock.now_ms());
             storage::txns::insert(tx, &txn.scope, &txn.path, event.nid, id, now).await?;
         }
-        let head = newest(&places);
-        let known = published.snapshot.load().head();
-        let pos = head.or(known).map_or(0, |place| place.pos);
+        let pos = newest(&places).map_or(0, |place| place.pos);
         if let Some(group) = self.after.group {
             let extremities: Vec<EventNid> =
                 self.after.extremities.iter().map(|extremity| extremity.nid).collect();
@@ -186,14 +185,12 @@ impl Unit {
         }
         let room = self.after.info.nid;
         let first = storage::timeline_import::first_message(tx.sql(), room).await?;
-        let end = match first {
-            Some(first) => first,
+        let end = if let Some(first) = first {
+            first
+        } else {
             // The end of the space that belongs to the newest event.
-            None => {
-                let newest =
-                    storage::timeline::before(tx, room, TimelineOrd::MAX).await?.unwrap_or(0);
-                ((newest >> ORD_SHIFT) + 1) << ORD_SHIFT
-            }
+            let newest = storage::timeline::before(tx, room, TimelineOrd::MAX).await?.unwrap_or(0);
+            ((newest >> ORD_SHIFT) + 1) << ORD_SHIFT
         };
         let before = storage::timeline::before(tx, room, end).await?.unwrap_or(0);
         let count = self.steps.len() as i64;

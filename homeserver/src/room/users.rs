@@ -43,19 +43,19 @@ enum Slot {
 }
 
 /// The rooms of users.
-pub struct Users {
+pub(super) struct Users {
     db: Database,
     slots: Mutex<HashMap<OwnedUserId, Slot>>,
 }
 
 impl Users {
     /// Nobody known yet.
-    pub fn new(db: Database) -> Self {
+    pub(super) fn new(db: Database) -> Self {
         Self { db, slots: Mutex::default() }
     }
 
     /// A user's rooms, as they are durable now.
-    pub async fn rooms(&self, user: &UserId) -> Result<UserRooms, StorageError> {
+    pub(super) async fn rooms(&self, user: &UserId) -> Result<UserRooms, StorageError> {
         {
             let mut slots = self.slots();
             match slots.get_mut(user) {
@@ -102,7 +102,7 @@ impl Users {
     }
 
     /// A membership that has just become durable.
-    pub fn changed(&self, user: &UserId, room: RoomNid, change: UserRoom) {
+    pub(super) fn changed(&self, user: &UserId, room: RoomNid, change: UserRoom) {
         match self.slots().get_mut(user) {
             Some(Slot::Known(rooms)) => drop(rooms.insert(room, change)),
             Some(Slot::Loading { changes, .. }) => changes.push((room, change)),
@@ -111,7 +111,7 @@ impl Users {
     }
 
     /// That a user has forgotten a room has just become durable.
-    pub fn forgot(&self, user: &UserId, room: RoomNid) {
+    pub(super) fn forgot(&self, user: &UserId, room: RoomNid) {
         let mut slots = self.slots();
         match slots.get_mut(user) {
             Some(Slot::Known(rooms)) => {

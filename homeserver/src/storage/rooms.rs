@@ -10,8 +10,8 @@ use crate::{
 
 const INSERT: &str = "INSERT INTO room (nid, id, version, extremities, state_group, depth, pos)
     VALUES ($1, $2, $3, $4, NULL, 0, 0)";
-const SET_HEAD: &str =
-    "UPDATE room SET extremities = $2, state_group = $3, depth = $4, pos = $5 WHERE nid = $1";
+const SET_HEAD: &str = "UPDATE room SET extremities = $2, state_group = $3, depth = $4,
+        pos = CASE WHEN pos < $5 THEN $5 ELSE pos END WHERE nid = $1";
 const BY_ID: &str =
     "SELECT nid, id, version, extremities, state_group, depth, pos FROM room WHERE id = $1";
 const BY_NID: &str =
@@ -51,7 +51,7 @@ pub async fn insert(
     Ok(())
 }
 
-/// Moves the end of a room's DAG, its current state and the position of its newest event.
+/// Moves the end of a room's DAG, its current state and the position of its newest event; 0 leaves that as it is.
 pub async fn set_head(
     tx: &mut CommitTx,
     room: RoomNid,

@@ -112,19 +112,19 @@ pub(super) fn drafts(
         let blocks = json!({ "m.text": [{ "body": topic, "mimetype": "text/plain" }] });
         add("m.room.topic", "", object(&json!({ "topic": topic, "m.topic": blocks }))?);
     }
-    let mut invited = BTreeSet::from([creator]);
+    let mut seen = BTreeSet::from([creator]);
     let invites: Vec<&Invitee> =
-        request.invites.iter().filter(|invitee| invited.insert(&invitee.user)).collect();
-    for invitee in &invites {
-        add("m.room.member", invitee.user.as_str(), member(invitee, "invite", request.is_direct));
+        request.invites.iter().filter(|invitee| seen.insert(&invitee.user)).collect();
+    for guest in &invites {
+        add("m.room.member", guest.user.as_str(), member(guest, "invite", request.is_direct));
     }
     for (token, content) in &request.third_party_invites {
         add("m.room.third_party_invite", token, content.clone());
     }
     if request.join_invited {
-        for invitee in invites {
-            let content = member(invitee, "join", false);
-            let user = &invitee.user;
+        for guest in invites {
+            let content = member(guest, "join", false);
+            let user = &guest.user;
             list.push((user.clone(), TimelineEventType::RoomMember, user.to_string(), content));
         }
     }

@@ -29,11 +29,11 @@ pub(super) fn resolve(
     let keys: BTreeSet<&StateKey> = conflict.keys.iter().collect();
     for pass in PASSES {
         for key in keys.iter().filter(|key| key.kind() == pass) {
-            resolution.chain(key, candidates(key, states, known));
+            resolution.chain(key, &candidates(key, states, known));
         }
     }
     for key in keys.iter().filter(|key| !PASSES.contains(&key.kind())) {
-        resolution.pick(key, candidates(key, states, known));
+        resolution.pick(key, &candidates(key, states, known));
     }
     resolution.state
 }
@@ -60,7 +60,7 @@ struct Resolution<'a> {
 
 impl Resolution<'_> {
     /// Takes the first event, then each next one that the state so far allows, up to the first that it doesn't.
-    fn chain(&mut self, key: &StateKey, events: Vec<Arc<Event>>) {
+    fn chain(&mut self, key: &StateKey, events: &[Arc<Event>]) {
         for (index, event) in events.iter().enumerate() {
             if index > 0 && !self.allows(event) {
                 break;
@@ -70,7 +70,7 @@ impl Resolution<'_> {
     }
 
     /// Takes the deepest event that the state allows; the shallowest if it allows none.
-    fn pick(&mut self, key: &StateKey, events: Vec<Arc<Event>>) {
+    fn pick(&mut self, key: &StateKey, events: &[Arc<Event>]) {
         let winner =
             events.iter().rev().find(|event| self.allows(event)).or_else(|| events.first());
         if let Some(winner) = winner {

@@ -61,7 +61,11 @@ async fn older_and_older_batches_end_up_in_order() {
     let last = room.snapshot().recent().last().unwrap().clone();
     assert!(is_import(&last) && last.place().unwrap().pos > live.place().unwrap().pos);
     let after = room.say("alice", "after").await.unwrap().event.unwrap();
-    assert_eq!(after.pdu.prev_events, [live.pdu.event_id.clone()], "history is no extremity");
+    assert_eq!(
+        after.pdu.prev_events,
+        std::slice::from_ref(&live.pdu.event_id),
+        "history is no extremity"
+    );
     assert_eq!(room.snapshot().state, before.state);
 
     let room_id = room.id().to_owned();

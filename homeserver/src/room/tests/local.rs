@@ -11,7 +11,7 @@ use crate::{
     storage::StorageError,
 };
 
-const VERSIONS: [RoomVersionId; 12] = [
+pub(super) const VERSIONS: [RoomVersionId; 12] = [
     RoomVersionId::V1,
     RoomVersionId::V2,
     RoomVersionId::V3,
