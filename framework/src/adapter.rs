@@ -53,7 +53,6 @@ pub(crate) struct Abilities {
     pub(crate) relay: Option<RelayStyle>,
     pub(crate) history: bool,
     pub(crate) directory: bool,
-    pub(crate) media_source: bool,
     pub(crate) reconcile: bool,
 }
 

@@ -78,6 +78,8 @@ pub enum Sender<N: Network> {
     Login(N::LoginId),
     /// A user of the network: shown as a ghost.
     User(N::UserId),
+    /// A Matrix user who is relayed: only as the one whose membership changes (an operator kicks their puppet).
+    Matrix(String),
     /// The network itself: shown as the bridge's bot.
     System,
 }
@@ -89,6 +91,7 @@ impl<N: Network> Clone for Sender<N> {
             Self::Me => Self::Me,
             Self::Login(id) => Self::Login(id.clone()),
             Self::User(id) => Self::User(id.clone()),
+            Self::Matrix(mxid) => Self::Matrix(mxid.clone()),
             Self::System => Self::System,
         }
     }
@@ -99,6 +102,7 @@ impl<N: Network> std::fmt::Debug for Sender<N> {
             Self::Me => f.write_str("Me"),
             Self::Login(id) => f.debug_tuple("Login").field(id).finish(),
             Self::User(id) => f.debug_tuple("User").field(id).finish(),
+            Self::Matrix(mxid) => f.debug_tuple("Matrix").field(mxid).finish(),
             Self::System => f.write_str("System"),
         }
     }

@@ -26,8 +26,8 @@ pub(crate) use extract::CheckpointPort;
 pub use extract::{
     Args, As, Attempt, ChatEdit, Checkpoint, Edited, Files, FromOut, In, Key, Location, Media,
     MediaAccess, MediaStream, MemberAction, MemberTarget, Membership, Op, Origin, Out, PinsSet,
-    PollSent, PresenceSet, Quote, Quoted, Reacted, Read, RelayProfile, Removed, ReplyTo, RoomMeta,
-    Text, TextKind, Thread, Typing, Unread, Via,
+    PollSent, PowerHolder, PresenceSet, Quote, Quoted, Reacted, Read, RelayProfile, Removed,
+    ReplyTo, RoomMeta, Text, TextKind, Thread, Typing, Unread, Via,
 };
 pub use key::IdempotencyKey;
 

@@ -4,6 +4,9 @@ use std::{marker::PhantomData, sync::Arc};
 
 use async_trait::async_trait;
 
+pub(crate) mod decode;
+pub(crate) mod gate;
+
 use crate::network::{Closed, EventKey, LoginState, Network, PortalKey, Scope};
 
 /// A login's way into the bridge. Cheap to clone.

@@ -6,27 +6,47 @@
 //! media, history, retries.
 
 mod adapter;
+mod backfill;
+pub mod bridge;
+mod bridge_state;
 pub mod clock;
 pub mod commands;
+pub mod config;
 pub mod control;
 mod directory;
+mod engine;
 pub mod event;
 pub mod format;
+mod ghost;
 pub mod handlers;
 mod history;
+mod housekeeping;
 mod inbox;
+mod invites;
+mod keys;
 pub mod kv;
 pub mod login;
+mod login_pool;
 pub mod matrix;
 pub mod media;
 mod network;
 pub mod permissions;
 mod plain;
+mod portal;
 pub mod provisioning;
+mod rate;
+mod readback;
 mod reconcile;
+mod relay;
+mod sink;
+mod store;
+mod tasks;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod user;
 
+pub use bridge::{Bridge, BridgeBuilder, BridgeError, RunningBridge};
+pub use config::BridgeConfig;
 pub use directory::{Directory, MediaSource};
 pub use handlers::{Handlers, Idempotency, IdempotencyKey};
 pub use history::{Dir, History, Next, Page, PageQuery};

@@ -28,6 +28,13 @@ pub(crate) struct PlainMeta {
 }
 impl Meta for PlainMeta {}
 
+// Its JSON stays out of logs: it is the connector's, and may be secret.
+impl std::fmt::Debug for PlainMeta {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PlainMeta").field("version", &self.version).finish_non_exhaustive()
+    }
+}
+
 impl PlainMeta {
     pub(crate) fn of<M: Meta>(meta: &M) -> Self {
         // Serialising plain data to memory fails only for maps with keys that aren't text; that reads back as the default.
@@ -133,6 +140,7 @@ impl<N: Network> ToPlain for Sender<N> {
             Sender::Me => Sender::Me,
             Sender::Login(id) => Sender::Login(id.encode()),
             Sender::User(id) => Sender::User(id.encode()),
+            Sender::Matrix(mxid) => Sender::Matrix(mxid),
             Sender::System => Sender::System,
         }
     }

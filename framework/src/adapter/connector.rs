@@ -85,7 +85,6 @@ fn abilities<N: Network>(h: &Handlers<N>) -> Abilities {
         relay: h.relay,
         history: h.history.is_some(),
         directory: h.directory.is_some(),
-        media_source: h.media_source.is_some(),
         reconcile: h.reconcile.is_some(),
     }
 }
@@ -168,6 +167,7 @@ fn typed_chat<N: Network>(chat: &ChatInfo<Plain>) -> Result<ChatInfo<N>, BadId> 
             Sender::Me => Sender::Me,
             Sender::Login(id) => Sender::Login(N::LoginId::decode(id)?),
             Sender::User(id) => Sender::User(N::UserId::decode(id)?),
+            Sender::Matrix(mxid) => Sender::Matrix(mxid.clone()),
             Sender::System => Sender::System,
         };
         Ok(Member {

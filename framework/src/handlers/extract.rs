@@ -403,8 +403,19 @@ pub enum ChatEdit {
     Topic(String),
     /// The picture's `mxc:` address.
     Avatar(Option<String>),
-    /// Power levels, as Matrix has them; ghosts' Matrix IDs are given as they are.
-    Power(serde_json::Value),
+    /// The people whose power level changed, with the new ones.
+    Power(Vec<(PowerHolder, i64)>),
+}
+
+/// Whose power level.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PowerHolder {
+    /// A user of the network, by encoded identifier ([`crate::RemoteId::decode`] reads it).
+    Remote(String),
+    /// A Matrix user, by Matrix ID.
+    Matrix(String),
+    /// Everybody else.
+    Default,
 }
 
 /// A change of somebody's membership.

@@ -1,0 +1,176 @@
+//! From raw events to tasks of portals. Decoding is pure, so what is lost in memory is decoded again.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use crate::{
+    adapter::StoredLogin,
+    engine::{Engine, guarded},
+    event::{Body, RemoteEvent},
+    network::DecodeError,
+    plain::Plain,
+    store::{Batch, InboxRow, NewTask, StoreError, TaskRow},
+};
+
+/// How many raw events are decoded into one transaction.
+const BATCH: i64 = 256;
+
+/// A decoded event and the login it came by.
+pub(crate) type Decoded = Arc<(String, RemoteEvent<Plain>)>;
+
+/// Whether an event's value passes with it: it is never queued, the latest wins.
+fn is_passing(body: &Body<Plain>) -> bool {
+    matches!(
+        body,
+        Body::Read { .. } | Body::Typing { .. } | Body::Presence(_) | Body::Delivered { .. }
+    )
+}
+
+impl Engine {
+    /// Decodes what comes in until the bridge stops.
+    pub(crate) async fn decode_loop(self: Arc<Self>) {
+        loop {
+            let result = match self.store.inbox_new(BATCH).await {
+                Ok(rows) if rows.is_empty() => {
+                    self.decode_wake.notified().await;
+                    continue;
+                }
+                Ok(rows) => self.decode_rows(rows).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = result {
+                if matches!(error, StoreError::Closed) {
+                    return;
+                }
+                tracing::error!(%error, "the inbox could not be decoded, trying again");
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            }
+        }
+    }
+
+    /// A login, also one that is no longer connected: what it received is still decoded.
+    pub(crate) async fn login_for_decoding(
+        &self,
+        id: &str,
+    ) -> Result<Option<StoredLogin>, StoreError> {
+        match self.logins.stored(id) {
+            Some(login) => Ok(Some(login)),
+            None => Ok(self.store.login(id).await?.map(|(login, _)| login)),
+        }
+    }
+
+    fn decode(
+        &self,
+        login: &StoredLogin,
+        raw: &str,
+    ) -> Result<Vec<RemoteEvent<Plain>>, DecodeError> {
+        guarded(|| self.connector.decode(login, raw)).map_err(DecodeError)?
+    }
+
+    async fn decode_rows(self: &Arc<Self>, rows: Vec<InboxRow>) -> Result<(), StoreError> {
+        let now = self.now();
+        let mut batch = Batch::new();
+        let mut wake = BTreeSet::new();
+        let mut passing = Vec::new();
+        let mut logins: HashMap<String, Option<StoredLogin>> = HashMap::new();
+        for row in rows {
+            if !logins.contains_key(&row.login) {
+                logins.insert(row.login.clone(), self.login_for_decoding(&row.login).await?);
+            }
+            let decoded = match logins.get(&row.login) {
+                Some(Some(login)) => self.decode(login, &row.raw),
+                _ => Err(DecodeError("its login is gone".into())),
+            };
+            let events = match decoded {
+                Ok(events) => events,
+                Err(error) => {
+                    tracing::warn!(login = row.login, key = row.key, %error, "an event can't be read; it is among the dead letters");
+                    metrics::counter!("landbridge_bridge_dead_letters_total", "bridge" => self.connector.id(), "queue" => "inbox")
+                        .increment(1);
+                    batch.inbox_dead(row.seq, &error.to_string());
+                    continue;
+                }
+            };
+            for (place, event) in events.into_iter().enumerate() {
+                if is_passing(&event.body) {
+                    passing.push((row.login.clone(), event));
+                    continue;
+                }
+                let portal = self.portal_for_key(&event.portal).await?;
+                let seq = self.store.next_id();
+                if portal.note_login(&row.login) {
+                    batch.add_portal_login(portal.id, &row.login);
+                }
+                batch.add_task(&NewTask {
+                    seq,
+                    portal: portal.id,
+                    key: &event.key.0,
+                    inbox_seq: row.seq,
+                    place: place as i64,
+                    now,
+                });
+                self.portals.decoded.insert((row.seq, place), Arc::new((row.login.clone(), event)));
+                wake.insert(portal.id);
+            }
+            batch.inbox_done(row.seq);
+        }
+        self.store.commit(batch).await?;
+        for portal in wake {
+            self.wake_inward(portal).await?;
+        }
+        for (login, event) in passing {
+            self.pass(login, event).await?;
+        }
+        Ok(())
+    }
+
+    /// Something that is not stored at all.
+    pub(crate) async fn decode_passing(
+        self: &Arc<Self>,
+        login: &str,
+        raw: &str,
+    ) -> Result<(), StoreError> {
+        let Some(stored) = self.login_for_decoding(login).await? else { return Ok(()) };
+        match self.decode(&stored, raw) {
+            Ok(events) => {
+                for event in events {
+                    if is_passing(&event.body) {
+                        self.pass(login.to_owned(), event).await?;
+                    } else {
+                        tracing::warn!(
+                            login,
+                            key = event.key.0,
+                            "the connector handed a lasting event to Inbox::passing; dropped"
+                        );
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(login, %error, "a passing event can't be read"),
+        }
+        Ok(())
+    }
+
+    /// The event of a task: from memory, or decoded again.
+    pub(crate) async fn event_of(
+        &self,
+        task: &TaskRow,
+    ) -> Result<Result<Decoded, DecodeError>, StoreError> {
+        if let Some((_, decoded)) = self.portals.decoded.remove(&(task.inbox_seq, task.place)) {
+            return Ok(Ok(decoded));
+        }
+        let Some(row) = self.store.inbox_row(task.inbox_seq).await? else {
+            return Ok(Err(DecodeError("its raw event is gone".into())));
+        };
+        let Some(login) = self.login_for_decoding(&row.login).await? else {
+            return Ok(Err(DecodeError("its login is gone".into())));
+        };
+        let decoded = self.decode(&login, &row.raw).and_then(|events| {
+            let event = events.into_iter().nth(task.place);
+            let event = event.filter(|event| event.key.0 == task.key);
+            event.ok_or_else(|| DecodeError("it decodes to something else than before".into()))
+        });
+        Ok(decoded.map(|event| Arc::new((row.login, event))))
+    }
+}

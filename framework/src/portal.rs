@@ -1,0 +1,307 @@
+//! Portals: one remote chat and its room. Each direction of a portal is worked on by one task at a time, in order, so that
+//! nothing can overtake; different portals don't wait for each other.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+};
+
+use quick_cache::sync::Cache;
+use tokio::sync::Notify;
+
+mod chat;
+mod convert;
+mod envelope;
+mod import;
+mod inward;
+mod media;
+mod message;
+mod outward;
+mod passing;
+mod plan;
+mod reactions;
+mod request;
+mod room;
+mod send;
+mod settle;
+
+use crate::{
+    engine::{Engine, Failure},
+    inbox::decode::Decoded,
+    network::PortalKey,
+    plain::Plain,
+    portal::passing::Passing,
+    store::{Batch, PortalRow, StoreError},
+};
+
+/// How many portals are remembered while nothing happens in them.
+const CACHED: usize = 2048;
+/// How many decoded events are remembered between decoding and conversion.
+const DECODED: usize = 4096;
+
+/// A portal in memory.
+pub(crate) struct Portal {
+    pub(crate) id: i64,
+    row: Mutex<PortalRow>,
+    logins: Mutex<HashSet<String>>,
+    passing: Mutex<Passing>,
+    typing: Mutex<BTreeSet<String>>,
+    pub(crate) inward: Worker,
+    pub(crate) outward: Worker,
+    /// Held while a room is made or changed as a whole.
+    pub(crate) making: tokio::sync::Mutex<()>,
+    /// Whether what is unsent may have been sent: read the room back first, where the homeserver forgets.
+    pub(crate) look_first: AtomicBool,
+    /// Failures to send in a row.
+    pub(crate) send_failures: AtomicI64,
+}
+
+/// One direction's task.
+#[derive(Default)]
+pub(crate) struct Worker {
+    pub(crate) wake: Notify,
+    pub(crate) running: AtomicBool,
+}
+
+impl Portal {
+    fn new(row: PortalRow, logins: HashSet<String>) -> Self {
+        Self {
+            id: row.id,
+            row: Mutex::new(row),
+            logins: Mutex::new(logins),
+            passing: Mutex::default(),
+            typing: Mutex::default(),
+            inward: Worker::default(),
+            outward: Worker::default(),
+            making: tokio::sync::Mutex::new(()),
+            look_first: AtomicBool::new(true),
+            send_failures: AtomicI64::new(0),
+        }
+    }
+    /// How it stands.
+    pub(crate) fn row(&self) -> PortalRow {
+        self.locked().clone()
+    }
+    fn locked(&self) -> MutexGuard<'_, PortalRow> {
+        self.row.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    pub(crate) fn room_id(&self) -> Option<String> {
+        self.locked().room_id.clone()
+    }
+    /// Notes that a login sees this portal; `true` if that is new and must be stored.
+    pub(crate) fn note_login(&self, login: &str) -> bool {
+        let mut logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
+        !logins.contains(login) && logins.insert(login.to_owned())
+    }
+    pub(crate) fn has_login(&self, login: &str) -> bool {
+        self.logins.lock().unwrap_or_else(PoisonError::into_inner).contains(login)
+    }
+    pub(crate) fn logins(&self) -> Vec<String> {
+        self.logins.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+    pub(crate) fn forget_login(&self, login: &str) {
+        self.logins.lock().unwrap_or_else(PoisonError::into_inner).remove(login);
+    }
+    /// Who types, as was seen last.
+    pub(crate) fn typing(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.typing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    pub(crate) fn set_horizon(&self, event_id: &str) {
+        self.locked().horizon = Some(event_id.to_owned());
+    }
+    pub(crate) fn passing(&self) -> MutexGuard<'_, Passing> {
+        self.passing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The portals in memory.
+pub(crate) struct Registry {
+    portals: Mutex<HashMap<i64, Arc<Portal>>>,
+    by_key: Cache<PortalKey<Plain>, i64>,
+    by_room: Cache<String, Option<i64>>,
+    /// Events between decoding and conversion; what falls out is decoded again.
+    pub(crate) decoded: Cache<(i64, usize), Decoded>,
+    /// The homeserver, or a login, is back: who waits tries again.
+    pub(crate) retry_now: Notify,
+    /// Held while a portal is created.
+    creating: tokio::sync::Mutex<()>,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self {
+            portals: Mutex::default(),
+            by_key: Cache::new(2 * CACHED),
+            by_room: Cache::new(2 * CACHED),
+            decoded: Cache::new(DECODED),
+            retry_now: Notify::new(),
+            creating: tokio::sync::Mutex::new(()),
+        }
+    }
+}
+
+impl Registry {
+    fn get(&self, id: i64) -> Option<Arc<Portal>> {
+        self.portals.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    /// Adds a portal, unless somebody was faster; forgets those that nobody holds when there are too many.
+    fn insert(&self, portal: Portal) -> Arc<Portal> {
+        let mut portals = self.portals.lock().unwrap_or_else(PoisonError::into_inner);
+        if portals.len() >= CACHED {
+            portals.retain(|_, portal| Arc::strong_count(portal) > 1);
+        }
+        portals.entry(portal.id).or_insert_with(|| Arc::new(portal)).clone()
+    }
+
+    /// A portal's key or room has changed, or it is gone.
+    pub(crate) fn forget(&self, row: &PortalRow) {
+        self.by_key.remove(&row.key);
+        if let Some(room) = &row.room_id {
+            self.by_room.remove(room);
+        }
+    }
+}
+
+impl Engine {
+    /// A portal by its number.
+    pub(crate) async fn portal(&self, id: i64) -> Result<Option<Arc<Portal>>, StoreError> {
+        if let Some(portal) = self.portals.get(id) {
+            return Ok(Some(portal));
+        }
+        let Some(row) = self.store.portal(id).await? else { return Ok(None) };
+        let logins = self.store.portal_logins(id).await?.into_iter().collect();
+        Ok(Some(self.portals.insert(Portal::new(row, logins))))
+    }
+
+    /// The portal of a chat, if it is known.
+    pub(crate) async fn known_portal(
+        &self,
+        key: &PortalKey<Plain>,
+    ) -> Result<Option<Arc<Portal>>, StoreError> {
+        if let Some(id) = self.portals.by_key.get(key)
+            && let Some(portal) = self.portal(id).await?
+        {
+            return Ok(Some(portal));
+        }
+        let Some(row) = self.store.portal_by_key(key).await? else { return Ok(None) };
+        self.portals.by_key.insert(key.clone(), row.id);
+        self.portal(row.id).await
+    }
+
+    /// The portal of a chat; made known if it isn't yet. It gets a room when it needs one.
+    pub(crate) async fn portal_for_key(
+        &self,
+        key: &PortalKey<Plain>,
+    ) -> Result<Arc<Portal>, StoreError> {
+        if let Some(portal) = self.known_portal(key).await? {
+            return Ok(portal);
+        }
+        let _creating = self.portals.creating.lock().await;
+        if let Some(portal) = self.known_portal(key).await? {
+            return Ok(portal);
+        }
+        let row = PortalRow::new(self.store.next_id(), key.clone());
+        let mut batch = Batch::new();
+        batch.save_portal(&row);
+        self.store.commit(batch).await?;
+        self.portals.by_key.insert(key.clone(), row.id);
+        Ok(self.portals.insert(Portal::new(row, HashSet::new())))
+    }
+
+    /// The portal whose room it is, if it is one's.
+    pub(crate) async fn portal_of_room(
+        &self,
+        room_id: &str,
+    ) -> Result<Option<Arc<Portal>>, StoreError> {
+        let id = match self.portals.by_room.get(room_id) {
+            Some(id) => id,
+            None => {
+                let id = self.store.portal_by_room(room_id).await?.map(|row| row.id);
+                self.portals.by_room.insert(room_id.to_owned(), id);
+                id
+            }
+        };
+        match id {
+            Some(id) => self.portal(id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Changes a portal, durably and in memory.
+    pub(crate) async fn change_portal(
+        &self,
+        portal: &Portal,
+        change: impl FnOnce(&mut PortalRow),
+    ) -> Result<PortalRow, StoreError> {
+        let mut batch = Batch::new();
+        let row = self.change_portal_in(&mut batch, portal, change);
+        self.store.commit(batch).await?;
+        Ok(row)
+    }
+
+    /// The same as part of a batch; memory is ahead of the database until it is committed.
+    pub(crate) fn change_portal_in(
+        &self,
+        batch: &mut Batch,
+        portal: &Portal,
+        change: impl FnOnce(&mut PortalRow),
+    ) -> PortalRow {
+        let mut row = portal.locked();
+        let before = row.clone();
+        change(&mut row);
+        batch.save_portal(&row);
+        if before.key != row.key || before.room_id != row.room_id {
+            self.portals.forget(&before);
+            self.portals.forget(&row);
+        }
+        row.clone()
+    }
+
+    /// Forgets a portal and everything about it.
+    pub(crate) async fn forget_portal(&self, portal: &Portal) -> Result<(), Failure> {
+        let row = portal.row();
+        let mut batch = Batch::new();
+        batch.delete_portal(portal.id);
+        self.store.commit(batch).await?;
+        self.portals.forget(&row);
+        self.portals.portals.lock().unwrap_or_else(PoisonError::into_inner).remove(&portal.id);
+        if let Some(room) = &row.room_id {
+            self.matrix.forget_room(room).await?;
+        }
+        Ok(())
+    }
+
+    /// There is something for the way to Matrix.
+    pub(crate) async fn wake_inward(self: &Arc<Self>, id: i64) -> Result<(), StoreError> {
+        if let Some(portal) = self.portal(id).await? {
+            self.wake_portal_inward(portal);
+        }
+        Ok(())
+    }
+    pub(crate) fn wake_portal_inward(self: &Arc<Self>, portal: Arc<Portal>) {
+        portal.inward.wake.notify_one();
+        if !portal.inward.running.swap(true, Ordering::AcqRel) {
+            let engine = self.clone();
+            self.spawn(async move { engine.inward_worker(portal).await });
+        }
+    }
+
+    /// There is something for the way to the network.
+    pub(crate) async fn wake_outward(self: &Arc<Self>, id: i64) -> Result<(), StoreError> {
+        if let Some(portal) = self.portal(id).await? {
+            self.wake_portal_outward(portal);
+        }
+        Ok(())
+    }
+    pub(crate) fn wake_portal_outward(self: &Arc<Self>, portal: Arc<Portal>) {
+        portal.outward.wake.notify_one();
+        if !portal.outward.running.swap(true, Ordering::AcqRel) {
+            let engine = self.clone();
+            self.spawn(async move { engine.outward_worker(portal).await });
+        }
+    }
+}

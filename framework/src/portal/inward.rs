@@ -1,0 +1,226 @@
+//! The way to Matrix: takes a portal's tasks in order, converts them into outbox rows, sends those in order.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use super::{Portal, convert::Verdict, envelope::Outgoing};
+use crate::{
+    engine::{Engine, guarded_async},
+    keys,
+    rate::backoff_ms,
+    store::{Batch, NewMatrixOutbox, StoreError, TaskRow},
+};
+
+/// How many rows are worked on in one transaction.
+const BATCH: i64 = 32;
+/// How long a worker waits for more before it ends.
+const LINGER: Duration = Duration::from_secs(20);
+/// How often something is tried that fails for reasons that may pass, but that isn't the homeserver's outage.
+const ATTEMPTS: i64 = 8;
+
+/// How a step of a worker ended.
+pub(super) enum Step {
+    /// Something was done; there may be more.
+    Progress,
+    /// Nothing to do.
+    Idle,
+    /// Not before some milliseconds have passed.
+    Wait(i64),
+    /// Not before some milliseconds have passed, or something has happened.
+    Until(i64),
+}
+
+impl Engine {
+    pub(super) async fn inward_worker(self: Arc<Self>, portal: Arc<Portal>) {
+        loop {
+            let step = {
+                let Ok(_permit) = self.work.acquire().await else { return };
+                self.inward_step(&portal).await
+            };
+            if self.rest(step, &portal.inward).await {
+                continue;
+            }
+            return;
+        }
+    }
+
+    /// What a worker does between its steps; `false`: it ends.
+    pub(super) async fn rest(
+        &self,
+        step: Result<Step, StoreError>,
+        worker: &super::Worker,
+    ) -> bool {
+        match step {
+            Ok(Step::Progress) => true,
+            Ok(Step::Idle) => {
+                if tokio::time::timeout(LINGER, worker.wake.notified()).await.is_ok() {
+                    return true;
+                }
+                worker.running.store(false, Ordering::Release);
+                // Whoever woke us in between saw us running and started nobody: go on ourselves.
+                let woken =
+                    tokio::time::timeout(Duration::ZERO, worker.wake.notified()).await.is_ok();
+                woken && !worker.running.swap(true, Ordering::AcqRel)
+            }
+            Ok(Step::Wait(ms)) => {
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_millis(ms.max(1).unsigned_abs())) => {}
+                    () = self.portals.retry_now.notified() => {}
+                }
+                true
+            }
+            Ok(Step::Until(ms)) => {
+                let wait = Duration::from_millis(ms.max(1).unsigned_abs());
+                // Elapsed or woken: either way it is looked at again.
+                let _ = tokio::time::timeout(wait, worker.wake.notified()).await;
+                true
+            }
+            Err(StoreError::Closed) => false,
+            Err(error) => {
+                tracing::error!(%error, "a portal is held up by the database, trying again");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                true
+            }
+        }
+    }
+
+    async fn inward_step(self: &Arc<Self>, portal: &Arc<Portal>) -> Result<Step, StoreError> {
+        let rows = self.store.ready_matrix_outbox(portal.id, BATCH).await?;
+        if !rows.is_empty() {
+            return self.send_rows(portal, rows).await;
+        }
+        let tasks = self.store.ready_tasks(portal.id, BATCH).await?;
+        if !tasks.is_empty() {
+            return self.convert_tasks(portal, tasks).await;
+        }
+        self.show_passing(portal).await;
+        Ok(Step::Idle)
+    }
+
+    async fn convert_tasks(
+        self: &Arc<Self>,
+        portal: &Arc<Portal>,
+        tasks: Vec<TaskRow>,
+    ) -> Result<Step, StoreError> {
+        let now = self.now();
+        let mut batch = Batch::new();
+        let mut queued: HashSet<String> = HashSet::new();
+        let mut end = Step::Progress;
+        for task in tasks {
+            if task.not_before > now {
+                end = Step::Until(task.not_before - now);
+                break;
+            }
+            let decoded = match self.event_of(&task).await? {
+                Ok(decoded) => decoded,
+                Err(error) => {
+                    self.bury(&mut batch, &task, &error.to_string());
+                    continue;
+                }
+            };
+            let (via, event) = &*decoded;
+            // What refers to something that is queued in this very batch waits until that has its event id.
+            if super::convert::refers_to(&event.body).into_iter().any(|id| queued.contains(id)) {
+                self.portals.decoded.insert((task.inbox_seq, task.place), decoded.clone());
+                break;
+            }
+            let verdict = match guarded_async(Box::pin(self.convert(portal, via, event))).await {
+                Ok(verdict) => verdict,
+                Err(panic) => {
+                    self.bury(&mut batch, &task, &panic);
+                    continue;
+                }
+            };
+            match verdict {
+                Ok(Verdict::Send { rows, effects, opens }) => {
+                    queued.extend(opens);
+                    batch.append(effects);
+                    self.queue_rows(&mut batch, portal, task.seq, &task.key, rows)?;
+                    batch.task_done(task.seq);
+                }
+                Ok(Verdict::Drop(why)) => {
+                    tracing::debug!(key = task.key, why, "dropped");
+                    batch.task_done(task.seq);
+                }
+                Ok(Verdict::Park(target)) => {
+                    let ttl = i64::from(self.config.parking_hours) * 3_600_000;
+                    batch.park_task(task.seq, &target, now + ttl);
+                }
+                Ok(Verdict::Hold) => {
+                    self.portals.decoded.insert((task.inbox_seq, task.place), decoded.clone());
+                    end = Step::Until(1000);
+                    break;
+                }
+                Err(failure)
+                    if failure.is_temporary()
+                        && (task.attempts < ATTEMPTS || failure.is_outage()) =>
+                {
+                    let wait = failure
+                        .retry_after_ms()
+                        .unwrap_or_else(|| backoff_ms(task.attempts, portal.id));
+                    tracing::warn!(key = task.key, error = %failure, wait, "an event waits");
+                    self.portals.decoded.insert((task.inbox_seq, task.place), decoded.clone());
+                    batch.task_later(task.seq, now + wait, &failure.to_string());
+                    end = Step::Wait(wait);
+                    break;
+                }
+                Err(failure) => self.bury(&mut batch, &task, &failure.to_string()),
+            }
+        }
+        if !batch.is_empty() {
+            self.store.commit(batch).await?;
+        }
+        Ok(end)
+    }
+
+    /// Puts rows into the outbox, under transaction ids that follow from what they are.
+    pub(super) fn queue_rows(
+        &self,
+        batch: &mut Batch,
+        portal: &Portal,
+        task: i64,
+        key: &str,
+        rows: Vec<Outgoing>,
+    ) -> Result<(), StoreError> {
+        let generation = portal.row().generation;
+        for out in rows {
+            let (sender, kind) = (out.actor.to_text(), out.envelope.op.kind());
+            let txn_id = keys::txn_id(
+                self.connector.id(),
+                portal.id,
+                &sender,
+                key,
+                &out.part,
+                kind,
+                generation,
+            );
+            let body = serde_json::to_string(&out.envelope)
+                .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            batch.add_matrix_outbox(NewMatrixOutbox {
+                seq: self.store.next_id(),
+                portal: portal.id,
+                task,
+                sender: &sender,
+                kind,
+                body,
+                txn_id: &txn_id,
+                now: self.now(),
+            });
+        }
+        Ok(())
+    }
+
+    fn bury(&self, batch: &mut Batch, task: &TaskRow, error: &str) {
+        tracing::warn!(
+            key = task.key,
+            error,
+            "an event could not be bridged; it is among the dead letters"
+        );
+        metrics::counter!("landbridge_bridge_dead_letters_total", "bridge" => self.connector.id(), "queue" => "task")
+            .increment(1);
+        batch.task_dead(task.seq, error);
+    }
+}

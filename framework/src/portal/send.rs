@@ -1,0 +1,338 @@
+//! Sends outbox rows to the homeserver, in order, and records what became of them.
+
+use std::{collections::HashMap, sync::Arc, sync::atomic::Ordering};
+
+use serde_json::Value;
+
+use super::{
+    Portal,
+    envelope::{Envelope, MatrixOp, MemberOp, Record},
+    inward::Step,
+};
+use crate::{
+    engine::{Actor, Engine, Failure},
+    keys::CONTENT_KEY,
+    matrix::{Direction, Intent, MatrixError},
+    rate::backoff_ms,
+    store::{Batch, MatrixOutboxRow, MessageRow, ReactionRow, StoreError},
+};
+
+/// How often a row is tried that the homeserver refuses for reasons that may pass.
+const ATTEMPTS: i64 = 3;
+/// How far back is looked for an unconfirmed event, in pages of [`PAGE`].
+const PAGES: usize = 20;
+const PAGE: u32 = 100;
+
+impl Engine {
+    pub(super) async fn send_rows(
+        self: &Arc<Self>,
+        portal: &Arc<Portal>,
+        rows: Vec<MatrixOutboxRow>,
+    ) -> Result<Step, StoreError> {
+        let Some(room_id) = portal.room_id() else {
+            // The portal was closed while they waited.
+            let mut batch = Batch::new();
+            for row in rows {
+                batch.matrix_outbox_dead(row.seq, "the portal has no room any more");
+            }
+            self.store.commit(batch).await?;
+            return Ok(Step::Progress);
+        };
+        let found = if portal.look_first.load(Ordering::Acquire) {
+            match self.sent_before(portal, &room_id).await {
+                Ok(found) => {
+                    portal.look_first.store(false, Ordering::Release);
+                    found
+                }
+                Err(Failure::Store(error)) => return Err(error),
+                Err(failure) => {
+                    tracing::warn!(room = room_id, error = %failure, "the room could not be read back yet");
+                    return Ok(Step::Wait(
+                        failure.retry_after_ms().unwrap_or_else(|| backoff_ms(1, portal.id)),
+                    ));
+                }
+            }
+        } else {
+            HashMap::new()
+        };
+        let mut batch = Batch::new();
+        let mut end = Step::Progress;
+        for row in rows {
+            let now = self.now();
+            let Ok(envelope) = serde_json::from_str::<Envelope>(&row.body) else {
+                batch.matrix_outbox_dead(row.seq, "it can't be read");
+                continue;
+            };
+            let sent = match found.get(&row.txn_id) {
+                Some(event_id) => Ok(Some(event_id.clone())),
+                None => self.deliver(portal, &room_id, &row, &envelope).await,
+            };
+            match sent {
+                Ok(event_id) => {
+                    batch.matrix_outbox_sent(row.seq, event_id.as_deref(), now);
+                    self.record(
+                        &mut batch,
+                        portal,
+                        &row.sender,
+                        &envelope.records,
+                        event_id.as_deref().unwrap_or(""),
+                    );
+                    metrics::counter!("landbridge_bridge_events_total", "bridge" => self.connector.id(), "from" => "outbox")
+                        .increment(1);
+                }
+                Err(Failure::Store(error)) => return Err(error),
+                Err(failure)
+                    if failure.is_temporary() || row.attempts < ATTEMPTS && failure.may_pass() =>
+                {
+                    if failure.maybe_done() {
+                        portal.look_first.store(true, Ordering::Release);
+                    }
+                    if failure.is_outage() {
+                        self.homeserver_failed();
+                    }
+                    let attempts = portal.send_failures.fetch_add(1, Ordering::Relaxed);
+                    let wait =
+                        failure.retry_after_ms().unwrap_or_else(|| backoff_ms(attempts, portal.id));
+                    tracing::warn!(room = room_id, error = %failure, wait, "an event waits for the homeserver");
+                    batch.matrix_outbox_later(row.seq, now + wait, &failure.to_string());
+                    end = Step::Wait(wait);
+                    break;
+                }
+                Err(failure) => {
+                    tracing::warn!(room = room_id, error = %failure, "the homeserver refuses an event; it is among the dead letters");
+                    metrics::counter!("landbridge_bridge_dead_letters_total", "bridge" => self.connector.id(), "queue" => "mx_outbox")
+                        .increment(1);
+                    batch.matrix_outbox_dead(row.seq, &failure.to_string());
+                }
+            }
+            portal.send_failures.store(0, Ordering::Relaxed);
+        }
+        self.store.commit(batch).await?;
+        Ok(end)
+    }
+
+    /// The keys of what this bridge sent to a room after the last confirmed event. Asked where it is unknown whether rows were
+    /// sent, and the homeserver may have forgotten their transaction ids.
+    async fn sent_before(
+        &self,
+        portal: &Portal,
+        room_id: &str,
+    ) -> Result<HashMap<String, String>, Failure> {
+        let mut found = HashMap::new();
+        if self.homeserver_is_durable().await? {
+            return Ok(found);
+        }
+        let last = self.store.last_confirmed(portal.id).await?;
+        let bot = self.matrix.bot();
+        let mut from: Option<String> = None;
+        for _ in 0..PAGES {
+            let page = bot.messages(room_id, from.as_deref(), Direction::Back, PAGE).await?;
+            for event in &page.chunk {
+                let id = event.get("event_id").and_then(Value::as_str).unwrap_or_default();
+                if last.as_deref() == Some(id) {
+                    return Ok(found);
+                }
+                if let Some(key) =
+                    event.get("content").and_then(|c| c.get(CONTENT_KEY)).and_then(Value::as_str)
+                {
+                    found.insert(key.to_owned(), id.to_owned());
+                }
+            }
+            from = page.end;
+            if from.is_none() || page.chunk.is_empty() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    async fn deliver(
+        &self,
+        portal: &Portal,
+        room_id: &str,
+        row: &MatrixOutboxRow,
+        envelope: &Envelope,
+    ) -> Result<Option<String>, Failure> {
+        let actor = Actor::from_text(&row.sender);
+        let intent = self.intent(&actor, Some(&envelope.via)).await?;
+        let result = self.perform(portal, room_id, &intent, row, envelope).await;
+        if let Err(Failure::Matrix(error)) = &result {
+            if matches!(actor, Actor::Login(_)) && error.errcode() == Some("M_UNKNOWN_TOKEN") {
+                self.doubt_puppet(intent.user_id());
+                return Err(Failure::Network(crate::NetError::temporary(
+                    "the double puppet's token is no longer good",
+                )));
+            }
+            if error.is_forbidden()
+                && row.attempts > 0
+                && !intent.is_bot()
+                && matches!(
+                    envelope.op,
+                    MatrixOp::State { .. }
+                        | MatrixOp::Redact { .. }
+                        | MatrixOp::Power { .. }
+                        | MatrixOp::Member { .. }
+                )
+            {
+                // Not allowed to them in the room, though it was on the network: the bot does it for them.
+                return self.perform(portal, room_id, &self.matrix.bot(), row, envelope).await;
+            }
+        }
+        result
+    }
+
+    async fn perform(
+        &self,
+        portal: &Portal,
+        room_id: &str,
+        intent: &Intent,
+        row: &MatrixOutboxRow,
+        envelope: &Envelope,
+    ) -> Result<Option<String>, Failure> {
+        let txn_id = row.txn_id.as_str();
+        match &envelope.op {
+            MatrixOp::Event { kind, content, file } => {
+                intent.ensure_joined(room_id).await?;
+                let mut content =
+                    self.with_file(content.clone(), file.as_ref(), &envelope.via).await?;
+                content[CONTENT_KEY] = txn_id.into();
+                Ok(Some(intent.send(room_id, kind, txn_id, &content, envelope.ts).await?))
+            }
+            MatrixOp::Redact { event_id, reason } => {
+                intent.ensure_joined(room_id).await?;
+                match intent.redact(room_id, event_id, txn_id, reason.as_deref(), envelope.ts).await
+                {
+                    Ok(id) => Ok(Some(id)),
+                    Err(error) if error.is_not_found() => Ok(None),
+                    Err(error) => Err(error.into()),
+                }
+            }
+            MatrixOp::State { kind, key, content, file } => {
+                intent.ensure_joined(room_id).await?;
+                let content = self.with_file(content.clone(), file.as_ref(), &envelope.via).await?;
+                // The same state again would be an event that says nothing, and after a crash it would be said twice.
+                if intent.get_state(room_id, kind, key).await?.as_ref() == Some(&content) {
+                    return Ok(None);
+                }
+                Ok(Some(intent.state(room_id, kind, key, &content, envelope.ts).await?))
+            }
+            MatrixOp::Power { levels } => {
+                self.merge_power(room_id, levels).await?;
+                Ok(None)
+            }
+            MatrixOp::Member { action, user, reason } => {
+                let own = user.as_deref().is_none_or(|user| user == intent.user_id());
+                let reason = reason.as_deref();
+                let target = user.as_deref().unwrap_or_else(|| intent.user_id());
+                match (action, own) {
+                    (MemberOp::Join, _) => intent.ensure_joined(room_id).await?,
+                    (MemberOp::Leave, true) => intent.leave(room_id, reason).await?,
+                    (MemberOp::Leave | MemberOp::Kick, _) => {
+                        tolerate(intent.kick(room_id, target, reason).await)?
+                    }
+                    (MemberOp::Invite, _) => {
+                        tolerate(intent.invite(room_id, target, reason).await)?
+                    }
+                    (MemberOp::Ban, _) => intent.ban(room_id, target, reason).await?,
+                    (MemberOp::Unban, _) => tolerate(intent.unban(room_id, target, reason).await)?,
+                }
+                let _ = portal;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Sets what an operation says about power, leaving the rest as it is. Creators of version 12 rooms aren't listed.
+    async fn merge_power(&self, room_id: &str, levels: &Value) -> Result<(), MatrixError> {
+        let bot = self.matrix.bot();
+        let mut power = bot
+            .get_state(room_id, "m.room.power_levels", "")
+            .await?
+            .unwrap_or_else(|| serde_json::json!({}));
+        let before = power.clone();
+        let Some(levels) = levels.as_object() else { return Ok(()) };
+        for (key, value) in levels {
+            match (power.get_mut(key), value) {
+                (Some(Value::Object(old)), Value::Object(new)) => old.extend(new.clone()),
+                _ => power[key] = value.clone(),
+            }
+        }
+        if power != before {
+            bot.state(room_id, "m.room.power_levels", "", &power, None).await?;
+        }
+        Ok(())
+    }
+
+    fn record(
+        &self,
+        batch: &mut Batch,
+        portal: &Portal,
+        sender: &str,
+        records: &[Record],
+        event_id: &str,
+    ) {
+        for record in records {
+            match record {
+                Record::Message { remote_id, part, place, order, ts, thread_root, meta } => {
+                    batch.add_message(&MessageRow {
+                        portal: portal.id,
+                        remote_id: remote_id.clone(),
+                        part: part.clone(),
+                        place: *place,
+                        event_id: event_id.to_owned(),
+                        sender: sender.to_owned(),
+                        order: *order,
+                        ts: *ts,
+                        edit_version: 0,
+                        thread_root: thread_root.clone(),
+                        tombstone: false,
+                        meta: meta.clone(),
+                    });
+                    batch.unpark_tasks(portal.id, remote_id);
+                }
+                Record::Reaction { remote_id, part, sender, emoji, ts } => {
+                    batch.add_reaction(&ReactionRow {
+                        portal: portal.id,
+                        remote_id: remote_id.clone(),
+                        part: part.clone(),
+                        sender: sender.clone(),
+                        emoji: emoji.clone(),
+                        event_id: event_id.to_owned(),
+                        ts: *ts,
+                    })
+                }
+                Record::Unreact { event_id } => batch.remove_reaction(event_id),
+            }
+        }
+    }
+}
+
+/// A change of membership that is refused because it is so already, or because there is nobody to change.
+fn tolerate(result: Result<(), MatrixError>) -> Result<(), MatrixError> {
+    match result {
+        Err(error)
+            if error.is_forbidden()
+                || error.is_not_found()
+                || error.errcode() == Some("M_BAD_STATE") =>
+        {
+            tracing::debug!(%error, "a change of membership was refused");
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+impl Failure {
+    /// Whether it may have been done nevertheless.
+    pub(crate) fn maybe_done(&self) -> bool {
+        matches!(self, Self::Matrix(error) if error.maybe_done())
+    }
+    /// Whether the homeserver doesn't answer.
+    pub(crate) fn is_outage(&self) -> bool {
+        matches!(self, Self::Matrix(error) if error.is_transport() || error.status().is_some_and(|s| s.is_server_error()))
+    }
+    /// Whether a refusal may end when it is tried again: a ghost that was put out joins again.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Self::Matrix(error) if error.is_forbidden())
+    }
+}

@@ -1,0 +1,304 @@
+//! What a handler's answer comes to: recorded, tried again, or told to the user.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{
+    Portal,
+    envelope::{Envelope, MatrixOp},
+    inward::Step,
+    outward::{Answer, ECHO, SETTLING},
+};
+use crate::{
+    engine::Engine,
+    handlers::{SendError, Sent},
+    keys,
+    plain::{Plain, PlainMeta},
+    rate::backoff_ms,
+    store::{
+        Batch, MessageRow, NewMatrixOutbox, ReactionRow, RemoteOutboxRow, SendState, StoreError,
+    },
+};
+
+impl Engine {
+    pub(super) async fn settle(
+        self: &Arc<Self>,
+        portal: &Arc<Portal>,
+        row: &RemoteOutboxRow,
+        answer: Result<Answer, SendError>,
+        pending: &mut Batch,
+    ) -> Result<Step, StoreError> {
+        let now = self.now();
+        match answer {
+            Ok(Answer::Sent(Sent::AwaitEcho)) => {
+                pending.remote_later(row.seq, SendState::AwaitingEcho, now + ECHO, "");
+                Ok(Step::Progress)
+            }
+            Ok(Answer::Sent(sent)) => {
+                self.record_sent(pending, portal, row, &sent).await?;
+                Ok(Step::Progress)
+            }
+            Ok(Answer::Done) => {
+                self.record_done(pending, portal, row).await?;
+                pending.remote_settled(row.seq, SendState::Sent, None, None, now);
+                self.status(pending, portal, row, "SUCCESS", None);
+                Ok(Step::Progress)
+            }
+            Err(SendError::Retry { after, scope, reason }) => {
+                let wait = after.map_or_else(
+                    || backoff_ms(row.attempts, portal.id),
+                    |after| after.as_millis() as i64,
+                );
+                tracing::info!(
+                    event = row.event_id,
+                    ?scope,
+                    wait,
+                    reason,
+                    "the network asks to wait"
+                );
+                self.rates.pause(scope, portal.id, &row.login, now + wait, now);
+                pending.remote_later(row.seq, SendState::Ready, now + wait, &reason);
+                Ok(Step::Until(wait))
+            }
+            Err(SendError::Refused { user }) => {
+                self.give_up(pending, portal, row, SendState::Refused, &user).await?;
+                Ok(Step::Progress)
+            }
+            Err(SendError::Unknown { reason }) => {
+                tracing::warn!(
+                    event = row.event_id,
+                    reason,
+                    "it is not known whether a message was sent"
+                );
+                // What is no message is done again: a second time it changes nothing.
+                let state =
+                    if row.op.starts_with("send") { SendState::Unknown } else { SendState::Ready };
+                pending.remote_later(row.seq, state, now + SETTLING, &reason);
+                Ok(Step::Until(SETTLING))
+            }
+        }
+    }
+
+    /// A message is there: what was sent, and under which names.
+    pub(super) async fn record_sent(
+        &self,
+        batch: &mut Batch,
+        portal: &Arc<Portal>,
+        row: &RemoteOutboxRow,
+        sent: &Sent<Plain>,
+    ) -> Result<(), StoreError> {
+        let now = self.now();
+        let (ids, order) = match sent {
+            Sent::Now { id, order } => (vec![id.clone()], order.map(|order| order.0)),
+            Sent::Many(ids) => (ids.clone(), None),
+            Sent::AwaitEcho => (Vec::new(), None),
+        };
+        let event = self.event_of_row(row).await?;
+        let sender = event.get("sender").and_then(Value::as_str).unwrap_or_default();
+        let own =
+            self.logins.stored(&row.login).and_then(|login| login.owner).as_deref() == Some(sender);
+        let thread = event.pointer("/content/m.relates_to").filter(|r| r["rel_type"] == "m.thread");
+        let thread_root = match thread.and_then(|relates| relates["event_id"].as_str()) {
+            Some(root) => self
+                .store
+                .messages_of_event(root)
+                .await?
+                .into_iter()
+                .next()
+                .map(|row| row.remote_id),
+            None => None,
+        };
+        for (place, id) in ids.iter().enumerate() {
+            batch.add_message(&MessageRow {
+                portal: portal.id,
+                remote_id: id.clone(),
+                part: String::new(),
+                place: place as i64,
+                event_id: row.event_id.clone(),
+                sender: if own { format!("login:{}", row.login) } else { format!("user:{sender}") },
+                order,
+                ts: event.get("origin_server_ts").and_then(Value::as_i64).unwrap_or(now),
+                edit_version: 0,
+                thread_root: thread_root.clone(),
+                tombstone: false,
+                meta: PlainMeta::default(),
+            });
+            batch.unpark_tasks(portal.id, id);
+        }
+        batch.remote_settled(row.seq, SendState::Sent, ids.first().map(String::as_str), None, now);
+        self.status(batch, portal, row, "SUCCESS", None);
+        metrics::counter!("landbridge_bridge_events_total", "bridge" => self.connector.id(), "from" => "matrix").increment(1);
+        Ok(())
+    }
+
+    /// Something that is no message was done.
+    async fn record_done(
+        &self,
+        batch: &mut Batch,
+        portal: &Arc<Portal>,
+        row: &RemoteOutboxRow,
+    ) -> Result<(), StoreError> {
+        let event = self.event_of_row(row).await?;
+        match row.op.as_str() {
+            "react" => {
+                if let Some(reaction) = self.reaction_row(portal, row, &event).await? {
+                    batch.add_reaction(&reaction);
+                }
+            }
+            "redact" => {
+                if let Some(target) = super::request::redacts(&event) {
+                    batch.remove_reaction(target);
+                    for message in self.store.messages_of_event(target).await? {
+                        batch.bury_message(portal.id, &message.remote_id, Some(&message.part));
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The reaction that an event is.
+    pub(super) async fn reaction_row(
+        &self,
+        portal: &Portal,
+        row: &RemoteOutboxRow,
+        event: &Value,
+    ) -> Result<Option<ReactionRow>, StoreError> {
+        let relates = event.pointer("/content/m.relates_to");
+        let target = relates.and_then(|relates| relates["event_id"].as_str()).unwrap_or_default();
+        let Some(target) = self.store.messages_of_event(target).await?.into_iter().next() else {
+            return Ok(None);
+        };
+        let sender = event.get("sender").and_then(Value::as_str).unwrap_or_default();
+        let own =
+            self.logins.stored(&row.login).and_then(|login| login.owner).as_deref() == Some(sender);
+        Ok(Some(ReactionRow {
+            portal: portal.id,
+            remote_id: target.remote_id,
+            part: target.part,
+            sender: if own { format!("l:{}", row.login) } else { format!("m:{sender}") },
+            emoji: relates
+                .and_then(|relates| relates["key"].as_str())
+                .unwrap_or_default()
+                .to_owned(),
+            event_id: row.event_id.clone(),
+            ts: event.get("origin_server_ts").and_then(Value::as_i64).unwrap_or_else(|| self.now()),
+        }))
+    }
+
+    /// The Matrix event behind a row.
+    pub(super) async fn event_of_row(&self, row: &RemoteOutboxRow) -> Result<Value, StoreError> {
+        let body = self.store.matrix_inbox_body(row.mx_seq).await?;
+        let body =
+            body.ok_or_else(|| StoreError::Corrupt(format!("the event {} is gone", row.event_id)))?;
+        serde_json::from_str(&body).map_err(|error| StoreError::Corrupt(error.to_string()))
+    }
+
+    /// It will not be done; its sender is told.
+    pub(super) async fn give_up(
+        &self,
+        batch: &mut Batch,
+        portal: &Arc<Portal>,
+        row: &RemoteOutboxRow,
+        state: SendState,
+        why: &str,
+    ) -> Result<(), StoreError> {
+        tracing::warn!(event = row.event_id, op = row.op, ?state, why, "not sent to the network");
+        batch.remote_settled(row.seq, state, None, Some(why), self.now());
+        self.status(batch, portal, row, "FAIL_PERMANENT", Some(why));
+        let text = if state == SendState::Unsure {
+            why.to_owned()
+        } else {
+            format!("was not bridged: {why}")
+        };
+        self.notice(batch, portal, row, &text).await
+    }
+
+    /// Tells the room about a message that could not be sent; only about what people see they have said.
+    pub(super) async fn notice(
+        &self,
+        batch: &mut Batch,
+        portal: &Portal,
+        row: &RemoteOutboxRow,
+        text: &str,
+    ) -> Result<(), StoreError> {
+        if !self.config.error_notices
+            || !matches!(row.op.as_str(), "send" | "edit" | "send:caption")
+        {
+            return Ok(());
+        }
+        let what = if row.op == "edit" { "Your edit" } else { "Your message" };
+        let content = json!({
+            "msgtype": "m.notice",
+            "body": format!("\u{26a0} {what} {text}"),
+            "m.mentions": {},
+            "m.relates_to": { "m.in_reply_to": { "event_id": row.event_id } },
+        });
+        self.say(
+            batch,
+            portal,
+            &format!("notice:{}:{}:{text}", row.event_id, row.op),
+            "m.room.message",
+            content,
+        )
+    }
+
+    /// `com.beeper.message_send_status`, where it is wanted.
+    pub(super) fn status(
+        &self,
+        batch: &mut Batch,
+        portal: &Portal,
+        row: &RemoteOutboxRow,
+        status: &str,
+        why: Option<&str>,
+    ) {
+        if !self.config.message_status_events {
+            return;
+        }
+        let mut content = json!({
+            "network": self.connector.id(),
+            "m.relates_to": { "rel_type": "m.reference", "event_id": row.event_id },
+            "status": status,
+        });
+        if let Some(why) = why {
+            content["reason"] = "m.foreign_network_error".into();
+            content["message"] = why.into();
+        }
+        let key = format!("status:{}:{}:{status}", row.event_id, row.op);
+        if let Err(error) = self.say(batch, portal, &key, "com.beeper.message_send_status", content)
+        {
+            tracing::warn!(%error, "a message's status could not be queued");
+        }
+    }
+
+    /// Queues something that the bot says, once per key.
+    pub(super) fn say(
+        &self,
+        batch: &mut Batch,
+        portal: &Portal,
+        key: &str,
+        kind: &str,
+        content: Value,
+    ) -> Result<(), StoreError> {
+        let op = MatrixOp::Event { kind: kind.into(), content, file: None };
+        let generation = portal.row().generation;
+        let txn_id =
+            keys::txn_id(self.connector.id(), portal.id, "bot", key, "", "event", generation);
+        let envelope = Envelope { op, ts: None, via: String::new(), records: Vec::new() };
+        let body = serde_json::to_string(&envelope)
+            .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        batch.add_matrix_outbox(NewMatrixOutbox {
+            seq: self.store.next_id(),
+            portal: portal.id,
+            task: 0,
+            sender: "bot",
+            kind: "event",
+            body,
+            txn_id: &txn_id,
+            now: self.now(),
+        });
+        Ok(())
+    }
+}

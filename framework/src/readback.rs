@@ -1,0 +1,189 @@
+//! Other people's homeservers may lose what they have accepted: Synapse keeps events for appservices in memory and advances
+//! its position first. After an outage, and at start, each portal's room is read back to where it was read before.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use quick_cache::sync::Cache;
+use serde_json::Value;
+
+use crate::{
+    engine::{Engine, Failure},
+    matrix::Direction,
+    portal::Portal,
+    store::{Batch, PortalState},
+};
+
+/// How often a homeserver that may lose events is asked whether it is there.
+const PROBE: Duration = Duration::from_secs(2);
+/// When an answer counts as none.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How far back a room is read at most, in pages of [`PAGE`].
+const PAGES: usize = 50;
+const PAGE: u32 = 100;
+
+/// What is known about how far rooms were read back.
+pub(crate) struct Readback {
+    /// Held while events are taken in: they come one transaction after the other.
+    pub(crate) turn: tokio::sync::Mutex<()>,
+    /// Counts the outages; portals that were read back since the last one are not behind.
+    outages: AtomicI64,
+    caught_up: Cache<i64, i64>,
+    down: AtomicBool,
+}
+
+impl Default for Readback {
+    fn default() -> Self {
+        Self {
+            turn: tokio::sync::Mutex::new(()),
+            outages: AtomicI64::new(1),
+            caught_up: Cache::new(100_000),
+            down: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Engine {
+    /// A request to the homeserver failed: it may have been restarted.
+    pub(crate) fn homeserver_failed(&self) {
+        if !self.readback.down.swap(true, Ordering::AcqRel) {
+            self.readback.outages.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Whether events may be missing in a portal, and if so reads them back first.
+    pub(crate) async fn catch_up_if_behind(
+        self: &Arc<Self>,
+        portal: &Arc<Portal>,
+    ) -> Result<(), Failure> {
+        let outages = self.readback.outages.load(Ordering::Acquire);
+        if self.readback.caught_up.get(&portal.id) == Some(outages) {
+            return Ok(());
+        }
+        if !self.homeserver_is_durable().await? {
+            self.catch_up(portal).await?;
+        }
+        self.readback.caught_up.insert(portal.id, outages);
+        Ok(())
+    }
+
+    /// Reads a portal's room back to where it was read before; what is new goes to the inbox, in order. The caller holds
+    /// the turn.
+    async fn catch_up(self: &Arc<Self>, portal: &Arc<Portal>) -> Result<(), Failure> {
+        let row = portal.row();
+        let (Some(room), PortalState::Open) = (row.room_id, row.state) else { return Ok(()) };
+        let bot = self.matrix.bot();
+        let mut missed: Vec<Value> = Vec::new();
+        let mut newest: Option<String> = None;
+        let mut from: Option<String> = None;
+        'pages: for _ in 0..PAGES {
+            let page = bot.messages(&room, from.as_deref(), Direction::Back, PAGE).await?;
+            let empty = page.chunk.is_empty();
+            for event in page.chunk {
+                let id = event.get("event_id").and_then(Value::as_str).unwrap_or_default();
+                if row.horizon.as_deref() == Some(id) {
+                    break 'pages;
+                }
+                newest.get_or_insert_with(|| id.to_owned());
+                missed.push(event);
+            }
+            from = page.end;
+            if from.is_none() || empty {
+                break;
+            }
+        }
+        let Some(newest) = newest else { return Ok(()) };
+        missed.reverse();
+        let mut batch = Batch::new();
+        let mut taken = 0;
+        for mut event in missed {
+            // `/messages` leaves the room out where it is clear.
+            event["room_id"] = room.clone().into();
+            let id = event["event_id"].as_str().unwrap_or_default().to_owned();
+            // What was handled and forgotten since is known by what became of it.
+            if !self.store.messages_of_event(&id).await?.is_empty()
+                || self.store.reaction_of_event(&id).await?.is_some()
+            {
+                continue;
+            }
+            let raw = event.to_string();
+            self.add_event(&mut batch, &event, &raw).await?;
+            taken += 1;
+        }
+        batch.set_horizon(portal.id, &newest);
+        portal.set_horizon(&newest);
+        self.store.commit(batch).await?;
+        if taken > 0 {
+            tracing::debug!(room, taken, "read a room back");
+            self.wake_portal_outward(portal.clone());
+        }
+        Ok(())
+    }
+
+    /// Reads all portals back, a few at a time.
+    pub(crate) async fn catch_up_all(self: &Arc<Self>, again: bool) -> Result<(), Failure> {
+        let mut after = 0;
+        loop {
+            let portals = self.store.portals_after(after, 100).await?;
+            let Some(last) = portals.last() else { return Ok(()) };
+            after = last.id;
+            for row in portals.into_iter().filter(|row| row.state == PortalState::Open) {
+                let Some(portal) = self.portal(row.id).await? else { continue };
+                // Taken per portal, so that transactions come through in between.
+                let _turn = self.readback.turn.lock().await;
+                if again {
+                    self.readback.caught_up.remove(&portal.id);
+                }
+                match self.catch_up_if_behind(&portal).await {
+                    Err(failure) if failure.is_temporary() => return Err(failure),
+                    Err(failure) => {
+                        tracing::warn!(error = %failure, "a portal's room can't be read back")
+                    }
+                    Ok(()) => {}
+                }
+            }
+        }
+    }
+
+    /// Watches the homeserver: after it was away, everything is read back and whoever waits tries again.
+    pub(crate) async fn watch_homeserver(self: Arc<Self>) {
+        let mut swept = 0;
+        loop {
+            let answered = tokio::time::timeout(PATIENCE, self.matrix.bot().versions()).await;
+            match answered {
+                Ok(Ok(versions)) => {
+                    let was_down = self.readback.down.swap(false, Ordering::AcqRel);
+                    *self.features.write().await = Some(Arc::new(versions));
+                    if was_down {
+                        tracing::info!("the homeserver is back");
+                        self.portals.retry_now.notify_waiters();
+                    }
+                    let outages = self.readback.outages.load(Ordering::Acquire);
+                    if swept != outages {
+                        match self.catch_up_all(false).await {
+                            Ok(()) => swept = outages,
+                            Err(failure) => {
+                                tracing::warn!(error = %failure, "rooms could not be read back yet")
+                            }
+                        }
+                    }
+                }
+                Ok(Err(error)) if !error.is_temporary() => {
+                    tracing::warn!(%error, "the homeserver refuses to say what it can do");
+                }
+                Ok(Err(_)) | Err(_) => {
+                    if !self.readback.down.load(Ordering::Acquire) {
+                        tracing::warn!("the homeserver does not answer");
+                    }
+                    self.homeserver_failed();
+                }
+            }
+            tokio::time::sleep(PROBE).await;
+        }
+    }
+}

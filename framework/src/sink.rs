@@ -1,0 +1,257 @@
+//! What the homeserver sends: a transaction and all its events are stored in one database transaction, then it is
+//! acknowledged. What passes (typing, receipts, presence) is handled at once or not at all.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use serde_json::Value;
+
+use crate::{
+    engine::{Engine, Failure},
+    event::Presence,
+    handlers::{Op, PresenceSet, Read, Typing, Unread},
+    keys::CONTENT_KEY,
+    matrix::appservice::Transaction,
+    network::MessageRef,
+    store::{Batch, StoreError},
+};
+
+/// How many rooms' worth of passing data is looked at per transaction.
+const PASSING: usize = 100;
+
+fn field<'a>(event: &'a Value, key: &str) -> &'a str {
+    event.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Types that a portal does something about; others aren't stored.
+fn is_relevant(kind: &str) -> bool {
+    matches!(
+        kind,
+        "m.room.message"
+            | "m.sticker"
+            | "m.reaction"
+            | "m.room.redaction"
+            | "m.room.encrypted"
+            | "m.room.member"
+            | "m.room.name"
+            | "m.room.topic"
+            | "m.room.avatar"
+            | "m.room.power_levels"
+            | "m.room.pinned_events"
+            | "m.room.tombstone"
+            | "m.poll.start"
+            | "org.matrix.msc3381.poll.start"
+    )
+}
+
+impl Engine {
+    /// Stores a transaction, once.
+    pub(crate) async fn take_transaction(
+        self: &Arc<Self>,
+        txn_id: &str,
+        txn: Transaction,
+    ) -> Result<(), Failure> {
+        // One after the other, so that events keep their order.
+        let _turn = self.readback.turn.lock().await;
+        if self.store.knows_txn(txn_id).await? {
+            return Ok(());
+        }
+        let mut batch = Batch::new();
+        let mut wake = BTreeSet::new();
+        let mut control = false;
+        let mut caught_up = BTreeSet::new();
+        for raw in &txn.events {
+            let Ok(event) = serde_json::from_str::<Value>(raw.get()) else {
+                tracing::warn!("the homeserver sent an event that is no JSON");
+                continue;
+            };
+            let room_id = field(&event, "room_id");
+            if caught_up.insert(room_id.to_owned())
+                && let Some(portal) = self.portal_of_room(room_id).await?
+            {
+                // Events the homeserver has lost must come before those it sends now.
+                self.catch_up_if_behind(&portal).await?;
+            }
+            match self.add_event(&mut batch, &event, raw.get()).await? {
+                Taken::Portal(id) => drop(wake.insert(id)),
+                Taken::Control => control = true,
+                Taken::Not => {}
+            }
+        }
+        batch.add_txn(txn_id, self.now());
+        self.store.commit(batch).await?;
+        for id in wake {
+            self.wake_outward(id).await?;
+        }
+        if control {
+            self.control_wake.notify_one();
+        }
+        if !txn.ephemeral.is_empty() {
+            let passing: Vec<Value> = txn
+                .ephemeral
+                .iter()
+                .take(PASSING)
+                .filter_map(|raw| serde_json::from_str(raw.get()).ok())
+                .collect();
+            let engine = self.clone();
+            self.spawn(async move {
+                for event in passing {
+                    if let Err(error) = engine.take_passing(&event).await {
+                        tracing::debug!(%error, "something passing was not handed on");
+                    }
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// Queues an event, if somebody is to do something about it.
+    pub(crate) async fn add_event(
+        &self,
+        batch: &mut Batch,
+        event: &Value,
+        raw: &str,
+    ) -> Result<Taken, Failure> {
+        let (room_id, event_id) = (field(event, "room_id"), field(event, "event_id"));
+        let (kind, sender) = (field(event, "type"), field(event, "sender"));
+        if event_id.is_empty() || room_id.is_empty() {
+            return Ok(Taken::Not);
+        }
+        let target = field(event, "state_key");
+        if kind == "m.room.member" && self.is_ours(target) {
+            let joined =
+                event.pointer("/content/membership").and_then(Value::as_str) == Some("join");
+            self.matrix.note_membership(room_id, target, joined).await?;
+        }
+        if self.is_ours(sender) || !is_relevant(kind) || self.is_own(event).await? {
+            return Ok(Taken::Not);
+        }
+        let now = self.now();
+        if let Some(portal) = self.portal_of_room(room_id).await? {
+            batch.add_matrix_inbox(
+                self.store.next_id(),
+                event_id,
+                room_id,
+                Some(portal.id),
+                raw.to_owned(),
+                now,
+            );
+            return Ok(Taken::Portal(portal.id));
+        }
+        let invite = kind == "m.room.member" && self.is_ours(target);
+        if kind == "m.room.message" || invite {
+            batch.add_matrix_inbox(
+                self.store.next_id(),
+                event_id,
+                room_id,
+                None,
+                raw.to_owned(),
+                now,
+            );
+            return Ok(Taken::Control);
+        }
+        Ok(Taken::Not)
+    }
+
+    /// Whether an event is one that this bridge sent through somebody's own account. The key in its content says so; but
+    /// keys can be copied (forwarded messages are), so it must also be the very event that was sent with it.
+    async fn is_own(&self, event: &Value) -> Result<bool, StoreError> {
+        let Some(key) = event
+            .pointer("/content")
+            .and_then(|content| content.get(CONTENT_KEY))
+            .and_then(Value::as_str)
+        else {
+            return Ok(false);
+        };
+        self.store.is_sent_as(key, field(event, "event_id")).await
+    }
+
+    async fn take_passing(self: &Arc<Self>, event: &Value) -> Result<(), Failure> {
+        let content = event.get("content").cloned().unwrap_or_default();
+        let kind = field(event, "type");
+        if kind == "m.presence" {
+            let sender = field(event, "sender");
+            let presence = match field(&content, "presence") {
+                "online" => Presence::Online,
+                "unavailable" => Presence::Away(
+                    content.get("status_msg").and_then(Value::as_str).map(Into::into),
+                ),
+                _ => Presence::Offline,
+            };
+            if self.connector.abilities().presence {
+                for login in self.logins.of_owner(sender) {
+                    self.act_now(
+                        &login.id,
+                        None,
+                        sender,
+                        Op::Presence(PresenceSet(presence.clone())),
+                    )
+                    .await;
+                }
+            }
+            return Ok(());
+        }
+        let Some(portal) = self.portal_of_room(field(event, "room_id")).await? else {
+            return Ok(());
+        };
+        match kind {
+            "m.typing" if self.connector.abilities().room.typing => {
+                let now: BTreeSet<String> = content
+                    .get("user_ids")
+                    .and_then(Value::as_array)
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_str)
+                    .filter(|mxid| !self.is_ours(mxid))
+                    .map(ToOwned::to_owned)
+                    .collect();
+                let before = std::mem::replace(&mut *portal.typing(), now.clone());
+                for mxid in before.symmetric_difference(&now) {
+                    if let Ok((login, _)) = self.route(&portal, mxid) {
+                        self.act_now(
+                            &login,
+                            Some(&portal),
+                            mxid,
+                            Op::Typing(Typing(now.contains(mxid))),
+                        )
+                        .await;
+                    }
+                }
+            }
+            "m.receipt" if self.connector.abilities().room.read => {
+                for (event_id, receipts) in content.as_object().into_iter().flatten() {
+                    let Some(message) =
+                        self.store.messages_of_event(event_id).await?.into_iter().next()
+                    else {
+                        continue;
+                    };
+                    let readers = receipts.get("m.read").and_then(Value::as_object);
+                    for mxid in readers.into_iter().flat_map(|readers| readers.keys()) {
+                        // Only people's own accounts have read something on the network.
+                        if let Ok((login, false)) = self.route(&portal, mxid) {
+                            let op = Op::Read(Read {
+                                up_to: MessageRef::whole(message.remote_id.clone()),
+                            });
+                            self.act_now(&login, Some(&portal), mxid, op).await;
+                        }
+                    }
+                }
+            }
+            "m.marked_unread" if self.connector.abilities().room.unread => {
+                let sender = field(event, "sender");
+                let unread = content.get("unread").and_then(Value::as_bool).unwrap_or(false);
+                if let Ok((login, false)) = self.route(&portal, sender) {
+                    self.act_now(&login, Some(&portal), sender, Op::Unread(Unread(unread))).await;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Who is to do something about an event.
+pub(crate) enum Taken {
+    Portal(i64),
+    Control,
+    Not,
+}

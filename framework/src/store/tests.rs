@@ -1,0 +1,171 @@
+use landbridge_database::testing::TestDatabase;
+
+use super::*;
+use crate::network::PortalKey;
+
+async fn open(database: &TestDatabase) -> Arc<Store> {
+    Store::open(database.open().await.unwrap()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_key_is_put_once_per_login_and_numbers_go_on_after_a_restart() {
+    let database = TestDatabase::new();
+    let opened = database.open().await.unwrap();
+    let store = Store::open(opened.clone()).await.unwrap();
+    let mut batch = Batch::new();
+    let (first, second, third) = (store.next_id(), store.next_id(), store.next_id());
+    batch.add_inbox(first, "a", "k", "1".into(), 5);
+    batch.add_inbox(second, "a", "k", "2".into(), 5);
+    batch.add_inbox(third, "b", "k", "3".into(), 5);
+    assert_eq!(store.commit(batch).await.unwrap(), [1, 0, 1]);
+    let raws: Vec<_> = store.inbox_new(10).await.unwrap().into_iter().map(|row| row.raw).collect();
+    assert_eq!(raws, ["1", "3"]);
+    drop(store);
+    let store = Store::open(opened).await.unwrap();
+    assert!(store.next_id() > third);
+}
+
+#[tokio::test]
+async fn batches_that_wait_together_fail_alone() {
+    let database = TestDatabase::new();
+    let store = open(&database).await;
+    let put = |id: i64| {
+        let mut batch = Batch::new();
+        batch.push(
+            "INSERT INTO as_txn (txn_id, received_at) VALUES ($1, $2)",
+            landbridge_database::args!["t", id],
+        );
+        batch
+    };
+    let (a, b, c) = tokio::join!(store.commit(put(1)), store.commit(put(2)), async {
+        let mut batch = Batch::new();
+        batch.add_txn("other", 1);
+        store.commit(batch).await
+    });
+    assert!(a.is_ok() != b.is_ok(), "exactly one of two equal keys is taken");
+    assert_eq!(c.unwrap(), [1]);
+    assert!(store.knows_txn("other").await.unwrap());
+}
+
+#[tokio::test]
+async fn a_portal_is_found_by_all_its_names() {
+    let database = TestDatabase::new();
+    let store = open(&database).await;
+    let mut portal =
+        PortalRow::new(store.next_id(), PortalKey::private("chat", "login".to_owned()));
+    portal.room_id = Some("!room".into());
+    portal.state = PortalState::Open;
+    let mut batch = Batch::new();
+    batch.save_portal(&portal);
+    batch.add_portal_login(portal.id, "login");
+    store.commit(batch).await.unwrap();
+    assert_eq!(store.portal_by_key(&portal.key).await.unwrap().unwrap().id, portal.id);
+    assert_eq!(store.portal_by_room("!room").await.unwrap().unwrap().id, portal.id);
+    assert!(store.portal_by_key(&PortalKey::shared("chat")).await.unwrap().is_none());
+    assert_eq!(store.open_portals("login").await.unwrap().len(), 1);
+    assert!(store.open_portals("another").await.unwrap().is_empty());
+    let mut batch = Batch::new();
+    batch.delete_portal(portal.id);
+    store.commit(batch).await.unwrap();
+    assert!(store.portal(portal.id).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_parked_task_goes_on_when_its_message_comes() {
+    let database = TestDatabase::new();
+    let store = open(&database).await;
+    let task = |seq, key| NewTask { seq, portal: 1, key, inbox_seq: 1, place: 0, now: 0 };
+    let mut batch = Batch::new();
+    batch.add_task(&task(1, "edit"));
+    batch.add_task(&task(2, "edit"));
+    batch.park_task(1, "message", 100);
+    assert_eq!(store.commit(batch).await.unwrap(), [1, 0, 1]);
+    assert!(store.ready_tasks(1, 9).await.unwrap().is_empty());
+    assert_eq!(store.overdue_parked(100, 9).await.unwrap(), [1]);
+    assert!(store.overdue_parked(99, 9).await.unwrap().is_empty());
+    let mut batch = Batch::new();
+    batch.unpark_tasks(1, "message");
+    store.commit(batch).await.unwrap();
+    assert_eq!(store.ready_tasks(1, 9).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn an_echo_is_found_by_whatever_part_of_its_key_comes_back() {
+    let database = TestDatabase::new();
+    let store = open(&database).await;
+    let key = crate::IdempotencyKey::derive("b", "$e", "text");
+    let hex = key.to_hex();
+    let mut batch = Batch::new();
+    batch.add_remote_outbox(&NewRemoteOutbox {
+        seq: 7,
+        mx_seq: 1,
+        portal: 1,
+        event_id: "$e",
+        login: "l",
+        op: "send",
+        key: &hex,
+        expires_at: 9,
+        now: 1,
+    });
+    store.commit(batch).await.unwrap();
+    let found = store.remote_outbox_by_key(&key.as_nonce(20)).await.unwrap().unwrap();
+    assert_eq!((found.seq, found.state), (7, SendState::Ready));
+    assert!(
+        store
+            .remote_outbox_by_key("0123456789abcdef0")
+            .await
+            .unwrap()
+            .is_none_or(|row| row.key.starts_with("0123456789abcdef0"))
+    );
+    let mut batch = Batch::new();
+    batch.remote_settled(7, SendState::Sent, Some("m"), None, 2);
+    batch.remote_settled(7, SendState::Unknown, None, None, 3);
+    store.commit(batch).await.unwrap();
+    assert!(store.open_remote_outbox(1, 9).await.unwrap().is_empty(), "what is sent stays sent");
+}
+
+#[tokio::test]
+async fn a_dead_letter_can_be_replayed_or_dropped() {
+    let database = TestDatabase::new();
+    let store = open(&database).await;
+    let mut batch = Batch::new();
+    batch.add_inbox(1, "a", "k", "1".into(), 5);
+    batch.inbox_dead(1, "no idea");
+    batch.add_inbox(2, "a", "l", "1".into(), 5);
+    batch.inbox_dead(2, "no idea");
+    store.commit(batch).await.unwrap();
+    assert_eq!(store.letters(10).await.unwrap().len(), 2);
+    assert!(store.replay_letter(Queue::Inbox, 1).await.unwrap());
+    assert!(store.drop_letter(Queue::Inbox, 2).await.unwrap());
+    assert!(!store.drop_letter(Queue::Inbox, 2).await.unwrap());
+    assert_eq!(store.inbox_new(10).await.unwrap().len(), 1);
+    assert!(store.letters(10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn pruning_keeps_what_is_still_needed() {
+    let database = TestDatabase::new();
+    let store = open(&database).await;
+    let mut batch = Batch::new();
+    batch.add_inbox(1, "a", "old", "1".into(), 5);
+    batch.add_inbox(2, "a", "needed", "1".into(), 5);
+    batch.inbox_done(1);
+    batch.inbox_done(2);
+    batch.add_task(&NewTask { seq: 3, portal: 1, key: "needed", inbox_seq: 2, place: 0, now: 5 });
+    store.commit(batch).await.unwrap();
+    assert_eq!(store.prune(6, 100).await.unwrap(), 1);
+    assert!(store.inbox_row(1).await.unwrap().is_none());
+    assert!(store.inbox_row(2).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn the_small_map_lists_by_literal_prefix() {
+    use crate::kv::KeyValue;
+    let database = TestDatabase::new();
+    let store = open(&database).await;
+    for key in ["a_b/1", "axb/2", "a_b/3"] {
+        store.put(key, key).await.unwrap();
+    }
+    let found: Vec<_> = store.list("a_b/").await.unwrap().into_iter().map(|(key, _)| key).collect();
+    assert_eq!(found, ["a_b/1", "a_b/3"]);
+}
