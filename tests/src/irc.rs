@@ -59,6 +59,7 @@ impl Person {
             flood: Some(FloodLimits { burst: 1_000.0, per_second: 1_000.0 }),
             interest: Interest::Channels,
             user_modes: None,
+            regain: true,
             connect_timeout: Duration::from_secs(30),
             ping_interval: Duration::from_mins(1),
             min_backoff: Duration::from_millis(100),

@@ -145,7 +145,10 @@ impl Hub {
 
     /// Whether somebody is one of our puppets, of this run or one before it.
     pub fn is_ours(&self, source: &Source) -> bool {
-        source.user.as_deref().is_some_and(|user| self.idents.is_ours(user))
+        let folded = self.fold(&source.name);
+        // Where only nicks are listed, the bot's own nick is that of a run before this one.
+        let bot = source.host.is_none() && folded == self.fold(&self.config.nick);
+        bot || source.user.as_deref().is_some_and(|user| self.idents.is_ours(user))
             || self.own.is_ours(&self.fold(&source.name), source.host.is_some())
     }
 

@@ -87,6 +87,7 @@ async fn connect(port: u16, host: &str, tls: Tls, sasl: Option<Sasl>) -> Result<
         flood: None,
         interest: Interest::Private,
         user_modes: None,
+        regain: true,
         connect_timeout: Duration::from_secs(20),
         ping_interval: Duration::from_mins(1),
         min_backoff: Duration::from_mins(1),

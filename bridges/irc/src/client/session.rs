@@ -217,7 +217,8 @@ impl<'a> Session<'a> {
     }
 
     fn regain_at(&self) -> Option<Instant> {
-        (!self.snapshot.is_me(&self.settings.nick)).then_some(self.next_regain)
+        let wanted = self.settings.regain && !self.snapshot.is_me(&self.settings.nick);
+        wanted.then_some(self.next_regain)
     }
 
     fn on_timer(&mut self) -> Option<Failure> {

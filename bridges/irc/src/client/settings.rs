@@ -46,6 +46,9 @@ pub struct Settings {
     pub interest: Interest,
     /// Modes to set on ourselves once online, for example `+B`.
     pub user_modes: Option<String>,
+    /// Whether to take the wanted nick as soon as whoever has it leaves it. Not for a puppet's: a person whose connection broke must
+    /// find their nick free when they are back.
+    pub regain: bool,
     /// How long a connection attempt may take, registration included.
     pub connect_timeout: Duration,
     /// Silence after which we ask the server whether it is there; after half as long again the connection counts as dead.

@@ -73,6 +73,7 @@ fn settings(port: u16) -> Settings {
         flood: Some(FloodLimits { burst: 1e6, per_second: 1e6 }),
         interest: Interest::Channels,
         user_modes: None,
+        regain: true,
         connect_timeout: Duration::from_secs(10),
         ping_interval: Duration::from_mins(1),
         min_backoff: Duration::from_millis(1),

@@ -7,6 +7,8 @@ use crate::client::{Interest, Sasl, Secret, Settings};
 use crate::nick::nick_for;
 use crate::pool::Identity;
 
+/// What the bot's ident is made from, where a puppet's is made from a Matrix ID.
+const BOT: &str = "bot";
 /// The nick length before the server has told its own: what every server allows.
 const SAFE_NICK: usize = 9;
 
@@ -20,13 +22,15 @@ impl Hub {
             tls: config.tls.then(|| config.tls_options.clone()),
             password: config.password.clone(),
             nick: config.nick.clone(),
-            username: config.nick.chars().filter(char::is_ascii_alphanumeric).take(9).collect(),
+            // Like a puppet's: what a bot of a killed run still says must not be taken for somebody else's words.
+            username: self.ident_of(BOT),
             realname: config.realname.clone(),
             sasl: config.sasl.clone(),
             nickserv: config.nickserv_password.clone(),
             flood: config.flood,
             interest: Interest::Channels,
             user_modes: config.user_modes.clone(),
+            regain: true,
             connect_timeout: Duration::from_secs(config.connect_timeout.max(1)),
             ping_interval: Duration::from_secs(config.ping_interval.max(5)),
             min_backoff: Duration::from_secs(config.reconnect_min.max(1)),
@@ -82,6 +86,7 @@ impl Hub {
             nickserv,
             tls,
             interest: Interest::Private,
+            regain: identity.is_some(),
             ..self.bot_settings()
         }
     }

@@ -42,6 +42,7 @@ impl Connection {
             flood: Some(FloodLimits { burst: 100.0, per_second: 100.0 }),
             interest,
             user_modes: None,
+            regain: true,
             connect_timeout: Duration::from_secs(30),
             ping_interval: Duration::from_mins(1),
             min_backoff: Duration::from_millis(50),

@@ -17,6 +17,7 @@ fn settings() -> Settings {
         flood: None,
         interest: Interest::Channels,
         user_modes: None,
+        regain: true,
         connect_timeout: Duration::from_secs(10),
         ping_interval: Duration::from_mins(1),
         min_backoff: Duration::from_secs(1),
