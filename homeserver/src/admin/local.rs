@@ -76,7 +76,7 @@ async fn list(
     Query(query): Query<Search>,
 ) -> ApiResult<Reply<Value>> {
     let mut users = Vec::new();
-    for found in app.accounts.search(&query.search, None, MOST).await? {
+    for found in app.accounts.search(&query.search, None, false, MOST).await? {
         let Some(account) = app.accounts.get(&found.user_id).await? else { continue };
         users.push(json!({
             "user_id": found.user_id,

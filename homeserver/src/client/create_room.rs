@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::client::aliases::may_have;
-use crate::client::membership::may_be_invited;
+use crate::client::membership::{carry_over, may_be_invited};
 use crate::client::public_rooms::{is_public, may_publish};
 use crate::http::auth::Requester;
 use crate::http::error::{ApiError, ApiResult};
@@ -146,5 +146,6 @@ async fn create(
     if public {
         app.directory.publish(room.id(), true).await?;
     }
+    carry_over(&app, &room, &requester.user).await?;
     Ok(Reply(json!({ "room_id": room.id() })))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use ruma::OwnedUserId;
+use ruma::{OwnedUserId, RoomId, UserId};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -39,8 +39,29 @@ async fn create(
         return Err(ApiError::too_large(format!("A filter may have {MAX_BYTES} bytes")));
     }
     Filter::parse(definition.get()).map_err(|error| ApiError::bad_json(error.to_string()))?;
+    check_ids(&crate::http::json::parse(definition.get().as_bytes())?)?;
     let id = app.filters.create(&user, definition.get().to_owned()).await?;
     Ok(Reply(json!({ "filter_id": id.to_string() })))
+}
+
+/// Refuses filters that name rooms or users which can't exist: the client would wait in vain for them.
+fn check_ids(filter: &Value) -> ApiResult<()> {
+    let Some(filter) = filter.as_object() else { return Ok(()) };
+    for (key, value) in filter {
+        let ids = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+        let bad = match key.as_str() {
+            "rooms" | "not_rooms" => ids.into_iter().find(|id| RoomId::parse(id).is_err()),
+            "senders" | "not_senders" => ids.into_iter().find(|id| UserId::parse(id).is_err()),
+            _ => {
+                check_ids(value)?;
+                None
+            }
+        };
+        if let Some(bad) = bad {
+            return Err(ApiError::invalid_param(format!("{bad:?} in {key} is not an ID")));
+        }
+    }
+    Ok(())
 }
 
 async fn read(
@@ -53,4 +74,17 @@ async fn read(
     let id = id.parse().map_err(|_| unknown())?;
     let definition = app.filters.get(&user, id).await?.ok_or_else(unknown)?;
     RawValue::from_string(definition.to_string()).map(Reply).map_err(ApiError::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_looked_at_wherever_they_stand() {
+        check_ids(&json!({ "room": { "rooms": ["!a:x"], "timeline": { "senders": ["@a:x"] } } }))
+            .unwrap();
+        assert!(check_ids(&json!({ "room": { "timeline": { "senders": ["nobody"] } } })).is_err());
+        assert!(check_ids(&json!({ "room": { "not_rooms": ["nowhere"] } })).is_err());
+    }
 }

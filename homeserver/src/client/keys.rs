@@ -12,11 +12,14 @@ use crate::app::App;
 use crate::client::uia;
 use crate::http::auth::Requester;
 use crate::http::error::{ApiError, ApiResult};
+use crate::http::extract;
 use crate::http::json::{EMPTY, Empty, Json, Reply};
 use crate::http::limit::Limit;
-use crate::http::router::{Route, post};
+use crate::http::router::{Route, get, post};
+use crate::services::device_lists::{Changes, between};
 use crate::services::keys::{CrossSigningKeys, Found, SignedObjects, Upload};
 use crate::services::uia::Auth;
+use crate::sync::token::SyncToken;
 
 /// Users whose keys may be asked for at once.
 const MAX_USERS: usize = 10_000;
@@ -27,6 +30,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         post("/_matrix/client/v3/keys/upload", upload),
         post("/_matrix/client/v3/keys/query", query),
         post("/_matrix/client/v3/keys/claim", claim),
+        get("/_matrix/client/v3/keys/changes", changes),
         post("/_matrix/client/v3/keys/signatures/upload", signatures),
         post("/_matrix/client/v3/keys/device_signing/upload", device_signing),
     ]
@@ -82,6 +86,28 @@ async fn claim(
         elsewhere.into_keys().map(|user| (user.server_name().to_string(), json!({}))).collect();
     let claimed = app.keys.claim(wanted).await?;
     Ok(Reply(json!({ "one_time_keys": claimed, "failures": failures })))
+}
+
+#[derive(Deserialize)]
+struct Span {
+    from: String,
+    to: String,
+}
+
+async fn changes(
+    State(app): State<Arc<App>>,
+    requester: Requester,
+    extract::Query(span): extract::Query<Span>,
+) -> ApiResult<Reply<Changes>> {
+    let token = |name: &str, text: &str| {
+        text.parse::<SyncToken>()
+            .map_err(|error| ApiError::invalid_param(format!("{name}: {error}")))
+    };
+    let (from, to) = (token("from", &span.from)?, token("to", &span.to)?);
+    // Positions from before a restore say nothing about today's.
+    let from = if from.generation == app.feed.generation() { from.pos } else { 0 };
+    let to = if to.generation == app.feed.generation() { to.pos } else { app.feed.head() };
+    between(&app.db, &app.rooms, &requester.user, from, to).await.map(Reply)
 }
 
 async fn signatures(

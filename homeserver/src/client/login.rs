@@ -114,7 +114,11 @@ async fn login(
     }
     let user = match login.kind.as_str() {
         "m.login.password" => {
-            let user = login_user(&login.named()?, &app.config.server_name)?;
+            let mut user = login_user(&login.named()?, &app.config.server_name)?;
+            // Names are made lower case when they are registered, so people may type them as they like.
+            if app.accounts.get(&user).await?.is_none() {
+                user = login_user(&user.as_str().to_lowercase(), &app.config.server_name)?;
+            }
             let password = login
                 .password
                 .as_deref()

@@ -124,9 +124,10 @@ async fn joined_members(
         for (key, value) in
             [("display_name", profile.displayname), ("avatar_url", profile.avatar_url)]
         {
-            if let Some(value) = value {
-                out.key(key);
-                out.text(&value);
+            out.key(key);
+            match value {
+                Some(value) => out.text(&value),
+                None => out.raw("null"),
             }
         }
         out.close();

@@ -1,6 +1,7 @@
 //! Joining, inviting, leaving and the rest of membership (Client-Server API, "Room membership").
 
 mod restricted;
+mod succession;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use crate::http::router::{Route, get, post};
 use crate::room::{Draft, Membership, Room};
 
 pub(super) use restricted::authoriser;
+pub(super) use succession::carry_over;
 
 /// The longest reason that is taken.
 const MAX_REASON: usize = 4_096;
@@ -95,7 +97,7 @@ async fn join(
     State(app): State<Arc<App>>,
     requester: Requester,
     Path(name): Path<OwnedRoomOrAliasId>,
-    JsonOrEmpty(body): JsonOrEmpty<Reason>,
+    JsonOrEmpty(mut body): JsonOrEmpty<Map<String, Value>>,
 ) -> ApiResult<Reply<Value>> {
     requester.limit(&app, Limit::Join)?;
     let room = find(&app, &name).await?;
@@ -107,11 +109,19 @@ async fn join(
             let text = "Guests may not join this room";
             return Err(ApiError::new(StatusCode::FORBIDDEN, "M_GUEST_ACCESS_FORBIDDEN", text));
         }
-        let mut content = app.profiles.member_content(&requester.user, "join").await?;
+        // What else a client puts into the request goes into the event, as clients have come to expect.
+        body.remove("third_party_signed");
+        let reason = match body.remove("reason") {
+            Some(Value::String(reason)) => Some(reason),
+            _ => None,
+        };
+        let mut content = body;
+        content.extend(app.profiles.member_content(&requester.user, "join").await?);
         if let Some(user) = authoriser(&app, &room, &requester.user).await? {
             content.insert("join_authorised_via_users_server".to_owned(), json!(user));
         }
-        set(&room, &requester.user, &requester.user, content, body.reason).await?;
+        set(&room, &requester.user, &requester.user, content, reason).await?;
+        carry_over(&app, &room, &requester.user).await?;
     }
     Ok(Reply(json!({ "room_id": room.id() })))
 }

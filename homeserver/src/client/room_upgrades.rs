@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app::App;
 use crate::client::create_room::{invitee, version};
+use crate::client::membership::carry_over;
 use crate::client::room_access::raw;
 use crate::http::auth::Requester;
 use crate::http::error::{ApiError, ApiResult};
@@ -100,6 +101,7 @@ async fn upgrade(
     app.directory.replace((old.nid(), old.id()), (new.nid(), new.id())).await?;
     move_canonical_alias(&old, &new, &requester).await?;
     quieten(&old, &requester).await?;
+    carry_over(&app, &new, &requester.user).await?;
     Ok(Reply(json!({ "replacement_room": new.id() })))
 }
 

@@ -49,8 +49,10 @@ async fn search(
         return Err(ApiError::invalid_param(format!("search_term may have {MAX_TERM} bytes")));
     }
     let limit = body.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
-    let viewer = (!app.config.rooms.user_directory_shows_all).then_some(&*requester.user);
-    let mut found = app.accounts.search(body.search_term.trim(), viewer, limit + 1).await?;
+    let shared_only = !app.config.rooms.user_directory_shows_all;
+    let term = body.search_term.trim();
+    let mut found =
+        app.accounts.search(term, Some(&requester.user), shared_only, limit + 1).await?;
     let limited = found.len() > limit;
     found.truncate(limit);
     let results: Vec<_> = found.into_iter().map(shown).collect();

@@ -60,9 +60,12 @@ pub async fn read_body(body: Body, limit: usize) -> ApiResult<Bytes> {
 
 /// Parses JSON, telling apart what is no JSON and what is JSON of another shape.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> ApiResult<T> {
-    serde_json::from_slice(bytes).map_err(|error| match error.classify() {
+    // Checked as a whole: the parser doesn't look inside strings that nobody asks for.
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| ApiError::not_json("The request body is not UTF-8"))?;
+    serde_json::from_str(text).map_err(|error| match error.classify() {
         // A type that stops reading early says "data" of what isn't even JSON, so look at the whole.
-        Category::Data if serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok() => {
+        Category::Data if serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() => {
             ApiError::bad_json(error.to_string())
         }
         _ => ApiError::not_json(format!("The request body is not valid JSON: {error}")),
@@ -140,6 +143,10 @@ mod tests {
         assert_eq!(parse::<BTreeMap<String, u8>>(b"{\"a\": ").unwrap_err().errcode, "M_NOT_JSON");
         assert_eq!(
             parse::<BTreeMap<String, u8>>(b"{\"a\": \"x\", }").unwrap_err().errcode,
+            "M_NOT_JSON"
+        );
+        assert_eq!(
+            parse::<BTreeMap<String, u8>>(b"{\"a\": 1, \"b\x81\": 2}").unwrap_err().errcode,
             "M_NOT_JSON"
         );
         assert_eq!(parse::<BTreeMap<String, u8>>(b"").unwrap_err().errcode, "M_NOT_JSON");

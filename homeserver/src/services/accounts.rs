@@ -169,14 +169,16 @@ impl Accounts {
         Ok(())
     }
 
-    /// Finds people by a part of their ID or name; with a `viewer`, only those whom the viewer may know of.
+    /// Finds people (others than the `viewer`) by a part of their ID or name; with `shared_only`, those whom the viewer may
+    /// know of: who share a room with the viewer or are in a published one.
     pub async fn search(
         &self,
         term: &str,
         viewer: Option<&UserId>,
+        shared_only: bool,
         limit: usize,
     ) -> Result<Vec<Found>, StorageError> {
-        accounts::search(&self.db, term, viewer, limit as i64).await
+        accounts::search(&self.db, term, viewer, shared_only, limit as i64).await
     }
 
     /// Keeps a complaint for the administrators.

@@ -16,7 +16,7 @@ const SEARCH: &str = "SELECT a.user_id, n.value, v.value FROM accounts a
     LEFT JOIN profiles n ON n.user_id = a.user_id AND n.field = 'displayname'
     LEFT JOIN profiles v ON v.user_id = a.user_id AND v.field = 'avatar_url'
     WHERE a.deactivated = 0 AND (LOWER(a.user_id) LIKE $1 ESCAPE '!' OR LOWER(n.value) LIKE $1 ESCAPE '!')
-        AND ($3 = '' OR a.user_id = $3 OR EXISTS (SELECT 1 FROM membership theirs
+        AND a.user_id <> $3 AND ($4 = 0 OR EXISTS (SELECT 1 FROM membership theirs
             LEFT JOIN membership mine
                 ON mine.room = theirs.room AND mine.user_id = $3 AND mine.membership = 'join'
             LEFT JOIN room ON room.nid = theirs.room
@@ -172,17 +172,22 @@ pub async fn deactivate(tx: &mut CommitTx, user: &UserId) -> Result<(), StorageE
     Ok(())
 }
 
-/// Accounts whose ID or display name contains `term`, at most `limit`. With a `viewer`, only those who share a room with
-/// the viewer or are in a published room.
+/// Accounts other than the `viewer`'s whose ID or display name contains `term`, at most `limit`. With `shared_only`, those
+/// who share a room with the viewer or are in a published room.
 pub async fn search(
     db: &Database,
     term: &str,
     viewer: Option<&UserId>,
+    shared_only: bool,
     limit: i64,
 ) -> Result<Vec<Found>, StorageError> {
     let escaped = term.to_lowercase().replace('!', "!!").replace('%', "!%").replace('_', "!_");
-    let viewer = viewer.map_or("", UserId::as_str);
-    let rows = db.fetch(SEARCH, args![format!("%{escaped}%"), limit, viewer]).await?;
+    let rows = db
+        .fetch(
+            SEARCH,
+            args![format!("%{escaped}%"), limit, viewer.map_or("", UserId::as_str), shared_only],
+        )
+        .await?;
     rows.iter()
         .map(|row| {
             let user_id = row.text(0)?;

@@ -4,7 +4,7 @@ use landbridge_database::{Database, Row, args};
 use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 
 use crate::commit::CommitTx;
-use crate::nid::{Pos, RoomNid};
+use crate::nid::{ORD_SHIFT, Pos, RoomNid};
 use crate::storage::StorageError;
 use crate::storage::accounts::parse_user;
 
@@ -30,6 +30,8 @@ const CHANGED: &str = "INSERT INTO device_list_changes (user_id, pos) VALUES ($1
     ON CONFLICT (user_id) DO UPDATE SET pos = excluded.pos";
 const CHANGED_BETWEEN: &str =
     "SELECT user_id FROM device_list_changes WHERE pos > $1 AND pos <= $2 ORDER BY pos";
+const MEMBERS_CHANGED: &str = "SELECT DISTINCT state_key FROM event
+    WHERE room = ANY($1) AND ord > $2 AND ord <= $3 AND kind = 'm.room.member' AND state_key IS NOT NULL";
 const ROOMS: &str = "SELECT room FROM membership WHERE user_id = $1 AND membership = 'join'";
 
 /// A device.
@@ -146,4 +148,18 @@ pub async fn changed_between(
             parse_user(&text)
         })
         .collect()
+}
+
+/// Users whose membership of one of the rooms changed after `from` and not after `to`.
+pub async fn members_changed(
+    db: &Database,
+    rooms: &[RoomNid],
+    from: Pos,
+    to: Pos,
+) -> Result<Vec<OwnedUserId>, StorageError> {
+    let rooms: Vec<i64> = rooms.iter().map(|room| room.0).collect();
+    let place = |pos: Pos| pos.saturating_mul(1 << ORD_SHIFT);
+    let rows = db.fetch(MEMBERS_CHANGED, args![rooms, place(from), place(to)]).await?;
+    let keys: Result<Vec<String>, _> = rows.iter().map(|row| row.text(0)).collect();
+    Ok(keys?.iter().filter_map(|key| UserId::parse(key).ok()).collect())
 }
