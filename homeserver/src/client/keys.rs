@@ -43,6 +43,7 @@ async fn upload(
 ) -> ApiResult<Reply<Value>> {
     requester.limit(&app, Limit::Other)?;
     let counts = app.keys.upload(&requester.user, requester.device()?, body).await?;
+    app.outbox.keys_changed(&requester.user, requester.device()?);
     Ok(Reply(json!({ "one_time_key_counts": counts })))
 }
 
@@ -85,6 +86,10 @@ async fn claim(
     let failures: BTreeMap<String, Value> =
         elsewhere.into_keys().map(|user| (user.server_name().to_string(), json!({}))).collect();
     let claimed = app.keys.claim(wanted).await?;
+    for (user, device) in claimed.iter().flat_map(|(user, by)| by.keys().map(move |id| (user, id)))
+    {
+        app.outbox.keys_changed(user, device.as_str().into());
+    }
     Ok(Reply(json!({ "one_time_keys": claimed, "failures": failures })))
 }
 
