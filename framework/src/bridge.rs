@@ -18,6 +18,8 @@ mod control;
 mod files;
 mod lookup;
 mod startup;
+#[cfg(test)]
+mod tests;
 
 use crate::{
     adapter::TypedConnector,

@@ -1,6 +1,6 @@
 //! Rooms that are no portals: people talking to the bot, and invitations of the bot and of ghosts.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
 
@@ -9,6 +9,10 @@ use crate::{
     permissions::Level,
     store::{Batch, MatrixInboxRow, StoreError},
 };
+
+/// How long, and how often, a message waits for the room it is in to become a portal's.
+const CREATING_PAUSE: Duration = Duration::from_millis(500);
+const CREATING_PATIENCE: i64 = 600;
 
 fn field<'a>(event: &'a Value, key: &str) -> &'a str {
     event.get(key).and_then(Value::as_str).unwrap_or_default()
@@ -34,7 +38,7 @@ impl Engine {
                 Err(StoreError::Closed) => return,
                 Err(error) => {
                     tracing::error!(%error, "the inbox can't be read");
-                    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                    tokio::time::sleep(Duration::from_secs(1)).await;
                 }
             }
         }
@@ -62,6 +66,16 @@ impl Engine {
             {
                 self.invited_to(&row.room_id, &sender, field(&event, "state_key"), &event).await
             }
+            "m.room.message"
+                if row.attempts < CREATING_PATIENCE && self.store.is_creating().await? =>
+            {
+                // It may be said in a portal's room that isn't known as such yet.
+                let mut later = Batch::new();
+                later.matrix_inbox_later(row.seq, 0, "a portal's room is being created");
+                self.store.commit(later).await?;
+                tokio::time::sleep(CREATING_PAUSE).await;
+                return Ok(());
+            }
             "m.room.message" => {
                 // Before it is run: a command that breaks the bridge must not break it again at each start.
                 self.store.commit(std::mem::take(&mut done)).await?;
@@ -80,11 +94,11 @@ impl Engine {
                 self.store.commit(later).await?;
                 let engine = self.clone();
                 self.spawn(async move {
-                    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+                    tokio::time::sleep(Duration::from_secs(5)).await;
                     engine.control_wake.notify_one();
                 });
                 // The next round would find it at once otherwise.
-                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                tokio::time::sleep(Duration::from_secs(1)).await;
                 return Err(failure);
             }
             let mut dead = Batch::new();

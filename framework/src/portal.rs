@@ -121,7 +121,7 @@ impl Portal {
 pub(crate) struct Registry {
     portals: Mutex<HashMap<i64, Arc<Portal>>>,
     by_key: Cache<PortalKey<Plain>, i64>,
-    by_room: Cache<String, Option<i64>>,
+    by_room: Cache<String, i64>,
     /// Events between decoding and conversion; what falls out is decoded again.
     pub(crate) decoded: Cache<(i64, usize), Decoded>,
     /// The homeserver, or a login, is back: who waits tries again.
@@ -217,18 +217,13 @@ impl Engine {
         &self,
         room_id: &str,
     ) -> Result<Option<Arc<Portal>>, StoreError> {
-        let id = match self.portals.by_room.get(room_id) {
-            Some(id) => id,
-            None => {
-                let id = self.store.portal_by_room(room_id).await?.map(|row| row.id);
-                self.portals.by_room.insert(room_id.to_owned(), id);
-                id
-            }
-        };
-        match id {
-            Some(id) => self.portal(id).await,
-            None => Ok(None),
+        if let Some(id) = self.portals.by_room.get(room_id) {
+            return self.portal(id).await;
         }
+        // That a room is nobody's is not remembered: it may become one's at any moment.
+        let Some(row) = self.store.portal_by_room(room_id).await? else { return Ok(None) };
+        self.portals.by_room.insert(room_id.to_owned(), row.id);
+        self.portal(row.id).await
     }
 
     /// Changes a portal, durably and in memory.

@@ -156,7 +156,12 @@ impl BridgeConfig {
         if !self.alias_template.is_empty() {
             registration = registration.alias(&pattern('#', &self.alias_template), true);
         }
-        registration.generate(rng)
+        let mut registration = registration.generate(rng)?;
+        if self.double_puppet.automatic {
+            // Asks our homeserver to let the bridge act for its users, without sending it what happens in their rooms.
+            registration.other.insert("org.landbridge.double_puppet".into(), true.into());
+        }
+        Ok(registration)
     }
 }
 

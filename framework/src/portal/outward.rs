@@ -219,7 +219,10 @@ impl Engine {
         if is_send {
             let mut mark = Batch::new();
             mark.remote_sending(row.seq, now);
-            self.store.commit(mark).await?;
+            if self.store.commit(mark).await?.first() == Some(&0) {
+                // Its echo has come meanwhile.
+                return Ok(Step::Progress);
+            }
         }
         let call = async {
             if is_send {
@@ -266,7 +269,7 @@ impl Engine {
                     now + SETTLING,
                     "may have been sent",
                 );
-                return Ok(Some(Step::Progress));
+                return Ok(Some(Step::Until(SETTLING)));
             }
             let Some(key) = IdempotencyKey::from_hex(&row.key) else {
                 return Err(StoreError::Corrupt(row.key.clone()));
@@ -289,7 +292,7 @@ impl Engine {
                 }
             };
         }
-        if idempotency == Idempotency::AtLeastOnce && row.attempts < 2 {
+        if idempotency == Idempotency::AtLeastOnce {
             metrics::counter!("landbridge_bridge_maybe_doubled_total", "bridge" => self.connector.id()).increment(1);
             self.notice(
                 pending,

@@ -231,7 +231,13 @@ impl Engine {
             rows.push(case.out("power", op, Vec::new()));
         }
         self.queue_rows(&mut batch, portal, 0, &format!("open:{}", row.generation), rows)?;
-        self.store.commit(batch).await?;
+        batch.adopt_matrix_inbox(portal.id, room);
+        {
+            // What is said there already is queued before what comes from now on.
+            let _turn = self.readback.turn.lock().await;
+            self.store.commit(batch).await?;
+        }
+        self.wake_portal_outward(portal.clone());
         self.wake_portal_inward(portal.clone());
         if let Some(alias) = &row.alias
             && let Err(error) = self.matrix.bot().create_alias(&self.full_alias(alias), room).await

@@ -109,6 +109,13 @@ impl Batch {
             args![seq, portal],
         );
     }
+    /// A room becomes a portal's, with what waits of it.
+    pub(crate) fn adopt_matrix_inbox(&mut self, portal: i64, room_id: &str) {
+        self.push(
+            "UPDATE mx_inbox SET portal_id = $1 WHERE room_id = $2 AND portal_id IS NULL AND state = 'ready'",
+            args![portal, room_id],
+        );
+    }
     pub(crate) fn matrix_inbox_dead(&mut self, seq: i64, error: &str) {
         self.push(
             "UPDATE mx_inbox SET state = 'dead', error = $2 WHERE seq = $1",

@@ -205,6 +205,14 @@ impl Store {
             .await?;
         rows.iter().map(read).collect()
     }
+    /// Whether a portal's room is being created: a room that nobody knows may be it.
+    pub(crate) async fn is_creating(&self) -> Result<bool, StoreError> {
+        let row = self
+            .db
+            .fetch_optional("SELECT 1 FROM portal WHERE state = 'creating' LIMIT 1", args![])
+            .await?;
+        Ok(row.is_some())
+    }
     /// The direct chat with a user of the network, if there is one.
     pub(crate) async fn portal_with(&self, user: &str) -> Result<Option<PortalRow>, StoreError> {
         self.portal_where(

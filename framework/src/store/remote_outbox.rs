@@ -170,7 +170,7 @@ impl Batch {
     pub(crate) fn remote_sending(&mut self, seq: i64, now: i64) {
         self.push(
             "UPDATE remote_outbox SET state = 'sending', attempts = attempts + 1,
-               first_sent_at = COALESCE(first_sent_at, $2) WHERE seq = $1",
+               first_sent_at = COALESCE(first_sent_at, $2) WHERE seq = $1 AND state <> 'sent'",
             args![seq, now],
         );
     }
@@ -198,7 +198,8 @@ impl Batch {
         error: &str,
     ) {
         self.push(
-            "UPDATE remote_outbox SET state = $2, not_before = $3, error = $4 WHERE seq = $1",
+            "UPDATE remote_outbox SET state = $2, not_before = $3, error = $4
+             WHERE seq = $1 AND state <> 'sent'",
             args![seq, state.as_str(), not_before, error],
         );
     }

@@ -22,6 +22,7 @@ CREATE TABLE portal (
   horizon TEXT,                             -- the event up to which its room was read back
   caps TEXT,                                -- hash of the capabilities its room was told
   UNIQUE (remote_id, scope_login));
+CREATE INDEX portal_creating ON portal (id) WHERE state = 'creating';
 CREATE TABLE portal_login (
   portal_id BIGINT NOT NULL, login_id TEXT NOT NULL, PRIMARY KEY (portal_id, login_id));
 CREATE INDEX portal_login_login ON portal_login (login_id);
