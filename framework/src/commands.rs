@@ -15,6 +15,7 @@ pub(crate) mod tests;
 
 use std::sync::Arc;
 
+use quick_cache::sync::Cache;
 use serde_json::Value;
 
 use crate::control::{Control, ControlError, authority};
@@ -27,6 +28,10 @@ use reply::Reply;
 
 /// Where users talk to the bot, by room: the user whose management room it is.
 const MANAGEMENT: &str = "room/management/";
+/// The other way round: the latest such room of a user.
+pub(crate) const MANAGEMENT_OF: &str = "room/management-of/";
+/// How many rooms are remembered in which more than one person talks.
+const SHARED_ROOMS: usize = 10_000;
 
 /// The bot's ear. Cheap to clone.
 #[derive(Clone)]
@@ -39,6 +44,8 @@ struct Inner {
     matrix: Matrix,
     kv: Arc<dyn KeyValue>,
     logins: ChatLogins,
+    /// Rooms that were seen to be shared: their members aren't asked for again with each message.
+    shared: Cache<String, ()>,
 }
 
 /// One command being run.
@@ -59,7 +66,15 @@ impl Commands {
     /// The commands of one bridge.
     pub fn new(control: Arc<dyn Control>, matrix: Matrix, kv: Arc<dyn KeyValue>) -> Self {
         let logins = ChatLogins::new(matrix.clone(), kv.clone());
-        Self { inner: Arc::new(Inner { control, matrix, kv, logins }) }
+        Self {
+            inner: Arc::new(Inner {
+                control,
+                matrix,
+                kv,
+                logins,
+                shared: Cache::new(SHARED_ROOMS),
+            }),
+        }
     }
 
     /// Handles a message in a room that is no portal, or one with the prefix in a portal. Everything that goes wrong is
@@ -179,17 +194,30 @@ impl Commands {
     /// Whether the room is the user's own with the bot: nobody else is in it.
     async fn is_management_room(&self, room_id: &str, user: &str) -> bool {
         let inner = &*self.inner;
+        if inner.shared.get(room_id).is_some() {
+            return false;
+        }
         let key = format!("{MANAGEMENT}{room_id}");
         match inner.kv.get(&key).await {
             Ok(Some(owner)) => return owner == user,
             Ok(None) => {}
             Err(error) => tracing::warn!(%error, "management rooms can't be looked up"),
         }
-        let Ok(members) = inner.matrix.bot().joined_members(room_id).await else { return false };
-        let bot = inner.matrix.bot_id();
-        let own = members.len() == 2 && members.contains_key(user) && members.contains_key(&bot);
-        if own && let Err(error) = inner.kv.put(&key, user).await {
-            tracing::warn!(%error, "a management room can't be remembered");
+        let Ok(members) = inner.matrix.bot().joined_members(room_id).await else {
+            return false;
+        };
+        let own = members.len() == 2
+            && members.contains_key(user)
+            && members.contains_key(&inner.matrix.bot_id());
+        if own {
+            let of = format!("{MANAGEMENT_OF}{user}");
+            for (key, value) in [(&key, user), (&of, room_id)] {
+                if let Err(error) = inner.kv.put(key, value).await {
+                    tracing::warn!(%error, "a management room can't be remembered");
+                }
+            }
+        } else if members.len() > 2 {
+            inner.shared.insert(room_id.to_owned(), ());
         }
         own
     }

@@ -118,9 +118,8 @@ struct Which {
 async fn whoami(State(api): Shared, Extension(User(user)): Extension<User>) -> Answer {
     let about = api.control.about();
     let logins = api.control.logins(&user).await?;
-    let management =
-        api.kv.list("room/management/").await.map_err(|e| ControlError::Failed(e.to_string()))?;
-    let room = management.into_iter().find(|(_, owner)| *owner == user);
+    let room = api.kv.get(&format!("{}{user}", crate::commands::MANAGEMENT_OF)).await;
+    let room = room.map_err(|error| ControlError::Failed(error.to_string()))?;
     let mut body = json!({
         "network": network(&api),
         "login_flows": flow_list(&api),
@@ -129,8 +128,8 @@ async fn whoami(State(api): Shared, Extension(User(user)): Extension<User>) -> A
         "command_prefix": about.command_prefix,
         "logins": logins.iter().map(answer::login).collect::<Vec<_>>(),
     });
-    if let Some((key, _)) = room {
-        body["management_room"] = key.trim_start_matches("room/management/").into();
+    if let Some(room) = room {
+        body["management_room"] = room.into();
     }
     Ok(Json(body))
 }

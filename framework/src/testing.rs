@@ -2,14 +2,21 @@
 //! the bridge, and one call that checks the promise: everything once, in order, whatever breaks when.
 
 mod carrier;
+mod check;
 mod faults;
 mod homeserver;
 mod network;
+mod outage;
+mod pump;
+mod report;
 
 #[cfg(test)]
 mod tests;
 
 pub use carrier::FaultyCarrier;
+pub use check::{Plan, check_guarantee};
 pub use faults::{CrashPoint, Fate, Faults, Rates};
 pub use homeserver::{Kind, SimHomeserver, SimUser};
 pub use network::{SimError, SimEvent, SimMessage, SimNetwork, SimSession};
+pub use outage::check_outage;
+pub use report::{Report, Tally};

@@ -46,6 +46,19 @@ async fn what_is_dropped_is_rolled_back() {
 }
 
 #[tokio::test]
+async fn a_commit_that_is_dropped_halfway_leaves_the_writer_usable() {
+    let test = TestDatabase::new();
+    let db = database(&test).await;
+    for id in 0..20 {
+        let mut tx = db.begin().await.unwrap();
+        tx.execute("INSERT INTO thing (id) VALUES ($1)", args![id]).await.unwrap();
+        // Begun, and then abandoned: it may have happened or not.
+        let _ = tokio::time::timeout(std::time::Duration::ZERO, tx.commit()).await;
+        db.begin().await.unwrap().rollback().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_repeated_key_is_told_from_other_errors() {
     let test = TestDatabase::new();
     let db = database(&test).await;

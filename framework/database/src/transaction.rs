@@ -28,8 +28,9 @@ impl SqliteWriter {
     }
 
     pub(crate) async fn begin(&mut self) -> Result<(), DatabaseError> {
-        if std::mem::take(&mut self.open) {
-            self.run("ROLLBACK").await?;
+        if self.open {
+            // Whoever dropped it may have been at its COMMIT, which ran nevertheless: then there is nothing to undo.
+            let _ = self.run("ROLLBACK").await;
         }
         self.open = true;
         self.run("BEGIN IMMEDIATE").await

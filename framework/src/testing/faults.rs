@@ -82,6 +82,7 @@ struct Inner {
     fuse: AtomicU64,
     crashed: AtomicBool,
     crash: Notify,
+    deaths: AtomicU64,
     passed: AtomicU64,
 }
 
@@ -97,6 +98,7 @@ impl Faults {
                 fuse: AtomicU64::new(0),
                 crashed: AtomicBool::new(false),
                 crash: Notify::new(),
+                deaths: AtomicU64::new(0),
                 passed: AtomicU64::new(0),
             }),
         }
@@ -189,6 +191,35 @@ impl Faults {
         }
     }
 
+    /// The bridge dies now, if it isn't dead already.
+    pub fn die(&self) {
+        if !self.inner.crashed.swap(true, Ordering::SeqCst) {
+            self.inner.deaths.fetch_add(1, Ordering::SeqCst);
+        }
+        self.inner.crash.notify_waiters();
+    }
+
+    /// Whether the bridge has died and was not started again.
+    pub fn is_dead(&self) -> bool {
+        self.inner.crashed.load(Ordering::SeqCst)
+    }
+
+    /// How often the bridge has died.
+    pub fn deaths(&self) -> u64 {
+        self.inner.deaths.load(Ordering::SeqCst)
+    }
+
+    /// Returns once the bridge has died more often than `deaths` times, however short ago it was started again.
+    pub async fn death_after(&self, deaths: u64) {
+        loop {
+            let notified = self.inner.crash.notified();
+            if self.deaths() > deaths {
+                return;
+            }
+            notified.await;
+        }
+    }
+
     /// A point is passed, unless the crash is due: then this never returns, as nothing does in a process that died.
     pub async fn point(&self, _at: CrashPoint) {
         self.inner.passed.fetch_add(1, Ordering::SeqCst);
@@ -198,8 +229,7 @@ impl Faults {
         let burnt =
             self.inner.fuse.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
         if burnt == Ok(1) {
-            self.inner.crashed.store(true, Ordering::SeqCst);
-            self.inner.crash.notify_waiters();
+            self.die();
             std::future::pending::<()>().await;
         }
         // So that other tasks, and a crash between, get their turn here.

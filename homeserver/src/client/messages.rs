@@ -36,7 +36,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
 struct Params {
     from: Option<String>,
     to: Option<String>,
-    dir: Option<String>,
+    dir: String,
     limit: Option<usize>,
     filter: Option<String>,
 }
@@ -47,11 +47,9 @@ async fn messages(
     Path(room): Path<OwnedRoomId>,
     Query(params): Query<Params>,
 ) -> ApiResult<RawReply> {
-    // Whoever may not read the room learns that first, whatever else is wrong with the request.
-    let access = Access::open(&app, &requester.user, &room).await?;
-    let dir = params.dir.as_deref().ok_or_else(|| ApiError::missing_param("dir must be f or b"))?;
-    let forwards = direction(Some(dir))?;
+    let forwards = direction(Some(&params.dir))?;
     let filter = filter(params.filter.as_deref())?;
+    let access = Access::open(&app, &requester.user, &room).await?;
     let ceiling = access.ceiling();
     let from = match boundary(params.from.as_deref(), "from")? {
         Some(from) => from,

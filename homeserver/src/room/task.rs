@@ -361,10 +361,9 @@ impl Task {
         }
     }
 
-    /// Follows a change of the appservice registrations and of the room's aliases.
+    /// Follows a change of the appservice registrations.
     async fn recount_interest(&mut self) {
-        let aliases_changed = self.shared.aliases_changed.swap(false, Ordering::AcqRel);
-        if aliases_changed || self.view.interest.is_stale(&*self.ctx.interest) {
+        if self.view.interest.is_stale(&*self.ctx.interest) {
             super::load::count_interest(&self.ctx, &mut self.view).await;
         }
     }

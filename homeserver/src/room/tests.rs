@@ -4,6 +4,5 @@ mod history;
 mod local;
 mod model;
 mod peer;
-mod plain;
 mod remote;
 mod rig;

@@ -5,5 +5,4 @@ mod messages;
 mod receipts;
 mod relations;
 mod rig;
-mod search;
 mod sync;

@@ -22,6 +22,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     let mut wait = Duration::from_millis(50);
     loop {
         let news = shared.news.notified();
+        let deaths = shared.faults.deaths();
         let target = shared.target.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some((router, (id, body))) = target.and_then(|router| Some((router, next(&shared)?)))
         else {
@@ -32,10 +33,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         let delivered = tokio::select! {
             delivered = deliver(&shared, router, &id, body) => delivered,
             // The bridge dies, and with it what it was doing for us.
-            () = shared.faults.crashed() => {
-                shared.target.lock().unwrap_or_else(PoisonError::into_inner).take();
-                false
-            }
+            () = shared.faults.death_after(deaths) => false,
         };
         if delivered {
             shared.state().in_flight = None;
@@ -49,7 +47,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
 
 /// The transaction to send now: the one on its way, or a new one.
 fn next(shared: &Shared) -> Option<(String, Bytes)> {
-    if !shared.faults.homeserver_up() {
+    if !shared.faults.homeserver_up() || shared.faults.is_dead() {
         return None;
     }
     let mut state = shared.state();

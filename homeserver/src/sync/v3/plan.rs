@@ -62,8 +62,7 @@ pub(super) async fn plan(
         let known = build.since.filter(|since| mine.pos <= *since);
         let quiet = known.is_some() && !build.request.full_state;
         match mine.membership {
-            // The user's other devices must hear once that he left, even if he forgot the room at once.
-            _ if mine.forgotten && (known.is_some() || build.since.is_none()) => continue,
+            _ if mine.forgotten => continue,
             Membership::Join if quiet && with_data.is_empty() && !moved(build, *nid) => continue,
             Membership::Invite | Membership::Knock | Membership::Leave | Membership::Ban
                 if quiet =>
