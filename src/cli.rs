@@ -1,6 +1,7 @@
 //! The command line: what can be asked for, and which module does it.
 
 mod backup;
+mod bridge;
 mod config;
 mod doctor;
 mod homeserver;
@@ -31,6 +32,14 @@ pub(crate) struct Arguments {
 enum Command {
     /// Run the homeserver alone
     Homeserver,
+    /// Run one bridge alone, as an application service of any homeserver
+    Bridge {
+        /// Which
+        name: bridge::Name,
+    },
+    /// Registration files for bridges that run alone
+    #[command(subcommand)]
+    Registration(RegistrationCommand),
     /// Run the Playground's network alone
     Playground(PlaygroundArguments),
     /// Print the default configuration, each key explained
@@ -49,6 +58,18 @@ enum Command {
     Restore {
         /// The folder that `backup` made
         folder: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum RegistrationCommand {
+    /// Write a bridge's registration file, with new tokens
+    Generate {
+        /// Of which bridge
+        name: bridge::Name,
+        /// Where to; - prints it [default: bridges.NAME.standalone.registration]
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
 }
 
@@ -111,6 +132,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Some(Command::Config) => config::print(),
         Some(Command::Doctor) => doctor::run(loaded()).await,
+        Some(Command::Bridge { name }) => bridge::run(logged(loaded()?)?.config, name).await,
+        Some(Command::Registration(RegistrationCommand::Generate { name, output })) => {
+            bridge::generate(&loaded()?.config, name, output)
+        }
         Some(Command::User(command)) => user::run(&loaded()?.config, command).await,
         Some(Command::Backup { folder }) => backup::backup(&loaded()?.config, &folder).await,
         Some(Command::Restore { folder }) => backup::restore(&loaded()?.config, &folder).await,

@@ -8,6 +8,7 @@ use std::{
     path::PathBuf,
 };
 
+use landbridge_framework::{BridgeConfig, Network};
 use landbridge_homeserver::config::Secret;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -43,7 +44,7 @@ pub(crate) struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { filter: "info".into(), format: LogFormat::Text }
+        Self { filter: "info,ruma_state_res=warn".into(), format: LogFormat::Text }
     }
 }
 
@@ -87,11 +88,22 @@ impl Default for PlaygroundService {
 }
 
 /// The bridges.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Bridges {
+    /// The bridge to IRC.
+    pub(crate) irc: Bridge<landbridge_irc::IrcConfig>,
     /// The bridge to the Playground.
     pub(crate) playground: Bridge<landbridge_playground::Config>,
+}
+
+impl Default for Bridges {
+    fn default() -> Self {
+        Self {
+            irc: Bridge::of::<landbridge_irc::Irc>(),
+            playground: Bridge::of::<landbridge_playground::Playground>(),
+        }
+    }
 }
 
 /// One bridge.
@@ -101,11 +113,23 @@ pub(crate) struct Bridges {
 pub(crate) struct Bridge<C> {
     /// Whether it runs with the homeserver in this process. `landbridge bridge NAME` runs it alone in any case.
     pub(crate) enabled: bool,
+    /// How the bridge behaves towards Matrix.
+    pub(crate) bridge: BridgeConfig,
     /// The network's own settings.
     pub(crate) network: C,
+    /// Where the bridge keeps what it knows: `sqlite:PATH`, or `postgres://user:password@host/name`, where its tables get a schema of
+    /// their own. Unset: a SQLite file in the data folder.
+    pub(crate) database: Option<Secret>,
     /// What `landbridge bridge NAME` needs besides: the homeserver that the bridge serves, and how it is reached. Nothing of this is
     /// used when homeserver and bridge run in one process.
     pub(crate) standalone: Standalone,
+}
+
+impl<C: Default> Bridge<C> {
+    /// The defaults of a network's bridge, with that network's name in the names of its users and rooms.
+    fn of<N: Network<Config = C>>() -> Self {
+        Self { bridge: BridgeConfig::for_network(N::ID), ..Self::default() }
+    }
 }
 
 /// A bridge alone, as an application service of any homeserver.
@@ -121,10 +145,12 @@ pub(crate) struct Standalone {
     /// The address under which the homeserver reaches the bridge. Unset: `http://` and `listen`.
     pub(crate) url: Option<String>,
     /// The registration file, which the homeserver must have too. `landbridge registration generate NAME` writes it. Unset:
-    /// `NAME-registration.yaml` in the data folder.
+    /// `NAME-registration.yaml` in the working folder.
     pub(crate) registration: Option<PathBuf>,
     /// The folder for what the bridge keeps. Unset: `bridge-NAME` in the working folder.
     pub(crate) data: Option<PathBuf>,
+    /// The largest file that is transferred.
+    pub(crate) max_media_bytes: u64,
 }
 
 impl Default for Standalone {
@@ -136,6 +162,7 @@ impl Default for Standalone {
             url: None,
             registration: None,
             data: None,
+            max_media_bytes: 50 << 20,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use figment::{
     Figment,
     error::Kind,
-    providers::{Env, Format as _, Toml},
+    providers::{Env, Format as _, Serialized, Toml},
 };
 
 use super::Config;
@@ -40,7 +40,8 @@ pub(crate) fn load(file: Option<&Path>) -> Result<Loaded, ConfigError> {
         Some(file) => return Err(ConfigError::Missing(file.to_owned())),
         None => Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.is_file()),
     };
-    let mut figment = Figment::new();
+    // The defaults lie below, and not in serde's hands alone: a bridge's depend on which bridge it is.
+    let mut figment = Figment::from(Serialized::defaults(Config::default()));
     if let Some(file) = &file {
         figment = figment.merge(Toml::file_exact(file));
     }
