@@ -24,6 +24,7 @@ pub mod report;
 mod room_access;
 pub mod room_summary;
 pub mod room_upgrades;
+pub mod search;
 pub mod send;
 pub mod state;
 pub mod sync;
@@ -69,6 +70,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         report::routes(),
         room_summary::routes(),
         room_upgrades::routes(),
+        search::routes(),
         send::routes(),
         state::routes(),
         sync::routes(),

@@ -19,6 +19,7 @@ pub mod push_rules;
 pub mod pushers;
 pub mod receipts;
 pub mod relations;
+pub mod search;
 pub mod sessions;
 pub mod to_device;
 pub mod typing;

@@ -24,6 +24,7 @@ pub mod receipts;
 pub mod relations;
 pub mod rooms;
 mod schema;
+pub mod search;
 pub mod server;
 pub mod state_groups;
 pub mod timeline;

@@ -76,6 +76,7 @@ async fn create(
         return Err(ApiError::forbidden("You are not in the room"));
     }
     if app.directory.add(&alias, room.nid(), &requester.user).await? {
+        room.aliases_changed();
         Ok(EMPTY)
     } else {
         Err(ApiError::unknown(format!("{alias} exists already")).status(StatusCode::CONFLICT))
@@ -96,6 +97,7 @@ async fn remove(
         return Err(ApiError::forbidden("You may not delete that alias"));
     }
     app.directory.remove(&alias).await?;
+    room.aliases_changed();
     drop_from_canonical(&requester, &room, &alias).await?;
     Ok(EMPTY)
 }

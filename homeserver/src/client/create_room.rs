@@ -118,10 +118,11 @@ async fn create(
         may_be_invited(&app, user).await?;
         invites.push(invitee(&app, user).await?);
     }
-    let own_users = requester
-        .appservice
-        .as_ref()
-        .is_some_and(|service| body.invite.iter().all(|user| service.owns_user(user)));
+    // Only the appservice's own users: nobody else is made to join.
+    let own = |user: &&OwnedUserId| {
+        requester.appservice.as_ref().is_some_and(|service| service.owns_user(user))
+    };
+    let joining = body.invite.iter().filter(|_| body.auto_join_invites).filter(own).cloned().collect();
     let request = CreateRoom {
         creator: invitee(&app, &requester.user).await?,
         version: version(&app, body.room_version.as_deref())?,
@@ -139,7 +140,7 @@ async fn create(
         invites,
         third_party_invites: Vec::new(),
         is_direct: body.is_direct,
-        join_invited: body.auto_join_invites && own_users,
+        join_invited: joining,
         ts: None,
     };
     let room = app.rooms.create(request).await?;

@@ -13,8 +13,9 @@ use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::{Path, Query};
 use crate::http::json::RawReply;
 use crate::http::router::{Route, get};
+use crate::nid::TimelineOrd;
 use crate::room::{Membership, StateMap};
-use crate::storage::timeline_read::backwards;
+use crate::storage::timeline_read::{backwards, forwards};
 use crate::sync::access::Access;
 use crate::sync::json::Writer;
 use crate::sync::viewer::{Form, Surroundings};
@@ -73,19 +74,30 @@ fn membership(given: Option<&str>) -> ApiResult<Option<Membership>> {
     known.map(Some).ok_or_else(|| ApiError::invalid_param("There is no such membership"))
 }
 
-/// The room's state just below a place.
-async fn state_below(app: &App, access: &Access, place: i64) -> ApiResult<StateMap> {
+/// The room's state just below a place. Below its first events nobody is in a room; then it is the state by which its first member came,
+/// because clients ask with the token of the beginning of a timeline that they were told whole.
+async fn state_below(app: &App, access: &Access, place: TimelineOrd) -> ApiResult<StateMap> {
+    let room = access.room.nid();
     let mut below = place;
-    // Imported history has no state of its own; what stands before it has.
-    for _ in 0..10 {
-        let found = backwards(&app.db, access.room.nid(), below, i64::MIN, 100).await?;
+    loop {
+        let found = backwards(&app.db, room, below, TimelineOrd::MIN, 100).await?;
         let Some(last) = found.last() else { break };
         below = last.ord;
         let nids: Vec<_> = found.iter().map(|placed| placed.nid).collect();
-        for event in app.rooms.events(&nids).await? {
-            if let Some(group) = event.state_after {
-                return Ok(access.room.state_of(group).await?);
-            }
+        // Imported history has no state of its own; what stands before it has.
+        if let Some(group) =
+            app.rooms.events(&nids).await?.iter().find_map(|event| event.state_after)
+        {
+            return Ok(access.room.state_of(group).await?);
+        }
+    }
+    let first = forwards(&app.db, room, TimelineOrd::MIN, TimelineOrd::MAX, 20).await?;
+    let nids: Vec<_> = first.iter().map(|placed| placed.nid).collect();
+    for event in app.rooms.events(&nids).await? {
+        if let Some(group) =
+            event.state_after.filter(|_| event.pdu.membership() == Some(Membership::Join))
+        {
+            return Ok(access.room.state_of(group).await?);
         }
     }
     access.state().await.map_err(Into::into)

@@ -36,7 +36,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
 struct Params {
     from: Option<String>,
     to: Option<String>,
-    dir: String,
+    dir: Option<String>,
     limit: Option<usize>,
     filter: Option<String>,
 }
@@ -47,9 +47,11 @@ async fn messages(
     Path(room): Path<OwnedRoomId>,
     Query(params): Query<Params>,
 ) -> ApiResult<RawReply> {
-    let forwards = direction(Some(&params.dir))?;
-    let filter = filter(params.filter.as_deref())?;
+    // Whoever may not read the room learns that first, whatever else is wrong with the request.
     let access = Access::open(&app, &requester.user, &room).await?;
+    let dir = params.dir.as_deref().ok_or_else(|| ApiError::missing_param("dir must be f or b"))?;
+    let forwards = direction(Some(dir))?;
+    let filter = filter(params.filter.as_deref())?;
     let ceiling = access.ceiling();
     let from = match boundary(params.from.as_deref(), "from")? {
         Some(from) => from,

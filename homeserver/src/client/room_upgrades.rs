@@ -92,13 +92,15 @@ async fn upgrade(
         invites: Vec::new(),
         third_party_invites: Vec::new(),
         is_direct: false,
-        join_invited: false,
+        join_invited: std::collections::BTreeSet::new(),
         ts: None,
     };
     let new = app.rooms.create(request).await?;
     let tombstone = json!({ "body": "This room has been replaced", "replacement_room": new.id() });
     send(&old, &requester, TOMBSTONE, &tombstone).await?;
     app.directory.replace((old.nid(), old.id()), (new.nid(), new.id())).await?;
+    old.aliases_changed();
+    new.aliases_changed();
     move_canonical_alias(&old, &new, &requester).await?;
     quieten(&old, &requester).await?;
     carry_over(&app, &new, &requester.user).await?;

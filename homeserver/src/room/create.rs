@@ -2,7 +2,7 @@
 
 mod content;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use arc_swap::ArcSwap;
 use ruma::{
@@ -66,8 +66,8 @@ pub struct CreateRoom {
     pub third_party_invites: Vec<(String, Box<RawValue>)>,
     /// Whether the invites say that it is a direct chat.
     pub is_direct: bool,
-    /// Whether the invited join at once (`com.beeper.room_create_autojoin_invites`).
-    pub join_invited: bool,
+    /// Who of the invited joins at once (`com.beeper.room_create_autojoin_invites`).
+    pub join_invited: BTreeSet<OwnedUserId>,
     /// The `origin_server_ts` of the first events, for appservices that say one.
     pub ts: Option<i64>,
 }

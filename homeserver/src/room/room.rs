@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering},
 };
 
 use arc_swap::ArcSwap;
@@ -32,6 +32,8 @@ pub(super) struct Shared {
     pub(super) txns: AtomicU64,
     /// How many requests wait for an answer.
     pub(super) waiting: AtomicUsize,
+    /// Whether the room's aliases have changed since the task last looked at them.
+    pub(super) aliases_changed: AtomicBool,
 }
 
 /// A room. Clones are handles on the same one.
@@ -57,6 +59,7 @@ impl Room {
             }),
             txns: AtomicU64::new(0),
             waiting: AtomicUsize::new(0),
+            aliases_changed: AtomicBool::new(false),
         });
         let (mailbox, requests) = mpsc::channel(MAILBOX);
         Task::start(ctx.clone(), shared.clone(), view, requests);
@@ -99,6 +102,12 @@ impl Room {
             return Ok(sent);
         }
         self.ask(|reply| Request::Send { draft, seen, reply }).await
+    }
+
+    /// Says that the room's aliases have changed: from the next event on, those appservices get it whose namespaces they
+    /// are in.
+    pub fn aliases_changed(&self) {
+        self.0.shared.aliases_changed.store(true, Ordering::Release);
     }
 
     /// The current state event of a type and key.

@@ -361,9 +361,10 @@ impl Task {
         }
     }
 
-    /// Follows a change of the appservice registrations.
+    /// Follows a change of the appservice registrations and of the room's aliases.
     async fn recount_interest(&mut self) {
-        if self.view.interest.is_stale(&*self.ctx.interest) {
+        let aliases_changed = self.shared.aliases_changed.swap(false, Ordering::AcqRel);
+        if aliases_changed || self.view.interest.is_stale(&*self.ctx.interest) {
             super::load::count_interest(&self.ctx, &mut self.view).await;
         }
     }

@@ -4,5 +4,6 @@ mod history;
 mod local;
 mod model;
 mod peer;
+mod plain;
 mod remote;
 mod rig;

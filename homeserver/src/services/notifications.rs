@@ -22,7 +22,7 @@ pub use self::rules::{Verdict, judge};
 pub use self::tally::{Counts, Markers, Scope, Unread};
 use self::tally::{MAX_ITEMS, Tally};
 use super::relations::relation_of;
-use crate::event::Event;
+use crate::event::{Event, Flags};
 use crate::feed::{Change, FeedObserver, Published};
 use crate::nid::{ORD_SHIFT, Pos, RoomNid, TimelineOrd};
 use crate::room::{RECENT, Room, RoomError, RoomSnapshot, Rooms};
@@ -194,7 +194,11 @@ impl Notifications {
                 tally.wrote(thread.as_deref(), place.ord);
                 continue;
             }
-            if ask.ignored.contains(event.pdu.sender.as_str()) || event.redacted_because.is_some() {
+            let silent = event.flags.has(Flags::IMPORTED) && !event.flags.has(Flags::NOTIFIES);
+            if silent
+                || ask.ignored.contains(event.pdu.sender.as_str())
+                || event.redacted_because.is_some()
+            {
                 continue;
             }
             let context = match &context {

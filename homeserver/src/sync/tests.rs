@@ -5,4 +5,5 @@ mod messages;
 mod receipts;
 mod relations;
 mod rig;
+mod search;
 mod sync;

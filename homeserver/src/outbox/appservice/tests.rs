@@ -137,7 +137,7 @@ async fn room_of(server: &Server, creator: &UserId, invited: &[&UserId]) -> Room
         invites: invited.iter().map(|user| invitee(user)).collect(),
         third_party_invites: Vec::new(),
         is_direct: false,
-        join_invited: false,
+        join_invited: std::collections::BTreeSet::new(),
         ts: None,
     };
     server.app().rooms.create(request).await.unwrap()

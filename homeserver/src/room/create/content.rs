@@ -121,12 +121,10 @@ pub(super) fn drafts(
     for (token, content) in &request.third_party_invites {
         add("m.room.third_party_invite", token, content.clone());
     }
-    if request.join_invited {
-        for guest in invites {
-            let content = member(guest, "join", false);
-            let user = &guest.user;
-            list.push((user.clone(), TimelineEventType::RoomMember, user.to_string(), content));
-        }
+    for guest in invites.iter().filter(|guest| request.join_invited.contains(&guest.user)) {
+        let content = member(guest, "join", false);
+        let user = &guest.user;
+        list.push((user.clone(), TimelineEventType::RoomMember, user.to_string(), content));
     }
     Ok(list)
 }

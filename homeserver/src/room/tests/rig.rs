@@ -121,7 +121,7 @@ pub(super) fn request(version: RoomVersionId, preset: Preset) -> CreateRoom {
         invites: Vec::new(),
         third_party_invites: Vec::new(),
         is_direct: false,
-        join_invited: false,
+        join_invited: std::collections::BTreeSet::new(),
         ts: None,
     }
 }

@@ -47,6 +47,12 @@ async fn members_are_told_now_and_as_they_were() {
         ["@alice:h join", "@bob:h join"]
     );
     assert_eq!(memberships(&alice.get(&path(&format!("?at={start}"))).await), ["@alice:h join"]);
+    let first = alice.sync(None, json!({"room": {"timeline": {"limit": 100}}})).await.0;
+    let first = first["rooms"]["join"][room.id().as_str()]["timeline"]["prev_batch"]
+        .as_str()
+        .expect("a token")
+        .to_owned();
+    assert_eq!(memberships(&alice.get(&path(&format!("?at={first}"))).await), ["@alice:h join"]);
     // Who left sees the room as he left it.
     let seen = bob.get(&path("")).await;
     assert_eq!(memberships(&seen), ["@alice:h join", "@bob:h leave"]);

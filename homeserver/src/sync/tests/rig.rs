@@ -150,7 +150,7 @@ impl Person<'_> {
             invites: Vec::new(),
             third_party_invites: Vec::new(),
             is_direct: false,
-            join_invited: false,
+            join_invited: std::collections::BTreeSet::new(),
             ts: None,
         };
         self.rig.app().rooms.create(request).await.expect("a room")

@@ -331,3 +331,43 @@ async fn ignored_users_are_not_heard() {
     assert_eq!(told["unread_notifications"]["notification_count"], 0);
     assert!(answer["rooms"].get("invite").is_none());
 }
+
+#[tokio::test]
+async fn a_forgotten_room_is_told_once_as_left_and_never_again() {
+    let rig = Rig::new().await;
+    let (alice, bob) = (rig.person("alice").await, rig.person("bob").await);
+    let room = alice.room(Preset::PublicChat, None).await;
+    bob.join(&room).await;
+    let (_, before) = bob.sync(None, json!({})).await;
+    bob.leave(&room).await;
+    rig.app().rooms.forget(&bob.id, &room).await.expect("forgotten");
+    let everything = json!({"room": {"include_leave": true}});
+    let (answer, after) = bob.sync(Some(&before), everything.clone()).await;
+    assert!(answer["rooms"]["leave"].get(room.id().as_str()).is_some());
+    for since in [None, Some(after.as_str())] {
+        assert_eq!(bob.sync(since, everything.clone()).await.0.get("rooms"), None);
+    }
+    let (status, _) = bob.ask(Method::GET, &format!("v3/rooms/{}/messages", room.id()), None).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn left_rooms_are_told_to_who_asks_for_them() {
+    let rig = Rig::new().await;
+    let (alice, bob) = (rig.person("alice").await, rig.person("bob").await);
+    let room = alice.room(Preset::PublicChat, None).await;
+    bob.join(&room).await;
+    alice.set(&room, "m.room.topic", "", &json!({"topic": "before"})).await;
+    bob.leave(&room).await;
+    alice.set(&room, "m.room.topic", "", &json!({"topic": "after"})).await;
+    assert_eq!(bob.sync(None, json!({})).await.0.get("rooms"), None);
+    let (answer, _) =
+        bob.sync(None, json!({"room": {"include_leave": true, "timeline": {"limit": 0}}})).await;
+    let told = &answer["rooms"]["leave"][room.id().as_str()];
+    assert_eq!(told["timeline"]["events"], json!([]));
+    let state = told["state"]["events"].as_array().expect("state");
+    let topic = state.iter().find(|event| event["type"] == "m.room.topic").expect("a topic");
+    assert_eq!(topic["content"]["topic"], "before");
+    let own = state.iter().find(|event| event["state_key"] == json!(bob.id)).expect("his own");
+    assert_eq!(own["content"]["membership"], "leave");
+}

@@ -62,7 +62,8 @@ pub(super) async fn plan(
         let known = build.since.filter(|since| mine.pos <= *since);
         let quiet = known.is_some() && !build.request.full_state;
         match mine.membership {
-            _ if mine.forgotten => continue,
+            // The user's other devices must hear once that he left, even if he forgot the room at once.
+            _ if mine.forgotten && (known.is_some() || build.since.is_none()) => continue,
             Membership::Join if quiet && with_data.is_empty() && !moved(build, *nid) => continue,
             Membership::Invite | Membership::Knock | Membership::Leave | Membership::Ban
                 if quiet =>

@@ -119,7 +119,8 @@ pub(super) async fn state(
 
 /// The whole state before the first event of the window.
 async fn full_at_start(room: &Room, window: &Window, end: &End) -> Result<Vec<Entry>, RoomError> {
-    let Some(first) = window.all.first() else { return Ok(entries_of(&end.state, None, &[])) };
+    let mut dag = window.dag();
+    let Some(first) = dag.next() else { return Ok(entries_of(&end.state, None, &[])) };
     if first.state_before.is_some() && first.state_before == end.group {
         return Ok(entries_of(&end.state, None, &[]));
     }
@@ -131,7 +132,7 @@ async fn full_at_start(room: &Room, window: &Window, end: &End) -> Result<Vec<En
             .is_some_and(|last| last.state_after.is_some() && last.state_after == end.group);
     if linear {
         let mut before: HashMap<(String, &str), Option<EventNid>> = HashMap::new();
-        for event in window.all.iter().rev() {
+        for event in window.dag().rev() {
             if let Some(key) = event.pdu.state_key() {
                 before.insert((event.kind().to_string(), key), event.replaces);
             }
@@ -263,7 +264,7 @@ enum Start {
 }
 
 async fn start(room: &Room, window: &Window) -> Result<Start, RoomError> {
-    Ok(match window.all.first() {
+    Ok(match window.dag().next() {
         None => Start::End,
         Some(first) => match first.state_before {
             Some(group) => Start::State(room.state_of(group).await?),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::app::App;
-use crate::event::Event;
+use crate::event::{Event, Flags};
 use crate::nid::{ORD_SHIFT, Pos, RoomNid, TimelineOrd};
 use crate::room::{Membership, RoomError, RoomSnapshot};
 use crate::storage::timeline_read;
@@ -31,6 +31,12 @@ pub(super) struct Window {
 }
 
 impl Window {
+    /// The events of the stretch that are part of the room's DAG, and so have a state before and after them; imported history is
+    /// outside of it.
+    pub(super) fn dag(&self) -> impl DoubleEndedIterator<Item = &Arc<Event>> {
+        self.all.iter().filter(|event| !event.flags.has(Flags::IMPORTED))
+    }
+
     /// State events of the stretch that the client may see but the filter keeps out of its timeline.
     pub(super) fn dropped_state(&self) -> impl Iterator<Item = &Arc<Event>> {
         self.all.iter().filter(|event| {
@@ -108,13 +114,19 @@ pub(super) async fn window(
     Ok(window)
 }
 
-/// The newest live event of a room at or before a position.
+/// The newest event of a room's DAG at or before a position.
 pub(super) async fn event_at(
     app: &App,
     snapshot: &RoomSnapshot,
     pos: Pos,
 ) -> Result<Option<Arc<Event>>, RoomError> {
-    Backwards::new(app, snapshot, pos).next().await
+    let mut back = Backwards::new(app, snapshot, pos);
+    while let Some(event) = back.next().await? {
+        if !event.flags.has(Flags::IMPORTED) {
+            return Ok(Some(event));
+        }
+    }
+    Ok(None)
 }
 
 /// Shown live events of a room up to a position, newest first: out of memory as far as it reaches, then from the tables.
