@@ -19,6 +19,7 @@ use crate::{
         account_data::{AccountData, Filters},
         accounts::Accounts,
         appservices::Appservices,
+        departures::Departures,
         devices::Devices,
         directory::Directory,
         key_counts::KeyCounts,
@@ -74,6 +75,8 @@ pub struct App {
     pub accounts: Accounts,
     /// Who is logged in.
     pub sessions: Sessions,
+    /// Who still has to leave their rooms.
+    pub departures: Departures,
     /// With which devices.
     pub devices: Devices,
     /// Their keys for end-to-end encryption.

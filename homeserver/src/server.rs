@@ -30,6 +30,7 @@ use crate::{
         account_data::{AccountData, Filters},
         accounts::Accounts,
         appservices::{AppserviceError, Appservices},
+        departures::Departures,
         devices::Devices,
         directory::Directory,
         key_counts::KeyCounts,
@@ -138,6 +139,7 @@ impl Server {
         let app = Arc::new(open(config, clock).await?);
         let router = crate::client::router(&app);
         app.background.spawn(crate::services::profiles::spread::run(Arc::clone(&app)));
+        app.background.spawn(crate::services::departures::run(Arc::clone(&app)));
         let stopping = CancellationToken::new();
         let (addresses, listeners) = listen::start(&app.config.listen, &router, &stopping).await?;
         Ok(Self { app, router, addresses, stopping, listeners: Mutex::new(listeners) })
@@ -250,6 +252,7 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
             Duration::from_secs(policy.access_token_lifetime_seconds),
             Arc::clone(&key_counts),
         ),
+        departures: Departures::default(),
         devices: Devices::new(db.clone(), committer.clone(), Arc::clone(&clock)),
         keys: Keys::new(db.clone(), committer.clone(), key_counts),
         to_device: ToDevice::new(committer.clone(), Arc::clone(&clock)),

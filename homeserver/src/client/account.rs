@@ -71,6 +71,7 @@ async fn deactivate(
 ) -> ApiResult<Reply<Value>> {
     uia::confirm(&app, &requester, "account/deactivate", body.auth.as_ref()).await?;
     app.accounts.deactivate(&requester.user).await?;
+    app.departures.wake();
     app.profiles.forget(&requester.user);
     app.sessions.end_all(&requester.user, None).await?;
     // No identifier was ever bound on an identity server from here.

@@ -122,7 +122,8 @@ async fn create(
     let own = |user: &&OwnedUserId| {
         requester.appservice.as_ref().is_some_and(|service| service.owns_user(user))
     };
-    let joining = body.invite.iter().filter(|_| body.auto_join_invites).filter(own).cloned().collect();
+    let joining =
+        body.invite.iter().filter(|_| body.auto_join_invites).filter(own).cloned().collect();
     let request = CreateRoom {
         creator: invitee(&app, &requester.user).await?,
         version: version(&app, body.room_version.as_deref())?,

@@ -12,6 +12,9 @@ const GET: &str = "SELECT user_id, password, kind, appservice, admin, deactivate
 const SET_PASSWORD: &str = "UPDATE accounts SET password = $2 WHERE user_id = $1";
 const SET_ADMIN: &str = "UPDATE accounts SET admin = $2 WHERE user_id = $1";
 const DEACTIVATE: &str = "UPDATE accounts SET deactivated = 1, password = NULL WHERE user_id = $1";
+const DEPARTING: &str =
+    "SELECT DISTINCT a.user_id FROM accounts a JOIN membership m ON m.user_id = a.user_id
+    WHERE a.deactivated = 1 AND m.membership IN ('join', 'invite', 'knock')";
 const SEARCH: &str = "SELECT a.user_id, n.value, v.value FROM accounts a
     LEFT JOIN profiles n ON n.user_id = a.user_id AND n.field = 'displayname'
     LEFT JOIN profiles v ON v.user_id = a.user_id AND v.field = 'avatar_url'
@@ -170,6 +173,12 @@ pub async fn set_admin(tx: &mut CommitTx, user: &UserId, admin: bool) -> Result<
 pub async fn deactivate(tx: &mut CommitTx, user: &UserId) -> Result<(), StorageError> {
     tx.sql().execute(DEACTIVATE, args![user.as_str()]).await?;
     Ok(())
+}
+
+/// Deactivated users who are still in rooms, or invited.
+pub async fn departing(db: &Database) -> Result<Vec<OwnedUserId>, StorageError> {
+    let rows = db.fetch(DEPARTING, args![]).await?;
+    rows.iter().map(|row| parse_user(&row.text(0)?)).collect()
 }
 
 /// Accounts other than the `viewer`'s whose ID or display name contains `term`, at most `limit`. With `shared_only`, those

@@ -99,6 +99,11 @@ impl Appservice {
         self.registration.msc4190
     }
 
+    /// Whether it is a bridge of this very process, configured by whoever configured the server.
+    pub const fn in_process(&self) -> bool {
+        self.in_process
+    }
+
     /// Whether events go to it: it has a URL, or runs in this process.
     pub const fn wants_traffic(&self) -> bool {
         self.registration.url.is_some() || self.in_process

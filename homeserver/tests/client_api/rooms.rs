@@ -1,0 +1,161 @@
+//! Rooms, from outside.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::support::TestServer;
+
+#[tokio::test]
+async fn membership_follows_the_rules() {
+    let server = TestServer::start().await;
+    let alice = server.register("alice").await;
+    let bob = server.register("bob").await;
+    let room = alice.create_room(json!({})).await;
+    let join = format!("v3/join/{room}");
+    let at = |what: &str| format!("v3/rooms/{room}/{what}");
+    let bob_is = json!({ "user_id": bob.id });
+    assert_eq!(bob.refused(Method::POST, &join, json!({})).await, (403, "M_FORBIDDEN".to_owned()));
+    assert_eq!(alice.refused(Method::POST, &at("kick"), bob_is.clone()).await.0, 403);
+    alice.must(Method::POST, &at("invite"), bob_is.clone()).await;
+    bob.must(Method::POST, &join, json!({})).await;
+    assert_eq!(
+        bob.must(Method::GET, "v3/joined_rooms", Value::Null).await["joined_rooms"],
+        json!([room])
+    );
+    assert_eq!(bob.refused(Method::POST, &at("forget"), json!({})).await.0, 400);
+    alice.must(Method::POST, &at("ban"), bob_is.clone()).await;
+    assert_eq!(bob.refused(Method::POST, &join, json!({})).await.0, 403);
+    assert_eq!(alice.refused(Method::POST, &at("kick"), bob_is.clone()).await.0, 403);
+    alice.must(Method::POST, &at("unban"), bob_is.clone()).await;
+    assert_eq!(alice.refused(Method::POST, &at("unban"), bob_is).await.0, 403);
+    bob.must(Method::POST, &at("forget"), json!({})).await;
+}
+
+#[tokio::test]
+async fn who_left_reads_the_state_of_that_time() {
+    let server = TestServer::start().await;
+    let alice = server.register("alice").await;
+    let bob = server.register("bob").await;
+    let eve = server.register("eve").await;
+    let room = alice.create_room(json!({ "preset": "public_chat", "topic": "before" })).await;
+    let topic = format!("v3/rooms/{room}/state/m.room.topic");
+    bob.must(Method::POST, &format!("v3/join/{room}"), json!({})).await;
+    bob.must(Method::POST, &format!("v3/rooms/{room}/leave"), json!({})).await;
+    alice.must(Method::PUT, &topic, json!({ "topic": "after" })).await;
+    assert_eq!(bob.must(Method::GET, &topic, Value::Null).await["topic"], "before");
+    assert_eq!(alice.must(Method::GET, &topic, Value::Null).await["topic"], "after");
+    assert_eq!(
+        eve.refused(Method::GET, &topic, Value::Null).await,
+        (403, "M_FORBIDDEN".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn aliases_lead_to_rooms_and_canonical_ones_must() {
+    let server = TestServer::start().await;
+    let alice = server.register("alice").await;
+    let bob = server.register("bob").await;
+    let room =
+        alice.create_room(json!({ "preset": "public_chat", "room_alias_name": "attic" })).await;
+    let alias = "v3/directory/room/%23attic:hs.test";
+    assert_eq!(bob.must(Method::GET, alias, Value::Null).await["room_id"], json!(room));
+    let taken = json!({ "room_alias_name": "attic" });
+    assert_eq!(
+        bob.refused(Method::POST, "v3/createRoom", taken).await,
+        (400, "M_ROOM_IN_USE".to_owned())
+    );
+    assert_eq!(bob.refused(Method::PUT, alias, json!({ "room_id": room })).await.0, 403);
+    bob.must(Method::POST, "v3/join/%23attic:hs.test", json!({})).await;
+    assert_eq!(bob.refused(Method::DELETE, alias, Value::Null).await.0, 403);
+    let canonical = format!("v3/rooms/{room}/state/m.room.canonical_alias");
+    let wrong = json!({ "alias": "#cellar:hs.test" });
+    assert_eq!(
+        alice.refused(Method::PUT, &canonical, wrong).await,
+        (400, "M_BAD_ALIAS".to_owned())
+    );
+    alice.must(Method::DELETE, alias, Value::Null).await;
+    assert_eq!(alice.must(Method::GET, &canonical, Value::Null).await, json!({}));
+}
+
+#[tokio::test]
+async fn the_public_list_is_paged_without_gaps() {
+    let server = TestServer::start().await;
+    let alice = server.register("alice").await;
+    let mut rooms = Vec::new();
+    for name in ["one", "two", "three", "four", "five"] {
+        rooms.push(alice.create_room(json!({ "visibility": "public", "name": name })).await);
+    }
+    let (mut seen, mut since) = (Vec::new(), String::new());
+    loop {
+        let page = alice
+            .must(Method::GET, &format!("v3/publicRooms?limit=2&since={since}"), Value::Null)
+            .await;
+        assert_eq!(page["total_room_count_estimate"], 5);
+        seen.extend(
+            page["chunk"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|room| room["room_id"].as_str().unwrap().to_owned()),
+        );
+        match page["next_batch"].as_str() {
+            Some(next) => since = next.replace('!', "%21"),
+            None => break,
+        }
+    }
+    seen.sort();
+    rooms.sort();
+    assert_eq!(seen, rooms);
+    let filter = json!({ "filter": { "generic_search_term": "THREE" } });
+    let found = alice.must(Method::POST, "v3/publicRooms", filter).await;
+    assert_eq!(found["chunk"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_message_is_sent_once_however_often_it_is_asked_for() {
+    let server = TestServer::start().await;
+    let alice = server.register("alice").await;
+    let room = alice.create_room(json!({})).await;
+    let send = format!("v3/rooms/{room}/send/m.room.message/t1");
+    let body = json!({ "msgtype": "m.text", "body": "hello" });
+    let first = alice.must(Method::PUT, &send, body.clone()).await;
+    assert_eq!(alice.must(Method::PUT, &send, body.clone()).await, first);
+    let server_time = format!("{send}x?ts=5");
+    let event =
+        alice.must(Method::PUT, &server_time, body).await["event_id"].as_str().unwrap().to_owned();
+    let event =
+        alice.must(Method::GET, &format!("v3/rooms/{room}/event/{event}"), Value::Null).await;
+    assert_ne!(
+        event["origin_server_ts"], 5,
+        "only application services say when something was sent"
+    );
+}
+
+#[tokio::test]
+async fn an_upgraded_room_takes_its_state_aliases_and_settings_along() {
+    let server = TestServer::start().await;
+    let alice = server.register("alice").await;
+    let bob = server.register("bob").await;
+    let create = json!({ "preset": "public_chat", "room_version": "10", "name": "Attic", "room_alias_name": "attic" });
+    let old = alice.create_room(create).await;
+    bob.must(Method::POST, &format!("v3/join/{old}"), json!({})).await;
+    let tag = format!("v3/user/{}/rooms/{old}/tags/m.favourite", bob.id);
+    bob.must(Method::PUT, &tag, json!({ "order": 0.5 })).await;
+    let upgrade = format!("v3/rooms/{old}/upgrade");
+    assert_eq!(bob.refused(Method::POST, &upgrade, json!({ "new_version": "12" })).await.0, 403);
+    let answer = alice.must(Method::POST, &upgrade, json!({ "new_version": "12" })).await;
+    let new = answer["replacement_room"].as_str().unwrap();
+    let state = |room: &str, kind: &str| format!("v3/rooms/{room}/state/{kind}");
+    let tombstone = alice.must(Method::GET, &state(&old, "m.room.tombstone"), Value::Null).await;
+    assert_eq!(tombstone["replacement_room"], new);
+    let created = alice.must(Method::GET, &state(new, "m.room.create"), Value::Null).await;
+    assert_eq!(created["predecessor"]["room_id"], json!(old));
+    assert_eq!(
+        alice.must(Method::GET, &state(new, "m.room.name"), Value::Null).await["name"],
+        "Attic"
+    );
+    bob.must(Method::POST, "v3/join/%23attic:hs.test", json!({})).await;
+    let tags =
+        bob.must(Method::GET, &format!("v3/user/{}/rooms/{new}/tags", bob.id), Value::Null).await;
+    assert_eq!(tags["tags"]["m.favourite"]["order"], 0.5);
+}

@@ -1,0 +1,130 @@
+//! A server in a folder of its own, and a client that speaks to its router.
+
+use axum::body::Body;
+use http::{Method, Request, StatusCode};
+use http_body_util::BodyExt;
+use landbridge_homeserver::Server;
+use landbridge_homeserver::config::{Config, Secret};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+/// A running server; dropping it loses its data.
+pub(crate) struct TestServer {
+    folder: TempDir,
+    pub(crate) server: Server,
+}
+
+fn config(folder: &TempDir) -> Config {
+    let mut config = Config::default();
+    config.server_name = "hs.test".try_into().unwrap();
+    config.data_dir = folder.path().join("data");
+    config.listen.http = Vec::new();
+    config.registration.open = true;
+    config.registration.shared_secret = Some(Secret::new("shared"));
+    config.accounts.password_memory_kib = 8;
+    config.accounts.password_passes = 1;
+    config.rate_limits.enabled = false;
+    config
+}
+
+impl TestServer {
+    /// Starts a server that knows nobody.
+    pub(crate) async fn start() -> Self {
+        let folder = TempDir::new().unwrap();
+        let server = Server::start(config(&folder)).await.unwrap();
+        Self { folder, server }
+    }
+
+    /// Stops the server and starts it again on the same data.
+    pub(crate) async fn restart(self) -> Self {
+        self.server.stop().await;
+        let Self { folder, server } = self;
+        drop(server);
+        let server = Server::start(config(&folder)).await.unwrap();
+        Self { folder, server }
+    }
+
+    /// The folder with the data.
+    pub(crate) fn data(&self) -> std::path::PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Makes a request.
+    pub(crate) async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: &Value,
+    ) -> (StatusCode, Value) {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        let response = self.server.router().oneshot(request.body(body).unwrap()).await.unwrap();
+        let status = response.status();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    }
+
+    /// Registers a person.
+    pub(crate) async fn register(&self, name: &str) -> User<'_> {
+        let body = json!({ "auth": { "type": "m.login.dummy" }, "username": name, "password": "correct horse" });
+        let (status, answer) =
+            self.request(Method::POST, "/_matrix/client/v3/register", None, &body).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        self.user(&answer)
+    }
+
+    /// The user of an answer to `/register` or `/login`.
+    pub(crate) fn user(&self, answer: &Value) -> User<'_> {
+        let text = |key: &str| {
+            answer[key].as_str().unwrap_or_else(|| panic!("{key} in {answer}")).to_owned()
+        };
+        User {
+            server: self,
+            id: text("user_id"),
+            token: text("access_token"),
+            device: text("device_id"),
+        }
+    }
+}
+
+/// Someone who is logged in.
+pub(crate) struct User<'a> {
+    server: &'a TestServer,
+    pub(crate) id: String,
+    pub(crate) token: String,
+    pub(crate) device: String,
+}
+
+impl User<'_> {
+    /// Makes a request; `path` is what follows `/_matrix/client/`.
+    pub(crate) async fn ask(&self, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
+        self.server
+            .request(method, &format!("/_matrix/client/{path}"), Some(&self.token), &body)
+            .await
+    }
+
+    /// Makes a request that must succeed.
+    pub(crate) async fn must(&self, method: Method, path: &str, body: Value) -> Value {
+        let (status, answer) = self.ask(method.clone(), path, body).await;
+        assert!(status.is_success(), "{method} {path}: {status} {answer}");
+        answer
+    }
+
+    /// A request that must be refused: its status and errcode.
+    pub(crate) async fn refused(&self, method: Method, path: &str, body: Value) -> (u16, String) {
+        let (status, answer) = self.ask(method.clone(), path, body).await;
+        assert!(!status.is_success(), "{method} {path}: {status} {answer}");
+        (status.as_u16(), answer["errcode"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Creates a room.
+    pub(crate) async fn create_room(&self, body: Value) -> String {
+        let answer = self.must(Method::POST, "v3/createRoom", body).await;
+        answer["room_id"].as_str().unwrap().to_owned()
+    }
+}
