@@ -230,7 +230,7 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
         Arc::clone(&typing),
         presence.clone(),
         committer.clone(),
-        background.clone(),
+        &background,
     );
     let (stopped_typing, gone) = (Arc::clone(&typing), presence.clone());
     background.spawn(async move { stopped_typing.run().await });

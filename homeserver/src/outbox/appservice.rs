@@ -84,7 +84,7 @@ impl Outbox {
         typing: Arc<Typing>,
         presence: Presence,
         committer: Committer,
-        background: Background,
+        background: &Background,
     ) {
         let (ephemeral, ephemerals) = ephemeral::intake();
         let rest = Rest { rooms, committer, background: background.clone(), ephemeral };

@@ -160,7 +160,7 @@ impl Appservices {
             match conflict.severity {
                 Severity::Error => return Err(AppserviceError::Conflict(conflict)),
                 Severity::Warning => {
-                    tracing::warn!(%conflict, "application services disturb each other")
+                    tracing::warn!(%conflict, "application services disturb each other");
                 }
             }
         }

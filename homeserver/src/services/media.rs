@@ -284,15 +284,14 @@ impl Media {
         reserved: Option<i64>,
     ) -> Result<(), MediaError> {
         let (user, quota, now) = (who.user.to_string(), self.quota(who), self.0.clock.now_ms());
-        let written = self
-            .0
+        self.0
             .committer
             .run(move |tx| {
                 let (id, user, file) = (id.clone(), user.clone(), file.clone());
                 Box::pin(async move {
                     if let Some(quota) = quota {
-                        let used = rows::used_in(tx, &user).await?;
-                        if used.saturating_add(file.bytes) > quota {
+                        let so_far = rows::used_in(tx, &user).await?;
+                        if so_far.saturating_add(file.bytes) > quota {
                             return Ok(Err(MediaError::QuotaExceeded));
                         }
                     }
@@ -309,8 +308,7 @@ impl Media {
                     Ok(Ok(()))
                 })
             })
-            .await?;
-        written
+            .await?
     }
 }
 

@@ -15,7 +15,7 @@ use super::{Outbox, Rest, ephemeral, lock};
 use crate::services::appservices::Appservice;
 
 /// How long a service may take to take a transaction.
-const TIME: Duration = Duration::from_secs(60);
+const TIME: Duration = Duration::from_mins(1);
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// A service that shows itself alive is tried again at once, but not more often than this.

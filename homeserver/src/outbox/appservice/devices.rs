@@ -37,7 +37,7 @@ pub(super) async fn follow(outbox: Outbox, mut reader: FeedReader) {
             match hand_on(&outbox, rest, position).await {
                 Ok(to) => position = to,
                 Err(error) => {
-                    tracing::error!(%error, "changed devices could not be handed to appservices")
+                    tracing::error!(%error, "changed devices could not be handed to appservices");
                 }
             }
         }

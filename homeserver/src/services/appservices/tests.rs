@@ -164,7 +164,7 @@ async fn a_ping_tells_what_came_back() {
     services.attach("irc", answering()).unwrap();
     match irc.ping(Some("meow")).await {
         Err(PingError::BadStatus { status: 418, body }) => {
-            assert_eq!(body, r#"{"transaction_id":"meow"}"#)
+            assert_eq!(body, r#"{"transaction_id":"meow"}"#);
         }
         other => panic!("{other:?}"),
     }

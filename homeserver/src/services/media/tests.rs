@@ -49,9 +49,9 @@ fn alice() -> Uploader<'static> {
     Uploader { user: user_id!("@alice:localhost"), exempt: false }
 }
 
-fn body(bytes: Vec<u8>) -> impl Stream<Item = Result<Bytes, std::io::Error>> + Send {
+fn body(bytes: impl AsRef<[u8]>) -> impl Stream<Item = Result<Bytes, std::io::Error>> + Send {
     let chunks: Vec<_> =
-        bytes.chunks(1 << 20).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+        bytes.as_ref().chunks(1 << 20).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
     stream::iter(chunks)
 }
 
@@ -154,7 +154,7 @@ async fn a_download_waits_for_its_upload() {
     let stolen = world.media.fill(bob, &reserved.id, about(), None, body(vec![1])).await;
     assert!(matches!(stolen, Err(MediaError::NotYours)));
     let (waited, filled) = tokio::join!(
-        world.media.find(&reserved.id, false, Duration::from_secs(60)),
+        world.media.find(&reserved.id, false, Duration::from_mins(1)),
         world.media.fill(alice(), &reserved.id, about(), None, body(vec![1, 2, 3])),
     );
     filled.unwrap();
