@@ -25,6 +25,9 @@ use crate::{
 /// The most predecessors of an event (room versions, "Event format").
 const MAX_PREV_EVENTS: usize = 20;
 
+/// How deep content may be nested; JSON parsers stop at 128.
+const MAX_NESTING: usize = 100;
+
 /// The greatest depth that canonical JSON can say.
 const MAX_DEPTH: i64 = (1 << 53) - 1;
 
@@ -66,7 +69,7 @@ impl<'a> Builder<'a> {
                 "the content alone is larger than an event may be".to_owned(),
             ));
         }
-        let content = canonical_object(draft.content.get())?;
+        let content = client_content(&draft.content, draft.ts)?;
         if draft.kind == TimelineEventType::RoomRedaction && draft.redacts.is_none() {
             // Clients of newer room versions say it in the content, whatever the room's version.
             let id = content.get("redacts").and_then(CanonicalJsonValue::as_str);
@@ -349,6 +352,32 @@ impl<'a> Builder<'a> {
 /// The appservices interested in a user.
 pub(super) fn user_interest(ctx: &Context, user: &str) -> Interest {
     <&ruma::UserId>::try_from(user).map_or(Interest::EMPTY, |user| ctx.interest.of_user(user))
+}
+
+/// Content that a client gave: not too deep to be read back as part of an event, and with a time that canonical JSON
+/// can say.
+pub(super) fn client_content(
+    content: &RawValue,
+    ts: Option<i64>,
+) -> Result<CanonicalJsonObject, RoomError> {
+    if ts.is_some_and(|ts| !(0..=MAX_DEPTH).contains(&ts)) {
+        return Err(RoomError::InvalidParam("the timestamp is out of range".to_owned()));
+    }
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in content.get().bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_string,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => depth += 1,
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_NESTING {
+            return Err(RoomError::BadJson("the content is nested too deeply".to_owned()));
+        }
+    }
+    Ok(canonical_object(content.get())?)
 }
 
 /// What a local client may not send though the rules of the room would let it.

@@ -10,12 +10,12 @@ use serde_json::value::RawValue;
 
 use super::{
     Interest, Room, RoomError,
-    builder::Builder,
+    builder::{Builder, client_content},
     task::Request,
     unit::{Placing, Step},
 };
 use crate::{
-    event::{Event, Flags, MAX_PDU_BYTES, Pdu, Template, canonical_object},
+    event::{Event, Flags, MAX_PDU_BYTES, Pdu, Template},
     storage,
 };
 
@@ -148,7 +148,7 @@ impl Builder<'_> {
             sender: event.sender.clone(),
             kind: event.kind.clone(),
             state_key: None,
-            content: canonical_object(event.content.get())?,
+            content: client_content(&event.content, Some(event.ts))?,
             origin_server_ts: event.ts,
             depth: 0,
             prev_events: Vec::new(),

@@ -32,6 +32,13 @@ impl Pending {
         maps.by_id.remove(&event.pdu.event_id);
     }
 
+    pub(super) fn remove_id(&self, id: &EventId) {
+        let mut maps = self.maps();
+        if let Some(nid) = maps.by_id.remove(id) {
+            maps.by_nid.remove(&nid);
+        }
+    }
+
     pub(super) fn clear(&self) {
         *self.maps() = Maps::default();
     }

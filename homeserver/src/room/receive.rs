@@ -63,6 +63,11 @@ impl Builder<'_> {
     pub(super) async fn receive(&mut self, incoming: Incoming) -> Result<Verdict, RoomError> {
         let Incoming { pdu, as_outlier, state } = incoming;
         let known = self.event_by_id(&pdu.event_id).await?;
+        if known.as_ref().is_some_and(|known| known.room != self.view.info.nid) {
+            return Err(RoomError::InvalidParam(
+                "its id is that of another room's event".to_owned(),
+            ));
+        }
         if let Some(known) = &known
             && (as_outlier || !known.flags.has(Flags::OUTLIER))
         {

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use futures::{StreamExt as _, stream};
 use ruma::{EventId, OwnedRoomId, OwnedServerName, RoomId, UserId};
 use tokio::sync::OnceCell;
 
@@ -35,6 +36,9 @@ struct Slots {
     /// Lookups since the last sweep.
     lookups: usize,
 }
+
+/// How many rooms are loaded at once for one caller.
+const AT_ONCE: usize = 8;
 
 /// A sweep for idle rooms comes after so many look-ups, and whenever there are too many rooms.
 const SWEEP_EVERY: usize = 4096;
@@ -72,10 +76,13 @@ impl Rooms {
         id: &RoomId,
         start: impl Future<Output = Result<Room, RoomError>>,
     ) -> Result<Room, RoomError> {
-        let slot = self.slot(id);
+        let mut slot = self.slot(id);
         if let Some(room) = slot.get() {
-            room.touch();
-            return Ok(room.clone());
+            if !room.is_dead() {
+                room.touch();
+                return Ok(room.clone());
+            }
+            slot = self.bury(id, &slot).await?;
         }
         let result = slot.get_or_try_init(|| start).await;
         let mut slots = self.slots();
@@ -94,6 +101,17 @@ impl Rooms {
                 Err(error)
             }
         }
+    }
+
+    /// Takes a room away whose task is gone, when what the task had put in the committer's queue is done.
+    async fn bury(&self, id: &RoomId, dead: &Slot) -> Result<Slot, RoomError> {
+        tracing::error!(room = %id, "the room's task has ended; the room is loaded anew");
+        self.0.ctx.committer.flush().await?;
+        let mut slots = self.slots();
+        if slots.by_id.get(id).is_some_and(|slot| Arc::ptr_eq(slot, dead)) {
+            slots.by_id.remove(id);
+        }
+        Ok(slots.by_id.entry(id.to_owned()).or_default().clone())
     }
 
     /// A room by its number.
@@ -119,8 +137,10 @@ impl Rooms {
     /// Several rooms by their numbers, in the order asked for; unknown ones are left out.
     pub async fn load_many(&self, nids: &[RoomNid]) -> Result<Vec<Room>, RoomError> {
         let mut rooms = Vec::with_capacity(nids.len());
-        for nid in nids {
-            match self.handle(*nid).await {
+        let mut loading =
+            stream::iter(nids.iter().copied()).map(|nid| self.handle(nid)).buffered(AT_ONCE);
+        while let Some(room) = loading.next().await {
+            match room {
                 Ok(room) => rooms.push(room),
                 Err(RoomError::NotFound) => {}
                 Err(error) => return Err(error),

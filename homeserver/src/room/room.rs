@@ -1,8 +1,11 @@
 //! A handle on a room that is ready to take events.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -23,6 +26,18 @@ use crate::{
 
 /// The most requests that wait for one room. Beyond it, callers are told to come back.
 const MAILBOX: usize = 1024;
+
+/// How long a request waits for a place in the mailbox.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A request that isn't in the mailbox yet.
+struct Waiting<'a>(&'a Shared);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+}
 
 /// What a room's task and its handles share.
 pub(super) struct Shared {
@@ -139,14 +154,27 @@ impl Room {
         let (reply, answer) = oneshot::channel();
         self.0.used.store(self.0.ctx.clock.now_ms(), Ordering::Relaxed);
         self.0.shared.waiting.fetch_add(1, Ordering::AcqRel);
-        if let Err(error) = self.0.mailbox.try_send(request(reply)) {
-            self.0.shared.waiting.fetch_sub(1, Ordering::AcqRel);
-            return Err(match error {
-                mpsc::error::TrySendError::Full(_) => RoomError::Busy,
-                mpsc::error::TrySendError::Closed(_) => RoomError::Stopping,
-            });
+        let waiting = Waiting(&self.0.shared);
+        let request = match self.0.mailbox.try_send(request(reply)) {
+            Ok(()) => None,
+            Err(mpsc::error::TrySendError::Full(request)) => Some(request),
+            Err(mpsc::error::TrySendError::Closed(_)) => return Err(RoomError::Stopping),
+        };
+        if let Some(request) = request {
+            match self.0.mailbox.send_timeout(request, PATIENCE).await {
+                Ok(()) => {}
+                Err(mpsc::error::SendTimeoutError::Timeout(_)) => return Err(RoomError::Busy),
+                Err(mpsc::error::SendTimeoutError::Closed(_)) => return Err(RoomError::Stopping),
+            }
         }
+        // From here on the task counts the request down, when it answers.
+        std::mem::forget(waiting);
         answer.await.unwrap_or(Err(RoomError::Stopping))
+    }
+
+    /// Whether its task is gone: it panicked.
+    pub(super) fn is_dead(&self) -> bool {
+        self.0.mailbox.is_closed()
     }
 
     /// When it was last used, in ms since 1970.

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How many of a room's newest events a snapshot holds.
-pub const RECENT: usize = 64;
+pub const RECENT: usize = 32;
 
 /// What never changes about a room.
 #[derive(Debug)]

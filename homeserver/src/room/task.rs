@@ -31,7 +31,7 @@ const MOST_IN_FLIGHT: usize = 128;
 
 /// How many transaction ids the task remembers, so that a repetition that looked into the database too early is
 /// still recognised.
-const REMEMBERED: usize = 512;
+const REMEMBERED: usize = 32;
 
 /// Where an answer goes.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, RoomError>>;
@@ -243,6 +243,7 @@ impl Task {
             },
             other => {
                 builder.abandon();
+                shared.published.pending.remove_id(&incoming.pdu.event_id);
                 self.answer_all(replies, &other);
             }
         }
@@ -315,7 +316,7 @@ impl Task {
                 let event_id = event.pdu.event_id.clone();
                 let sent = Sent { event_id, event: Some(event.clone()), replay: false };
                 if let Some(txn) = job.txn() {
-                    self.done.insert(txn.clone(), sent.clone());
+                    self.done.insert(txn.clone(), Sent { event: None, ..sent.clone() });
                     self.shared.txns.fetch_add(1, Ordering::AcqRel);
                 }
                 self.answer(sends, &Ok(sent));

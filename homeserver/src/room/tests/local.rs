@@ -167,7 +167,8 @@ async fn sizes_and_numbers_out_of_bounds_are_refused() {
         room.set("alice", "org.example.x", &long, &json!({})).await,
         Err(RoomError::TooLarge(_))
     ));
-    for content in ["{\"n\":1.5}", "{\"n\":9007199254740992}", "[]"] {
+    let deep = format!("{{\"n\":{}{}}}", "[".repeat(120), "]".repeat(120));
+    for content in [&*deep, "{\"n\":1.5}", "{\"n\":9007199254740992}", "[]"] {
         let content = serde_json::value::RawValue::from_string(content.to_owned()).unwrap();
         let draft = Draft::message(user("alice"), "org.example.x".into(), content);
         assert!(matches!(room.send(draft).await, Err(RoomError::BadJson(_))));
