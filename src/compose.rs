@@ -4,6 +4,8 @@ pub(crate) mod bridges;
 pub(crate) mod playground;
 mod quick_start;
 pub(crate) mod registration;
+#[cfg(test)]
+mod tests;
 
 use landbridge_framework::RunningBridge;
 use landbridge_homeserver::Server;

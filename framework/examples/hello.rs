@@ -91,4 +91,6 @@ async fn remove(Via(c): Via<Hello>, r: Removed<Hello>) -> Does {
     Ok(c.0.remove(&r.target.id).await.map(|()| Done)?)
 }
 
-fn main() {}
+fn main() {
+    check_guarantee::<Hello>((), Plan::crashes(20));
+}

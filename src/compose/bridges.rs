@@ -66,7 +66,10 @@ async fn one_beside<N: Network>(
     appservices.register(registration.clone()).map_err(|error| failed(name, &error))?;
     let carrier = Arc::new(RouterCarrier::new(server.router()));
     let limit = config.homeserver.media.max_upload_bytes;
-    let running = start::<N>(bridge, server_name, registration, carrier, &folder, limit).await?;
+    let mut bridge = bridge.clone();
+    // Ours stores transactions before it sends them, and keeps transaction ids: nothing need be read back.
+    bridge.bridge.homeserver_is_durable.get_or_insert(true);
+    let running = start::<N>(&bridge, server_name, registration, carrier, &folder, limit).await?;
     appservices.attach(&id, running.appservice_router()).map_err(|error| failed(name, &error))?;
     Ok(running)
 }

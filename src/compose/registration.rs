@@ -8,7 +8,7 @@ use std::{
 };
 
 use landbridge_framework::BridgeConfig;
-use landbridge_registration::{Blueprint, Registration};
+use landbridge_registration::Registration;
 
 use crate::cli::Failure;
 
@@ -19,34 +19,8 @@ pub(crate) fn generate(
     server_name: &str,
     url: Option<&str>,
 ) -> Result<Registration, Failure> {
-    let mut blueprint = Blueprint::new(name, url, &config.bot_username)
-        .user(&pattern('@', &config.bot_username, server_name), true)
-        .user(&pattern('@', &config.username_template, server_name), true)
-        .protocol(name)
-        .ephemeral();
-    if !config.alias_template.is_empty() {
-        blueprint = blueprint.alias(&pattern('#', &config.alias_template, server_name), true);
-    }
-    blueprint
-        .generate(&mut rand::rng())
-        .map_err(|error| Failure::Other(format!("the registration of {name}: {error}")))
-}
-
-/// The regular expression of a template's users or aliases. `{}` stands for anything.
-fn pattern(sigil: char, template: &str, server_name: &str) -> String {
-    let parts: Vec<String> = template.split("{}").map(escape).collect();
-    format!("{sigil}{}:{}", parts.join(".*"), escape(server_name))
-}
-
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if !c.is_alphanumeric() && !matches!(c, '_' | '=' | '/' | ':' | '@' | '#') {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out
+    let registration = config.registration(name, server_name, url, &mut rand::rng());
+    registration.map_err(|error| Failure::Other(format!("the registration of {name}: {error}")))
 }
 
 /// Reads a registration file.
@@ -105,10 +79,9 @@ mod tests {
         let config = BridgeConfig::for_network("irc");
         let registration =
             generate("irc", &config, "example.org", Some("http://127.0.0.1:1")).unwrap();
-        let users: Vec<_> =
-            registration.namespaces.users.iter().map(|space| space.regex.as_str()).collect();
-        assert_eq!(users, ["@ircbot:example\\.org", "@irc_.*:example\\.org"]);
-        assert_eq!(registration.namespaces.aliases[0].regex, "#irc_.*:example\\.org");
+        assert_eq!(registration.sender_localpart, "ircbot");
+        assert_eq!(registration.namespaces.users.len(), 2);
+        assert_eq!(registration.namespaces.aliases.len(), 1);
         assert!(registration.problems().is_empty(), "{:?}", registration.problems());
     }
 

@@ -140,6 +140,9 @@ def walk_through(program, browser):
     alias = program.printed(r"#\S+:localhost")
     room = client.call("POST", "/_matrix/client/v3/join/" + urllib.parse.quote(alias, safe=""), {})["room_id"]
 
+    # The page of a used link answers 404, which Chromium notes as an error; from here on there must be none.
+    browser.get_log("browser")
+
     # From the page to Matrix.
     browser.get(program.printed(rf"http://127\.0\.0\.1:{program.playground}/"))
     wait.until(lambda b: b.find_element(By.ID, "link").text == "Live")
