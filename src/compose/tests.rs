@@ -31,7 +31,8 @@ impl Whole {
         let mut parts = Parts::default();
         parts.begin(&server, &mut config, true).await.unwrap();
         let page = format!("http://{}", parts.playground.as_ref().unwrap().address());
-        let mut whole = Self { server, parts, http: reqwest::Client::new(), page, token: String::new() };
+        let mut whole =
+            Self { server, parts, http: reqwest::Client::new(), page, token: String::new() };
         let body = json!({"username": "guest", "password": "a-long-password", "auth": {"type": "m.login.dummy"}});
         let mut session = whole.matrix("POST", "/_matrix/client/v3/register", body).await;
         if session["access_token"].is_null() {
@@ -49,16 +50,26 @@ impl Whole {
     }
 
     async fn matrix(&self, method: &str, path: &str, body: Value) -> Value {
-        let request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::CONTENT_TYPE, "application/json");
         let request = request.header(header::AUTHORIZATION, format!("Bearer {}", self.token));
-        let response = self.server.router().oneshot(request.body(Body::from(body.to_string())).unwrap()).await.unwrap();
+        let response = self
+            .server
+            .router()
+            .oneshot(request.body(Body::from(body.to_string())).unwrap())
+            .await
+            .unwrap();
         serde_json::from_slice(&to_bytes(response.into_body(), 1 << 24).await.unwrap()).unwrap()
     }
 
     /// Joins the lobby's room, once the bridge has made it.
     async fn join(&self) -> String {
         for _ in 0..300 {
-            let joined = self.matrix("POST", "/_matrix/client/v3/join/%23playground_lobby:localhost", json!({})).await;
+            let joined = self
+                .matrix("POST", "/_matrix/client/v3/join/%23playground_lobby:localhost", json!({}))
+                .await;
             if let Some(room) = joined["room_id"].as_str() {
                 return room.to_owned();
             }
@@ -87,7 +98,9 @@ impl Whole {
             let events = page["chunk"].as_array().unwrap().iter().rev();
             let said = events.filter(|event| event["type"] == "m.room.message");
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            let said: Vec<_> = said.map(|event| (text(&event["sender"]), text(&event["content"]["body"]))).collect();
+            let said: Vec<_> = said
+                .map(|event| (text(&event["sender"]), text(&event["content"]["body"])))
+                .collect();
             if said.len() >= count {
                 return said;
             }
@@ -128,10 +141,15 @@ async fn messages_cross_both_ways_and_again_after_a_restart() {
     whole.say_on_page("k2", "after the restart").await;
     let said = whole.heard_in_room(&room, 3).await;
     let texts: Vec<_> = said.iter().map(|(_, text)| text.as_str()).collect();
-    assert_eq!(texts, ["from the page", "from the room", "after the restart"], "once each, in order");
+    assert_eq!(
+        texts,
+        ["from the page", "from the room", "after the restart"],
+        "once each, in order"
+    );
     assert!(said[0].0.starts_with("@playground_alice:"));
     whole.say_in_room(&room, "t2", "still here").await;
-    let texts: Vec<_> = whole.heard_on_page(4).await.iter().map(|message| message["text"].clone()).collect();
+    let texts: Vec<_> =
+        whole.heard_on_page(4).await.iter().map(|message| message["text"].clone()).collect();
     assert_eq!(texts, ["from the page", "from the room", "after the restart", "still here"]);
     whole.stop().await;
 }
