@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The framework's promise, by its testing kit, at full size: every message once and in order over random
+# The framework's promise, by its testing kit, at full size: every message once and in order over 1,000 random
 # crash points, both directions, and a homeserver that is down for ten minutes under load.
 . tests/lib/common.sh
-export LANDBRIDGE_CRASH_POINTS=${LANDBRIDGE_CRASH_POINTS:-1000}
-cargo_tests --release --package landbridge-framework --all-features --test guarantee
+export LANDBRIDGE_CRASHES=${LANDBRIDGE_CRASHES:-1000}
+cargo_tests --package landbridge-framework --all-features --test guarantee
