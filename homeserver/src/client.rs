@@ -3,12 +3,17 @@
 pub mod account;
 pub mod account_data;
 pub mod aliases;
+pub mod appservice_directory;
+pub mod appservice_ping;
+pub mod batch_send;
 pub mod create_room;
 pub mod devices;
 pub mod event_context;
 pub mod filter;
 pub mod keys;
 pub mod login;
+pub mod media;
+mod member_rollback;
 pub mod members;
 pub mod membership;
 pub mod messages;
@@ -28,11 +33,13 @@ pub mod search;
 pub mod send;
 pub mod state;
 pub mod sync;
+pub mod third_party;
 pub mod to_device;
 pub mod typing;
 pub mod uia;
 pub mod user_directory;
 pub mod versions;
+pub mod yeet;
 
 use std::sync::Arc;
 
@@ -50,12 +57,16 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         account::routes(),
         account_data::routes(),
         aliases::routes(),
+        appservice_directory::routes(),
+        appservice_ping::routes(),
+        batch_send::routes(),
         create_room::routes(),
         devices::routes(),
         event_context::routes(),
         filter::routes(),
         keys::routes(),
         login::routes(),
+        media::routes(),
         members::routes(),
         membership::routes(),
         messages::routes(),
@@ -74,11 +85,13 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         send::routes(),
         state::routes(),
         sync::routes(),
+        third_party::routes(),
         to_device::routes(),
         typing::routes(),
         uia::routes(),
         user_directory::routes(),
         versions::routes(),
+        yeet::routes(),
         admin::health::routes(),
         admin::local::routes(),
         admin::register::routes(),

@@ -7,6 +7,8 @@ mod history;
 mod login;
 mod members;
 mod send;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

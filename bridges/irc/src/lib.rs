@@ -21,6 +21,8 @@ pub mod membership;
 pub mod message;
 pub mod modes;
 pub mod nick;
+#[cfg(test)]
+mod peer;
 pub mod pool;
 pub mod raw;
 

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
+use crate::client::member_rollback;
 use crate::client::membership::authoriser;
 use crate::client::room_access::{raw, readable_state, state_event};
 use crate::client::send::timestamp;
@@ -120,6 +121,14 @@ async fn set(
         TimelineEventType::RoomMember if key == requester.user => {
             if let Some(authorised) = authorised_join(&app, &room, &requester, &content).await? {
                 content = authorised;
+            }
+        }
+        TimelineEventType::RoomMember => {
+            let ts = timestamp(&requester, &uri)?;
+            if let Some(sent) =
+                member_rollback::apply(&app, &room, &requester, &key, &content, ts).await?
+            {
+                return Ok(Reply(json!({ "event_id": sent.event_id })));
             }
         }
         _ => {}

@@ -20,9 +20,16 @@ use crate::http::error::{ApiError, ApiResult};
 /// `createRoom` and `sendToDevice` carry many objects at once.
 pub const BODY_LIMIT: usize = 4 << 20;
 
+/// Bytes that a batch of imported history may have.
+pub const BATCH_LIMIT: usize = 64 << 20;
+
 /// A request body of type `T`. An empty body is refused; see [`JsonOrEmpty`].
 #[derive(Debug)]
 pub struct Json<T>(pub T);
+
+/// A request body of type `T` that may be large: a batch of imported history, of up to [`BATCH_LIMIT`] bytes.
+#[derive(Debug)]
+pub struct BatchBody<T>(pub T);
 
 /// A request body of type `T` where an empty body means `{}` (`/logout`, `/join`, `/leave`...).
 #[derive(Debug)]
@@ -87,6 +94,14 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         parse(&read_body(request.into_body(), BODY_LIMIT).await?).map(Json)
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for BatchBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        parse(&read_body(request.into_body(), BATCH_LIMIT).await?).map(BatchBody)
     }
 }
 

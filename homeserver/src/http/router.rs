@@ -44,9 +44,11 @@ methods!(get GET, post POST, put PUT, delete DELETE, patch PATCH);
 
 const CURRENT: &str = "/_matrix/client/v3/";
 const LEGACY: &str = "/_matrix/client/r0/";
+const MEDIA: &str = "/_matrix/media/v3/";
 
 /// Builds the router. Paths under `/_matrix/client/v3/` are served under `r0` too, the name they had before spec v1.1, which
-/// older bridges and bots still ask for. Unknown paths and methods get `M_UNRECOGNIZED` with 404 and 405.
+/// older bridges and bots still ask for;
+/// those under `/_matrix/media/v3/` under `r0` and `v1`. Unknown paths and methods get `M_UNRECOGNIZED` with 404 and 405.
 pub fn build<S>(tables: impl IntoIterator<Item = Vec<Route<S>>>) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
@@ -55,6 +57,12 @@ where
     for route in tables.into_iter().flatten() {
         if let Some(rest) = route.path.strip_prefix(CURRENT) {
             router = router.route(&format!("{LEGACY}{rest}"), route.endpoint.clone());
+        }
+        if let Some(rest) = route.path.strip_prefix(MEDIA) {
+            for version in ["r0", "v1"] {
+                router = router
+                    .route(&format!("/_matrix/media/{version}/{rest}"), route.endpoint.clone());
+            }
         }
         router = router.route(route.path, route.endpoint);
     }

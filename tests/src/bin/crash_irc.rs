@@ -231,7 +231,7 @@ async fn bridged(
     let relay_room = join(&relayed[0], RELAY_ALIAS).await?;
 
     // As long as there is killing there are messages on their way.
-    let pause = Duration::from_millis(3_000) * u32::try_from(sizes.kills)?
+    let pause = Duration::from_secs(3) * u32::try_from(sizes.kills)?
         / u32::try_from(sizes.messages.max(1))?;
     let mut said_at = Vec::new();
     let inward = async {
