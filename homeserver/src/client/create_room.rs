@@ -124,6 +124,7 @@ async fn create(
     };
     let joining =
         body.invite.iter().filter(|_| body.auto_join_invites).filter(own).cloned().collect();
+    let has_alias = alias.is_some();
     let request = CreateRoom {
         creator: invitee(&app, &requester.user).await?,
         version: version(&app, body.room_version.as_deref())?,
@@ -145,6 +146,9 @@ async fn create(
         ts: None,
     };
     let room = app.rooms.create(request).await?;
+    if has_alias {
+        room.aliases_changed();
+    }
     if public {
         app.directory.publish(room.id(), true).await?;
     }

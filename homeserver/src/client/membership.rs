@@ -149,6 +149,10 @@ pub(super) async fn may_be_invited(app: &App, user: &UserId) -> ApiResult<()> {
     if app.accounts.get(user).await?.is_none() {
         app.appservices.query_user(user).await;
     }
+    // Ghosts have no client that could have set it, and bridges invite them by the thousand.
+    if app.appservices.is_ghost(user) {
+        return Ok(());
+    }
     if let Some(config) = app.account_data.get(user, None, INVITE_PERMISSION).await? {
         let config: Value = serde_json::from_str(&config).unwrap_or_default();
         if config["default_action"] == "block" {

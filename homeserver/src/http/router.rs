@@ -80,11 +80,11 @@ mod tests {
     use super::*;
 
     async fn status(method: Method, path: &str) -> StatusCode {
-        let routes = vec![
+        let table = vec![
             get("/_matrix/client/v3/things/{id}", || async { "got" }),
             put("/_matrix/client/v3/things/{id}", || async { "put" }),
         ];
-        let router: Router = build([routes]).with_state(());
+        let router: Router = build([table]).with_state(());
         let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
         router.oneshot(request).await.unwrap().status()
     }

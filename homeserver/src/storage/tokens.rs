@@ -12,7 +12,7 @@ const INSERT_ACCESS: &str =
     "INSERT INTO access_tokens (hash, user_id, device_id, expires_ms, refresh, used)
     VALUES ($1, $2, $3, $4, $5, $6)";
 const GET_ACCESS: &str = "SELECT t.user_id, t.device_id, t.expires_ms, t.used, t.refresh, a.kind
-    FROM access_tokens t JOIN accounts a ON a.user_id = t.user_id WHERE t.hash = $1";
+    FROM access_tokens t JOIN accounts a ON a.user_id = t.user_id WHERE t.hash = $1 AND a.deactivated = 0";
 const USE_ACCESS: &str = "UPDATE access_tokens SET used = 1 WHERE hash = $1";
 const DELETE_OF_DEVICE: &str =
     "DELETE FROM access_tokens WHERE user_id = $1 AND device_id = $2 RETURNING hash";
@@ -95,7 +95,7 @@ pub async fn insert_access(
     Ok(())
 }
 
-/// Finds an access token.
+/// Finds an access token. Those of deactivated accounts are dead, even where a crash kept them from being deleted.
 pub async fn get_access(
     db: &Database,
     token: TokenHash,
