@@ -44,7 +44,7 @@ pub struct Config {
     pub appservices: AppservicePolicy,
     /// How many requests are served to whom.
     pub rate_limits: RateLimits,
-    /// What the server may connect to.
+    /// How the server connects to others.
     pub outbound: Outbound,
 }
 
@@ -129,17 +129,13 @@ pub struct AppservicePolicy {
     pub directory: Option<PathBuf>,
 }
 
-/// What the server may connect to.
+/// How the server connects to others.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Outbound {
-    /// Whether loopback and private addresses may be reached by what users can point somewhere (previews, pushers,
-    /// federation). Off, so that nobody reaches inside your network through the server.
-    pub allow_private_addresses: bool,
-    /// A file with one more root certificate (PEM) to trust.
+    /// A file with one more root certificate (PEM) to trust, for application services behind HTTPS with a certificate
+    /// of your own.
     pub extra_root_certificate: Option<PathBuf>,
-    /// Servers asked for the signing keys of others.
-    pub trusted_key_servers: Vec<String>,
 }
 
 impl Default for Config {

@@ -45,7 +45,8 @@ async fn metrics(State(app): State<Arc<App>>, request: Request) -> ApiResult<Res
     let (mut parts, _) = request.into_parts();
     let Address(from) = Address::from_request_parts(&mut parts, &app).await?;
     // Behind a reverse proxy on this machine everyone seems to be local.
-    let proxied = ["x-forwarded-for", "forwarded"].iter().any(|name| parts.headers.contains_key(*name));
+    let proxied =
+        ["x-forwarded-for", "forwarded"].iter().any(|name| parts.headers.contains_key(*name));
     if proxied || !from.is_none_or(|address| address.is_loopback()) {
         Requester::from_request_parts(&mut parts, &app).await?.must_be_admin(&app).await?;
     }

@@ -34,7 +34,7 @@ async fn whoami(requester: Requester) -> Reply<Value> {
 }
 
 #[derive(Default, Deserialize)]
-struct Password {
+struct Change {
     auth: Option<Auth>,
     new_password: Option<String>,
     logout_devices: Option<bool>,
@@ -43,7 +43,7 @@ struct Password {
 async fn password(
     State(app): State<Arc<App>>,
     requester: Requester,
-    JsonOrEmpty(body): JsonOrEmpty<Password>,
+    JsonOrEmpty(body): JsonOrEmpty<Change>,
 ) -> ApiResult<Reply<Empty>> {
     requester.limit(&app, Limit::Login)?;
     uia::confirm(&app, &requester, "account/password", body.auth.as_ref()).await?;

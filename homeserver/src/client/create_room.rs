@@ -81,8 +81,7 @@ fn preset(name: Option<&str>, public: bool) -> ApiResult<Preset> {
         Some("private_chat") => Ok(Preset::PrivateChat),
         Some("trusted_private_chat") => Ok(Preset::TrustedPrivateChat),
         Some("public_chat") => Ok(Preset::PublicChat),
-        None if public => Ok(Preset::PublicChat),
-        None => Ok(Preset::PrivateChat),
+        None => Ok(if public { Preset::PublicChat } else { Preset::PrivateChat }),
         Some(other) => Err(ApiError::invalid_param(format!("{other:?} is no preset"))),
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use ruma::OwnedUserId;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -129,32 +130,9 @@ async fn signatures(
 #[derive(Deserialize)]
 struct DeviceSigning {
     auth: Option<Auth>,
-    #[serde(flatten)]
-    keys: CrossSigning,
-}
-
-/// As [`CrossSigningKeys`], by way of values: flattening can't keep raw JSON.
-#[derive(Deserialize)]
-struct CrossSigning {
-    master_key: Option<Value>,
-    self_signing_key: Option<Value>,
-    user_signing_key: Option<Value>,
-}
-
-impl CrossSigning {
-    fn raw(self) -> ApiResult<CrossSigningKeys> {
-        let raw = |value: Option<Value>| {
-            value
-                .map(|value| serde_json::value::to_raw_value(&value))
-                .transpose()
-                .map_err(ApiError::internal)
-        };
-        Ok(CrossSigningKeys {
-            master_key: raw(self.master_key)?,
-            self_signing_key: raw(self.self_signing_key)?,
-            user_signing_key: raw(self.user_signing_key)?,
-        })
-    }
+    master_key: Option<Box<RawValue>>,
+    self_signing_key: Option<Box<RawValue>>,
+    user_signing_key: Option<Box<RawValue>>,
 }
 
 async fn device_signing(
@@ -163,7 +141,11 @@ async fn device_signing(
     Json(body): Json<DeviceSigning>,
 ) -> ApiResult<Reply<Empty>> {
     requester.limit(&app, Limit::Other)?;
-    let keys = body.keys.raw()?;
+    let keys = CrossSigningKeys {
+        master_key: body.master_key,
+        self_signing_key: body.self_signing_key,
+        user_signing_key: body.user_signing_key,
+    };
     if app.keys.cross_signing_needs_auth(&requester.user, &keys).await? {
         uia::confirm(&app, &requester, "keys/device_signing/upload", body.auth.as_ref()).await?;
     }

@@ -260,7 +260,7 @@ async fn forget(
     let room = app.rooms.get(&id).await?;
     match room.snapshot().membership(&requester.user) {
         Some(Membership::Leave | Membership::Ban) => {
-            app.rooms.forget(&requester.user, &room).await?
+            app.rooms.forget(&requester.user, &room).await?;
         }
         None => return Err(ApiError::not_found("You were never in the room")),
         Some(_) => return Err(ApiError::unknown("Leave the room before you forget it")),

@@ -168,7 +168,7 @@ async fn search(
 /// The rooms to choose from: the server's own, those of one bridged network, or all.
 async fn candidates(app: &App, search: &Search) -> ApiResult<Vec<OwnedRoomId>> {
     if let Some(instance) = &search.third_party_instance_id {
-        let instance: InstanceId = instance.parse().map_err(|_| {
+        let instance: InstanceId = instance.parse().map_err(|()| {
             ApiError::invalid_param("third_party_instance_id is not one of this server's")
         })?;
         let rooms =

@@ -164,7 +164,7 @@ struct Aliases {
     alt_aliases: Vec<String>,
 }
 
-/// Aliases that are added must lead to this very room (Client-Server API, "m.room.canonical_alias").
+/// Aliases that are added must lead to this very room (Client-Server API, `m.room.canonical_alias`).
 async fn check_aliases(app: &App, room: &Room, content: &RawValue) -> ApiResult<()> {
     let parse = |text: &str| crate::http::json::parse::<Aliases>(text.as_bytes());
     let new = parse(content.get())?;

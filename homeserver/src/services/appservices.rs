@@ -60,6 +60,14 @@ pub enum AppserviceError {
     /// There is no service of that id.
     #[error("there is no application service `{0}`")]
     Unknown(String),
+    /// The extra root certificate cannot be read.
+    #[error("outbound.extra_root_certificate {file}: {source}")]
+    Root {
+        /// The file.
+        file: String,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// The client for requests to services could not be built.
     #[error("the HTTP client for application services could not be built: {0}")]
     Client(#[source] reqwest::Error),
@@ -97,10 +105,17 @@ impl Appservices {
     pub fn open(config: &Config) -> Result<Self, AppserviceError> {
         let server_name = config.server_name.clone();
         let empty = Table::build(&server_name, Vec::new(), 0)?;
+        let extra_root = match &config.outbound.extra_root_certificate {
+            Some(file) => Some(std::fs::read(file).map_err(|source| AppserviceError::Root {
+                file: file.display().to_string(),
+                source,
+            })?),
+            None => None,
+        };
         let services = Self(Arc::new(Inner {
             server_name,
             folder: config.appservices.directory.clone(),
-            http: transport::client().map_err(AppserviceError::Client)?,
+            http: transport::client(extra_root.as_deref()).map_err(AppserviceError::Client)?,
             table: ArcSwap::from_pointee(empty),
             in_process: Mutex::default(),
             generation: watch::Sender::new(0),

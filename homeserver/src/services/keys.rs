@@ -224,14 +224,13 @@ impl Keys {
             }
             for (usage, key) in keys::cross_signing(&self.db, &user).await? {
                 let key = merge::cross_signing(&key, &signatures)?;
-                match usage.as_str() {
-                    signing::MASTER => drop(found.master_keys.insert(user.clone(), key)),
-                    signing::SELF_SIGNING => {
-                        drop(found.self_signing_keys.insert(user.clone(), key))
-                    }
-                    _ if user == viewer => drop(found.user_signing_keys.insert(user.clone(), key)),
-                    _ => {}
-                }
+                let kind = match usage.as_str() {
+                    signing::MASTER => &mut found.master_keys,
+                    signing::SELF_SIGNING => &mut found.self_signing_keys,
+                    _ if user == viewer => &mut found.user_signing_keys,
+                    _ => continue,
+                };
+                kind.insert(user.clone(), key);
             }
             found.device_keys.insert(user, by_device);
         }

@@ -150,7 +150,7 @@ impl Profiles {
                     for (field, value) in changes.iter() {
                         match value {
                             Some(value) => {
-                                profiles::set(tx, &owner, field, &value.to_string()).await?
+                                profiles::set(tx, &owner, field, &value.to_string()).await?;
                             }
                             None => profiles::delete(tx, &owner, field).await?,
                         }

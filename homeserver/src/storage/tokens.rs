@@ -200,7 +200,7 @@ pub async fn set_successor(
     Ok(ended)
 }
 
-/// Stores a token that is good once and for a short while (`m.login.token`, OpenID), and sweeps out the expired.
+/// Stores a token that is good once and for a short while (`m.login.token`), and sweeps out the expired.
 pub async fn insert_short(
     tx: &mut CommitTx,
     token: TokenHash,

@@ -55,11 +55,13 @@ pub(crate) struct Transport {
 }
 
 /// The client for all services: connections stay open, redirects are not followed, since they could lead a
-/// token elsewhere.
-pub(super) fn client() -> Result<reqwest::Client, reqwest::Error> {
+/// token elsewhere. `extra_root` is one more certificate (PEM) that their servers may show.
+pub(super) fn client(extra_root: Option<&[u8]>) -> Result<reqwest::Client, reqwest::Error> {
     // reqwest takes the process's provider; whoever was first to install one, it is this one everywhere.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let roots = extra_root.map(reqwest::Certificate::from_pem_bundle).transpose()?;
     reqwest::Client::builder()
+        .tls_certs_merge(roots.unwrap_or_default())
         .connect_timeout(CONNECT)
         .redirect(reqwest::redirect::Policy::none())
         .tcp_nodelay(true)
