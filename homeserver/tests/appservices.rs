@@ -14,6 +14,7 @@ use tower::ServiceExt as _;
 struct World {
     server: Server,
     bridge: Registration,
+    services: std::path::PathBuf,
     _folder: tempfile::TempDir,
 }
 
@@ -21,6 +22,9 @@ impl World {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config { data_dir: folder.path().to_owned(), ..Config::default() };
+        let services = folder.path().join("services");
+        std::fs::create_dir(&services).unwrap();
+        config.appservices.directory = Some(services.clone());
         config.listen.http.clear();
         config.registration.open = true;
         config.rate_limits.enabled = false;
@@ -35,7 +39,7 @@ impl World {
             .generate(&mut rand::rng())
             .unwrap();
         server.app().appservices.register(bridge.clone()).unwrap();
-        Self { server, bridge, _folder: folder }
+        Self { server, bridge, services, _folder: folder }
     }
 
     async fn call(
@@ -150,9 +154,6 @@ async fn a_service_acts_as_its_users_and_their_devices_alone() {
     );
     let answer = world.bridge(Method::GET, &format!("{whoami}?user_id={ghost}"), Value::Null).await;
     assert_eq!(answer["user_id"], ghost);
-    let stolen = format!("{whoami}?user_id=@bob:localhost");
-    let (status, _) = world.call(Method::GET, &stolen, world.token(), Value::Null).await;
-    assert_eq!(status, StatusCode::FORBIDDEN);
     for name in ["device_id", "org.matrix.msc3202.device_id"] {
         let path = format!("{whoami}?user_id={ghost}&{name}=NONE");
         let (status, answer) = world.call(Method::GET, &path, world.token(), Value::Null).await;
@@ -161,6 +162,37 @@ async fn a_service_acts_as_its_users_and_their_devices_alone() {
             (StatusCode::BAD_REQUEST, &json!("M_UNKNOWN_DEVICE"))
         );
     }
+}
+
+#[tokio::test]
+async fn only_services_that_double_puppet_act_as_people() {
+    let world = World::new().await;
+    let ghost = world.ghost("_irc_alice").await;
+    world.person("bob").await;
+    let (plain, puppeting) = (separate("plain"), {
+        let mut registration = separate("puppeting");
+        registration.other.insert("org.landbridge.double_puppet".to_owned(), json!(true));
+        registration
+    });
+    for registration in [&plain, &puppeting] {
+        let path = world.services.join(format!("{}.yaml", registration.id));
+        std::fs::write(path, registration.to_yaml()).unwrap();
+    }
+    world.server.app().appservices.reload().unwrap();
+    let act = async |service: &Registration, user: &str| {
+        let path = format!("/_matrix/client/v3/account/whoami?user_id={user}");
+        world.call(Method::GET, &path, service.as_token.expose(), Value::Null).await.0
+    };
+    assert_eq!(act(&plain, "@bob:localhost").await, StatusCode::FORBIDDEN);
+    assert_eq!(act(&puppeting, "@bob:localhost").await, StatusCode::OK);
+    assert_eq!(act(&world.bridge, "@bob:localhost").await, StatusCode::OK, "it is of this process");
+    for user in [&ghost, "@nobody:localhost", "@bob:elsewhere"] {
+        assert_eq!(act(&puppeting, user).await, StatusCode::FORBIDDEN, "{user}");
+    }
+}
+
+fn separate(id: &str) -> Registration {
+    Blueprint::new(id, None, &format!("{id}bot")).generate(&mut rand::rng()).unwrap()
 }
 
 #[tokio::test]

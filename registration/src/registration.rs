@@ -9,6 +9,7 @@ use crate::{ParseError, Problem, Token, namespace, parse};
 pub(crate) const PUSH_EPHEMERAL: &str = "de.sorunome.msc2409.push_ephemeral";
 pub(crate) const MSC3202: &str = "org.matrix.msc3202";
 pub(crate) const MSC4190: &str = "io.element.msc4190";
+const DOUBLE_PUPPET: &str = "org.landbridge.double_puppet";
 pub(crate) const MSC4203: &str = "org.matrix.msc4203";
 
 /// How an application service is known to a homeserver
@@ -88,6 +89,12 @@ impl Registration {
     /// The full id of the service's own user on `server_name`.
     pub fn sender(&self, server_name: &str) -> String {
         format!("@{}:{server_name}", self.sender_localpart)
+    }
+
+    /// Whether it may act as any local user, so that its users are puppeted on this server without a token of each
+    /// (`org.landbridge.double_puppet`, an extension of ours). It gives no interest in anybody's rooms.
+    pub fn double_puppets(&self) -> bool {
+        self.other.get(DOUBLE_PUPPET).is_some_and(|value| *value == Value::Bool(true))
     }
 
     /// Whether it wants typing, receipts and presence, under whichever name.

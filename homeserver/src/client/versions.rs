@@ -21,7 +21,7 @@ const VERSIONS: [&str; 27] = [
 ];
 
 /// Proposals that bridges and clients ask for by name.
-const FEATURES: [&str; 18] = [
+const FEATURES: [&str; 19] = [
     "com.beeper.arbitrary_member_change",
     "com.beeper.arbitrary_profile_meta",
     "com.beeper.batch_sending",
@@ -32,6 +32,7 @@ const FEATURES: [&str; 18] = [
     "fi.mau.msc2246.stable",
     "fi.mau.msc2659.stable",
     "io.element.msc4190",
+    "org.landbridge.durable_appservice",
     "org.matrix.msc2409",
     "org.matrix.msc3202",
     "org.matrix.msc3916.stable",

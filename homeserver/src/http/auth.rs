@@ -100,10 +100,11 @@ async fn masquerade(
     if user == service.sender() {
         app.accounts.ensure_appservice_user(&user, service.id()).await?;
     } else {
-        // A bridge of this very process may act as any local user, so that people's own messages from the other side
+        // A bridge that double puppets may act as any local user, so that people's own messages from the other side
         // are their own here (double puppeting), but not as another service's.
         let own = service.owns_user(&user)
-            || service.in_process() && !app.appservices.exclusive_user(&user, Some(service.id()));
+            || service.double_puppets()
+                && !app.appservices.exclusive_user(&user, Some(service.id()));
         if !own {
             return Err(ApiError::forbidden(format!(
                 "The application service may not act as {user}"

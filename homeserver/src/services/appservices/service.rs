@@ -84,6 +84,12 @@ impl Appservice {
         !self.own.user(user.as_str()).interested.is_empty()
     }
 
+    /// Whether it may act as people of this server as well as its own users: a bridge of this very process, or one whose
+    /// registration says so.
+    pub fn double_puppets(&self) -> bool {
+        self.in_process || self.registration.double_puppets()
+    }
+
     /// Whether an alias lies in its namespaces.
     pub fn owns_alias(&self, alias: &RoomAliasId) -> bool {
         !self.own.alias(alias.as_str()).interested.is_empty()
