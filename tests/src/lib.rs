@@ -6,3 +6,9 @@ pub mod matrix;
 pub mod numbered;
 pub mod playground;
 pub mod process;
+
+/// Chooses the cryptography for HTTPS clients; call it once, first.
+pub fn prepare() {
+    // It fails only when one was chosen already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

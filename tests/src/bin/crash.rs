@@ -240,6 +240,7 @@ async fn run() -> Result<bool> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    landbridge_tests::prepare();
     match run().await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

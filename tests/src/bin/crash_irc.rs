@@ -307,6 +307,7 @@ async fn bridged(
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    landbridge_tests::prepare();
     let sizes = Sizes {
         messages: setting("IRC_MESSAGES", 200),
         puppets: setting("IRC_PUPPETS", 8),

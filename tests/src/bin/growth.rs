@@ -175,6 +175,7 @@ async fn run(folder: &Path) -> Result<bool> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    landbridge_tests::prepare();
     let outcome = match tempfile::Builder::new().prefix("landbridge-growth").tempdir() {
         Ok(folder) => run(folder.path()).await,
         Err(e) => Err(e.into()),
