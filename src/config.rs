@@ -110,6 +110,7 @@ impl Default for Bridges {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, bound(deserialize = "C: Default + Deserialize<'de>"))]
 #[schemars(bound = "C: Default + Serialize + JsonSchema")]
+#[allow(clippy::struct_field_names, reason = "fields are keys of the configuration file")]
 pub(crate) struct Bridge<C> {
     /// Whether it runs with the homeserver in this process. `landbridge bridge NAME` runs it alone in any case.
     pub(crate) enabled: bool,

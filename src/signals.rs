@@ -48,7 +48,7 @@ pub(crate) fn reload_on_hangup(app: &Arc<App>) -> std::io::Result<()> {
             match app.appservices.reload() {
                 Ok(()) => tracing::info!("read the registrations again"),
                 Err(error) => {
-                    tracing::error!(%error, "the registrations can't be read; those before stay in force")
+                    tracing::error!(%error, "the registrations can't be read; those before stay in force");
                 }
             }
         }
