@@ -16,7 +16,7 @@ use crate::http::json::RawReply;
 use crate::http::router::{Route, get};
 use crate::nid::TimelineOrd;
 use crate::room::{MEMBER, RoomError, StateMap};
-use crate::services::relations::bundles;
+use crate::services::relations::{Reader, bundles};
 use crate::sync::access::Access;
 use crate::sync::filter::{MAX_LIMIT, RoomEventFilter};
 use crate::sync::json::Writer;
@@ -122,9 +122,14 @@ pub(super) async fn surroundings(
     access: &Access,
     events: &[Arc<Event>],
 ) -> Result<Surroundings, RoomError> {
-    let bundles =
-        bundles(&app.db, &app.rooms, access.room.nid(), events, &viewer.user, &viewer.ignored)
-            .await?;
+    let mut lens = access.lens(app, &viewer.user);
+    let reader = Reader {
+        lens: &mut lens,
+        ceiling: access.ceiling(),
+        user: &viewer.user,
+        ignored: &viewer.ignored,
+    };
+    let bundles = bundles(&app.db, &app.rooms, access.room.nid(), events, reader).await?;
     Surroundings::of(&app.rooms, events, bundles).await
 }
 

@@ -228,9 +228,15 @@ async fn threads(
     };
     let limit = params.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
     let access = Access::open(&app, &requester.user, &room).await?;
-    let below =
-        boundary(params.from.as_deref(), "from")?.unwrap_or(TimelineOrd::MAX).min(access.ceiling());
-    let roots = table::roots(&app.db, access.room.nid(), participant, below, limit + 1).await?;
+    let asked = table::Roots {
+        room: access.room.nid(),
+        participant,
+        latest_below: boundary(params.from.as_deref(), "from")?.unwrap_or(TimelineOrd::MAX),
+        ceiling: access.ceiling(),
+        // One more, to know whether there is another page.
+        limit: limit + 1,
+    };
+    let roots = table::roots(&app.db, &asked).await?;
     let next = (roots.len() > limit).then(|| roots[limit - 1].1);
     let order: Vec<String> = roots.into_iter().take(limit).map(|(root, _)| root).collect();
     let ids: Vec<OwnedEventId> =

@@ -86,6 +86,9 @@ struct Group {
     key: Option<String>,
 }
 
+/// An event that fits and that the user may see, with what he was to the room at it.
+type Seen = (Hit, Membership);
+
 /// A result with what it is told with.
 struct Found {
     hit: Hit,
@@ -149,7 +152,9 @@ async fn search(
     out.key("count");
     out.int(count as i64);
     out.open_list_at("highlights");
-    words.iter().collect::<BTreeSet<_>>().into_iter().for_each(|word| out.text(word));
+    for word in words.iter().collect::<BTreeSet<_>>() {
+        out.text(word);
+    }
     out.close_list();
     out.open_list_at("results");
     for found in &found {
@@ -182,12 +187,11 @@ async fn rooms(
     filter: &RoomEventFilter,
 ) -> ApiResult<BTreeMap<RoomNid, Access>> {
     let mut rooms = BTreeMap::new();
-    let joined = match filter.only_rooms() {
-        Some(names) => names.filter_map(|name| OwnedRoomId::try_from(name).ok()).collect(),
-        None => {
-            let joined = app.rooms.load_many(&app.rooms.joined(&requester.user).await?).await?;
-            joined.iter().map(|room| room.id().to_owned()).collect::<Vec<_>>()
-        }
+    let joined: Vec<OwnedRoomId> = if let Some(names) = filter.only_rooms() {
+        names.filter_map(|name| OwnedRoomId::try_from(name).ok()).collect()
+    } else {
+        let joined = app.rooms.load_many(&app.rooms.joined(&requester.user).await?).await?;
+        joined.iter().map(|room| room.id().to_owned()).collect()
     };
     for id in joined.iter().filter(|id| filter.admits_room(id)) {
         match Access::joined(app, &requester.user, id).await {
@@ -206,7 +210,7 @@ async fn visible(
     rooms: &BTreeMap<RoomNid, Access>,
     filter: &RoomEventFilter,
     hits: Vec<Hit>,
-) -> ApiResult<Vec<(Hit, Membership)>> {
+) -> ApiResult<Vec<Seen>> {
     let mut lenses: HashMap<RoomNid, _> =
         rooms.iter().map(|(nid, access)| (*nid, access.lens(app, &viewer.user))).collect();
     let mut seen = Vec::with_capacity(hits.len());
@@ -227,11 +231,11 @@ async fn visible(
 
 /// The page that begins at a token. Results by time go on below a place, those by rank behind a number of them.
 fn page(
-    hits: Vec<(Hit, Membership)>,
+    hits: Vec<Seen>,
     token: Option<&str>,
     limit: usize,
     by_rank: bool,
-) -> ApiResult<(Vec<(Hit, Membership)>, Option<String>)> {
+) -> ApiResult<(Vec<Seen>, Option<String>)> {
     let unknown = || ApiError::invalid_param("next_batch is not one of this server's");
     let ord = |hit: &Hit| hit.event.place().map_or(TimelineOrd::MIN, |place| place.ord);
     let (page, before): (Vec<_>, usize) = match token.filter(|token| !token.is_empty()) {
@@ -289,9 +293,9 @@ async fn result(
         out.open_at("context");
         for (key, events) in [("events_before", &around.before), ("events_after", &around.after)] {
             out.open_list_at(key);
-            events.iter().for_each(|(event, membership)| {
-                viewer.write(out, event, Some(*membership), FORM, &plain)
-            });
+            for (event, membership) in events {
+                viewer.write(out, event, Some(*membership), FORM, &plain);
+            }
             out.close_list();
         }
         out.key("start");
@@ -363,7 +367,9 @@ fn groups(groupings: &Groupings, found: &[Found], out: &mut Writer) {
             out.key("order");
             out.int(order as i64);
             out.open_list_at("results");
-            ids.iter().for_each(|id| out.text(id.as_str()));
+            for id in ids {
+                out.text(id.as_str());
+            }
             out.close_list();
             out.close();
         }

@@ -72,9 +72,10 @@ pub fn may_see(moves: Moves, before: Side, after: Side, joined_later: bool) -> b
         Moves::Membership => [before, Side { membership: after.membership, ..before }],
     };
     sides.iter().any(|side| match (side.visibility, side.membership) {
-        (HistoryVisibility::WorldReadable, _) | (_, Membership::Join) => true,
+        (HistoryVisibility::WorldReadable, _)
+        | (_, Membership::Join)
+        | (HistoryVisibility::Invited, Membership::Invite) => true,
         (HistoryVisibility::Shared, _) => joined_later,
-        (HistoryVisibility::Invited, Membership::Invite) => true,
         (HistoryVisibility::Invited | HistoryVisibility::Joined, _) => false,
     })
 }

@@ -28,6 +28,7 @@ use crate::nid::{ORD_SHIFT, Pos, RoomNid, TimelineOrd};
 use crate::room::{RECENT, Room, RoomError, RoomSnapshot, Rooms};
 use crate::storage::receipts::{self, Receipt};
 use crate::storage::timeline_read;
+use crate::sync::viewer::Ignored;
 
 /// Pairs of user and room whose counts are kept; a forgotten one is counted anew.
 const MAX_KEPT: usize = 50_000;
@@ -64,7 +65,7 @@ pub struct Ask<'a> {
     /// His push rules. A different `Arc` than before means other rules: everything is judged anew.
     pub rules: Arc<Ruleset>,
     /// Senders he ignores: nothing of theirs notifies.
-    pub ignored: &'a std::collections::HashSet<String>,
+    pub ignored: &'a Ignored,
     /// Events after here don't count yet.
     pub upto: Pos,
 }
@@ -105,14 +106,11 @@ impl Notifications {
         prepared: &Prepared,
     ) -> Result<Unread, RoomError> {
         let key = (ask.user.to_owned(), room.nid());
-        let entry = match self.kept.get(&key) {
-            Some(entry) => entry,
-            None => {
-                let entry: Arc<Entry> = Arc::default();
-                self.kept.insert(key, Arc::clone(&entry));
-                entry
-            }
-        };
+        let entry = self.kept.get(&key).unwrap_or_else(|| {
+            let entry: Arc<Entry> = Arc::default();
+            self.kept.insert(key, Arc::clone(&entry));
+            entry
+        });
         let mut state = entry.state.lock().await;
         let moved = entry.receipts_moved.swap(false, Ordering::AcqRel);
         let snapshot = room.snapshot();

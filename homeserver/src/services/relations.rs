@@ -6,7 +6,7 @@ mod window;
 
 use std::borrow::Cow;
 
-pub use self::bundle::{Bundles, bundles};
+pub use self::bundle::{Bundles, Reader, bundles};
 pub use self::window::in_window;
 use crate::event::Event;
 

@@ -13,16 +13,15 @@ const CHILDREN_FORTH: &str = "SELECT nid, ord, relates_to, rel_type, kind, sende
     AND ($5 = '' OR rel_type = $5) AND ($6 = '' OR kind = $6) ORDER BY ord LIMIT $7";
 const IDS_OF_CHILDREN: &str = "SELECT id FROM event WHERE relates_to = ANY($1) AND room = $2 AND ord IS NOT NULL ORDER BY ord LIMIT $3";
 const BUNDLED: &str = "SELECT c.nid, c.ord, c.relates_to, c.rel_type, c.kind, c.sender FROM event c
-    WHERE c.relates_to = ANY($1) AND c.room = $2 AND c.ord IS NOT NULL
-    AND c.rel_type IN ('m.replace', 'm.reference') ORDER BY c.ord DESC LIMIT $3";
+    WHERE c.relates_to = ANY($1) AND c.room = $2 AND c.rel_type IN ('m.replace', 'm.reference') AND c.ord < $3 ORDER BY c.ord DESC LIMIT $4";
 const THREADS_OF: &str = "SELECT relates_to, COUNT(*), MAX(ord),
     SUM(CASE WHEN sender = $3 THEN 1 ELSE 0 END) FROM event
-    WHERE relates_to = ANY($1) AND room = $2 AND rel_type = 'm.thread' AND ord IS NOT NULL AND NOT (sender = ANY($4))
+    WHERE relates_to = ANY($1) AND room = $2 AND rel_type = 'm.thread' AND ord < $5 AND NOT (sender = ANY($4))
     GROUP BY relates_to";
 const ANY: &str = "SELECT 1 FROM event WHERE relates_to = ANY($1) LIMIT 1";
 const AT_PLACES: &str = "SELECT nid, ord FROM event WHERE room = $1 AND ord = ANY($2)";
 const ROOTS: &str = "SELECT c.relates_to, MAX(c.ord) AS latest FROM event c JOIN event r ON r.id = c.relates_to AND r.room = c.room
-    WHERE c.room = $1 AND c.rel_type = 'm.thread' AND c.ord IS NOT NULL AND r.ord IS NOT NULL
+    WHERE c.room = $1 AND c.rel_type = 'm.thread' AND c.ord < $5 AND r.ord IS NOT NULL
     AND ($2 = '' OR r.sender = $2 OR EXISTS (SELECT 1 FROM event p
         WHERE p.relates_to = c.relates_to AND p.rel_type = 'm.thread' AND p.sender = $2 AND p.room = $1))
     GROUP BY c.relates_to HAVING MAX(c.ord) < $3 ORDER BY latest DESC LIMIT $4";
@@ -107,25 +106,36 @@ pub async fn any(db: &Database, parents: &[String]) -> Result<bool, StorageError
     Ok(db.fetch_optional(ANY, args![parents.to_vec()]).await?.is_some())
 }
 
-/// The edits and references of some events of a room, newest first: what is bundled with them.
+/// The edits and references of some events of a room that stand below a place, newest first: what is bundled with the events.
 pub async fn edits_and_references(
     db: &Database,
     room: RoomNid,
     parents: &[String],
+    below: TimelineOrd,
     limit: usize,
 ) -> Result<Vec<Child>, StorageError> {
-    kin(&db.fetch(BUNDLED, args![parents.to_vec(), room.0, limit as i64]).await?)
+    kin(&db.fetch(BUNDLED, args![parents.to_vec(), room.0, below, limit as i64]).await?)
 }
 
-/// The threads that some events of a room are roots of, without what `ignored` users wrote.
-pub async fn threads_of(
-    db: &Database,
-    room: RoomNid,
-    roots: &[String],
-    user: &str,
-    ignored: &[String],
-) -> Result<Vec<Thread>, StorageError> {
-    let rows = db.fetch(THREADS_OF, args![roots.to_vec(), room.0, user, ignored.to_vec()]).await?;
+/// Whose threads are asked for, and by whom.
+#[derive(Clone, Copy, Debug)]
+pub struct ThreadsOf<'a> {
+    /// The room.
+    pub room: RoomNid,
+    /// The events that threads may be on.
+    pub roots: &'a [String],
+    /// Who asks.
+    pub user: &'a str,
+    /// Users whose events don't count.
+    pub ignored: &'a [String],
+    /// Events from this place on don't count.
+    pub below: TimelineOrd,
+}
+
+/// The threads that some events of a room are roots of.
+pub async fn threads_of(db: &Database, of: &ThreadsOf<'_>) -> Result<Vec<Thread>, StorageError> {
+    let (roots, ignored) = (of.roots.to_vec(), of.ignored.to_vec());
+    let rows = db.fetch(THREADS_OF, args![roots, of.room.0, of.user, ignored, of.below]).await?;
     rows.iter()
         .map(|row| {
             Ok(Thread {
@@ -148,18 +158,30 @@ pub async fn at_places(
     rows.iter().map(|row| Ok((EventNid(row.int(0)?), row.int(1)?))).collect()
 }
 
-/// The roots of a room's threads whose latest event stands below a place, the latest thread first; with `participant`, only those he began
-/// or wrote in.
+/// Which threads of a room are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Roots<'a> {
+    /// The room.
+    pub room: RoomNid,
+    /// Only threads that he began or wrote in, if anyone is named.
+    pub participant: Option<&'a str>,
+    /// Only threads whose latest event stands below this place.
+    pub latest_below: TimelineOrd,
+    /// Events from this place on don't count.
+    pub ceiling: TimelineOrd,
+    /// How many at most.
+    pub limit: usize,
+}
+
+/// The roots of a room's threads with the place of each one's latest event, the latest thread first.
 pub async fn roots(
     db: &Database,
-    room: RoomNid,
-    participant: Option<&str>,
-    below: TimelineOrd,
-    limit: usize,
+    asked: &Roots<'_>,
 ) -> Result<Vec<(String, TimelineOrd)>, StorageError> {
-    let rows = db
-        .fetch(ROOTS, args![room.0, participant.unwrap_or_default(), below, limit as i64])
-        .await?;
+    let participant = asked.participant.unwrap_or_default();
+    let (below, ceiling) = (asked.latest_below, asked.ceiling);
+    let args = args![asked.room.0, participant, below, asked.limit as i64, ceiling];
+    let rows = db.fetch(ROOTS, args).await?;
     rows.iter().map(|row| Ok((row.text(0)?, row.int(1)?))).collect()
 }
 

@@ -37,14 +37,11 @@ impl Default for LazyMembers {
 impl LazyMembers {
     /// The memory for one request of a device that comes with this token; without one it begins anew.
     pub fn session(&self, device: &str, since: Option<&str>) -> Session {
-        let device = match self.0.get(device) {
-            Some(known) => known,
-            None => {
-                let new = Arc::new(Mutex::new(Device::default()));
-                self.0.insert(device.to_owned(), Arc::clone(&new));
-                new
-            }
-        };
+        let device = self.0.get(device).unwrap_or_else(|| {
+            let new = Arc::new(Mutex::new(Device::default()));
+            self.0.insert(device.to_owned(), Arc::clone(&new));
+            new
+        });
         {
             let mut memory = device.lock().unwrap_or_else(PoisonError::into_inner);
             match since {

@@ -1,6 +1,5 @@
 //! What `/sync` keeps between requests.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use landbridge_database::Database;
@@ -9,7 +8,7 @@ use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 
 use super::heads::Heads;
 use super::lazy::LazyMembers;
-use super::viewer::ignored_users;
+use super::viewer::Ignored;
 use crate::nid::Pos;
 use crate::storage::{StorageError, account_data};
 
@@ -25,7 +24,7 @@ pub struct SyncService {
     pub heads: Arc<Heads>,
     /// Which members each device was told of.
     pub lazy: LazyMembers,
-    ignored: Cache<OwnedUserId, (Pos, Arc<HashSet<String>>)>,
+    ignored: Cache<OwnedUserId, (Pos, Arc<Ignored>)>,
     /// Position of the last message that a device was told and has not acknowledged; 0 when there is none.
     told: Cache<(OwnedUserId, OwnedDeviceId), Pos>,
 }
@@ -46,7 +45,7 @@ impl SyncService {
         &self,
         db: &Database,
         user: &UserId,
-    ) -> Result<Arc<HashSet<String>>, StorageError> {
+    ) -> Result<Arc<Ignored>, StorageError> {
         // Taken before the look-up: what is read is at least as new.
         let changed = self.heads.global_account_data(user);
         if let Some((at, known)) = self.ignored.get(user)
@@ -55,7 +54,8 @@ impl SyncService {
             return Ok(known);
         }
         let entry = account_data::get(db, user, "", "m.ignored_user_list").await?;
-        let list = Arc::new(entry.map(|entry| ignored_users(&entry.content)).unwrap_or_default());
+        let list =
+            Arc::new(entry.map(|entry| Ignored::of_content(&entry.content)).unwrap_or_default());
         self.ignored.insert(user.to_owned(), (changed, Arc::clone(&list)));
         Ok(list)
     }

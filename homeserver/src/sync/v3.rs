@@ -28,7 +28,7 @@ use crate::http::auth::Requester;
 use crate::http::error::ApiResult;
 
 /// The longest a request waits for something to happen.
-pub const MAX_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+pub const MAX_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// What a client asks.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use ruma::{EventId, OwnedUserId, UserId};
+use ruma::OwnedUserId;
 
 use super::filter::fields::FieldSet;
 use super::json::Writer;
@@ -22,7 +22,7 @@ pub struct Viewer {
     /// The time, in ms since 1970.
     pub now: i64,
     /// Users whose messages he doesn't want to see.
-    pub ignored: Arc<HashSet<String>>,
+    pub ignored: Arc<Ignored>,
 }
 
 /// How events are written.
@@ -143,24 +143,35 @@ impl Viewer {
     }
 }
 
-/// The users whom a user ignores, from the content of his `m.ignored_user_list`.
-pub fn ignored_users(content: &str) -> HashSet<String> {
-    #[derive(serde::Deserialize)]
-    struct Content {
-        #[serde(default)]
-        ignored_users: HashMap<String, serde::de::IgnoredAny>,
+/// Users whom a user ignores.
+#[derive(Debug, Default)]
+pub struct Ignored(HashSet<String>);
+
+impl Ignored {
+    /// From the content of an `m.ignored_user_list`.
+    pub fn of_content(content: &str) -> Self {
+        #[derive(serde::Deserialize)]
+        struct Content {
+            #[serde(default)]
+            ignored_users: serde_json::Map<String, serde_json::Value>,
+        }
+        let content = serde_json::from_str::<Content>(content);
+        let users = content.map(|content| content.ignored_users.into_iter());
+        Self(users.map(|users| users.map(|(user, _)| user).collect()).unwrap_or_default())
     }
-    serde_json::from_str::<Content>(content)
-        .map(|content| content.ignored_users.into_keys().collect())
-        .unwrap_or_default()
-}
 
-/// Scope of a device's transaction ids, and its key in memories that are kept by device.
-pub fn device_scope(user: &UserId, device: &str) -> String {
-    format!("{user}|{device}")
-}
+    /// Whether a user is among them.
+    pub fn contains(&self, user: &str) -> bool {
+        self.0.contains(user)
+    }
 
-/// Events by their ids, for lookups in a page.
-pub fn by_id(events: &[Arc<Event>]) -> HashMap<&EventId, &Arc<Event>> {
-    events.iter().map(|event| (&*event.pdu.event_id, event)).collect()
+    /// Whether nobody is.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All of them.
+    pub fn to_list(&self) -> Vec<String> {
+        self.0.iter().cloned().collect()
+    }
 }

@@ -1,6 +1,6 @@
 //! Bundles from the tables: two queries for a page of events, however many it has, and two more where there are threads.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use landbridge_database::Database;
@@ -8,10 +8,12 @@ use ruma::{EventId, OwnedEventId, UserId};
 
 use super::is_valid_edit;
 use crate::event::Event;
-use crate::nid::RoomNid;
+use crate::nid::{RoomNid, TimelineOrd};
 use crate::room::{RoomError, Rooms};
 use crate::storage::relations::{self as table, Child};
 use crate::sync::json::Writer;
+use crate::sync::lens::Lens;
+use crate::sync::viewer::Ignored;
 
 /// Edits and references that are looked through for one page of events.
 const MAX_CHILDREN: usize = 5_000;
@@ -99,14 +101,25 @@ impl Bundles {
     }
 }
 
-/// What is bundled with these events of one room, for one user, who ignores some others.
+/// For whom bundles are made.
+pub struct Reader<'a, 'b> {
+    /// What he may see of the room.
+    pub lens: &'a mut Lens<'b>,
+    /// Above everything that he can see.
+    pub ceiling: TimelineOrd,
+    /// He himself.
+    pub user: &'a UserId,
+    /// Whom he ignores.
+    pub ignored: &'a Ignored,
+}
+
+/// What is bundled with these events of one room, for one reader.
 pub async fn bundles(
     db: &Database,
     rooms: &Rooms,
     room: RoomNid,
     events: &[Arc<Event>],
-    user: &UserId,
-    ignored: &HashSet<String>,
+    mut reader: Reader<'_, '_>,
 ) -> Result<Bundles, RoomError> {
     let mut bundles = Bundles::default();
     if events.is_empty() {
@@ -117,38 +130,59 @@ pub async fn bundles(
     if !table::any(db, &ids).await? {
         return Ok(bundles);
     }
-    let ignored_list: Vec<String> = ignored.iter().cloned().collect();
-    let threads = table::threads_of(db, room, &ids, user.as_str(), &ignored_list).await?;
     let mut originals: BTreeMap<String, Arc<Event>> =
         events.iter().map(|event| (event.pdu.event_id.to_string(), Arc::clone(event))).collect();
-    if !threads.is_empty() {
-        let places: Vec<_> = threads.iter().map(|thread| thread.latest).collect();
-        let nids: Vec<_> =
-            table::at_places(db, room, &places).await?.into_iter().map(|(nid, _)| nid).collect();
-        let latest: HashMap<_, _> = rooms
-            .events(&nids)
-            .await?
-            .into_iter()
-            .filter_map(|event| Some((event.place()?.ord, event)))
-            .collect();
-        for thread in threads {
-            let (Some(latest), Some(root)) =
-                (latest.get(&thread.latest), originals.get(&thread.root).cloned())
-            else {
-                continue;
-            };
-            originals.insert(latest.pdu.event_id.to_string(), Arc::clone(latest));
-            bundles.entry(&root.pdu.event_id).thread = Some(ThreadBundle {
-                latest: Arc::clone(latest),
-                count: thread.count,
-                participated: thread.participated || root.pdu.sender == *user,
-            });
-        }
-    }
+    add_threads(&mut bundles, db, rooms, room, &mut originals, &mut reader).await?;
     let parents: Vec<String> = originals.keys().cloned().collect();
-    let children = table::edits_and_references(db, room, &parents, MAX_CHILDREN).await?;
-    add_children(&mut bundles, rooms, &originals, children, ignored).await?;
+    let children =
+        table::edits_and_references(db, room, &parents, reader.ceiling, MAX_CHILDREN).await?;
+    add_children(&mut bundles, rooms, &originals, children, &mut reader).await?;
     Ok(bundles)
+}
+
+/// The threads on the events; their latest events join them, because they have edits of their own.
+async fn add_threads(
+    bundles: &mut Bundles,
+    db: &Database,
+    rooms: &Rooms,
+    room: RoomNid,
+    originals: &mut BTreeMap<String, Arc<Event>>,
+    reader: &mut Reader<'_, '_>,
+) -> Result<(), RoomError> {
+    let ids: Vec<String> = originals.keys().cloned().collect();
+    let asked = table::ThreadsOf {
+        room,
+        roots: &ids,
+        user: reader.user.as_str(),
+        ignored: &reader.ignored.to_list(),
+        below: reader.ceiling,
+    };
+    let threads = table::threads_of(db, &asked).await?;
+    let places: Vec<_> = threads.iter().map(|thread| thread.latest).collect();
+    if places.is_empty() {
+        return Ok(());
+    }
+    let nids: Vec<_> =
+        table::at_places(db, room, &places).await?.into_iter().map(|(nid, _)| nid).collect();
+    let latest = rooms.events(&nids).await?;
+    for thread in threads {
+        let stands =
+            |event: &&Arc<Event>| event.place().is_some_and(|place| place.ord == thread.latest);
+        let latest = latest.iter().find(stands);
+        let (Some(latest), Some(began)) = (latest, originals.get(&thread.root).cloned()) else {
+            continue;
+        };
+        if reader.lens.see(latest).await?.is_none() {
+            continue;
+        }
+        originals.insert(latest.pdu.event_id.to_string(), Arc::clone(latest));
+        bundles.entry(&began.pdu.event_id).thread = Some(ThreadBundle {
+            latest: Arc::clone(latest),
+            count: thread.count,
+            participated: thread.participated || began.pdu.sender == *reader.user,
+        });
+    }
+    Ok(())
 }
 
 async fn add_children(
@@ -156,7 +190,7 @@ async fn add_children(
     rooms: &Rooms,
     originals: &BTreeMap<String, Arc<Event>>,
     children: Vec<Child>,
-    ignored: &HashSet<String>,
+    reader: &mut Reader<'_, '_>,
 ) -> Result<(), RoomError> {
     let nids: Vec<_> = children.iter().map(|child| child.nid).collect();
     let events: HashMap<_, _> =
@@ -167,7 +201,7 @@ async fn add_children(
         else {
             continue;
         };
-        if ignored.contains(&child.sender) {
+        if reader.ignored.contains(&child.sender) || reader.lens.see(event).await?.is_none() {
             continue;
         }
         match child.rel_type.as_str() {

@@ -12,7 +12,7 @@ impl Globs {
         let (wild, plain) = patterns
             .into_iter()
             .map(String::into_boxed_str)
-            .partition(|pattern: &Box<str>| pattern.contains('*'));
+            .partition(|pattern| pattern.contains('*'));
         Self { plain, wild }
     }
 

@@ -13,21 +13,27 @@ async fn threads_are_counted_and_read_apart() {
     let room = alice.room(Preset::PublicChat, None).await;
     bob.join(&room).await;
     let related = |body: &str, rel_type: &str, to: &str| json!({"msgtype": "m.text", "body": body, "m.relates_to": {"rel_type": rel_type, "event_id": to}});
-    let root = alice.say(&room, "root").await;
-    let first = alice.send(&room, "m.room.message", &related("in thread", "m.thread", &root)).await;
+    let first_event = alice.say(&room, "root").await;
+    let first =
+        alice.send(&room, "m.room.message", &related("in thread", "m.thread", &first_event)).await;
     let mentioning = |mut content: Value| {
         content["m.mentions"] = json!({ "user_ids": [bob.id] });
         content
     };
     alice
-        .send(&room, "m.room.message", &mentioning(related("bob, in thread", "m.thread", &root)))
+        .send(
+            &room,
+            "m.room.message",
+            &mentioning(related("bob, in thread", "m.thread", &first_event)),
+        )
         .await;
     let mention = alice
         .send(&room, "m.room.message", &mentioning(json!({"msgtype": "m.text", "body": "hey bob"})))
         .await;
-    alice.send(&room, "m.room.message", &related("last in thread", "m.thread", &root)).await;
-    let reference =
-        alice.send(&room, "m.room.message", &related("reference", "m.reference", &root)).await;
+    alice.send(&room, "m.room.message", &related("last in thread", "m.thread", &first_event)).await;
+    let reference = alice
+        .send(&room, "m.room.message", &related("reference", "m.reference", &first_event))
+        .await;
     let reaction =
         json!({"m.relates_to": {"rel_type": "m.annotation", "event_id": reference, "key": "x"}});
     let reaction = alice.send(&room, "m.reaction", &reaction).await;
@@ -49,7 +55,7 @@ async fn threads_are_counted_and_read_apart() {
         (
             pair(&plain["unread_notifications"]),
             pair(&threads["unread_notifications"]),
-            pair(&threads["unread_thread_notifications"][&root]),
+            pair(&threads["unread_thread_notifications"][&first_event]),
         )
     };
     let read = async |event: &str, thread: Option<&str>| {
@@ -58,16 +64,16 @@ async fn threads_are_counted_and_read_apart() {
             .await;
     };
     assert_eq!(counts().await, ((6, 2), (3, 1), (3, 1)));
-    read(&root, Some("main")).await;
+    read(&first_event, Some("main")).await;
     assert_eq!(counts().await, ((5, 2), (2, 1), (3, 1)));
-    read(&first, Some(&root)).await;
+    read(&first, Some(&first_event)).await;
     assert_eq!(counts().await, ((4, 2), (2, 1), (2, 1)));
     read(&mention, None).await;
     assert_eq!(counts().await, ((2, 0), (1, 0), (1, 0)));
-    read(&reaction, Some(&root)).await;
+    read(&reaction, Some(&first_event)).await;
     assert_eq!(counts().await, ((1, 0), (1, 0), (0, 0)));
     // Going back changes nothing.
-    read(&root, None).await;
+    read(&first_event, None).await;
     assert_eq!(counts().await, ((1, 0), (1, 0), (0, 0)));
     bob.say(&room, "I have read it all").await;
     assert_eq!(counts().await, ((0, 0), (0, 0), (0, 0)));

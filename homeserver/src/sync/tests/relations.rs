@@ -14,18 +14,21 @@ async fn relations_are_told_by_kind_and_in_pages() {
     let rig = Rig::new().await;
     let alice = rig.person("alice").await;
     let room = alice.room(Preset::PublicChat, None).await;
-    let root = alice.say(&room, "root").await;
+    let first_event = alice.say(&room, "root").await;
     let mut replies = Vec::new();
     for n in 0..5 {
         replies.push(
-            alice.send(&room, "m.room.message", &related(&n.to_string(), "m.thread", &root)).await,
+            alice
+                .send(&room, "m.room.message", &related(&n.to_string(), "m.thread", &first_event))
+                .await,
         );
     }
-    let dummy = alice.send(&room, "m.dummy", &related("d", "m.thread", &root)).await;
-    let edit = alice.send(&room, "m.room.message", &related("edited", "m.replace", &root)).await;
+    let dummy = alice.send(&room, "m.dummy", &related("d", "m.thread", &first_event)).await;
+    let edit =
+        alice.send(&room, "m.room.message", &related("edited", "m.replace", &first_event)).await;
     let on_reply =
         alice.send(&room, "m.reaction", &related("r", "m.annotation", &replies[0])).await;
-    let path = |rest: &str| format!("v1/rooms/{}/relations/{root}{rest}", room.id());
+    let path = |rest: &str| format!("v1/rooms/{}/relations/{first_event}{rest}", room.id());
     let all = alice.get(&path("")).await;
     assert_eq!(ids(&all["chunk"]).len(), 7);
     assert_eq!(ids(&all["chunk"])[0], edit);
@@ -59,13 +62,16 @@ async fn edits_references_and_threads_come_with_their_event() {
     let (alice, bob) = (rig.person("alice").await, rig.person("bob").await);
     let room = alice.room(Preset::PublicChat, None).await;
     bob.join(&room).await;
-    let root = alice.say(&room, "root").await;
-    alice.send(&room, "m.room.message", &related("edit 1", "m.replace", &root)).await;
-    let edit = alice.send(&room, "m.room.message", &related("edit 2", "m.replace", &root)).await;
-    bob.send(&room, "m.room.message", &related("not his to edit", "m.replace", &root)).await;
-    let reference = bob.send(&room, "m.room.message", &related("see", "m.reference", &root)).await;
-    bob.send(&room, "m.room.message", &related("reply 1", "m.thread", &root)).await;
-    let latest = bob.send(&room, "m.room.message", &related("reply 2", "m.thread", &root)).await;
+    let first_event = alice.say(&room, "root").await;
+    alice.send(&room, "m.room.message", &related("edit 1", "m.replace", &first_event)).await;
+    let edit =
+        alice.send(&room, "m.room.message", &related("edit 2", "m.replace", &first_event)).await;
+    bob.send(&room, "m.room.message", &related("not his to edit", "m.replace", &first_event)).await;
+    let reference =
+        bob.send(&room, "m.room.message", &related("see", "m.reference", &first_event)).await;
+    bob.send(&room, "m.room.message", &related("reply 1", "m.thread", &first_event)).await;
+    let latest =
+        bob.send(&room, "m.room.message", &related("reply 2", "m.thread", &first_event)).await;
     let fix = bob
         .send(&room, "m.room.message", &related("reply 2, corrected", "m.replace", &latest))
         .await;
@@ -75,9 +81,11 @@ async fn edits_references_and_threads_come_with_their_event() {
         .as_array()
         .expect("events")
         .clone();
-    let in_sync =
-        timeline.into_iter().find(|event| event["event_id"] == json!(root)).expect("the root");
-    let alone = alice.get(&format!("v3/rooms/{}/event/{root}", room.id())).await;
+    let in_sync = timeline
+        .into_iter()
+        .find(|event| event["event_id"] == json!(first_event))
+        .expect("the root");
+    let alone = alice.get(&format!("v3/rooms/{}/event/{first_event}", room.id())).await;
     for event in [in_sync, alone] {
         assert_eq!(event["content"]["body"], "root", "the content is as it was sent");
         let relations = &event["unsigned"]["m.relations"];
@@ -124,4 +132,36 @@ async fn threads_are_ordered_by_their_latest_event() {
     let page = alice.get(&format!("{path}?limit=1&from={next}")).await;
     assert_eq!(ids(&page["chunk"]), [two.as_str()]);
     assert!(page.get("next_batch").is_none());
+}
+
+#[tokio::test]
+async fn who_left_is_not_told_of_what_came_after() {
+    let rig = Rig::new().await;
+    let (alice, bob) = (rig.person("alice").await, rig.person("bob").await);
+    let room = alice.room(Preset::PublicChat, None).await;
+    bob.join(&room).await;
+    let (_, token) = bob.sync(None, json!({})).await;
+    let first = alice.say(&room, "first").await;
+    let reply = alice.send(&room, "m.room.message", &related("seen", "m.thread", &first)).await;
+    bob.leave(&room).await;
+    alice.send(&room, "m.room.message", &related("unseen", "m.thread", &first)).await;
+    alice.send(&room, "m.room.message", &related("edited later", "m.replace", &first)).await;
+
+    let alone = bob.get(&format!("v3/rooms/{}/event/{first}", room.id())).await;
+    let (synced, _) = bob.sync(Some(&token), json!({})).await;
+    let told = &synced["rooms"]["leave"][room.id().as_str()]["timeline"]["events"];
+    let in_sync =
+        told.as_array().expect("events").iter().find(|event| event["event_id"] == json!(first));
+    for event in [&alone, in_sync.expect("told")] {
+        let relations = &event["unsigned"]["m.relations"];
+        assert_eq!(relations["m.thread"]["latest_event"]["event_id"], json!(reply));
+        assert_eq!(relations["m.thread"]["count"], 1);
+        assert!(relations.get("m.replace").is_none(), "{relations}");
+    }
+    let path = |rest: &str| format!("v1/rooms/{}/{rest}", room.id());
+    assert_eq!(
+        ids(&bob.get(&path(&format!("relations/{first}"))).await["chunk"]),
+        [reply.as_str()]
+    );
+    assert_eq!(ids(&bob.get(&path("threads")).await["chunk"]), [first.as_str()]);
 }

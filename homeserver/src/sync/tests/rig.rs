@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
+use landbridge_database::testing::TestDatabase;
 use ruma::events::TimelineEventType;
 use ruma::{CanonicalJsonObject, OwnedUserId, RoomVersionId, UserId};
 use serde_json::value::to_raw_value;
@@ -12,12 +13,14 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use crate::app::App;
+use crate::config::Secret;
 use crate::room::{CreateRoom, Draft, Invitee, Preset, Room};
 use crate::{Config, Server};
 
 pub(super) struct Rig {
     pub(super) server: Server,
-    _folder: tempfile::TempDir,
+    /// Goes with the rig.
+    _test: TestDatabase,
 }
 
 /// Somebody with a device.
@@ -29,8 +32,16 @@ pub(super) struct Person<'a> {
 
 impl Rig {
     pub(super) async fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut config = Config { data_dir: folder.path().join("data"), ..Config::default() };
+        let test = TestDatabase::new();
+        let mut url = test.url().to_owned();
+        if let Some(schema) = &test.options().schema {
+            // Opening it makes the schema; the server then finds it by its search path.
+            test.open().await.expect("the database opens").close().await;
+            let sign = if url.contains('?') { '&' } else { '?' };
+            url = format!("{url}{sign}options[search_path]={schema}");
+        }
+        let mut config = Config { data_dir: test.folder().join("data"), ..Config::default() };
+        config.database.url = Some(Secret::new(url));
         config.server_name = "h".try_into().expect("a server name");
         config.listen.http.clear();
         config.listen.tls.clear();
@@ -39,7 +50,7 @@ impl Rig {
         config.accounts.password_memory_kib = 8;
         config.accounts.password_passes = 1;
         let server = Server::start(config).await.expect("the server starts");
-        Self { server, _folder: folder }
+        Self { server, _test: test }
     }
 
     pub(super) fn app(&self) -> &Arc<App> {

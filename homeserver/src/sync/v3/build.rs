@@ -93,7 +93,9 @@ impl<'a> Build<'a> {
         if !messages.is_empty() {
             out.open_at("to_device");
             out.open_list_at("events");
-            messages.iter().for_each(|(_, message)| out.raw(message));
+            for (_, message) in &messages {
+                out.raw(message);
+            }
             out.close_list();
             out.close();
         }

@@ -71,10 +71,14 @@ pub(super) async fn write_lists(
     }
     out.open_at("device_lists");
     out.open_list_at("changed");
-    changed.iter().for_each(|user| out.text(user.as_str()));
+    for user in &changed {
+        out.text(user.as_str());
+    }
     out.close_list();
     out.open_list_at("left");
-    left.iter().for_each(|user| out.text(user.as_str()));
+    for user in &left {
+        out.text(user.as_str());
+    }
     out.close_list();
     out.close();
     Ok(())
@@ -96,7 +100,9 @@ pub(super) async fn write_counts(build: &Build<'_>, out: &mut Writer) -> ApiResu
     }
     out.close();
     out.open_list_at("device_unused_fallback_key_types");
-    counts.unused_fallback.iter().for_each(|algorithm| out.text(algorithm));
+    for algorithm in &counts.unused_fallback {
+        out.text(algorithm);
+    }
     out.close_list();
     Ok(())
 }

@@ -90,7 +90,7 @@ pub(super) async fn plan(
         };
         match membership {
             Membership::Join => {
-                plan.joined.push(joined(build, room, snapshot, lens, upto, mine, lazy).await?)
+                plan.joined.push(joined(build, room, snapshot, lens, upto, mine, lazy).await?);
             }
             _ if mine.pos > upto => {}
             Membership::Invite if ignored_inviter(build, mine).await? => {}
@@ -184,6 +184,7 @@ async fn left(
         let start = leave.place().map_or(TimelineOrd::MIN, |place| place.ord);
         let window = Window {
             all: Vec::new(),
+            unseen: Vec::new(),
             events: vec![(leave, mine.membership)],
             limited: false,
             start,

@@ -32,7 +32,7 @@ pub(super) async fn write(
     let receipts = ephemeral::receipts(build, &whole, &changed, upto).await?;
     let nids: Vec<RoomNid> = plan.joined.iter().map(|plan| plan.room.nid()).collect();
     let prepared = build.app.notifications.prepare(&build.viewer.user, &nids).await?;
-    let data = Data { account_data, receipts: &receipts, prepared: &prepared, upto };
+    let data = Data { entries: account_data, receipts: &receipts, prepared: &prepared, upto };
 
     let mark = out.len();
     out.open_at("rooms");
@@ -47,7 +47,7 @@ pub(super) async fn write(
     out.open_at("leave");
     let none = out.len();
     for plan in &plan.left {
-        left(build, out, plan, &loaded, account_data).await?;
+        left(build, out, plan, &loaded, account_data);
     }
     end(out, start, none);
     asked_section(build, out, "invite", "invite_state", &plan.invited, &loaded);
@@ -65,7 +65,7 @@ pub(super) async fn write(
 
 /// What the rooms are told with beside their plans.
 struct Data<'a> {
-    account_data: &'a [account_data::Entry],
+    entries: &'a [account_data::Entry],
     receipts: &'a HashMap<RoomNid, Vec<Receipt>>,
     prepared: &'a Prepared,
     upto: Pos,
@@ -124,7 +124,7 @@ async fn joined(
     let around = surroundings(build, plan, loaded);
     timeline(build, out, plan, &around);
     room_state(build, out, plan, loaded);
-    whole_account_data(build, out, plan, data.account_data);
+    whole_account_data(build, out, plan, data.entries);
     ephemeral::write(build, out, plan.room.nid(), data.receipts.get(&plan.room.nid()));
     if let Some(summary) = &plan.summary {
         summary.write(out);
@@ -162,20 +162,19 @@ fn counts(out: &mut Writer, key: &str, counts: Counts) {
     out.close();
 }
 
-async fn left(
+fn left(
     build: &Build<'_>,
     out: &mut Writer,
     plan: &RoomPlan,
     loaded: &Loaded,
     account_data: &[account_data::Entry],
-) -> ApiResult<()> {
+) {
     out.open_at(plan.room.id().as_str());
     let around = surroundings(build, plan, loaded);
     timeline(build, out, plan, &around);
     room_state(build, out, plan, loaded);
     whole_account_data(build, out, plan, account_data);
     out.close();
-    Ok(())
 }
 
 fn surroundings(build: &Build<'_>, plan: &RoomPlan, loaded: &Loaded) -> Surroundings {
@@ -183,7 +182,7 @@ fn surroundings(build: &Build<'_>, plan: &RoomPlan, loaded: &Loaded) -> Surround
         plan.window.events.iter().filter_map(|(event, _)| loaded.0.get(&event.replaces?).cloned());
     Surroundings::with(
         replaced,
-        in_window(&plan.window.all, &build.viewer.user, &build.viewer.ignored),
+        in_window(&plan.window.all, &plan.window.unseen, &build.viewer.user, &build.viewer.ignored),
     )
 }
 

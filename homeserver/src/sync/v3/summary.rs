@@ -34,7 +34,9 @@ impl Summary {
         out.open_at("summary");
         if let Some(heroes) = &self.heroes {
             out.open_list_at("m.heroes");
-            heroes.iter().for_each(|user| out.text(user));
+            for user in heroes {
+                out.text(user);
+            }
             out.close_list();
         }
         out.key("m.joined_member_count");

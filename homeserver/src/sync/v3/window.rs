@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::app::App;
 use crate::event::{Event, Flags};
-use crate::nid::{ORD_SHIFT, Pos, RoomNid, TimelineOrd};
+use crate::nid::{EventNid, ORD_SHIFT, Pos, RoomNid, TimelineOrd};
 use crate::room::{Membership, RoomError, RoomSnapshot};
 use crate::storage::timeline_read;
 use crate::sync::filter::RoomEventFilter;
@@ -22,6 +22,8 @@ const CHUNK: usize = 100;
 pub(super) struct Window {
     /// All shown live events of the stretch, oldest first, whether or not the client gets them.
     pub(super) all: Vec<Arc<Event>>,
+    /// Events of `all` that are not for the user to see.
+    pub(super) unseen: Vec<EventNid>,
     /// Those that the client gets, oldest first, with what he was to the room at each.
     pub(super) events: Vec<(Arc<Event>, Membership)>,
     /// Whether there are more between the last answer and the first of these.
@@ -37,7 +39,7 @@ impl Window {
         self.all.iter().filter(|event| !event.flags.has(Flags::IMPORTED))
     }
 
-    /// State events of the stretch that the client may see but the filter keeps out of its timeline.
+    /// State events of the stretch that the client does not get with its timeline.
     pub(super) fn dropped_state(&self) -> impl Iterator<Item = &Arc<Event>> {
         self.all.iter().filter(|event| {
             event.is_state() && !self.events.iter().any(|(told, _)| told.nid == event.nid)
@@ -86,7 +88,7 @@ pub(super) async fn window(
                     event.pdu.content(),
                 ))
             && !viewer.ignores(&event);
-        let seen = if passes || event.is_state() { lens.see(&event).await? } else { None };
+        let seen = lens.see(&event).await?;
         let full = window.events.len() >= span.limit;
         if let (true, Some(membership)) = (passes, seen) {
             if full {
@@ -97,6 +99,9 @@ pub(super) async fn window(
             beyond = 0;
         } else if full {
             beyond += 1;
+        }
+        if seen.is_none() {
+            window.unseen.push(event.nid);
         }
         window.all.push(event);
         if window.all.len() >= MAX_SCANNED {
