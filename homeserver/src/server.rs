@@ -48,7 +48,7 @@ use crate::{
         typing::Typing,
         uia::Uia,
     },
-    storage::{ACCOUNTS, SCHEMA, StorageError, rooms, server},
+    storage::{ACCOUNTS, SCHEMA, StorageError, receipts, rooms, server},
     sync::SyncService,
 };
 
@@ -196,7 +196,9 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
     let generation = identity::generation(&db).await?;
 
     let stream = server::stream(&db).await?;
-    let feed = Feed::new(generation, stream.head, rooms::heads(&db).await?);
+    // A receipt that came after a room's newest event is news of that room, too.
+    let heads = rooms::heads(&db).await?.into_iter().chain(receipts::heads(&db).await?);
+    let feed = Feed::new(generation, stream.head, heads);
     let appservices = Appservices::open(&config)?;
     let outbox = Outbox::new(appservices.clone(), db.clone(), feed.clone(), Arc::clone(&clock));
     let committer =

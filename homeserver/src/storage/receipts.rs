@@ -14,6 +14,8 @@ const SINCE: &str = "SELECT room, user_id, kind, thread, event_id, ord, ts, pos 
     WHERE room = ANY($1) AND pos > $2 AND pos <= $3 ORDER BY room, pos";
 const OF_USER: &str = "SELECT room, user_id, kind, thread, event_id, ord, ts, pos FROM receipt WHERE user_id = $1 AND room = ANY($2)";
 
+const HEADS: &str = "SELECT room, MAX(pos) FROM receipt GROUP BY room";
+
 /// The thread of receipts that speak of the whole room.
 pub const UNTHREADED: &str = "";
 
@@ -66,6 +68,12 @@ pub async fn since(
 ) -> Result<Vec<Receipt>, StorageError> {
     let rooms: Vec<i64> = rooms.iter().map(|room| room.0).collect();
     receipts(&db.fetch(SINCE, args![rooms, since, upto]).await?)
+}
+
+/// Every room in which there are receipts with the position of the newest one, for the feed at start.
+pub async fn heads(db: &Database) -> Result<Vec<(RoomNid, Pos)>, StorageError> {
+    let rows = db.fetch(HEADS, args![]).await?;
+    rows.iter().map(|row| Ok((RoomNid(row.int(0)?), row.int(1)?))).collect()
 }
 
 /// All receipts of one user in some rooms.

@@ -74,5 +74,8 @@ async fn joined_members_come_with_their_profiles() {
         )
         .await;
     let answer = alice.get(&format!("v3/rooms/{}/joined_members", room.id())).await;
-    assert_eq!(answer, json!({"joined": {"@alice:h": {"display_name": "A \"q\""}}}));
+    assert_eq!(
+        answer,
+        json!({"joined": {"@alice:h": {"display_name": "A \"q\"", "avatar_url": null}}})
+    );
 }

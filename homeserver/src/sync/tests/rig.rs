@@ -20,7 +20,7 @@ use crate::{Config, Server};
 pub(super) struct Rig {
     pub(super) server: Server,
     /// Goes with the rig.
-    _test: TestDatabase,
+    test: TestDatabase,
 }
 
 /// Somebody with a device.
@@ -32,7 +32,18 @@ pub(super) struct Person<'a> {
 
 impl Rig {
     pub(super) async fn new() -> Self {
-        let test = TestDatabase::new();
+        Self::open(TestDatabase::new()).await
+    }
+
+    /// The same database after a restart; everything in memory is gone.
+    pub(super) async fn restart(self) -> Self {
+        let Self { server, test } = self;
+        server.stop().await;
+        drop(server);
+        Self::open(test).await
+    }
+
+    async fn open(test: TestDatabase) -> Self {
         let mut url = test.url().to_owned();
         if let Some(schema) = &test.options().schema {
             // Opening it makes the schema; the server then finds it by its search path.
@@ -50,7 +61,7 @@ impl Rig {
         config.accounts.password_memory_kib = 8;
         config.accounts.password_passes = 1;
         let server = Server::start(config).await.expect("the server starts");
-        Self { server, _test: test }
+        Self { server, test }
     }
 
     pub(super) fn app(&self) -> &Arc<App> {
@@ -68,6 +79,11 @@ impl Rig {
             id: UserId::parse(text("user_id")).expect("a user ID"),
             token: text("access_token"),
         }
+    }
+
+    /// Somebody who registered before a restart.
+    pub(super) fn again(&self, (id, token): (OwnedUserId, String)) -> Person<'_> {
+        Person { rig: self, id, token }
     }
 
     async fn ask(
@@ -99,6 +115,11 @@ impl Rig {
 }
 
 impl Person<'_> {
+    /// What outlives a restart.
+    pub(super) fn keep(&self) -> (OwnedUserId, String) {
+        (self.id.clone(), self.token.clone())
+    }
+
     /// A request that may be refused.
     pub(super) async fn ask(
         &self,

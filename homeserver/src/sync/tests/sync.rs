@@ -371,3 +371,37 @@ async fn left_rooms_are_told_to_who_asks_for_them() {
     let own = state.iter().find(|event| event["state_key"] == json!(bob.id)).expect("his own");
     assert_eq!(own["content"]["membership"], "leave");
 }
+
+#[tokio::test]
+async fn nothing_is_missed_over_a_restart() {
+    let rig = Rig::new().await;
+    let (alice, bob) = (rig.person("alice").await, rig.person("bob").await);
+    let room = alice.room(Preset::PublicChat, None).await;
+    bob.join(&room).await;
+    let read = alice.say(&room, "one").await;
+    let (_, token) = alice.sync(None, json!({})).await;
+    let path = format!("v3/rooms/{}/receipt/m.read/{read}", room.id());
+    bob.call(Method::POST, &path, json!({})).await;
+    let path = format!("v3/user/{}/rooms/{}/account_data/m.note", alice.id, room.id());
+    alice.call(Method::PUT, &path, json!({"n": 1})).await;
+    let id = room.id().to_owned();
+    let alice = alice.keep();
+    drop((bob, room));
+
+    let rig = rig.restart().await;
+    let alice = rig.again(alice);
+    let (answer, _) = alice.sync(Some(&token), json!({})).await;
+    let told = &answer["rooms"]["join"][id.as_str()];
+    let ephemeral = told["ephemeral"]["events"].as_array().expect("events");
+    assert!(
+        ephemeral.iter().any(|event| event["content"][&read]["m.read"]["@bob:h"].is_object()),
+        "{answer}"
+    );
+    let stopped = json!({"type": "m.typing", "content": {"user_ids": []}});
+    assert!(
+        ephemeral.contains(&stopped),
+        "nobody types after a restart, and clients must hear of it"
+    );
+    assert_eq!(told["account_data"]["events"], json!([{"type": "m.note", "content": {"n": 1}}]));
+    assert!(told.get("timeline").is_none(), "no event came");
+}
