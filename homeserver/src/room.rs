@@ -28,6 +28,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 mod unit;
+mod upkeep;
 mod users;
 pub mod visibility;
 

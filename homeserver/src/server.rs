@@ -220,6 +220,7 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
         missing: Arc::new(NoOtherServers),
         limits: RoomLimits::default(),
     });
+    background.spawn(rooms.clone().upkeep());
     let sync = SyncService::new(feed.head());
     feed.observe(sync.heads.clone());
     let notifications = Arc::new(Notifications::new(db.clone(), rooms.clone()));

@@ -206,6 +206,12 @@ impl Rooms {
         Ok(())
     }
 
+    /// Puts away the rooms that nobody has used for a while.
+    pub(super) fn put_away_idle(&self) {
+        let limits = &self.0.ctx.limits;
+        self.slots().sweep(limits.rooms, self.0.ctx.clock.now_ms() - limits.idle_ms);
+    }
+
     async fn load(&self, stored: storage::rooms::StoredRoom) -> Result<Room, RoomError> {
         let snapshot = load::load(&self.0.ctx, stored).await?;
         Ok(Room::start(self.0.ctx.clone(), snapshot))

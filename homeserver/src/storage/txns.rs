@@ -8,7 +8,8 @@ use crate::{commit::CommitTx, nid::EventNid};
 
 const GET: &str = "SELECT event, event_id FROM txn WHERE digest = $1";
 const INSERT: &str = "INSERT INTO txn (digest, event, event_id, created) VALUES ($1, $2, $3, $4)";
-const PRUNE: &str = "DELETE FROM txn WHERE created < $1";
+const PRUNE: &str =
+    "DELETE FROM txn WHERE digest IN (SELECT digest FROM txn WHERE created < $1 LIMIT 1000)";
 
 /// The event that a request made, if it was made before. `scope` is the user and device, or the
 /// appservice; `path` the request's path with its transaction id.
@@ -34,10 +35,9 @@ pub async fn insert(
     Ok(())
 }
 
-/// Forgets requests made before `before_ms`.
-pub async fn prune(tx: &mut CommitTx, before_ms: i64) -> Result<(), StorageError> {
-    tx.sql().execute(PRUNE, args![before_ms]).await?;
-    Ok(())
+/// Forgets some of the requests made before `before_ms`; says how many.
+pub async fn prune(tx: &mut CommitTx, before_ms: i64) -> Result<u64, StorageError> {
+    Ok(tx.sql().execute(PRUNE, args![before_ms]).await?)
 }
 
 fn digest(scope: &str, path: &str) -> Vec<u8> {

@@ -215,6 +215,28 @@ async fn a_transaction_is_carried_out_once() {
 }
 
 #[tokio::test]
+async fn transactions_are_forgotten_after_a_month() {
+    let rig = Rig::new().await;
+    let room = rig.room(RoomVersionId::V12).await;
+    let nid = room.snapshot().recent().last().unwrap().nid;
+    let (old, new) = (0, 1_700_000_000_000);
+    let insert = |name: String, at: i64| {
+        rig.committer.enqueue(None, move |tx| {
+            let name = name.clone();
+            Box::pin(async move {
+                crate::storage::txns::insert(tx, "scope", &name, nid, "$x", at).await
+            })
+        })
+    };
+    let replies: Vec<_> = (0..1500).map(|number| insert(format!("old {number}"), old)).collect();
+    join_all(replies).await.into_iter().collect::<Result<Vec<_>, _>>().unwrap();
+    insert("new".to_owned(), new).await.unwrap();
+    rig.rooms.forget_old_transactions().await.unwrap();
+    assert!(crate::storage::txns::get(&rig.db, "scope", "old 1499").await.unwrap().is_none());
+    assert!(crate::storage::txns::get(&rig.db, "scope", "new").await.unwrap().is_some());
+}
+
+#[tokio::test]
 async fn a_burst_keeps_its_order() {
     let rig = Rig::new().await;
     let room = rig.room(RoomVersionId::V12).await;
