@@ -7,15 +7,16 @@ use std::{
 };
 
 use async_trait::async_trait;
-use axum::Router;
+use axum::{Router, response::IntoResponse};
 use landbridge_database::Database;
 use landbridge_registration::Registration;
 use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
+use tower::ServiceExt;
 
 mod connect;
 mod control;
-mod files;
+mod public;
 mod lookup;
 mod startup;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use crate::{
     config::BridgeConfig,
     engine::{CommandSink, Engine},
     handlers::MediaAccess,
+    media::{Files, Transfer},
     matrix::{Carrier, Matrix, MatrixConfig, appservice},
     network::{CancellationToken, Network, Runtime, Shared, StartError},
     store::{Store, StoreError},
@@ -110,15 +112,14 @@ impl<N: Network> BridgeBuilder<N> {
     pub async fn start(self) -> Result<Bridge<N>, BridgeError> {
         let slot = Arc::new(Slot::default());
         let (stop, stopping) = watch::channel(None);
-        let (engine, tasks) = self.run().await?;
-        slot.set(Some(engine));
+        let run = self.run().await?;
+        slot.set(Some(run.clone()));
         let hs_token = self.registration.hs_token.clone();
-        let supervisor = tokio::spawn(supervise(self, slot.clone(), tasks.clone(), stopping));
-        slot.tasks(tasks);
+        let supervisor = tokio::spawn(supervise(self, slot.clone(), run, stopping));
         Ok(Bridge { slot, hs_token, stop, supervisor: Some(supervisor), network: PhantomData })
     }
 
-    async fn run(&self) -> Result<(Arc<Engine>, Tasks), BridgeError> {
+    async fn run(&self) -> Result<Run, BridgeError> {
         let stop = CancellationToken::new();
         let runtime =
             Runtime { clock: self.clock.clone(), stop: stop.clone(), shared: self.shared.clone() };
@@ -132,8 +133,9 @@ impl<N: Network> BridgeBuilder<N> {
         );
         matrix.max_media_bytes = self.max_media_bytes;
         let matrix = Matrix::new(matrix, self.carrier.clone(), store.clone());
-        let media =
-            self.media.clone().unwrap_or_else(|| Arc::new(files::Plain::new(matrix.clone())));
+        let links = public::links(&self.config, &store, &self.clock).await?;
+        let files = Files::new(matrix.clone(), store.clone(), links.clone());
+        let media = self.media.clone().unwrap_or_else(|| Arc::new(files));
         let tasks = Tasks::new();
         let engine = Arc::new(Engine {
             work: Semaphore::new(self.config.concurrency.max(1) as usize),
@@ -156,82 +158,83 @@ impl<N: Network> BridgeBuilder<N> {
             backfill_wake: Default::default(),
             readback: Default::default(),
             media,
+            transfer: Transfer::new(store.clone()),
             commands: Default::default(),
             features: Default::default(),
         });
-        let commands =
-            Commands::new(Arc::new(control::Handle(Arc::downgrade(&engine))), matrix, store);
+        let control = Arc::new(control::Handle(Arc::downgrade(&engine)));
+        let router = public::router(&self.config, control.clone(), &matrix, store.clone(), links);
+        let commands = Commands::new(control, matrix, store);
         // Just made, so nobody can have been faster.
         let _ = engine.commands.set(Arc::new(Bot(commands)));
         engine.start().await?;
-        Ok((engine, tasks))
+        Ok(Run { engine, tasks, router })
     }
+}
+
+/// A bridge between its start and its end.
+#[derive(Clone)]
+struct Run {
+    engine: Arc<Engine>,
+    tasks: Tasks,
+    router: Router,
 }
 
 /// Runs a bridge until it is told to stop, and starts it again when something in it panicked.
 async fn supervise<N: Network>(
     builder: BridgeBuilder<N>,
     slot: Arc<Slot>,
-    mut tasks: Tasks,
+    mut run: Run,
     mut stopping: watch::Receiver<Option<Duration>>,
 ) {
     loop {
-        let engine = slot.get();
         let asked = tokio::select! {
-            () = tasks.panicked() => None,
-            grace = async { stopping.wait_for(Option::is_some).await.map(|grace| *grace) } => Some(grace.ok().flatten()),
+            () = run.tasks.panicked() => None,
+            grace = async { stopping.wait_for(Option::is_some).await.map(|grace| *grace) } => {
+                Some(grace.ok().flatten())
+            }
         };
         if let Some(grace) = asked {
-            if let Some(engine) = engine {
-                engine.drain(grace.unwrap_or_default()).await;
-            }
-            slot.set(None);
-            tasks.abort();
+            run.engine.drain(grace.unwrap_or_default()).await;
+            slot.end();
             return;
         }
         tracing::error!(bridge = N::ID, "the bridge panicked and is started again");
         metrics::counter!("landbridge_bridge_restarts_total", "bridge" => N::ID).increment(1);
-        slot.set(None);
-        if let Some(engine) = engine {
-            engine.stop.cancel();
-        }
-        tasks.abort();
-        loop {
+        run.engine.stop.cancel();
+        slot.end();
+        run = loop {
             tokio::time::sleep(RESTART).await;
             match builder.run().await {
-                Ok((engine, fresh)) => {
-                    slot.tasks(fresh.clone());
-                    tasks = fresh;
-                    slot.set(Some(engine));
-                    break;
-                }
+                Ok(run) => break run,
                 Err(error) => {
-                    tracing::error!(bridge = N::ID, %error, "the bridge can't be started again yet")
+                    tracing::error!(bridge = N::ID, %error, "the bridge can't be started again yet");
                 }
             }
-        }
+        };
+        slot.set(Some(run.clone()));
     }
 }
 
-/// The engine that runs now; none while the bridge is restarting.
+/// What runs now; nothing while the bridge is restarting.
 #[derive(Default)]
 pub(crate) struct Slot {
-    engine: RwLock<Option<Arc<Engine>>>,
-    tasks: RwLock<Option<Tasks>>,
+    run: RwLock<Option<Run>>,
 }
 impl Slot {
     pub(crate) fn get(&self) -> Option<Arc<Engine>> {
-        self.engine.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.now().map(|run| run.engine)
     }
-    fn set(&self, engine: Option<Arc<Engine>>) {
-        *self.engine.write().unwrap_or_else(PoisonError::into_inner) = engine;
+    fn now(&self) -> Option<Run> {
+        self.run.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
-    fn tasks(&self, tasks: Tasks) {
-        *self.tasks.write().unwrap_or_else(PoisonError::into_inner) = Some(tasks);
+    fn set(&self, run: Option<Run>) {
+        *self.run.write().unwrap_or_else(PoisonError::into_inner) = run;
     }
-    fn abort(&self) {
-        if let Some(tasks) = self.tasks.write().unwrap_or_else(PoisonError::into_inner).take() {
-            tasks.abort();
+    fn end(&self) {
+        let run = self.run.write().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(run) = run {
+            run.tasks.abort();
         }
     }
 }
@@ -250,8 +253,7 @@ impl<N: Network> Drop for Bridge<N> {
         if let Some(supervisor) = &self.supervisor {
             supervisor.abort();
         }
-        self.slot.set(None);
-        self.slot.abort();
+        self.slot.end();
     }
 }
 
@@ -288,6 +290,8 @@ pub trait RunningBridge: Send + Sync {
     fn id(&self) -> &'static str;
     /// What answers the homeserver under `/_matrix/app/v1/`.
     fn appservice_router(&self) -> Router;
+    /// What answers everybody.
+    fn public_router(&self) -> Router;
     /// Stops: what is under way is finished within the time, nothing new is begun.
     async fn stop(self: Box<Self>, grace: Duration);
 }
@@ -300,15 +304,35 @@ impl<N: Network> RunningBridge for Bridge<N> {
     fn appservice_router(&self) -> Router {
         Bridge::appservice_router(self)
     }
+    fn public_router(&self) -> Router {
+        Bridge::public_router(self)
+    }
     async fn stop(self: Box<Self>, grace: Duration) {
         Bridge::stop(*self, grace).await;
     }
 }
 
 impl<N: Network> Bridge<N> {
-    /// What answers the homeserver under `/_matrix/app/v1/`. It stays good over restarts of the bridge.
+    /// What answers the homeserver under `/_matrix/app/v1/`, and everybody else as [`Bridge::public_router`] does. It stays
+    /// good over restarts of the bridge.
     pub fn appservice_router(&self) -> Router {
-        appservice::router(self.hs_token.clone(), Arc::new(Sink(self.slot.clone())))
+        let sink = Arc::new(Sink(self.slot.clone()));
+        appservice::router(self.hs_token.clone(), sink).merge(self.public_router())
+    }
+
+    /// The provisioning API (`/_matrix/provision/v3`) and the links to files, for a server that everybody can reach.
+    pub fn public_router(&self) -> Router {
+        let slot = self.slot.clone();
+        Router::new().fallback(move |request: axum::extract::Request| {
+            let run = slot.now();
+            async move {
+                match run {
+                    // A router is a service that can't fail.
+                    Some(run) => run.router.oneshot(request).await.into_response(),
+                    None => http::StatusCode::SERVICE_UNAVAILABLE.into_response(),
+                }
+            }
+        })
     }
 
     /// What commands and APIs may ask of the bridge.

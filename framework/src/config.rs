@@ -51,6 +51,12 @@ pub struct BridgeConfig {
     pub keep_days: u32,
     /// How many portals are worked on at the same time.
     pub concurrency: u32,
+    /// The bridge's own address as everybody sees it, for networks that take files as links. Unset: no links are given.
+    pub public_address: Option<String>,
+    /// Days that such a link is good.
+    pub link_days: u32,
+    /// The API for web pages and apps that log people in.
+    pub provisioning: ProvisioningSettings,
     /// Whether the homeserver keeps what it has accepted: it stores appservice transactions before it acknowledges and
     /// remembers transaction ids. Unset: asked of the homeserver. Where it doesn't, rooms are read back after failures.
     pub homeserver_is_durable: Option<bool>,
@@ -80,6 +86,9 @@ impl BridgeConfig {
             parking_hours: 24,
             keep_days: 7,
             concurrency: 64,
+            public_address: None,
+            link_days: 365,
+            provisioning: ProvisioningSettings::default(),
             homeserver_is_durable: None,
         }
     }
@@ -147,6 +156,26 @@ pub struct BackfillConfig {
 impl Default for BackfillConfig {
     fn default() -> Self {
         Self { on_create: 50, catch_up: 500, older: 0, page: 100 }
+    }
+}
+
+/// The API for web pages and apps that log people in.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProvisioningSettings {
+    /// Whoever knows this may act for every user. At least 16 characters; unset: nobody may.
+    pub shared_secret: Option<String>,
+    /// Whether users of the homeserver may use their own access token.
+    pub matrix_auth: bool,
+}
+impl Default for ProvisioningSettings {
+    fn default() -> Self {
+        Self { shared_secret: None, matrix_auth: true }
+    }
+}
+impl std::fmt::Debug for ProvisioningSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProvisioningSettings").field("matrix_auth", &self.matrix_auth).finish_non_exhaustive()
     }
 }
 

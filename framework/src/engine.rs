@@ -15,6 +15,7 @@ use crate::{
     handlers::MediaAccess,
     inbox::gate::Gate,
     login_pool::LoginPool,
+    media::{MediaError, Transfer},
     matrix::{Intent, Matrix, MatrixError, Versions},
     network::{CancellationToken, NetError},
     permissions::{Level, level_of},
@@ -58,7 +59,7 @@ impl Actor {
 }
 
 /// Something of the framework's own work failed.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -66,6 +67,8 @@ pub(crate) enum Failure {
     Matrix(#[from] MatrixError),
     #[error(transparent)]
     Network(#[from] NetError),
+    #[error(transparent)]
+    Media(#[from] MediaError),
     #[error("{0}")]
     Refused(String),
 }
@@ -77,6 +80,7 @@ impl Failure {
             Self::Store(_) => true,
             Self::Matrix(error) => error.is_temporary(),
             Self::Network(error) => matches!(error, NetError::Temporary { .. }),
+            Self::Media(error) => error.is_temporary(),
             Self::Refused(_) => false,
         }
     }
@@ -123,6 +127,7 @@ pub(crate) struct Engine {
     pub(crate) backfill_wake: Notify,
     pub(crate) readback: Readback,
     pub(crate) media: MediaFor,
+    pub(crate) transfer: Transfer,
     pub(crate) commands: OnceLock<Arc<dyn CommandSink>>,
     pub(crate) work: Semaphore,
     pub(crate) features: RwLock<Option<Arc<Versions>>>,

@@ -7,16 +7,8 @@ use crate::{
     NetError,
     engine::{Engine, Failure},
     event::MediaRef,
-    matrix::MatrixError,
-    store::Batch,
+    media::Uploaded,
 };
-
-/// A file that is on Matrix.
-pub(crate) struct Uploaded {
-    pub(crate) mxc: String,
-    pub(crate) mime: Option<String>,
-    pub(crate) size: Option<i64>,
-}
 
 impl Engine {
     /// Uploads a file of the network, unless it is uploaded already.
@@ -28,29 +20,18 @@ impl Engine {
         mime: Option<&str>,
     ) -> Result<Uploaded, Failure> {
         if media.0.starts_with("mxc://") {
-            return Ok(Uploaded { mxc: media.0.clone(), mime: None, size: None });
+            let mime = mime.unwrap_or_default().to_owned();
+            return Ok(Uploaded { mxc: media.0.clone(), mime, size: 0 });
         }
-        if let Some((mxc, size, mime)) = self.store.media(&media.0).await? {
-            return Ok(Uploaded { mxc, mime, size });
+        if let Some(known) = self.transfer.known(&media.0).await? {
+            return Ok(known);
         }
         let Some(account) = self.logins.any_account(via) else {
             return Err(NetError::temporary("no login is connected to fetch the file").into());
         };
-        let limit = self.matrix.max_media_bytes();
-        let file = account.open_media(media).await?;
-        if file.size.is_some_and(|size| size > limit) {
-            return Err(MatrixError::TooLarge { limit }.into());
-        }
-        let mime = mime
-            .map(ToOwned::to_owned)
-            .or(file.mime)
-            .unwrap_or_else(|| "application/octet-stream".into());
-        let size = file.size.map(|size| size as i64);
-        let mxc = self.matrix.bot().upload(file.bytes, file.size, &mime, name).await?;
-        let mut batch = Batch::new();
-        batch.save_media(&media.0, &mxc, size, Some(&mime), self.now());
-        self.store.commit(batch).await?;
-        Ok(Uploaded { mxc, mime: Some(mime), size })
+        let mut file = account.open_media(media).await?;
+        file.mime = mime.map(ToOwned::to_owned).or(file.mime);
+        Ok(self.transfer.upload(&self.matrix.bot(), Some(&media.0), file, name).await?)
     }
 
     /// An event's content with its file in it. A file that can't be had becomes readable text: it must not hold up, or
@@ -67,11 +48,12 @@ impl Engine {
             Ok(uploaded) => {
                 content["url"] = uploaded.mxc.into();
                 if content.get("info").is_some_and(Value::is_object) {
-                    if let (None, Some(mime)) = (content.pointer("/info/mimetype"), uploaded.mime) {
-                        content["info"]["mimetype"] = mime.into();
+                    let info = &mut content["info"];
+                    if info.get("mimetype").is_none() && !uploaded.mime.is_empty() {
+                        info["mimetype"] = uploaded.mime.into();
                     }
-                    if let (None, Some(size)) = (content.pointer("/info/size"), uploaded.size) {
-                        content["info"]["size"] = size.into();
+                    if info.get("size").is_none() && uploaded.size > 0 {
+                        info["size"] = uploaded.size.into();
                     }
                 }
                 Ok(content)

@@ -43,18 +43,6 @@ impl Store {
             self.db.fetch_optional("SELECT id FROM ghost WHERE mxid = $1", args![mxid]).await?;
         Ok(row.map(|row| row.text(0)).transpose()?)
     }
-    /// The `mxc:` address a file of the network was uploaded to.
-    pub(crate) async fn media(
-        &self,
-        source: &str,
-    ) -> Result<Option<(String, Option<i64>, Option<String>)>, StoreError> {
-        let row = self
-            .db
-            .fetch_optional("SELECT mxc, size, mime FROM media WHERE source = $1", args![source])
-            .await?;
-        let Some(row) = row else { return Ok(None) };
-        Ok(Some((row.text(0)?, row.opt_int(1)?, row.opt_text(2)?)))
-    }
 }
 
 impl Batch {
@@ -72,20 +60,6 @@ impl Batch {
                 g.bot,
                 g.checked_at
             ],
-        );
-    }
-    pub(crate) fn save_media(
-        &mut self,
-        source: &str,
-        mxc: &str,
-        size: Option<i64>,
-        mime: Option<&str>,
-        now: i64,
-    ) {
-        self.push(
-            "INSERT INTO media (source, mxc, size, mime, last_used) VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT (source) DO UPDATE SET mxc = excluded.mxc, last_used = excluded.last_used",
-            args![source, mxc, size, mime, now],
         );
     }
 }

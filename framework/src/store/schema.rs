@@ -121,8 +121,6 @@ CREATE TABLE backfill (
   attempts BIGINT NOT NULL DEFAULT 0, error TEXT,
   PRIMARY KEY (portal_id, dir));
 
-CREATE TABLE media (
-  source TEXT PRIMARY KEY, mxc TEXT NOT NULL, size BIGINT, mime TEXT, last_used BIGINT NOT NULL);
 CREATE TABLE kv (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 ";
 
