@@ -40,6 +40,7 @@ pub(crate) struct StoredLogin {
 
 /// What a connector can do, with the network's types taken away.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each stands for one independent ability")]
 pub(crate) struct Abilities {
     /// What can be done in a room, before narrowing.
     pub(crate) room: RoomCaps,

@@ -2,7 +2,7 @@
 
 use std::{
     marker::PhantomData,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, OnceLock, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -11,13 +11,13 @@ use axum::{Router, response::IntoResponse};
 use landbridge_database::Database;
 use landbridge_registration::Registration;
 use serde_json::Value;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tower::ServiceExt;
 
 mod connect;
 mod control;
-mod public;
 mod lookup;
+mod public;
 mod startup;
 #[cfg(test)]
 mod tests;
@@ -28,12 +28,20 @@ use crate::{
     commands::Commands,
     config::BridgeConfig,
     engine::{CommandSink, Engine},
+    ghost::Ghosts,
     handlers::MediaAccess,
-    media::{Files, Transfer},
+    inbox::gate::Gate,
+    login_pool::LoginPool,
     matrix::{Carrier, Matrix, MatrixConfig, appservice},
+    media::{Files, Transfer},
     network::{CancellationToken, Network, Runtime, Shared, StartError},
+    portal::Registry,
+    rate::Rates,
+    readback::Readback,
+    relay::Names,
     store::{Store, StoreError},
     tasks::Tasks,
+    user::Puppets,
 };
 use lookup::Sink;
 
@@ -146,21 +154,21 @@ impl<N: Network> BridgeBuilder<N> {
             clock: self.clock.clone(),
             tasks: tasks.clone(),
             stop,
-            portals: Default::default(),
-            logins: Default::default(),
-            rates: Default::default(),
-            ghosts: Default::default(),
-            puppets: Default::default(),
-            names: Default::default(),
-            gate: Default::default(),
-            decode_wake: Default::default(),
-            control_wake: Default::default(),
-            backfill_wake: Default::default(),
-            readback: Default::default(),
+            portals: Registry::default(),
+            logins: LoginPool::default(),
+            rates: Rates::default(),
+            ghosts: Ghosts::default(),
+            puppets: Puppets::default(),
+            names: Names::default(),
+            gate: Gate::default(),
+            decode_wake: Notify::default(),
+            control_wake: Notify::default(),
+            backfill_wake: Notify::default(),
+            readback: Readback::default(),
             media,
             transfer: Transfer::new(store.clone()),
-            commands: Default::default(),
-            features: Default::default(),
+            commands: OnceLock::default(),
+            features: tokio::sync::RwLock::default(),
         });
         let control = Arc::new(control::Handle(Arc::downgrade(&engine)));
         let router = public::router(&self.config, control.clone(), &matrix, store.clone(), links);

@@ -175,7 +175,9 @@ impl Default for ProvisioningSettings {
 }
 impl std::fmt::Debug for ProvisioningSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ProvisioningSettings").field("matrix_auth", &self.matrix_auth).finish_non_exhaustive()
+        f.debug_struct("ProvisioningSettings")
+            .field("matrix_auth", &self.matrix_auth)
+            .finish_non_exhaustive()
     }
 }
 

@@ -10,6 +10,9 @@ use crate::{
     network::{NetError, Network, PortalKey},
 };
 
+/// Users that were found, with their profiles.
+type Found<'a, N> = BoxFuture<'a, Result<Vec<(<N as Network>::UserId, UserInfo)>, NetError>>;
+
 /// Finds people and chats.
 pub trait Directory<N: Network>: Send + Sync + 'static {
     /// The user that an identifier as people write it (a nick, a phone number, an address) stands for.
@@ -57,11 +60,7 @@ pub(crate) trait ErasedDirectory<N: Network>: Send + Sync + 'static {
         c: &'a N::Client,
         query: &'a str,
     ) -> BoxFuture<'a, Result<Option<N::UserId>, NetError>>;
-    fn search<'a>(
-        &'a self,
-        c: &'a N::Client,
-        query: &'a str,
-    ) -> BoxFuture<'a, Result<Vec<(N::UserId, UserInfo)>, NetError>>;
+    fn search<'a>(&'a self, c: &'a N::Client, query: &'a str) -> Found<'a, N>;
     fn open_dm<'a>(
         &'a self,
         c: &'a N::Client,
@@ -81,11 +80,7 @@ impl<N: Network, D: Directory<N>> ErasedDirectory<N> for D {
     ) -> BoxFuture<'a, Result<Option<N::UserId>, NetError>> {
         Box::pin(Directory::resolve(self, c, query))
     }
-    fn search<'a>(
-        &'a self,
-        c: &'a N::Client,
-        query: &'a str,
-    ) -> BoxFuture<'a, Result<Vec<(N::UserId, UserInfo)>, NetError>> {
+    fn search<'a>(&'a self, c: &'a N::Client, query: &'a str) -> Found<'a, N> {
         Box::pin(Directory::search(self, c, query))
     }
     fn open_dm<'a>(

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// How often.
-const PERIOD: Duration = Duration::from_secs(60);
+const PERIOD: Duration = Duration::from_mins(1);
 /// How many rows of a queue go at once: a long transaction would hold up everything else.
 const CHUNK: i64 = 500;
 /// How often handled rows are looked for, in periods.
@@ -19,7 +19,7 @@ impl Engine {
     pub(crate) async fn keep_house(self: Arc<Self>) {
         let mut round: u64 = 0;
         loop {
-            if let Err(failure) = self.tidy(round % PRUNE_EVERY == 0).await {
+            if let Err(failure) = self.tidy(round.is_multiple_of(PRUNE_EVERY)).await {
                 tracing::warn!(error = %failure, "tidying up failed");
             }
             round += 1;

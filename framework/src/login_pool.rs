@@ -61,11 +61,11 @@ impl LoginPool {
         });
     }
     /// Sets how a connection stands; gives the login if that is news.
-    pub(crate) fn set_state(&self, id: &str, state: LoginState) -> Option<StoredLogin> {
+    pub(crate) fn set_state(&self, id: &str, state: &LoginState) -> Option<StoredLogin> {
         self.write(|entries| {
             let entry = entries.get_mut(id)?;
-            let news = entry.state != state;
-            entry.state = state;
+            let news = entry.state != *state;
+            entry.state = state.clone();
             news.then(|| entry.stored.clone())
         })
     }

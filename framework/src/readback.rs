@@ -21,6 +21,8 @@ use crate::{
 
 /// How often a homeserver that may lose events is asked whether it is there.
 const PROBE: Duration = Duration::from_secs(2);
+/// After how many probes all rooms are read back though nothing was seen to fail: every ten minutes.
+const SUSPICION: u64 = 300;
 /// When an answer counts as none.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How far back a room is read at most, in pages of [`PAGE`].
@@ -66,7 +68,13 @@ impl Engine {
             return Ok(());
         }
         if !self.homeserver_is_durable().await? {
-            self.catch_up(portal).await?;
+            match self.catch_up(portal).await {
+                // What can't be read now won't be later: it must not hold up what the homeserver does send.
+                Err(failure) if !failure.is_temporary() => {
+                    tracing::warn!(portal = portal.id, error = %failure, "a room can't be read back");
+                }
+                result => result?,
+            }
         }
         self.readback.caught_up.insert(portal.id, outages);
         Ok(())
@@ -142,7 +150,7 @@ impl Engine {
                 match self.catch_up_if_behind(&portal).await {
                     Err(failure) if failure.is_temporary() => return Err(failure),
                     Err(failure) => {
-                        tracing::warn!(error = %failure, "a portal's room can't be read back")
+                        tracing::warn!(error = %failure, "a portal's room can't be read back");
                     }
                     Ok(()) => {}
                 }
@@ -153,7 +161,13 @@ impl Engine {
     /// Watches the homeserver: after it was away, everything is read back and whoever waits tries again.
     pub(crate) async fn watch_homeserver(self: Arc<Self>) {
         let mut swept = 0;
+        let mut probes: u64 = 0;
         loop {
+            probes += 1;
+            if probes.is_multiple_of(SUSPICION) {
+                // A restart between two probes goes unseen: what it lost is found in the end.
+                self.readback.outages.fetch_add(1, Ordering::AcqRel);
+            }
             let answered = tokio::time::timeout(PATIENCE, self.matrix.bot().versions()).await;
             match answered {
                 Ok(Ok(versions)) => {
@@ -168,7 +182,7 @@ impl Engine {
                         match self.catch_up_all(false).await {
                             Ok(()) => swept = outages,
                             Err(failure) => {
-                                tracing::warn!(error = %failure, "rooms could not be read back yet")
+                                tracing::warn!(error = %failure, "rooms could not be read back yet");
                             }
                         }
                     }

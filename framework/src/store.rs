@@ -46,6 +46,10 @@ pub(crate) use tasks::{NewTask, TaskRow};
 
 pub(crate) use users::UserRow;
 
+/// How many numbers are left out at each start. A commit that was under way when the bridge before this one was killed may
+/// still arrive: its rows must come before everything new, and no number may be given twice.
+const GAP: i64 = 1 << 20;
+
 /// The store failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
@@ -101,7 +105,7 @@ impl Store {
         db.migrate(&schema::MIGRATIONS).await?;
         let highest = schema::highest_id(&db).await?;
         let writer = writer::Writer::start(db.clone());
-        Ok(Arc::new(Self { db, writer, ids: AtomicI64::new(highest + 1) }))
+        Ok(Arc::new(Self { db, writer, ids: AtomicI64::new(highest + GAP) }))
     }
 
     /// A number that no row has yet. Numbers given later are higher: they are the order of all queues. One process owns the

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// A connection that held so long was a good one: the next attempt comes at once.
-const GOOD: Duration = Duration::from_secs(60);
+const GOOD: Duration = Duration::from_mins(1);
 /// How long a handler of something passing may take.
 const PASSING: Duration = Duration::from_secs(20);
 
@@ -32,7 +32,7 @@ impl Engine {
     async fn keep_connected(self: Arc<Self>, login: StoredLogin, stop: CancellationToken) {
         let mut failures = 0;
         loop {
-            self.login_state(&login.id, LoginState::Connecting);
+            self.login_state(&login.id, &LoginState::Connecting);
             let started = Instant::now();
             let why = tokio::select! {
                 () = stop.cancelled() => return,
@@ -51,7 +51,7 @@ impl Engine {
                     if let Err(error) = self.store.commit(batch).await {
                         tracing::error!(%error, "a login's state could not be stored");
                     }
-                    self.login_state(&login.id, LoginState::BadCredentials(why.clone()));
+                    self.login_state(&login.id, &LoginState::BadCredentials(why.clone()));
                     self.tell_owner(
                         &login,
                         &format!("You are logged out of the network ({}): {why}", login.name),
@@ -66,7 +66,7 @@ impl Engine {
                     let wait = backoff_ms(failures, self.store.next_id());
                     failures += 1;
                     tracing::warn!(login = login.id, why, wait, "a connection was lost");
-                    self.login_state(&login.id, LoginState::Transient(why));
+                    self.login_state(&login.id, &LoginState::Transient(why));
                     tokio::select! {
                         () = stop.cancelled() => return,
                         () = tokio::time::sleep(Duration::from_millis(wait.unsigned_abs())) => {}
@@ -97,8 +97,8 @@ impl Engine {
     }
 
     /// Notes how a connection stands.
-    pub(crate) fn login_state(&self, id: &str, state: LoginState) {
-        if let Some(login) = self.logins.set_state(id, state.clone()) {
+    pub(crate) fn login_state(&self, id: &str, state: &LoginState) {
+        if let Some(login) = self.logins.set_state(id, state) {
             tracing::info!(login = login.id, ?state, "login");
             let connected = matches!(state, LoginState::Connected | LoginState::Backfilling);
             metrics::gauge!("landbridge_bridge_login_connected", "bridge" => self.connector.id(), "login" => login.id)

@@ -510,20 +510,17 @@ impl<F: Find> Control for Handle<F> {
     ) -> Result<String, ControlError> {
         let engine = self.engine()?;
         let portal = engine.portal_of_room(room_id).await?;
-        let (login, account) =
-            match portal.as_ref().and_then(|portal| engine.route(portal, user).ok()) {
-                Some((id, _)) => {
-                    let account = engine.logins.account(&id);
-                    let account = account.ok_or_else(|| {
-                        ControlError::NoLogin("The login is not connected.".into())
-                    })?;
-                    (id, account)
-                }
-                None => {
-                    let (login, account) = engine.login_of(user, None)?;
-                    (login.id, account)
-                }
-            };
+        let (login, account) = if let Some((id, _)) =
+            portal.as_ref().and_then(|portal| engine.route(portal, user).ok())
+        {
+            let account = engine.logins.account(&id);
+            let account = account
+                .ok_or_else(|| ControlError::NoLogin("The login is not connected.".into()))?;
+            (id, account)
+        } else {
+            let (login, account) = engine.login_of(user, None)?;
+            (login.id, account)
+        };
         let op = Op::Command(Args(args.to_vec()));
         let mut request = engine.passing_request(&login, portal.as_deref(), user, op).await?;
         request.key =

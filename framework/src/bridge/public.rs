@@ -30,18 +30,19 @@ pub(super) async fn links(
     clock: &Arc<dyn Clock>,
 ) -> Result<Option<Arc<PublicMedia>>, BridgeError> {
     let Some(address) = &config.public_address else { return Ok(None) };
-    let base = Url::parse(address).map_err(|error| StartError(format!("public_address is no address: {error}")))?;
+    let base = Url::parse(address)
+        .map_err(|error| StartError(format!("public_address is no address: {error}")))?;
     let corrupt = |error: &dyn std::fmt::Display| StoreError::Corrupt(error.to_string());
     let stored = store.get(KEY).await.map_err(|error| corrupt(&error))?;
-    let key = match stored.and_then(|text| crate::IdempotencyKey::from_hex(&text)) {
-        Some(key) => key,
-        None => {
-            let mut bytes = [0; 32];
-            rand::rngs::SysRng.try_fill_bytes(&mut bytes).map_err(|error| corrupt(&error))?;
-            let key = crate::IdempotencyKey(bytes);
-            store.put(KEY, &key.to_hex()).await.map_err(|error| corrupt(&error))?;
-            key
-        }
+    let stored = stored.and_then(|text| crate::IdempotencyKey::from_hex(&text));
+    let key = if let Some(key) = stored {
+        key
+    } else {
+        let mut bytes = [0; 32];
+        rand::rngs::SysRng.try_fill_bytes(&mut bytes).map_err(|error| corrupt(&error))?;
+        let key = crate::IdempotencyKey(bytes);
+        store.put(KEY, &key.to_hex()).await.map_err(|error| corrupt(&error))?;
+        key
     };
     let valid_ms = i64::from(config.link_days) * 86_400_000;
     Ok(Some(Arc::new(PublicMedia::new(base, key.0, valid_ms, clock.clone()))))

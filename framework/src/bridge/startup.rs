@@ -84,29 +84,24 @@ impl Engine {
     async fn configured_portal(self: &Arc<Self>, wanted: &PortalConfig) -> Result<(), Failure> {
         let portal = self.portal_for_key(&PortalKey::shared(wanted.remote_id.clone())).await?;
         let bot = self.matrix.bot();
-        let room = match portal.room_id() {
-            Some(room) => room,
-            None => match &wanted.room {
-                Some(room) => {
-                    let id = if room.starts_with('#') {
-                        bot.resolve_alias(room).await?
-                    } else {
-                        Some(room.clone())
-                    };
-                    let id =
-                        id.ok_or_else(|| Failure::Refused(format!("there is no room {room}")))?;
-                    self.plumb(&portal, &id, None).await?;
-                    id
-                }
-                None => {
-                    let room = self.ensure_room(&portal, None).await?;
-                    if let Some(system) = self.logins.system() {
-                        self.history_first(&portal, &system).await?;
-                        self.wake_portal_inward(portal.clone());
-                    }
-                    room
-                }
-            },
+        let room = if let Some(room) = portal.room_id() {
+            room
+        } else if let Some(room) = &wanted.room {
+            let id = if room.starts_with('#') {
+                bot.resolve_alias(room).await?
+            } else {
+                Some(room.clone())
+            };
+            let id = id.ok_or_else(|| Failure::Refused(format!("there is no room {room}")))?;
+            self.plumb(&portal, &id, None).await?;
+            id
+        } else {
+            let room = self.ensure_room(&portal, None).await?;
+            if let Some(system) = self.logins.system() {
+                self.history_first(&portal, &system).await?;
+                self.wake_portal_inward(portal.clone());
+            }
+            room
         };
         if let Some(alias) = &wanted.alias {
             bot.create_alias(&self.full_alias(alias), &room).await?;

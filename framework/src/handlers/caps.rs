@@ -52,6 +52,7 @@ pub struct PollCaps {
 
 /// Which of a chat's data can be changed.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each stands for one thing that can be changed")]
 pub struct MetaCaps {
     /// The name.
     pub name: bool,
@@ -70,6 +71,7 @@ impl Default for MetaCaps {
 
 /// Which changes of membership can be made.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each stands for one thing that can be done")]
 pub struct MemberCaps {
     /// Inviting ghosts.
     pub invite: bool,

@@ -118,6 +118,6 @@ impl InboxPort for LoginPort {
             .collect())
     }
     fn state(&self, state: LoginState) {
-        self.engine.login_state(&self.login, state);
+        self.engine.login_state(&self.login, &state);
     }
 }

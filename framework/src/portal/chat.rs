@@ -49,14 +49,10 @@ impl Engine {
         }
     }
 
-    pub(super) fn convert_delta(
-        &self,
-        case: &Case<'_>,
-        delta: &ChatDelta<Plain>,
-    ) -> Result<Verdict, Failure> {
+    pub(super) fn convert_delta(&self, case: &Case<'_>, delta: &ChatDelta<Plain>) -> Verdict {
         let mut effects = Batch::new();
         let rows = self.delta_rows(case, delta, &mut effects);
-        Ok(Verdict::Send { rows, effects, opens: Vec::new() })
+        Verdict::Send { rows, effects, opens: Vec::new() }
     }
 
     /// The state that a change of a chat's data comes to. A plumbed room's own name and picture are left alone.
@@ -184,21 +180,7 @@ impl Engine {
         Ok(Verdict::rows(Vec::new()))
     }
 
-    pub(super) fn convert_call(&self, case: &Case<'_>, call: &CallNotice) -> Verdict {
-        let link = call.link.as_ref().map(|link| format!(": {link}")).unwrap_or_default();
-        let content = Value::Object(format::to_content(
-            &Rich::plain(format!("{}{link}", call.text)),
-            "m.notice",
-        ));
-        let op = MatrixOp::Event { kind: "m.room.message".into(), content, file: None };
-        Verdict::rows(vec![case.out("call", op, Vec::new())])
-    }
-
-    pub(super) async fn convert_gone(
-        self: &Arc<Self>,
-        case: &Case<'_>,
-        for_me_only: bool,
-    ) -> Result<Verdict, Failure> {
+    pub(super) fn convert_gone(&self, case: &Case<'_>, for_me_only: bool) -> Verdict {
         let portal = case.portal;
         let mut effects = Batch::new();
         effects.remove_portal_login(portal.id, case.via);
@@ -213,11 +195,7 @@ impl Engine {
                 };
                 case.out_as(Actor::Bot, "gone", op, Vec::new())
             });
-            return Ok(Verdict::Send {
-                rows: rows.into_iter().collect(),
-                effects,
-                opens: Vec::new(),
-            });
+            return Verdict::Send { rows: rows.into_iter().collect(), effects, opens: Vec::new() };
         }
         let notice = Value::Object(format::to_content(
             &Rich::plain("This chat no longer exists on the network."),
@@ -225,11 +203,11 @@ impl Engine {
         ));
         let op = MatrixOp::Event { kind: "m.room.message".into(), content: notice, file: None };
         self.change_portal_in(&mut effects, portal, |row| row.state = PortalState::Gone);
-        Ok(Verdict::Send {
+        Verdict::Send {
             rows: vec![case.out_as(Actor::Bot, "gone", op, Vec::new())],
             effects,
             opens: Vec::new(),
-        })
+        }
     }
 
     /// The chat goes on under another name; its room goes with it. Where the new name has a room already, that one stays.
@@ -243,7 +221,7 @@ impl Engine {
         match other {
             Some(other) if other.room_id().is_some() => {
                 self.change_portal_in(&mut effects, case.portal, |row| {
-                    row.state = PortalState::Gone
+                    row.state = PortalState::Gone;
                 });
                 let room = other.room_id().unwrap_or_default();
                 let op = state(
@@ -386,6 +364,15 @@ impl Engine {
         }
         Ok(rows)
     }
+}
+
+/// Somebody called: said by a notice.
+pub(super) fn convert_call(case: &Case<'_>, call: &CallNotice) -> Verdict {
+    let link = call.link.as_ref().map(|link| format!(": {link}")).unwrap_or_default();
+    let content =
+        Value::Object(format::to_content(&Rich::plain(format!("{}{link}", call.text)), "m.notice"));
+    let op = MatrixOp::Event { kind: "m.room.message".into(), content, file: None };
+    Verdict::rows(vec![case.out("call", op, Vec::new())])
 }
 
 /// What is stored of a change.

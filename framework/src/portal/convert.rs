@@ -194,15 +194,15 @@ impl Engine {
             Body::ReactionSync { target, all } => {
                 self.convert_reaction_sync(&case, target, all).await
             }
-            Body::ChatInfo(delta) => self.convert_delta(&case, delta),
+            Body::ChatInfo(delta) => Ok(self.convert_delta(&case, delta)),
             Body::Members(changes) => Ok(self.convert_members(&case, changes)),
             Body::Pins { ids } => self.convert_pins(&case, ids).await,
             Body::PollVote { poll, choices } => self.convert_vote(&case, poll, choices).await,
             Body::PollEnd { poll } => self.convert_poll_end(&case, poll).await,
             Body::MarkUnread(unread) => self.convert_unread(&case, *unread).await,
-            Body::ChatGone { for_me_only } => self.convert_gone(&case, *for_me_only).await,
+            Body::ChatGone { for_me_only } => Ok(self.convert_gone(&case, *for_me_only)),
             Body::PortalMoved { to } => self.convert_moved(&case, to).await,
-            Body::Call(call) => Ok(self.convert_call(&case, call)),
+            Body::Call(call) => Ok(super::chat::convert_call(&case, call)),
             Body::Resync => self.resync(&case).await,
             // Handled above, or passing and never queued.
             Body::UserChanged { .. }

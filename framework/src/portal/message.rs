@@ -208,8 +208,11 @@ impl Engine {
                         |option| json!({ "id": option.id, "org.matrix.msc1767.text": option.text }),
                     )
                     .collect();
-                let list: String =
-                    poll.options.iter().map(|option| format!("\n- {}", option.text)).collect();
+                let mut list = String::new();
+                for option in &poll.options {
+                    list.push_str("\n- ");
+                    list.push_str(&option.text);
+                }
                 let kind = if poll.disclosed { "disclosed" } else { "undisclosed" };
                 Rendered {
                     // The unstable names are those that clients know (MSC3381).

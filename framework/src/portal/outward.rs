@@ -17,7 +17,7 @@ use crate::{
 /// How many rows are worked on in one go.
 const BATCH: i64 = 32;
 /// How long a handler may take; then it may have been sent.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 /// How long the network is left alone before it is asked whether something arrived, in milliseconds.
 pub(super) const SETTLING: i64 = 10_000;
 /// How long an echo is waited for, in milliseconds.
@@ -163,8 +163,7 @@ impl Engine {
                 row,
                 SendState::Dead,
                 "it waited too long for the network",
-            )
-            .await?;
+            )?;
             return Ok(Step::Progress);
         }
         let Some(account) = self.logins.account(&row.login) else {
@@ -176,8 +175,7 @@ impl Engine {
                     row,
                     SendState::Refused,
                     "you are no longer logged in to the network",
-                )
-                .await?;
+                )?;
                 return Ok(Step::Progress);
             }
             return Ok(Step::Wait(5000));
@@ -196,8 +194,7 @@ impl Engine {
                 return Ok(Step::Wait(wait));
             }
             Err(failure) => {
-                self.give_up(pending, portal, row, SendState::Refused, &failure.to_string())
-                    .await?;
+                self.give_up(pending, portal, row, SendState::Refused, &failure.to_string())?;
                 return Ok(Step::Progress);
             }
         };
@@ -299,8 +296,7 @@ impl Engine {
                 portal,
                 row,
                 "may have been sent twice: the connection broke in the middle",
-            )
-            .await?;
+            )?;
             return Ok(None);
         }
         metrics::counter!("landbridge_bridge_maybe_sent_total", "bridge" => self.connector.id())
@@ -311,8 +307,7 @@ impl Engine {
             row,
             SendState::Unsure,
             "may have been sent: the network's answer was lost",
-        )
-        .await?;
+        )?;
         Ok(Some(Step::Progress))
     }
 }

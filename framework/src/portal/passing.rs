@@ -82,7 +82,7 @@ impl Engine {
             Body::Typing { timeout, .. } => {
                 let intent = self.intent(&actor, Some(via)).await?;
                 intent.ensure_joined(&room).await?;
-                let timeout = (*timeout).min(Duration::from_secs(120));
+                let timeout = (*timeout).min(Duration::from_mins(2));
                 intent.typing(&room, !timeout.is_zero(), timeout).await?;
             }
             Body::Read { up_to } => {

@@ -191,7 +191,7 @@ impl Engine {
             }
             Err(error) if error.is_temporary() => return Err(error.into()),
             Err(error) => {
-                tracing::warn!(room = next, %error, "the replacement of a portal's room could not be joined")
+                tracing::warn!(room = next, %error, "the replacement of a portal's room could not be joined");
             }
         }
         Ok(Ops::new())

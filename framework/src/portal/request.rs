@@ -263,10 +263,11 @@ impl Engine {
             "m.emote" => TextKind::Emote,
             _ => TextKind::Text,
         };
-        if msgtype == "m.location" && abilities.room.location {
-            if let Some(place) = read_geo(content) {
-                return Ok(Ok(Op::Location(place)));
-            }
+        if msgtype == "m.location"
+            && abilities.room.location
+            && let Some(place) = read_geo(content)
+        {
+            return Ok(Ok(Op::Location(place)));
         }
         if msgtype == "m.location" {
             let as_text = serde_json::json!({ "body": format!("{} {}", text(content, "body"), text(content, "geo_uri")) });
@@ -282,9 +283,11 @@ impl Engine {
             let Some(link) = media.link() else {
                 return Err(Failure::Refused("the network takes no files".into()));
             };
-            let caption = has_caption(content)
-                .then(|| format!("{}\n", text(content, "body")))
-                .unwrap_or_default();
+            let caption = if has_caption(content) {
+                format!("{}\n", text(content, "body"))
+            } else {
+                String::new()
+            };
             let as_text = serde_json::json!({ "body": format!("{caption}{}: {link}", media.name) });
             return Ok(Ok(Op::Text(self.said(given, &as_text, TextKind::Text).await?)));
         };
@@ -299,7 +302,7 @@ impl Engine {
             Some(group) => mime.split('/').next() == Some(group),
             None => **pattern == mime,
         };
-        if !caps.mimes.is_empty() && !caps.mimes.iter().any(|mime| taken(mime)) {
+        if !caps.mimes.is_empty() && !caps.mimes.iter().any(taken) {
             return Err(Failure::Refused(format!("the network takes no files of type {mime}")));
         }
         let mut media = media;
@@ -508,9 +511,10 @@ impl Engine {
             if was == is || *mxid == self.matrix.bot_id() {
                 continue;
             }
-            let holder = match self.is_ghost(mxid) {
-                true => self.user_of_ghost(mxid).await?.map(PowerHolder::Remote),
-                false => Some(PowerHolder::Matrix(mxid.clone())),
+            let holder = if self.is_ghost(mxid) {
+                self.user_of_ghost(mxid).await?.map(PowerHolder::Remote)
+            } else {
+                Some(PowerHolder::Matrix(mxid.clone()))
             };
             changed.extend(holder.map(|holder| (holder, is)));
         }

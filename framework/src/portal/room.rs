@@ -71,23 +71,21 @@ impl Engine {
         let info = self.ask_chat(portal, via).await?;
         let row = portal.row();
         // Creating a room can't be repeated harmlessly: if it was tried before, look whether it came about.
-        let found = match row.state {
-            PortalState::Creating => self.find_created(&row).await?,
-            _ => {
-                self.change_portal(portal, |row| {
-                    row.state = PortalState::Creating;
-                    row.generation += 1;
-                })
-                .await?;
-                None
-            }
+        let found = if row.state == PortalState::Creating {
+            self.find_created(&row).await?
+        } else {
+            self.change_portal(portal, |row| {
+                row.state = PortalState::Creating;
+                row.generation += 1;
+            })
+            .await?;
+            None
         };
-        let room = match found {
-            Some(room) => room,
-            None => {
-                let body = self.create_body(portal, &info, via).await?;
-                self.matrix.bot().create_room(&body).await?
-            }
+        let room = if let Some(room) = found {
+            room
+        } else {
+            let body = self.create_body(portal, &info, via).await?;
+            self.matrix.bot().create_room(&body).await?
         };
         self.open_portal(portal, &room, &info, via, false).await?;
         portal.look_first.store(false, Ordering::Release);
@@ -155,7 +153,7 @@ impl Engine {
                     state.push(json!({ "type": "m.room.avatar", "state_key": "", "content": { "url": file.mxc } }));
                 }
                 Err(failure) => {
-                    tracing::warn!(error = %failure, "a chat's picture could not be fetched")
+                    tracing::warn!(error = %failure, "a chat's picture could not be fetched");
                 }
             }
         }

@@ -70,7 +70,7 @@ impl Engine {
             match sent {
                 Ok(event_id) => {
                     batch.matrix_outbox_sent(row.seq, event_id.as_deref(), now);
-                    self.record(
+                    record(
                         &mut batch,
                         portal,
                         &row.sender,
@@ -228,10 +228,10 @@ impl Engine {
                     (MemberOp::Join, _) => intent.ensure_joined(room_id).await?,
                     (MemberOp::Leave, true) => intent.leave(room_id, reason).await?,
                     (MemberOp::Leave | MemberOp::Kick, _) => {
-                        tolerate(intent.kick(room_id, target, reason).await)?
+                        tolerate(intent.kick(room_id, target, reason).await)?;
                     }
                     (MemberOp::Invite, _) => {
-                        tolerate(intent.invite(room_id, target, reason).await)?
+                        tolerate(intent.invite(room_id, target, reason).await)?;
                     }
                     (MemberOp::Ban, _) => intent.ban(room_id, target, reason).await?,
                     (MemberOp::Unban, _) => tolerate(intent.unban(room_id, target, reason).await)?,
@@ -262,47 +262,41 @@ impl Engine {
         }
         Ok(())
     }
+}
 
-    fn record(
-        &self,
-        batch: &mut Batch,
-        portal: &Portal,
-        sender: &str,
-        records: &[Record],
-        event_id: &str,
-    ) {
-        for record in records {
-            match record {
-                Record::Message { remote_id, part, place, order, ts, thread_root, meta } => {
-                    batch.add_message(&MessageRow {
-                        portal: portal.id,
-                        remote_id: remote_id.clone(),
-                        part: part.clone(),
-                        place: *place,
-                        event_id: event_id.to_owned(),
-                        sender: sender.to_owned(),
-                        order: *order,
-                        ts: *ts,
-                        edit_version: 0,
-                        thread_root: thread_root.clone(),
-                        tombstone: false,
-                        meta: meta.clone(),
-                    });
-                    batch.unpark_tasks(portal.id, remote_id);
-                }
-                Record::Reaction { remote_id, part, sender, emoji, ts } => {
-                    batch.add_reaction(&ReactionRow {
-                        portal: portal.id,
-                        remote_id: remote_id.clone(),
-                        part: part.clone(),
-                        sender: sender.clone(),
-                        emoji: emoji.clone(),
-                        event_id: event_id.to_owned(),
-                        ts: *ts,
-                    })
-                }
-                Record::Unreact { event_id } => batch.remove_reaction(event_id),
+/// What is recorded of something that was done.
+fn record(batch: &mut Batch, portal: &Portal, sender: &str, records: &[Record], event_id: &str) {
+    for record in records {
+        match record {
+            Record::Message { remote_id, part, place, order, ts, thread_root, meta } => {
+                batch.add_message(&MessageRow {
+                    portal: portal.id,
+                    remote_id: remote_id.clone(),
+                    part: part.clone(),
+                    place: *place,
+                    event_id: event_id.to_owned(),
+                    sender: sender.to_owned(),
+                    order: *order,
+                    ts: *ts,
+                    edit_version: 0,
+                    thread_root: thread_root.clone(),
+                    tombstone: false,
+                    meta: meta.clone(),
+                });
+                batch.unpark_tasks(portal.id, remote_id);
             }
+            Record::Reaction { remote_id, part, sender, emoji, ts } => {
+                batch.add_reaction(&ReactionRow {
+                    portal: portal.id,
+                    remote_id: remote_id.clone(),
+                    part: part.clone(),
+                    sender: sender.clone(),
+                    emoji: emoji.clone(),
+                    event_id: event_id.to_owned(),
+                    ts: *ts,
+                });
+            }
+            Record::Unreact { event_id } => batch.remove_reaction(event_id),
         }
     }
 }

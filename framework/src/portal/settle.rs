@@ -62,7 +62,7 @@ impl Engine {
                 Ok(Step::Until(wait))
             }
             Err(SendError::Refused { user }) => {
-                self.give_up(pending, portal, row, SendState::Refused, &user).await?;
+                self.give_up(pending, portal, row, SendState::Refused, &user)?;
                 Ok(Step::Progress)
             }
             Err(SendError::Unknown { reason }) => {
@@ -197,7 +197,7 @@ impl Engine {
     }
 
     /// It will not be done; its sender is told.
-    pub(super) async fn give_up(
+    pub(super) fn give_up(
         &self,
         batch: &mut Batch,
         portal: &Arc<Portal>,
@@ -213,11 +213,11 @@ impl Engine {
         } else {
             format!("was not bridged: {why}")
         };
-        self.notice(batch, portal, row, &text).await
+        self.notice(batch, portal, row, &text)
     }
 
     /// Tells the room about a message that could not be sent; only about what people see they have said.
-    pub(super) async fn notice(
+    pub(super) fn notice(
         &self,
         batch: &mut Batch,
         portal: &Portal,

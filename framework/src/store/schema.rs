@@ -124,9 +124,10 @@ CREATE TABLE backfill (
 CREATE TABLE kv (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 ";
 
-/// The highest number any row has: see [`super::Store::next_id`].
+/// The highest number any row has: see [`super::Store::next_id`]. Asked of the writer, behind whatever it still does.
 pub(super) async fn highest_id(db: &Database) -> Result<i64, DatabaseError> {
-    let row = db
+    let mut tx = db.begin().await?;
+    let row = tx
         .fetch_optional(
             "SELECT MAX(id) FROM (
                SELECT COALESCE(MAX(id), 0) AS id FROM portal
@@ -138,5 +139,6 @@ pub(super) async fn highest_id(db: &Database) -> Result<i64, DatabaseError> {
             args![],
         )
         .await?;
+    tx.commit().await?;
     row.map_or(Ok(0), |row| row.int(0))
 }
