@@ -73,7 +73,7 @@ pub struct CreateRoom {
 }
 
 /// The most users that one request may invite: each costs an event, and all of them are one unit.
-pub(super) const MOST_INVITES: usize = 20_000;
+pub(super) const MOST_INVITES: usize = 2_000;
 
 impl Rooms {
     /// Makes a room; it is durable, with everything asked for, when this returns, or nothing is.
@@ -96,7 +96,10 @@ impl Rooms {
         let info =
             RoomInfo { nid: ctx.numbers.room(), id, version: request.version.clone(), rules };
         let state = StateMap::new(ctx.groups.key().clone());
-        let empty = RoomSnapshot::empty(Arc::new(info), state, &*ctx.interest);
+        let mut empty = RoomSnapshot::empty(Arc::new(info), state, &*ctx.interest);
+        if let Some(alias) = &request.alias {
+            empty.interest.add_alias(&*ctx.interest, alias);
+        }
         let published = Arc::new(Published {
             snapshot: ArcSwap::from_pointee(empty.clone()),
             pending: Pending::default(),

@@ -63,6 +63,12 @@ impl InterestCounts {
         }
     }
 
+    /// Adds what an alias of the room brings.
+    pub(super) fn add_alias(&mut self, source: &dyn InterestSource, alias: &RoomAliasId) {
+        self.standing |= source.of_alias(alias);
+        self.mask |= self.standing;
+    }
+
     /// Counted anew: after loading a room, and when registrations or aliases have changed.
     pub(super) fn count<'a>(
         source: &dyn InterestSource,

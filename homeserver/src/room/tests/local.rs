@@ -1,14 +1,13 @@
 //! Local users make rooms, speak, come and go.
 
-use futures::future::join_all;
+use futures::{FutureExt as _, future::join_all};
 use ruma::{RoomVersionId, events::TimelineEventType, room_alias_id};
 use serde_json::json;
 
 use super::rig::{Options, Rig, invitee, raw, request, text, txn, user};
 use crate::{
     event::{Flags, Unsigned},
-    room::{Draft, Membership, Preset, RoomError, RoomLimits},
-    storage::StorageError,
+    room::{Draft, Membership, Preset, RoomError, RoomLimits, task::Request},
 };
 
 pub(super) const VERSIONS: [RoomVersionId; 12] = [
@@ -253,46 +252,44 @@ async fn a_burst_keeps_its_order() {
 async fn a_failed_commit_costs_that_request_alone() {
     let rig = Rig::new().await;
     let room = rig.room(RoomVersionId::V12).await;
-    let before = room.snapshot();
-    // A transaction id that the database has, but that the room is told nothing of, makes that unit fail: its row
-    // can't be written twice.
+    let before = room.snapshot().recent().last().unwrap().clone();
+    // The database has the transaction's row already, and the room is kept from looking: its unit can't be written.
     let blocked = txn("blocked");
-    let nid = before.recent().last().unwrap().nid;
+    let (scope, path, nid) = (blocked.scope.clone(), blocked.path.clone(), before.nid);
+    let insert = rig.committer.run(move |tx| {
+        let (scope, path) = (scope.clone(), path.clone());
+        Box::pin(async move { crate::storage::txns::insert(tx, &scope, &path, nid, "$x", 0).await })
+    });
+    insert.await.unwrap();
+    let say = |number: u32| {
+        let room = room.clone();
+        async move { room.say("alice", &number.to_string()).await }.boxed()
+    };
     let draft = Draft {
-        txn: Some(blocked.clone()),
+        txn: Some(blocked),
         ..Draft::message(user("alice"), TimelineEventType::RoomMessage, text("blocked"))
     };
-    let block = rig.committer.enqueue(None, move |tx| {
-        let blocked = blocked.clone();
-        Box::pin(async move {
-            crate::storage::txns::insert(tx, &blocked.scope, &blocked.path, nid, "$x", 0).await?;
-            Ok::<(), StorageError>(())
-        })
-    });
-    let (outcome, others) = tokio::join!(
-        room.send(draft),
-        join_all((0..20).map(|number| {
-            let room = &room;
-            async move { room.say("alice", &number.to_string()).await }
-        }))
-    );
-    block.await.unwrap();
-    let others: Vec<_> = others.into_iter().map(|sent| sent.unwrap().event.unwrap()).collect();
-    match outcome {
-        // The row was there before the room looked: then it is a repetition.
-        Ok(sent) => assert!(sent.replay),
-        Err(error) => assert!(matches!(error, RoomError::Storage(_))),
+    let ask = |reply| Request::Send { draft, seen: u64::MAX, reply };
+    let mut sends: Vec<_> = (0..5).map(say).collect();
+    sends.push(room.ask(ask).boxed());
+    sends.extend((5..20).map(say));
+    let mut outcomes = join_all(sends).await;
+    assert!(matches!(outcomes.remove(5), Err(RoomError::Storage(_))));
+    let mut last = before;
+    for sent in outcomes {
+        let event = sent.unwrap().event.unwrap();
+        assert_eq!(event.pdu.prev_events, std::slice::from_ref(&last.pdu.event_id));
+        assert_eq!(event.place().unwrap().pos, last.place().unwrap().pos + 1);
+        last = event;
     }
-    let mut chain = vec![before.recent().last().unwrap().pdu.event_id.clone()];
-    chain.extend(others.iter().map(|event| event.pdu.event_id.clone()));
-    for (event, before) in others.iter().zip(&chain) {
-        assert_eq!(
-            event.pdu.prev_events,
-            std::slice::from_ref(before),
-            "built anew without the failed one"
-        );
-    }
-    assert_eq!(room.snapshot().recent().last().unwrap().nid, others.last().unwrap().nid);
+    assert_eq!(last.pdu.content_str("body").as_deref(), Some("19"));
+    assert_eq!(room.snapshot().recent().last().unwrap().nid, last.nid);
+    let id = room.id().to_owned();
+    drop(room);
+    let rig = rig.reopen().await;
+    let room = rig.rooms.get(&id).await.unwrap();
+    let next = room.say("alice", "later").await.unwrap().event.unwrap();
+    assert_eq!(next.pdu.prev_events, [last.pdu.event_id.clone()]);
 }
 
 #[tokio::test]
