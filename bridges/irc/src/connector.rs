@@ -34,10 +34,13 @@ use crate::raw::Raw;
 
 /// The IRC bridge: all configured networks.
 pub struct Irc {
-    hubs: BTreeMap<String, Arc<Hub>>,
+    hubs: Hubs,
     /// Ends every connection when the bridge goes, however it goes.
     _connections: DropGuard,
 }
+
+/// The networks by their names in identifiers.
+pub(crate) type Hubs = Arc<BTreeMap<String, Arc<Hub>>>;
 
 /// What a login keeps: nothing for the bot, whose account is configured; a user's own nick and account.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -57,6 +60,15 @@ pub struct IrcClient {
     pub(crate) hub: Arc<Hub>,
     pub(crate) account: Account,
     pub(crate) meta: LoginMeta,
+    pub(crate) hubs: Hubs,
+}
+
+impl IrcClient {
+    /// The network of a chat or user. The framework knows logins, not networks: with several networks it may hand one network's
+    /// chat to another's login.
+    pub(crate) fn hub_of(&self, network: &str) -> &Arc<Hub> {
+        self.hubs.get(network).unwrap_or(&self.hub)
+    }
 }
 
 impl std::fmt::Debug for Irc {
@@ -96,7 +108,7 @@ impl Network for Irc {
             .react(ReactCaps::default(), send::react)
             .typing(send::typing)
             .room_meta(
-                MetaCaps { name: false, topic: true, avatar: false, power: false },
+                MetaCaps { name: false, topic: true, avatar: false, power: true },
                 members::room_meta,
             )
             .membership(MemberCaps::default(), members::membership)
@@ -147,7 +159,7 @@ impl Network for Irc {
             );
             (short.to_owned(), Arc::new(hub))
         });
-        Ok(Self { hubs: hubs.collect(), _connections: stop.clone().drop_guard() })
+        Ok(Self { hubs: Arc::new(hubs.collect()), _connections: stop.clone().drop_guard() })
     }
 
     async fn connect(&self, login: Login<Self>) -> Result<IrcClient, ConnectError> {
@@ -158,7 +170,8 @@ impl Network for Irc {
             ))
         };
         let hub = self.hub(&login.id.network).ok_or_else(gone)?;
-        Ok(IrcClient { hub: Arc::clone(hub), account: login.id, meta: login.meta })
+        let hubs = Arc::clone(&self.hubs);
+        Ok(IrcClient { hub: Arc::clone(hub), account: login.id, meta: login.meta, hubs })
     }
 
     fn decode(
@@ -194,11 +207,11 @@ impl Client for IrcClient {
     }
 
     async fn chat(&self, key: &PortalKey<Irc>) -> Result<ChatInfo<Irc>, NetError> {
-        chat::info(&self.hub, key).await
+        chat::info(self.hub_of(key.id.network()), key).await
     }
 
     async fn user(&self, id: &Nick) -> Result<UserInfo, NetError> {
-        let spelled = self.hub.tracker().spelling(&id.nick).map(str::to_owned);
+        let spelled = self.hub_of(&id.network).tracker().spelling(&id.nick).map(str::to_owned);
         Ok(UserInfo::named(spelled.unwrap_or_else(|| id.nick.clone())))
     }
 

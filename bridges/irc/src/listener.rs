@@ -28,7 +28,9 @@ const JOIN_LIST: usize = 400;
 /// Listens until `stop` is cancelled or the bot's credentials are refused.
 pub(crate) async fn run(hub: &Arc<Hub>, inbox: Inbox<Irc>, stop: CancellationToken) -> Exit {
     let ends = hub.stop.child_token();
-    let _guard = ends.clone().drop_guard();
+    // However this ends, nobody of ours stays behind on IRC without its listener.
+    let _bot = ends.clone().drop_guard();
+    let _puppets = ClosePuppets(hub);
     let (sender, events) = mpsc::channel(BATCH);
     let handle = client::spawn(hub.bot_settings(), sender, ends.clone());
     match inbox.portals().await {
@@ -54,6 +56,15 @@ pub(crate) async fn run(hub: &Arc<Hub>, inbox: Inbox<Irc>, stop: CancellationTok
         told_refused: std::collections::BTreeSet::new(),
     };
     listener.run(events, &ends, stop).await
+}
+
+/// Closes the puppets when it is dropped.
+struct ClosePuppets<'a>(&'a Arc<Hub>);
+
+impl Drop for ClosePuppets<'_> {
+    fn drop(&mut self) {
+        self.0.pool.close_all();
+    }
 }
 
 struct Listener<'a> {

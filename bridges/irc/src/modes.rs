@@ -54,23 +54,12 @@ pub const VOICE: i64 = 1;
 /// The level of operators.
 pub const OPERATOR: i64 = 50;
 
-/// The rank mode a Matrix power level stands for.
-pub fn rank(level: i64) -> Option<char> {
+/// The MODE letters that give somebody the rank a Matrix power level stands for, whatever they had before.
+pub fn rank_letters(level: i64) -> &'static str {
     match level {
-        OPERATOR.. => Some('o'),
-        VOICE..OPERATOR => Some('v'),
-        _ => None,
-    }
-}
-
-/// The MODE letters and the number of nicks that lead from one rank to another.
-pub fn rank_change(from: i64, to: i64) -> Option<String> {
-    match (rank(from), rank(to)) {
-        (None, None) => None,
-        (Some(old), Some(new)) if old == new => None,
-        (None, Some(new)) => Some(format!("+{new}")),
-        (Some(old), None) => Some(format!("-{old}")),
-        (Some(old), Some(new)) => Some(format!("-{old}+{new}")),
+        OPERATOR.. => "+o",
+        VOICE..OPERATOR => "-o+v",
+        _ => "-ov",
     }
 }
 
@@ -129,13 +118,8 @@ mod tests {
     #[test]
     fn ranks_and_levels_agree() {
         assert_eq!((level("ov"), level("v"), level(""), level("q"), level("x")), (50, 1, 0, 90, 0));
-        assert_eq!(
-            (rank(100), rank(50), rank(10), rank(0)),
-            (Some('o'), Some('o'), Some('v'), None)
-        );
-        assert_eq!(rank_change(0, 50).as_deref(), Some("+o"));
-        assert_eq!(rank_change(50, 1).as_deref(), Some("-o+v"));
-        assert_eq!(rank_change(100, 50), None);
+        let letters = [100, 50, 10, 0].map(rank_letters);
+        assert_eq!(letters, ["+o", "+o", "-o+v", "-ov"]);
     }
 
     #[test]

@@ -104,6 +104,13 @@ impl Pool {
         }
     }
 
+    /// Closes all puppets.
+    pub fn close_all(&self) {
+        for (_, puppet) in lock(&self.puppets).drain() {
+            puppet.stop.cancel();
+        }
+    }
+
     /// Closes the puppets that have been silent for `idle`.
     pub fn reap(&self, idle: Duration) {
         lock(&self.puppets).retain(|_, puppet| {

@@ -79,15 +79,16 @@ impl Directory<Irc> for IrcDirectory {
         client: &IrcClient,
         query: &str,
     ) -> Result<Option<PortalKey<Irc>>, NetError> {
-        let channel = query.trim().rsplit_once('/').map_or(query.trim(), |(network, rest)| {
-            if network == client.hub.name { rest } else { query.trim() }
+        let query = query.trim();
+        let named = query.split_once('/').and_then(|(network, channel)| {
+            let hub = client.hubs.values().find(|hub| hub.name == network)?;
+            Some((hub, channel))
         });
-        if !chan::is_valid(channel) || client.hub.config.is_closed(channel) {
+        let (hub, channel) = named.unwrap_or((client.hub_of(""), query));
+        if !chan::is_valid(channel) || hub.config.is_closed(channel) {
             return Ok(None);
         }
-        Ok(Some(PortalKey {
-            id: Chat::channel(&client.hub.network, client.hub.fold(channel)),
-            scope: Scope::Shared,
-        }))
+        let id = Chat::channel(&hub.network, hub.fold(channel));
+        Ok(Some(PortalKey { id, scope: Scope::Shared }))
     }
 }

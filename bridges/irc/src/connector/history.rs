@@ -6,6 +6,7 @@ use landbridge_framework::{Dir, EventKey, History, NetError, Next, Page, PageQue
 
 use super::{Irc, IrcClient};
 use crate::client::{Incoming, SendFailure};
+use crate::hub::Hub;
 use crate::ids::Chat;
 
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -24,7 +25,8 @@ impl History<Irc> for ChatHistory {
     ) -> Result<Page<Irc>, NetError> {
         let nothing = Page { raw: Vec::new(), next: Next::Done };
         let Chat::Channel { name, .. } = &at.id else { return Ok(nothing) };
-        let handle = client.hub.online_listener(PATIENCE).await.map_err(NetError::temporary)?;
+        let hub = client.hub_of(at.id.network());
+        let handle = hub.online_listener(PATIENCE).await.map_err(NetError::temporary)?;
         let Some(me) = handle.snapshot() else {
             return Err(NetError::temporary("the bot is not connected"));
         };
@@ -50,10 +52,9 @@ impl History<Irc> for ChatHistory {
         };
         let edge = edge.and_then(Incoming::msgid).map(crate::decode::msgid_key);
         // Only lines with an id: without one nobody could tell whether they have been told before.
-        let told =
-            lines.iter().filter(|line| line.msgid().is_some() && said_by_others(client, line));
+        let told = lines.iter().filter(|line| line.msgid().is_some() && said_by_others(hub, line));
         let raw: Vec<_> = told
-            .map(|line| client.hub.said(line, None))
+            .map(|line| hub.said(line, None))
             .map(|raw| (EventKey(raw.key.clone()), raw))
             .collect();
         let next = edge
@@ -63,15 +64,14 @@ impl History<Irc> for ChatHistory {
     }
 }
 
-fn said_by_others(client: &IrcClient, line: &Incoming) -> bool {
+fn said_by_others(hub: &Hub, line: &Incoming) -> bool {
     let said = matches!(line.message.command.as_str(), "PRIVMSG" | "NOTICE");
     let source = line.message.source.clone().unwrap_or_default();
-    let bot = client
-        .hub
+    let bot = hub
         .listener()
         .and_then(|handle| handle.snapshot())
         .is_some_and(|me| me.is_me(&source.name));
-    said && !bot && !client.hub.is_ours(&source)
+    said && !bot && !hub.is_ours(&source)
 }
 
 fn params(channel: &str, dir: Dir, from: Option<&str>, limit: usize) -> Vec<String> {

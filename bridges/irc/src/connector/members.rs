@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use landbridge_framework::PortalKey;
 use landbridge_framework::handlers::{
-    ChatEdit, Done, In, MemberAction, MemberTarget, Membership, Origin, RoomMeta, SendError, Via,
+    ChatEdit, Done, In, MemberAction, MemberTarget, Membership, Origin, PowerHolder, RoomMeta,
+    SendError, Via,
 };
+use landbridge_framework::{PortalKey, RemoteId as _};
 
-use super::{Irc, IrcClient};
+use super::Irc;
 use crate::client::{ClientHandle, SendFailure};
 use crate::hub::{Author, Hub};
 use crate::ids::{Chat, Nick};
 use crate::message::Message;
+use crate::modes;
 
 /// A portal was opened: the bot comes to listen.
 pub(super) async fn opened(
@@ -19,11 +21,12 @@ pub(super) async fn opened(
     In(portal, _): In<Irc>,
 ) -> Result<Done, SendError> {
     let Chat::Channel { name, .. } = &portal.id else { return Ok(Done) };
-    if client.hub.config.is_closed(name) {
+    let hub = client.hub_of(portal.id.network());
+    if hub.config.is_closed(name) {
         return Err(SendError::refused("this channel may not be bridged"));
     }
-    client.hub.want(name);
-    if let Some(listener) = client.hub.listener() {
+    hub.want(name);
+    if let Some(listener) = hub.listener() {
         match listener.join(name, None).await {
             // Offline it joins when it is back.
             Ok(()) | Err(SendFailure::NotSent(_) | SendFailure::Lost) => {}
@@ -39,14 +42,15 @@ pub(super) async fn closed(
     In(portal, _): In<Irc>,
 ) -> Result<Done, SendError> {
     let Chat::Channel { name, .. } = &portal.id else { return Ok(Done) };
-    client.hub.unwant(name);
+    let hub = client.hub_of(portal.id.network());
+    hub.unwant(name);
     if let Some(listener) =
-        client.hub.listener().filter(|handle| handle.snapshot().is_some_and(|me| me.is_in(name)))
+        hub.listener().filter(|handle| handle.snapshot().is_some_and(|me| me.is_in(name)))
     {
         // Offline it is out already.
         let _ = listener.command(Message::new("PART", [name.as_str(), "no longer bridged"])).await;
     }
-    for puppet in client.hub.pool.all() {
+    for puppet in hub.pool.all() {
         let _ = puppet.part(name, "no longer bridged").await;
     }
     Ok(Done)
@@ -60,6 +64,7 @@ pub(super) async fn membership(
     change: Membership<Irc>,
 ) -> Result<Done, SendError> {
     let Chat::Channel { name, .. } = &portal.id else { return Ok(Done) };
+    let hub = client.hub_of(portal.id.network());
     match &change.target {
         MemberTarget::Matrix(mxid, login) => {
             let author = Author {
@@ -67,21 +72,20 @@ pub(super) async fn membership(
                 name: change.display_name.clone(),
                 personal: login.is_some(),
             };
-            matrix_user(&client, &portal, name, &author, &change, &origin).await
+            matrix_user(hub, &portal, name, &author, &change, &origin).await
         }
-        MemberTarget::Remote(nick) => irc_user(&client, name, nick, &change, &origin).await,
+        MemberTarget::Remote(nick) => irc_user(hub, name, nick, &change, &origin).await,
     }
 }
 
 async fn matrix_user(
-    client: &IrcClient,
+    hub: &Arc<Hub>,
     portal: &PortalKey<Irc>,
     channel: &str,
     author: &Author,
     change: &Membership<Irc>,
     origin: &Origin,
 ) -> Result<Done, SendError> {
-    let hub = &client.hub;
     let reason = change.reason.as_deref().unwrap_or_default();
     match change.action {
         // Appearing before speaking is a courtesy: when it fails, speaking tries again and says why.
@@ -119,7 +123,7 @@ async fn rename(hub: &Arc<Hub>, author: &Author) -> Result<(), SendError> {
 }
 
 async fn irc_user(
-    client: &IrcClient,
+    hub: &Arc<Hub>,
     channel: &str,
     nick: &Nick,
     change: &Membership<Irc>,
@@ -137,7 +141,7 @@ async fn irc_user(
         MemberAction::Join | MemberAction::Leave | MemberAction::Rename => return Ok(Done),
     };
     for command in commands {
-        as_operator(&client.hub, &origin.sender, channel, nick, command).await?;
+        as_operator(hub, &origin.sender, channel, nick, command).await?;
     }
     Ok(Done)
 }
@@ -150,10 +154,10 @@ pub(super) async fn room_meta(
     RoomMeta(edit): RoomMeta,
 ) -> Result<Done, SendError> {
     let Chat::Channel { name, .. } = &portal.id else { return Ok(Done) };
+    let hub = client.hub_of(portal.id.network());
     match edit {
         ChatEdit::Topic(topic) => {
-            let longest = client
-                .hub
+            let longest = hub
                 .listener()
                 .and_then(|handle| handle.snapshot())
                 .and_then(|me| me.isupport.topic_len)
@@ -164,7 +168,7 @@ pub(super) async fn room_meta(
                 topic.pop();
             }
             as_operator(
-                &client.hub,
+                hub,
                 &origin.sender,
                 name,
                 "",
@@ -172,13 +176,42 @@ pub(super) async fn room_meta(
             )
             .await?;
         }
-        ChatEdit::Name(_) | ChatEdit::Avatar(_) | ChatEdit::Power(_) => {
+        ChatEdit::Power(levels) => {
+            for (holder, level) in levels {
+                rank(hub, &origin.sender, name, &holder, level).await?;
+            }
+        }
+        ChatEdit::Name(_) | ChatEdit::Avatar(_) => {
             return Err(SendError::refused(
                 "an IRC channel's name can't be changed, and it has no picture",
             ));
         }
     }
     Ok(Done)
+}
+
+/// Gives somebody the rank that a power level stands for. Who isn't on IRC has no rank there, and everybody's level is the channel's
+/// own business (`+m`), which its operators set on IRC.
+async fn rank(
+    hub: &Arc<Hub>,
+    by: &str,
+    channel: &str,
+    holder: &PowerHolder,
+    level: i64,
+) -> Result<(), SendError> {
+    let nick = match holder {
+        PowerHolder::Remote(id) => Nick::decode(id).ok().map(|nick| nick.nick),
+        PowerHolder::Matrix(mxid) => {
+            let puppet = hub.pool.existing(mxid).and_then(|puppet| puppet.handle.snapshot());
+            puppet.map(|me| me.me.name.clone())
+        }
+        PowerHolder::Default => None,
+    };
+    let Some(nick) = nick else { return Ok(()) };
+    let letters = modes::rank_letters(level);
+    let count = letters.chars().filter(char::is_ascii_alphabetic).count();
+    let params = [channel, letters].into_iter().chain(std::iter::repeat_n(nick.as_str(), count));
+    as_operator(hub, by, channel, &nick, Message::new("MODE", params)).await
 }
 
 /// Does what operators do: by the author's own connection if it may, else by the bot's.

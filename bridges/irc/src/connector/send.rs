@@ -42,11 +42,13 @@ impl FromOut<Irc> for Speaking {
         let Via(client) = Via::take(out)?;
         let In(portal, _) = In::take(out)?;
         let (As(relay), origin, Key(key)) = (As::take(out)?, Origin::take(out)?, Key::take(out)?);
-        let personal = relay.is_none() && client.account.owner.is_some();
+        let chat = portal.id;
+        // A login speaks as its owner on its own network; on others they are a guest like everybody.
+        let own = client.account.network == chat.network();
+        let personal = own && relay.is_none() && client.account.owner.is_some();
         let name =
             relay.map(|profile| profile.name).or(Some(origin.name)).filter(|name| !name.is_empty());
         let author = Author { mxid: origin.sender, name, personal };
-        let chat = portal.id;
         if let Chat::Query { owner: Some(owner), .. } = &chat
             && *owner != author.mxid
         {
@@ -58,7 +60,7 @@ impl FromOut<Irc> for Speaking {
 
 impl Speaking {
     fn hub(&self) -> &Arc<Hub> {
-        &self.client.hub
+        self.client.hub_of(self.chat.network())
     }
 
     async fn voice(&self) -> Result<Voice, SendError> {
@@ -270,7 +272,8 @@ pub(super) async fn typing(
     origin: Origin,
     Typing(on): Typing,
 ) -> Result<Done, SendError> {
-    let Some(puppet) = client.hub.pool.existing(&origin.sender) else { return Ok(Done) };
+    let hub = client.hub_of(portal.id.network());
+    let Some(puppet) = hub.pool.existing(&origin.sender) else { return Ok(Done) };
     let there = puppet
         .handle
         .snapshot()

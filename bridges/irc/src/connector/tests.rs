@@ -54,7 +54,8 @@ async fn rig(caps: &str, change: impl FnOnce(&mut NetworkConfig)) -> Rig {
     handle.online(Duration::from_secs(10)).await.unwrap();
     tokio::spawn(track(Arc::clone(&hub), events));
     let account = Account { network: String::new(), owner: None };
-    let client = Arc::new(IrcClient { hub, account, meta: LoginMeta::default() });
+    let hubs: Hubs = Arc::new(std::iter::once((String::new(), Arc::clone(&hub))).collect());
+    let client = Arc::new(IrcClient { hub, account, meta: LoginMeta::default(), hubs });
     Rig { client, peer, _stop: stop.drop_guard() }
 }
 
@@ -184,6 +185,7 @@ async fn a_private_conversation_needs_a_nick_of_one_s_own() {
         hub: Arc::clone(&rig.client.hub),
         account: account.clone(),
         meta: LoginMeta::default(),
+        hubs: Arc::clone(&rig.client.hubs),
     };
     let opened = directory::IrcDirectory.open_dm(&own, &with).await.unwrap();
     assert_eq!(opened.scope, Scope::Private(account));
