@@ -8,7 +8,7 @@ use crate::event::Received;
 /// The most events that are fetched for one event that came in (Server-Server API, "Retrieving missing events").
 pub(super) const MOST_MISSING: usize = 200;
 
-/// Gets events from other servers. What it gives back has passed [`crate::event::verify`].
+/// Gets events from other servers. What it gives back has passed [`crate::event::verify()`].
 #[async_trait]
 pub trait MissingEvents: Send + Sync {
     /// The events between `earliest`, which this server has, and `latest`, which refer to what it lacks; oldest first,

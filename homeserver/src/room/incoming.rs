@@ -58,7 +58,7 @@ impl Room {
         self.receive_verified(received).await
     }
 
-    /// Takes in an event that has passed [`verify`].
+    /// Takes in an event that has passed [`verify()`].
     pub async fn receive_verified(&self, received: Received) -> Result<Outcome, RoomError> {
         if received.pdu.room_id != self.id() {
             return Err(RoomError::InvalidParam("the event is of another room".to_owned()));
