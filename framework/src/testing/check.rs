@@ -13,7 +13,7 @@ use super::faults::{Faults, Rates};
 use super::homeserver::{Kind, SimHomeserver, SimUser};
 use super::network::SimNetwork;
 use super::pump;
-use super::report::Report;
+use super::report::{EDITED, Report, Said};
 use crate::bridge::{Bridge, BridgeBuilder};
 use crate::clock::TokioClock;
 use crate::config::{BridgeConfig, PortalConfig};
@@ -91,7 +91,7 @@ pub(super) struct World<N: Network> {
     alice: SimUser,
     builder: BridgeBuilder<N>,
     database: Database,
-    said: BTreeMap<Side, Vec<String>>,
+    said: BTreeMap<Side, Vec<Said>>,
     _folder: tempfile::TempDir,
 }
 
@@ -195,7 +195,7 @@ impl<N: Network> World<N> {
         self.homeserver.detach();
         drop(bridge);
         // What was aborted is dropped when its turn comes.
-        for _ in 0..3 {
+        for _ in 0..20 {
             tokio::task::yield_now().await;
         }
         // A commit that was under way has ended, one way or the other, when the next transaction can begin.
@@ -271,30 +271,52 @@ impl<N: Network> World<N> {
         at_a_point
     }
 
-    /// Somebody says the next thing.
+    /// Somebody says the next thing, or changes something said before.
     pub(super) fn talk(&mut self) {
         let number = self.faults.below(self.plan.chats as u64) as usize;
         let side =
             if self.faults.chance(500) { Side::Network(number) } else { Side::Matrix(number) };
-        self.say(side);
+        if self.faults.chance(150) {
+            self.change(side);
+        } else {
+            self.say(side);
+        }
     }
 
     fn say(&mut self, side: Side) {
         let count = self.said.entry(side).or_default().len();
-        let (text, chat_number) = match side {
-            Side::Network(number) => (format!("n{count}"), number),
-            Side::Matrix(number) => (format!("m{count}"), number),
-        };
-        match side {
-            Side::Network(_) => {
-                self.network.say(&chat(chat_number), "nora", &text);
+        let (text, id) = match side {
+            Side::Network(number) => {
+                let text = format!("n{count}");
+                let id = self.network.say(&chat(number), "nora", &text);
+                (text, id)
             }
+            Side::Matrix(number) => {
+                let text = format!("m{count}");
+                let room = self.room(number).expect("the room is there");
+                let id = self.alice.say(&room, &text).expect("alice may speak");
+                (text, id)
+            }
+        };
+        self.said.entry(side).or_default().push(Said { text, id, edited: false });
+    }
+
+    fn change(&mut self, side: Side) {
+        let room = match side {
+            Side::Matrix(number) => self.room(number).expect("the room is there"),
+            Side::Network(_) => String::new(),
+        };
+        let said = self.said.entry(side).or_default();
+        let at = self.faults.below(said.len() as u64) as usize;
+        let Some(said) = said.get_mut(at).filter(|said| !said.edited) else { return };
+        let text = format!("{EDITED} {}", said.text);
+        match side {
+            Side::Network(_) => self.network.change(&said.id, &text).expect("the message is there"),
             Side::Matrix(_) => {
-                let room = self.room(chat_number).expect("the room is there");
-                self.alice.say(&room, &text).expect("alice may speak");
+                drop(self.alice.edit(&room, &said.id, &text).expect("alice may edit"))
             }
         }
-        self.said.entry(side).or_default().push(text);
+        said.edited = true;
     }
 
     /// Says something on the network.
@@ -307,7 +329,7 @@ impl<N: Network> World<N> {
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until {
             let report = self.report((0, 0));
-            if report.to_matrix.lost == 0 && report.to_network.lost == 0 {
+            if report.is_complete() {
                 // What is doubled comes later.
                 tokio::time::sleep(Duration::from_mins(2)).await;
                 return;

@@ -7,6 +7,20 @@ use super::check::Plan;
 /// So many violations are told in words.
 const TOLD: usize = 20;
 
+/// The word that a changed message begins with.
+pub(super) const EDITED: &str = "edited";
+
+/// Something that was said.
+#[derive(Clone, Debug)]
+pub(super) struct Said {
+    /// Its text before it was changed: a mark and its number.
+    pub(super) text: String,
+    /// What the side it was said on calls it.
+    pub(super) id: String,
+    /// Whether it was changed.
+    pub(super) edited: bool,
+}
+
 /// One side: how many messages, and what became of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -18,7 +32,7 @@ pub struct Tally {
     pub doubled: usize,
     /// Arrived after one said later.
     pub reordered: usize,
-    /// Arrived though nobody had said it.
+    /// Arrived though nobody had said it, or with another text than its last.
     pub wrong: usize,
 }
 
@@ -33,7 +47,7 @@ impl Tally {
     pub(super) fn compare(
         &mut self,
         chat: &str,
-        said: &[String],
+        said: &[Said],
         heard: impl Iterator<Item = String>,
         mark: char,
         violations: &mut Vec<String>,
@@ -56,6 +70,11 @@ impl Tally {
                 continue;
             };
             *times += 1;
+            let edited = text.split_whitespace().any(|word| word == EDITED);
+            if *times == 1 && said[number].edited != edited {
+                self.wrong += 1;
+                tell(format!("{} has not its last text", said[number].text));
+            }
             match last {
                 _ if *times > 1 => {
                     self.doubled += 1;
@@ -100,6 +119,11 @@ impl Report {
         Self { plan, crashes, to_matrix, to_network, violations: Vec::new() }
     }
 
+    /// Whether nothing is missing any more.
+    pub(super) fn is_complete(&self) -> bool {
+        [self.to_matrix, self.to_network].iter().all(|tally| (tally.lost, tally.wrong) == (0, 0))
+    }
+
     /// Whether the promise held.
     pub fn is_clean(&self) -> bool {
         self.to_matrix.is_clean() && self.to_network.is_clean()
@@ -133,14 +157,18 @@ mod tests {
 
     #[test]
     fn losses_doubles_and_disorder_are_seen() {
-        let said: Vec<String> = (0..6).map(|n| format!("n{n}")).collect();
-        let heard = ["n0", "Nora: n2", "n1", "n2", "notice", "n5", "n9"];
+        let say = |n: usize| Said { text: format!("n{n}"), id: String::new(), edited: n == 4 };
+        let said: Vec<Said> = (0..7).map(say).collect();
+        let heard = ["n0", "Nora: n2", "n1", "n2", "notice", "n4", "n6", "n9"];
         let (mut tally, mut told) = (Tally::default(), Vec::new());
         tally.compare("c", &said, heard.into_iter().map(ToOwned::to_owned), 'n', &mut told);
-        assert_eq!(tally, Tally { said: 6, lost: 2, doubled: 1, reordered: 1, wrong: 1 });
+        assert_eq!(tally, Tally { said: 7, lost: 2, doubled: 1, reordered: 1, wrong: 2 });
         assert_eq!(told[0], "c: n1 came after n2");
         let mut clean = Tally::default();
-        clean.compare("c", &said, said.clone().into_iter(), 'n', &mut told);
+        let right = said
+            .iter()
+            .map(|s| if s.edited { format!("{EDITED} {}", s.text) } else { s.text.clone() });
+        clean.compare("c", &said, right, 'n', &mut told);
         assert!(clean.is_clean());
     }
 }
