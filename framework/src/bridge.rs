@@ -145,6 +145,7 @@ impl<N: Network> BridgeBuilder<N> {
         let files = Files::new(matrix.clone(), store.clone(), links.clone());
         let media = self.media.clone().unwrap_or_else(|| Arc::new(files));
         let tasks = Tasks::new();
+        let unstarted = Unstarted(Some(tasks.clone()));
         let engine = Arc::new(Engine {
             work: Semaphore::new(self.config.concurrency.max(1) as usize),
             config: self.config.clone(),
@@ -176,6 +177,7 @@ impl<N: Network> BridgeBuilder<N> {
         // Just made, so nobody can have been faster.
         let _ = engine.commands.set(Arc::new(Bot(commands)));
         engine.start().await?;
+        unstarted.started();
         Ok(Run { engine, tasks, router })
     }
 }
@@ -186,6 +188,23 @@ struct Run {
     engine: Arc<Engine>,
     tasks: Tasks,
     router: Router,
+}
+
+/// Ends the tasks of a bridge whose start failed or was abandoned: they hold the engine, so nobody else would.
+struct Unstarted(Option<Tasks>);
+
+impl Unstarted {
+    fn started(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unstarted {
+    fn drop(&mut self) {
+        if let Some(tasks) = &self.0 {
+            tasks.abort();
+        }
+    }
 }
 
 /// Runs a bridge until it is told to stop, and starts it again when something in it panicked.
