@@ -6,7 +6,8 @@ use landbridge_framework::testing::{Kind, Plan, Rates, check_guarantee, check_ou
 #[path = "../examples/hello.rs"]
 mod hello;
 
-/// `LANDBRIDGE_CRASHES` and `LANDBRIDGE_SEED` make the check longer, or repeat one.
+/// `LANDBRIDGE_CRASHES` and `LANDBRIDGE_SEED` make the check longer, or repeat one; `LANDBRIDGE_CHANGES` changes messages
+/// as well, so often in a thousand.
 fn number(name: &str, default: u32) -> u32 {
     std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }
@@ -17,6 +18,7 @@ fn plan(share: u32) -> Plan {
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
     Plan::crashes(number("LANDBRIDGE_CRASHES", 60) / share)
         .seed(u64::from(number("LANDBRIDGE_SEED", 1)))
+        .changes(number("LANDBRIDGE_CHANGES", 0))
 }
 
 #[test]

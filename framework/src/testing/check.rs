@@ -38,12 +38,14 @@ pub struct Plan {
     pub rates: Rates,
     /// How many chats there are.
     pub chats: usize,
+    /// How often a message said before is changed instead of saying another, in thousandths.
+    pub changes: u32,
 }
 
 impl Plan {
     /// So many crashes with our homeserver, two chats, and everything else going wrong now and then.
     pub fn crashes(crashes: u32) -> Self {
-        Self { seed: 1, crashes, homeserver: Kind::Ours, rates: Rates::SOME, chats: 2 }
+        Self { seed: 1, crashes, homeserver: Kind::Ours, rates: Rates::SOME, chats: 2, changes: 0 }
     }
 
     /// With another seed.
@@ -57,6 +59,13 @@ impl Plan {
     #[must_use]
     pub fn homeserver(mut self, kind: Kind) -> Self {
         self.homeserver = kind;
+        self
+    }
+
+    /// With messages changed as well, so often in a thousand.
+    #[must_use]
+    pub fn changes(mut self, thousandths: u32) -> Self {
+        self.changes = thousandths;
         self
     }
 
@@ -276,7 +285,7 @@ impl<N: Network> World<N> {
         let number = self.faults.below(self.plan.chats as u64) as usize;
         let side =
             if self.faults.chance(500) { Side::Network(number) } else { Side::Matrix(number) };
-        if self.faults.chance(150) {
+        if self.faults.chance(self.plan.changes) {
             self.change(side);
         } else {
             self.say(side);

@@ -24,7 +24,8 @@ const GROWTH_KIB: u64 = 8 * 1024;
 ///
 /// When the promise was broken, memory grew, or the bridge can't start.
 pub fn check_outage<N: Network>(config: N::Config, seed: u64) -> Report {
-    let plan = Plan { seed, crashes: 0, homeserver: Kind::Ours, rates: Rates::NONE, chats: 1 };
+    let plan =
+        Plan { seed, crashes: 0, homeserver: Kind::Ours, rates: Rates::NONE, chats: 1, changes: 0 };
     let report = pump::run(async move {
         let mut world = World::<N>::new(config, plan).await;
         world.open_rooms().await;
