@@ -1,4 +1,5 @@
 //! A whole bridge to the testing kit's network: relay, messages, edits and deletions both ways.
+#![allow(missing_docs, clippy::wildcard_imports, reason = "the whole of it fits on a page")]
 
 use std::{sync::Arc, time::UNIX_EPOCH};
 

@@ -2,7 +2,11 @@
 
 use landbridge_framework::testing::{Kind, Plan, Rates, check_guarantee, check_outage};
 
-#[allow(dead_code, reason = "the example's own main isn't run here")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "here the example is a module, and its own main isn't run"
+)]
 #[path = "../examples/hello.rs"]
 mod hello;
 
