@@ -164,6 +164,8 @@ impl Server {
     /// was accepted is written, and the database is closed.
     pub async fn stop(&self) {
         self.stopping.cancel();
+        // Long polls end with the background work: nothing will wake them any more.
+        self.app.background.stop.cancel();
         let mut listeners =
             std::mem::take(&mut *self.listeners.lock().unwrap_or_else(PoisonError::into_inner));
         let drain = Duration::from_secs(self.app.config.listen.drain_seconds);
@@ -180,12 +182,8 @@ impl Server {
     }
 }
 
-/// Opens the database and builds the services on it.
-async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> {
-    config.check()?;
-    identity::prepare_folder(&config.data_dir)?;
-    let key = identity::signing_key(&config)?;
-
+/// Opens the database and brings its tables up to date.
+async fn open_database(config: &Config) -> Result<Database, StartError> {
     let mut options = Options::default();
     if let Some(connections) = config.database.connections {
         options.readers = connections.max(1);
@@ -193,6 +191,15 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
     let db = Database::open(&config.database_url(), &options).await?;
     db.migrate(&SCHEMA).await?;
     db.migrate(&ACCOUNTS).await?;
+    Ok(db)
+}
+
+/// Opens the database and builds the services on it.
+async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> {
+    config.check()?;
+    identity::prepare_folder(&config.data_dir)?;
+    let key = identity::signing_key(&config)?;
+    let db = open_database(&config).await?;
     let generation = identity::generation(&db).await?;
 
     let stream = server::stream(&db).await?;

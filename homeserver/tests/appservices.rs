@@ -1,6 +1,8 @@
 //! Application services at the server's door: who they may be, what they may do, and the extensions that
 //! mautrix bridges use, by the wire forms of mautrix-go.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, outside of test functions")]
+
 use axum::Router;
 use axum::body::Body;
 use axum::routing::{get, post};

@@ -1,5 +1,7 @@
 //! The Client-Server API through the router of a whole server, as a bridge in the same process sees it.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, outside of test functions")]
+
 mod client_api {
     mod accounts;
     mod appservices;

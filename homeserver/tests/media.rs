@@ -1,5 +1,7 @@
 //! The content repository at the server's door.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, outside of test functions")]
+
 use axum::body::Body;
 use axum::response::Response;
 use http::{Method, Request, StatusCode, header};

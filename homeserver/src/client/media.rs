@@ -276,7 +276,7 @@ impl From<MediaError> for ApiError {
             }
             MediaError::TooLarge { .. } | MediaError::TooLargeForThumbnail => Self::too_large(text),
             MediaError::QuotaExceeded | MediaError::NotYours => Self::forbidden(text),
-            MediaError::TooManyPending => Self::limit_exceeded(Duration::from_secs(60)),
+            MediaError::TooManyPending => Self::limit_exceeded(Duration::from_mins(1)),
             MediaError::TooManyWaiting => Self::limit_exceeded(Duration::from_secs(1)),
             MediaError::AlreadyUploaded => {
                 Self::new(StatusCode::CONFLICT, "M_CANNOT_OVERWRITE_MEDIA", text)
