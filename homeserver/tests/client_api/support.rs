@@ -16,9 +16,9 @@ pub(crate) struct TestServer {
 }
 
 fn config(folder: &TempDir) -> Config {
-    let mut config = Config::default();
-    config.server_name = "hs.test".try_into().unwrap();
-    config.data_dir = folder.path().join("data");
+    let server_name = "hs.test".try_into().unwrap();
+    let data_dir = folder.path().join("data");
+    let mut config = Config { server_name, data_dir, ..Config::default() };
     config.listen.http = Vec::new();
     config.registration.open = true;
     config.registration.shared_secret = Some(Secret::new("shared"));
