@@ -1,7 +1,7 @@
 //! One connection to an IRC server that stays up: connects, registers, keeps alive, comes back, and confirms every line it sends.
 //!
 //! The owner holds a [`ClientHandle`] and reads [`ClientEvent`]s. All work happens in one task per connection
-//! ([`supervise`](supervise)); it never blocks a send on a full event channel, it stops *reading the socket* instead.
+//! (`supervise`); it never blocks a send on a full event channel, it stops *reading the socket* instead.
 
 mod backoff;
 mod batch;

@@ -1,7 +1,7 @@
 //! The IRC bridge: channels and private messages of any IRC network as Matrix rooms, with a connection of their own for the Matrix
 //! users who speak there, and a relay for the rest.
 //!
-//! What comes in: [`client`] (the bot's connection) -> [`listener`](crate::listener) -> the framework's inbox -> [`decode`]. What goes
+//! What comes in: [`client`] (the bot's connection) -> `listener` -> the framework's inbox -> [`decode`]. What goes
 //! out: [`connector`]'s handlers -> [`hub`] (who speaks) -> [`pool`] (their connection) -> [`client`], which confirms every line.
 
 pub mod casemap;
