@@ -227,8 +227,8 @@ fn usage(command: &Command, prefix: &str) -> String {
     format!("How to use it: `{prefix} {} {}`\n{}", command.name, command.usage, command.help)
 }
 
-/// The text after the prefix, if the prefix stands before it as a word.
-fn strip_prefix<'a>(body: &'a str, prefix: &str) -> Option<&'a str> {
-    let rest = body.strip_prefix(prefix)?;
+/// The text after the prefix, if the prefix stands before it as a word. No prefix stands before nothing.
+pub(crate) fn strip_prefix<'a>(body: &'a str, prefix: &str) -> Option<&'a str> {
+    let rest = body.strip_prefix(prefix).filter(|_| !prefix.is_empty())?;
     (rest.is_empty() || rest.starts_with(char::is_whitespace)).then(|| rest.trim())
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{Portal, inward::Step, request::Built};
 use crate::{
+    commands::strip_prefix,
     engine::{Engine, guarded_async},
     handlers::{Idempotency, IdempotencyKey, SendError, Sent},
     network::LoginState,
@@ -98,6 +99,7 @@ impl Engine {
     ) -> Result<Step, StoreError> {
         let mut batch = Batch::new();
         let mut end = Step::Progress;
+        let mut asked = Vec::new();
         for row in events {
             let now = self.now();
             if row.not_before > now {
@@ -108,6 +110,11 @@ impl Engine {
                 batch.matrix_inbox_dead(row.seq, "it can't be read");
                 continue;
             };
+            if is_command(&event, &self.config.command_prefix) {
+                batch.matrix_inbox_done(row.seq);
+                asked.push((row.room_id, event));
+                continue;
+            }
             match self.plan(portal, &event, &mut batch).await {
                 Ok(ops) => {
                     for (op, login) in ops {
@@ -144,7 +151,22 @@ impl Engine {
             }
         }
         self.store.commit(batch).await?;
+        // Only now: a command that breaks the bridge must not break it again at each start.
+        self.run_commands(asked);
         Ok(end)
+    }
+
+    /// Lets the bot answer what was said to it in a portal's room, in order, while the portal's work goes on.
+    fn run_commands(&self, asked: Vec<(String, Value)>) {
+        let Some(commands) = self.commands.get().filter(|_| !asked.is_empty()).cloned() else {
+            return;
+        };
+        self.spawn(async move {
+            for (room, event) in asked {
+                let sender = event.get("sender").and_then(Value::as_str).unwrap_or_default();
+                commands.handle(&room, sender, &event).await;
+            }
+        });
     }
 
     /// Does one thing. `pending` holds what the one before came to: it is committed together with the note that this one
@@ -310,6 +332,16 @@ impl Engine {
         )?;
         Ok(Some(Step::Progress))
     }
+}
+
+/// Whether an event from a portal's room is for the bot, by its prefix, and not for the network. An edit never is: what it
+/// changes was run or relayed already.
+fn is_command(event: &Value, prefix: &str) -> bool {
+    let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str);
+    text("/type") == Some("m.room.message")
+        && text("/content/msgtype") == Some("m.text")
+        && text("/content/m.relates_to/rel_type") != Some("m.replace")
+        && text("/content/body").is_some_and(|body| strip_prefix(body.trim(), prefix).is_some())
 }
 
 /// The sooner of two ends of a step.
