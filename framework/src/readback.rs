@@ -124,8 +124,9 @@ impl Engine {
             taken += 1;
         }
         batch.set_horizon(portal.id, &newest);
-        portal.set_horizon(&newest);
         self.store.commit(batch).await?;
+        // Not before: whoever asked may go away in between, and what was read would be taken for handled.
+        portal.set_horizon(&newest);
         if taken > 0 {
             tracing::debug!(room, taken, "read a room back");
             self.wake_portal_outward(portal.clone());

@@ -23,11 +23,6 @@ impl Engine {
             batch.save_login(&login);
         }
         self.store.commit(batch).await?;
-        self.spawn(self.clone().decode_loop());
-        self.spawn(self.clone().control_loop());
-        self.spawn(self.clone().backfill_loop());
-        self.spawn(self.clone().keep_house());
-        self.spawn(self.clone().watch_homeserver());
         let system: Vec<String> =
             self.connector.system_logins().into_iter().map(|login| login.id).collect();
         for (login, active) in self.store.logins().await? {
@@ -36,6 +31,12 @@ impl Engine {
                 self.connect_login(login);
             }
         }
+        // Not before all logins are known: what is read back from Matrix would be refused for want of one.
+        self.spawn(self.clone().decode_loop());
+        self.spawn(self.clone().control_loop());
+        self.spawn(self.clone().backfill_loop());
+        self.spawn(self.clone().keep_house());
+        self.spawn(self.clone().watch_homeserver());
         for portal in self.store.busy_portals().await? {
             self.wake_inward(portal).await?;
             self.wake_outward(portal).await?;

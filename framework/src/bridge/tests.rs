@@ -1,6 +1,12 @@
 //! Whole bridges, between the simulated homeserver and the simulated network.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use landbridge_database::{Database, testing::TestDatabase};
 use landbridge_registration::Registration;
@@ -9,6 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     config::PortalConfig,
     handlers::{Reacted, RelayStyle, RemoveCaps, Removed},
+    matrix::{Body as RequestBody, ByteStream, Carrier, CarrierError},
     permissions::Level,
     prelude::*,
     testing::{Faults, Kind, SimError, SimEvent, SimHomeserver, SimNetwork, SimSession, SimUser},
@@ -335,6 +342,98 @@ async fn what_is_refused_is_told_and_nothing_waits_behind_it() {
             .any(|(by, text)| by == "@simbot:hs.example" && text.contains("at most 100"))
     };
     eventually("a notice", told).await;
+}
+
+#[tokio::test]
+async fn a_command_in_a_portal_is_run_and_not_relayed() {
+    let (world, ann, room, _bridge) = World::with_room(|_| {}).await;
+    ann.say(&room, "!sim help").unwrap();
+    ann.say(&room, "!simple words").unwrap();
+    ann.say(&room, " !sim").unwrap();
+    ann.say(&room, "after").unwrap();
+    eventually("what is no command", || world.heard().contains(&"ann: after".to_owned())).await;
+    assert_eq!(world.heard(), ["ann: !simple words", "ann: after"]);
+    let answers = || {
+        let said = world.said(&room).into_iter();
+        said.filter(|(by, text)| by == "@simbot:hs.example" && text.contains("I bridge")).count()
+    };
+    eventually("two answers", || answers() == 2).await;
+}
+
+/// Notes whether the homeserver was asked for anything before the logins were known. Whatever passes a point of the faults
+/// first is the relay's connection, if they were.
+struct Watched {
+    inner: Arc<dyn Carrier>,
+    faults: Faults,
+    early: Arc<AtomicBool>,
+}
+
+#[async_trait::async_trait]
+impl Carrier for Watched {
+    async fn call(
+        &self,
+        request: http::Request<RequestBody>,
+    ) -> Result<http::Response<ByteStream>, CarrierError> {
+        if self.faults.passed() == 0 {
+            self.early.store(true, Ordering::SeqCst);
+        }
+        self.inner.call(request).await
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_read_back_before_the_logins_are_known() {
+    let mut world = World::new().await;
+    world.config.homeserver_is_durable = Some(false);
+    let faults = Faults::new(1);
+    let early = Arc::new(AtomicBool::new(false));
+    let carrier =
+        Watched { inner: world.homeserver.carrier(), faults: faults.clone(), early: early.clone() };
+    let _bridge = crate::Bridge::<Sim>::builder(
+        (),
+        world.config.clone(),
+        "hs.example",
+        world.registration.clone(),
+        Arc::new(carrier),
+        world.database.clone(),
+    )
+    .share(SimNetwork::new(faults))
+    .start()
+    .await
+    .unwrap();
+    let homeserver = world.homeserver.clone();
+    eventually("a request to the homeserver", || homeserver.requests() > 0).await;
+    assert!(!early.load(Ordering::SeqCst), "the homeserver was asked too early");
+}
+
+#[tokio::test]
+async fn what_a_homeserver_forgot_is_read_back_at_start() {
+    let mut world = World::new().await;
+    world.config.homeserver_is_durable = Some(false);
+    world.homeserver =
+        SimHomeserver::new("hs.example", world.registration.clone(), Kind::Synapse, Faults::new(7));
+    let ann = world.homeserver.user("@ann:hs.example");
+    world.config.portals = vec![PortalConfig {
+        remote_id: "c".into(),
+        invite: vec![ann.id().to_owned()],
+        ..PortalConfig::default()
+    }];
+    let bridge = world.start().await;
+    let homeserver = world.homeserver.clone();
+    eventually("the configured room", || homeserver.all_rooms().len() == 1).await;
+    let room = homeserver.all_rooms().remove(0);
+    eventually("an invitation", || ann.join(&room)).await;
+    ann.say(&room, "one").unwrap();
+    eventually("a message", || world.heard() == ["ann: one"]).await;
+    homeserver.detach();
+    drop(bridge);
+    for text in ["two", "three", "four"] {
+        ann.say(&room, text).unwrap();
+    }
+    homeserver.restart();
+    let _bridge = world.start().await;
+    eventually("what was forgotten", || world.heard().len() == 4).await;
+    assert_eq!(world.heard(), ["ann: one", "ann: two", "ann: three", "ann: four"]);
 }
 
 #[tokio::test]
