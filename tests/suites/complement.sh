@@ -8,11 +8,11 @@ export LANDBRIDGE=$PWD COMPLEMENT_BUILD_DIR=$CACHE/complement
 out=$WORK/complement
 rm -rf "$out"
 status=0
-tests/complement/run -launcher landbridge -packages csapi -sync-timeout 20s -known tests/complement/lists/leaves.txt \
+tests/complement/run -launcher landbridge -packages csapi -sync-timeout 10s -known tests/complement/lists/leaves.txt \
     -expected tests/complement/expected.txt -out "$out" >"$WORK/complement.log" 2>&1 || status=$?
 tail -n 3 "$WORK/complement.log"
 pass "$(wc -l <"$out/passed.txt")"
 if [ "$status" -ne 0 ]; then
-    grep -vxFf tests/complement/expected.txt "$out/failed.txt" || true
+    grep -A30 -i unexpected "$WORK/complement.log" || tail -40 "$WORK/complement.log"
     fail
 fi
