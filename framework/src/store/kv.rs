@@ -43,8 +43,8 @@ impl KeyValue for Store {
         let rows = self
             .db
             .fetch(
-                "SELECT key, value FROM kv WHERE substr(key, 1, $2) = $1 ORDER BY key",
-                args![prefix, prefix.chars().count() as i64],
+                "SELECT key, value FROM kv WHERE substr(key, 1, length($1)) = $1 ORDER BY key",
+                args![prefix],
             )
             .await?;
         rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect()
