@@ -1,7 +1,7 @@
 //! What can be done from Matrix: a connector registers plain async functions, with what they can do, and their arguments
 //! are extracted by type, as in axum.
 //!
-//! ```ignore
+//! ```text
 //! async fn send(Via(c): Via<Slack>, In(at, _): In<Slack>, Key(k): Key, t: Text) -> Result<Sent<Slack>, SendError> { .. }
 //! handlers.text(TextCaps { max_len: 4000 }, Idempotency::Native, send)
 //! ```
