@@ -60,7 +60,10 @@ fn describe(error: &figment::Error) -> String {
     let mut path = error.path.clone();
     let what = match &error.kind {
         Kind::UnknownField(field, known) => {
-            path.push(field.clone());
+            // A key inside a table is part of the path already, one at the top is not.
+            if path.last() != Some(field) {
+                path.push(field.clone());
+            }
             match nearest(field, known) {
                 Some(near) => format!("there is no such key; did you mean \"{near}\"?"),
                 None => format!("there is no such key; known are {}", known.join(", ")),
@@ -109,7 +112,7 @@ mod tests {
     fn an_unknown_key_is_an_error_with_a_suggestion() {
         let error = read("[homeserver]\nserver_nmae = 'x.org'").unwrap_err();
         assert!(
-            error.contains("homeserver.server_nmae")
+            error.contains(" homeserver.server_nmae: ")
                 && error.contains("did you mean \"server_name\"?"),
             "{error}"
         );
