@@ -42,6 +42,12 @@ cargo_tests() {
     fi
 }
 
+# A program of ours for tests, with the features that the unit tests have, so that nothing is built twice.
+test_program() {
+    cargo build --quiet --workspace --all-features --bin "$1"
+    PROGRAM=$CARGO_TARGET_DIR/debug/$1
+}
+
 # The release binary, built where it is older than its sources.
 release_build() {
     cargo build --release --quiet --package landbridge

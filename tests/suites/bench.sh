@@ -4,9 +4,9 @@
 . tests/lib/common.sh
 need_command go golang
 release_build
-cargo build --quiet --package landbridge-tests --bin growth
+test_program growth
 check "CPU per send does not grow" env GROWTH_MEMBERS="${GROWTH_MEMBERS:-1000}" GROWTH_EVENTS="${GROWTH_EVENTS:-6000}" \
-    GROWTH_SENDS="${GROWTH_SENDS:-1500}" GROWTH_LIMIT="${GROWTH_LIMIT:-2}" "$CARGO_TARGET_DIR/debug/growth"
+    GROWTH_SENDS="${GROWTH_SENDS:-1500}" GROWTH_LIMIT="${GROWTH_LIMIT:-2}" "$PROGRAM"
 
 (cd tests/bench && go build -o "$CACHE/hsbench" .)
 export LANDBRIDGE=$PWD

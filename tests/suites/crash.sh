@@ -3,7 +3,6 @@
 # CRASH_MESSAGES=10000 CRASH_KILLS=50.
 . tests/lib/common.sh
 release_build
-crash=$CARGO_TARGET_DIR/debug/crash
-cargo build --quiet --package landbridge-tests --bin crash
+test_program crash
 check "our homeserver, Playground network, bridge" env \
-    CRASH_MESSAGES="${CRASH_MESSAGES:-400}" CRASH_KILLS="${CRASH_KILLS:-6}" "$crash"
+    CRASH_MESSAGES="${CRASH_MESSAGES:-400}" CRASH_KILLS="${CRASH_KILLS:-6}" "$PROGRAM"

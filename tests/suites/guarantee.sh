@@ -3,4 +3,4 @@
 # crash points, both directions, and a homeserver that is down for ten minutes under load.
 . tests/lib/common.sh
 export LANDBRIDGE_CRASHES=${LANDBRIDGE_CRASHES:-1000}
-cargo_tests --package landbridge-framework --all-features --test guarantee
+cargo_tests --workspace --all-features --test guarantee

@@ -6,6 +6,6 @@ export PATH=$PATH:/usr/sbin
 need_command ngircd ngircd
 need_command inspircd inspircd
 release_build
-cargo build --quiet --package landbridge-tests --bin crash_irc
+test_program crash_irc
 check "our homeserver, the IRC bridge, ngircd and inspircd" env \
-    IRC_MESSAGES="${IRC_MESSAGES:-200}" IRC_KILLS="${IRC_KILLS:-3}" "$CARGO_TARGET_DIR/debug/crash_irc"
+    IRC_MESSAGES="${IRC_MESSAGES:-200}" IRC_KILLS="${IRC_KILLS:-3}" "$PROGRAM"

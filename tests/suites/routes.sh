@@ -7,5 +7,6 @@ if [ ! -d "$MATRIX_SPEC_DATA" ]; then
     exit 0
 fi
 need_python spec aiohttp 'jsonschema[format]' pyyaml
-cargo run --quiet --package landbridge-tests --bin routes >"$WORK/routes.txt"
+test_program routes
+"$PROGRAM" >"$WORK/routes.txt"
 check "routes stand in the spec" "$PYTHON" tests/spec/routes.py "$WORK/routes.txt" tests/spec/extensions.txt
