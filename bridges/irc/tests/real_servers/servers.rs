@@ -124,7 +124,7 @@ fn inspircd(port: u16, directory: &Path) -> String {
     format!(
         "<server name=\"insp.test\" description=\"test\" network=\"test\">\n<admin name=\"a\" nick=\"a\" email=\"a@example.org\">\n\
          <bind address=\"127.0.0.1\" port=\"{port}\" type=\"clients\">\n<pid file=\"{}/pid\">\n\
-         <connect allow=\"*\" localmax=\"0\" globalmax=\"0\" timeout=\"60\" useident=\"no\" resolvehostnames=\"no\" commandrate=\"100000\" fakelag=\"no\">\n\
+         <connect allow=\"*\" localmax=\"0\" globalmax=\"0\" timeout=\"60\" useident=\"no\" resolvehostnames=\"no\" commandrate=\"100000\" fakelag=\"no\" threshold=\"100000\" recvq=\"1048576\" softsendq=\"4194304\" hardsendq=\"8388608\">\n\
          <performance netbuffersize=\"10240\">\n<options casemapping=\"rfc1459\">\n<limits maxnick=\"30\">\n<dns timeout=\"1\">\n{modules}\n",
         directory.display()
     )
