@@ -1,23 +1,22 @@
 //! [`Control`] by the engine: what commands and APIs may ask.
 
+mod steps;
+
 use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 
 use super::Slot;
 use crate::{
-    adapter::{Account, StoredLogin},
     control::{
         About, Contact, Control, ControlError, DeadLetter, FlowInfo, Hop, LoginInfo, PortalInfo,
         Trace,
     },
     engine::{Engine, Failure, guarded_async},
     handlers::{Args, Op},
-    login::{LoginError, LoginProcess, Outcome},
-    network::{LoginState, NetError, PortalKey, Scope},
+    login::LoginProcess,
+    network::{LoginState, NetError},
     permissions::Level,
-    plain::Plain,
-    portal::Portal,
     store::{Batch, Queue, StoreError},
 };
 
@@ -68,136 +67,6 @@ impl<F: Find> Handle<F> {
         self.0.engine().ok_or_else(|| {
             ControlError::Failed("the bridge is starting; try again in a moment".into())
         })
-    }
-}
-
-impl Engine {
-    /// A login that somebody may use: one of theirs, or one that is nobody's if they may be relayed.
-    fn login_of(
-        &self,
-        user: &str,
-        login: Option<&str>,
-    ) -> Result<(StoredLogin, Arc<dyn Account>), ControlError> {
-        let own = self.logins.of_owner(user);
-        let system = self.logins.system().and_then(|id| self.logins.stored(&id));
-        let mut usable = own.into_iter().chain(system);
-        let stored = match login {
-            Some(id) => usable.find(|known| known.id == id),
-            None => usable.find(|known| self.logins.account(&known.id).is_some()),
-        };
-        let stored = stored
-            .ok_or_else(|| ControlError::NoLogin("You are not logged in to the network.".into()))?;
-        let account = self.logins.account(&stored.id);
-        let account = account
-            .ok_or_else(|| ControlError::NoLogin(format!("{} is not connected.", stored.name)))?;
-        Ok((stored, account))
-    }
-
-    async fn portal_or_none(&self, room_id: &str) -> Result<Arc<Portal>, ControlError> {
-        let portal = self.portal_of_room(room_id).await?;
-        portal.ok_or_else(|| ControlError::NotFound("This room is not bridged.".into()))
-    }
-
-    async fn contact(
-        &self,
-        id: String,
-        info: Option<crate::event::UserInfo>,
-    ) -> Result<Contact, ControlError> {
-        let ghost = self.store.ghost(&id).await?;
-        let info = info.unwrap_or_default();
-        let known = self.store.portal_with(&id).await?;
-        Ok(Contact {
-            mxid: Some(self.ghost_mxid(&id)),
-            name: info.name.or_else(|| ghost.as_ref().and_then(|ghost| ghost.name.clone())),
-            avatar_url: ghost.and_then(|ghost| ghost.avatar_mxc),
-            identifiers: info.identifiers,
-            dm_room: known.and_then(|row| row.room_id),
-            id,
-        })
-    }
-
-    async fn portal_info(&self, portal: &Portal) -> Result<PortalInfo, ControlError> {
-        let row = portal.row();
-        let relay = row.relay_login.clone();
-        Ok(PortalInfo {
-            remote_id: row.key.id.clone(),
-            login: match &row.key.scope {
-                Scope::Shared => None,
-                Scope::Private(login) => Some(login.clone()),
-            },
-            room_id: row.room_id,
-            name: row.name,
-            relay: relay.or_else(|| self.logins.system().filter(|_| self.config.relay.default)),
-            waiting: u64::try_from(self.store.waiting_in(portal.id).await?).unwrap_or(0),
-        })
-    }
-
-    /// Opens a chat's room for somebody: makes it if need be, and invites them.
-    async fn open_for(
-        self: &Arc<Self>,
-        user: &str,
-        login: &StoredLogin,
-        key: &PortalKey<Plain>,
-    ) -> Result<String, ControlError> {
-        let portal = self.portal_for_key(key).await?;
-        if portal.note_login(&login.id) {
-            let mut batch = Batch::new();
-            batch.add_portal_login(portal.id, &login.id);
-            self.store.commit(batch).await?;
-        }
-        let fresh = portal.room_id().is_none();
-        let room = self.ensure_room(&portal, Some(&login.id)).await?;
-        if fresh && self.history_first(&portal, &login.id).await? {
-            self.wake_portal_inward(portal.clone());
-        }
-        match self.matrix.bot().invite(&room, user, None).await {
-            // Forbidden: they are in it already.
-            Err(error) if !error.is_forbidden() => Err(error.into()),
-            _ => Ok(room),
-        }
-    }
-
-    /// Ends a portal's bridging: ghosts leave, the connector is told, all of it is forgotten.
-    async fn close_portal(
-        self: &Arc<Self>,
-        portal: &Arc<Portal>,
-        room_id: &str,
-    ) -> Result<(), ControlError> {
-        self.tell_opened(portal, false).await;
-        let bot = self.matrix.bot();
-        for mxid in bot.joined_members(room_id).await?.into_keys() {
-            if self.is_ghost(&mxid) {
-                self.matrix
-                    .ghost(&mxid)
-                    .leave(room_id, Some("the room is no longer bridged"))
-                    .await?;
-            }
-        }
-        self.forget_portal(portal).await?;
-        Ok(())
-    }
-
-    /// Makes a new login durable and connects it.
-    pub(super) async fn finish_login(
-        self: &Arc<Self>,
-        login: StoredLogin,
-    ) -> Result<Outcome, LoginError> {
-        if let Some(old) = self.logins.stored(&login.id)
-            && old.owner != login.owner
-        {
-            return Err(LoginError::refused(
-                "this account is logged in to the bridge for somebody else",
-            ));
-        }
-        let mut batch = Batch::new();
-        batch.save_login(&login);
-        let failed = |error: StoreError| {
-            LoginError::refused(format!("the login could not be stored: {error}"))
-        };
-        self.store.commit(batch).await.map_err(failed)?;
-        let outcome = Outcome { login_id: login.id.clone(), name: login.name.clone() };
-        self.connect_login(login);
-        Ok(outcome)
     }
 }
 
@@ -350,11 +219,7 @@ impl<F: Find> Control for Handle<F> {
         chat: &str,
     ) -> Result<String, ControlError> {
         let engine = self.engine()?;
-        let (login, account) = engine.login_of(user, login)?;
-        let key = account.find_chat(chat).await?;
-        let key = key.ok_or_else(|| {
-            ControlError::NotFound("There is no such chat on the network.".into())
-        })?;
+        let (login, key) = engine.chat_of(user, login, chat).await?;
         engine.open_for(user, &login, &key).await
     }
     async fn portal(&self, room_id: &str) -> Result<Option<PortalInfo>, ControlError> {
@@ -372,11 +237,7 @@ impl<F: Find> Control for Handle<F> {
         chat: &str,
     ) -> Result<PortalInfo, ControlError> {
         let engine = self.engine()?;
-        let (login, account) = engine.login_of(user, login)?;
-        let key = account.find_chat(chat).await?;
-        let key = key.ok_or_else(|| {
-            ControlError::NotFound("There is no such chat on the network.".into())
-        })?;
+        let (login, key) = engine.chat_of(user, login, chat).await?;
         let portal = engine.portal_for_key(&key).await?;
         engine.plumb(&portal, room_id, Some(&login.id)).await?;
         engine.portal_info(&portal).await

@@ -1,0 +1,126 @@
+//! What somebody changed about a room: its looks, powers, members and pins.
+
+use serde_json::Value;
+
+use super::{Built, Given, text};
+use crate::{
+    engine::{Engine, Failure},
+    handlers::{
+        ChatEdit, MemberAction, MemberTarget, Membership, Op, PinsSet, PowerHolder, RoomMeta,
+    },
+    plain::Plain,
+    store::Batch,
+};
+
+impl Engine {
+    pub(super) async fn build_meta(
+        &self,
+        given: &Given<'_>,
+    ) -> Result<Result<Op<Plain>, Built>, Failure> {
+        let content = given.content;
+        let row = given.portal.row();
+        let edit = match text(given.event, "type").as_str() {
+            "m.room.name" => ChatEdit::Name(text(content, "name")),
+            "m.room.topic" => ChatEdit::Topic(text(content, "topic")),
+            "m.room.avatar" => {
+                ChatEdit::Avatar(content.get("url").and_then(Value::as_str).map(ToOwned::to_owned))
+            }
+            _ => ChatEdit::Power(self.changed_power(given).await?),
+        };
+        // What the network said itself need not be told to it.
+        let known = match &edit {
+            ChatEdit::Name(name) => row.name.as_ref() == Some(name),
+            ChatEdit::Topic(topic) => row.topic.as_ref() == Some(topic),
+            ChatEdit::Power(changed) => changed.is_empty(),
+            ChatEdit::Avatar(_) => false,
+        };
+        Ok(if known { Err(Built::Nothing(Batch::new())) } else { Ok(Op::RoomMeta(RoomMeta(edit))) })
+    }
+
+    async fn changed_power(&self, given: &Given<'_>) -> Result<Vec<(PowerHolder, i64)>, Failure> {
+        let before = given.event.pointer("/unsigned/prev_content").cloned().unwrap_or_default();
+        let users = |content: &Value| {
+            content.get("users").and_then(Value::as_object).cloned().unwrap_or_default()
+        };
+        let default =
+            |content: &Value| content.get("users_default").and_then(Value::as_i64).unwrap_or(0);
+        let (old, new) = (users(&before), users(given.content));
+        let (old_default, new_default) = (default(&before), default(given.content));
+        let mut changed = Vec::new();
+        if old_default != new_default {
+            changed.push((PowerHolder::Default, new_default));
+        }
+        let all: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+        for mxid in all {
+            let was = old.get(mxid).and_then(Value::as_i64).unwrap_or(old_default);
+            let is = new.get(mxid).and_then(Value::as_i64).unwrap_or(new_default);
+            if was == is || *mxid == self.matrix.bot_id() {
+                continue;
+            }
+            let holder = if self.is_ghost(mxid) {
+                self.user_of_ghost(mxid).await?.map(PowerHolder::Remote)
+            } else {
+                Some(PowerHolder::Matrix(mxid.clone()))
+            };
+            changed.extend(holder.map(|holder| (holder, is)));
+        }
+        Ok(changed)
+    }
+
+    pub(super) async fn build_member(
+        &self,
+        given: &Given<'_>,
+    ) -> Result<Result<Op<Plain>, Built>, Failure> {
+        let (target, sender) = (text(given.event, "state_key"), text(given.event, "sender"));
+        let before =
+            given.event.pointer("/unsigned/prev_content/membership").and_then(Value::as_str);
+        let own = target == sender;
+        let action = match (text(given.content, "membership").as_str(), before) {
+            ("join", Some("join")) => MemberAction::Rename,
+            ("join", _) => MemberAction::Join,
+            ("invite", _) => MemberAction::Invite,
+            ("ban", _) => MemberAction::Ban,
+            ("leave", Some("ban")) => MemberAction::Unban,
+            ("leave", _) if own => MemberAction::Leave,
+            ("leave", _) => MemberAction::Kick,
+            _ => return Ok(Err(Built::Nothing(Batch::new()))),
+        };
+        let remote = if self.is_ghost(&target) { self.user_of_ghost(&target).await? } else { None };
+        let login = self.logins.of_owner(&target).into_iter().next().map(|login| login.id);
+        let display_name =
+            given.content.get("displayname").and_then(Value::as_str).map(ToOwned::to_owned);
+        let reason = given.content.get("reason").and_then(Value::as_str).map(ToOwned::to_owned);
+        let target = match remote {
+            Some(user) => MemberTarget::Remote(user),
+            None => MemberTarget::Matrix(target, login),
+        };
+        Ok(Ok(Op::Membership(Membership { action, target, display_name, reason })))
+    }
+
+    pub(super) async fn build_pins(
+        &self,
+        content: &Value,
+    ) -> Result<Result<Op<Plain>, Built>, Failure> {
+        if !self.connector.abilities().pins {
+            return Ok(Err(Built::Nothing(Batch::new())));
+        }
+        let mut ids = Vec::new();
+        for event_id in content
+            .get("pinned")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+        {
+            ids.extend(
+                self.store
+                    .messages_of_event(event_id)
+                    .await?
+                    .into_iter()
+                    .next()
+                    .map(|row| row.remote_id),
+            );
+        }
+        Ok(Ok(Op::Pins(PinsSet { ids })))
+    }
+}

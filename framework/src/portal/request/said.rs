@@ -1,0 +1,232 @@
+//! What somebody said: text, files, places and polls.
+
+use serde_json::Value;
+
+use super::{Built, Given, text};
+use crate::{
+    engine::{Engine, Failure},
+    event::{Geo, MediaKind, Poll, PollOption},
+    format::{self, Rich, RoomTarget, UserTarget},
+    handlers::{Media, Op, RelayStyle, Text, TextKind},
+    plain::Plain,
+    portal::plan::has_caption,
+    relay::relayed,
+};
+
+impl Engine {
+    /// Text as the network is to have it: its own users and rooms, and said by the relay for somebody if need be.
+    pub(super) async fn said(
+        &self,
+        given: &Given<'_>,
+        content: &Value,
+        kind: TextKind,
+    ) -> Result<Text, Failure> {
+        let mut body = self.for_network(&format::from_content(content)).await?;
+        let mut kind = kind;
+        if let (Some(relay), Some(RelayStyle::Prefix)) =
+            (given.relay, self.connector.abilities().relay)
+        {
+            body = relayed(&self.config.relay, kind, relay, &body);
+            kind = TextKind::Text;
+        }
+        let limit = self.connector.abilities().room.text.as_ref().map_or(0, |caps| caps.max_len);
+        if limit > 0 && body.text().chars().count() > limit {
+            return Err(Failure::Refused(format!(
+                "the network takes texts of at most {limit} characters"
+            )));
+        }
+        Ok(Text { body, kind })
+    }
+
+    /// Replaces Matrix's users and rooms by the network's, where they have some.
+    async fn for_network(&self, rich: &Rich) -> Result<Rich, Failure> {
+        let mut users = std::collections::HashMap::new();
+        for target in rich.users() {
+            if let UserTarget::Matrix(mxid) = target {
+                let own = self.logins.of_owner(mxid).into_iter().find_map(|login| login.user);
+                let remote = match own {
+                    Some(user) => Some(user),
+                    None if self.is_ghost(mxid) => self.user_of_ghost(mxid).await?,
+                    None => None,
+                };
+                if let Some(user) = remote {
+                    users.insert(mxid.clone(), user);
+                }
+            }
+        }
+        let mut rooms = std::collections::HashMap::new();
+        for span in rich.spans() {
+            if let format::Style::Room(RoomTarget::Matrix(room)) = &span.style
+                && room.starts_with('!')
+                && let Some(portal) = self.portal_of_room(room).await?
+            {
+                rooms.insert(room.clone(), portal.row().key.id);
+            }
+        }
+        let mut rich = rich.clone();
+        rich.resolve_users(|target| match target {
+            UserTarget::Matrix(mxid) => Some(match users.get(mxid) {
+                Some(user) => UserTarget::Remote(user.clone()),
+                None => target.clone(),
+            }),
+            UserTarget::Remote(_) => Some(target.clone()),
+        });
+        rich.resolve_rooms(|target| match target {
+            RoomTarget::Matrix(room) => Some(match rooms.get(room) {
+                Some(id) => RoomTarget::Remote(id.clone()),
+                None => target.clone(),
+            }),
+            RoomTarget::Remote(_) => Some(target.clone()),
+        });
+        Ok(rich)
+    }
+
+    pub(super) async fn build_send(
+        &self,
+        given: &Given<'_>,
+    ) -> Result<Result<Op<Plain>, Built>, Failure> {
+        let content = given.content;
+        let abilities = self.connector.abilities();
+        let poll = content.get("org.matrix.msc3381.poll.start").or_else(|| content.get("m.poll"));
+        if let Some(poll) = poll {
+            let poll = read_poll(poll);
+            if abilities.room.poll {
+                return Ok(Ok(Op::Poll(poll)));
+            }
+            let mut words = poll.question.clone();
+            for option in &poll.options {
+                words.push_str("\n- ");
+                words.push_str(&option.text);
+            }
+            let as_text = serde_json::json!({ "body": words });
+            return Ok(Ok(Op::Text(self.said(given, &as_text, TextKind::Text).await?)));
+        }
+        let msgtype = text(content, "msgtype");
+        let kind = match msgtype.as_str() {
+            "m.notice" => TextKind::Notice,
+            "m.emote" => TextKind::Emote,
+            _ => TextKind::Text,
+        };
+        if msgtype == "m.location"
+            && abilities.room.location
+            && let Some(place) = read_geo(content)
+        {
+            return Ok(Ok(Op::Location(place)));
+        }
+        if msgtype == "m.location" {
+            let as_text = serde_json::json!({ "body": format!("{} {}", text(content, "body"), text(content, "geo_uri")) });
+            return Ok(Ok(Op::Text(self.said(given, &as_text, TextKind::Text).await?)));
+        }
+        let Some(mxc) =
+            content.get("url").and_then(Value::as_str).filter(|url| url.starts_with("mxc://"))
+        else {
+            return Ok(Ok(Op::Text(self.said(given, content, kind).await?)));
+        };
+        let media = self.read_media(given, mxc);
+        let Some(caps) = &abilities.room.media else {
+            let Some(link) = media.link() else {
+                return Err(Failure::Refused("the network takes no files".into()));
+            };
+            let caption = if has_caption(content) {
+                format!("{}\n", text(content, "body"))
+            } else {
+                String::new()
+            };
+            let as_text = serde_json::json!({ "body": format!("{caption}{}: {link}", media.name) });
+            return Ok(Ok(Op::Text(self.said(given, &as_text, TextKind::Text).await?)));
+        };
+        if caps.max_size > 0 && media.size.is_some_and(|size| size > caps.max_size) {
+            return Err(Failure::Refused(format!(
+                "the network takes files of at most {} bytes",
+                caps.max_size
+            )));
+        }
+        let mime = media.mime.clone().unwrap_or_default();
+        let taken = |pattern: &&str| match pattern.strip_suffix("/*") {
+            Some(group) => mime.split('/').next() == Some(group),
+            None => **pattern == mime,
+        };
+        if !caps.mimes.is_empty() && !caps.mimes.iter().any(taken) {
+            return Err(Failure::Refused(format!("the network takes no files of type {mime}")));
+        }
+        let mut media = media;
+        if caps.captions && has_caption(content) {
+            media.caption = Some(self.said(given, content, TextKind::Text).await?.body);
+        }
+        Ok(Ok(Op::Media(media)))
+    }
+
+    fn read_media(&self, given: &Given<'_>, mxc: &str) -> Media {
+        let content = given.content;
+        let info = content.get("info").cloned().unwrap_or_default();
+        let number = |key: &str| info.get(key).and_then(Value::as_u64);
+        let side = |key: &str| number(key).and_then(|side| u32::try_from(side).ok());
+        let voice = content.get("org.matrix.msc3245.voice").is_some();
+        let kind = match text(content, "msgtype").as_str() {
+            _ if given.event["type"] == "m.sticker" => MediaKind::Sticker { pack: None },
+            "m.image" => MediaKind::Image,
+            "m.video" => MediaKind::Video,
+            "m.audio" if voice => {
+                let waveform =
+                    content.pointer("/org.matrix.msc1767.audio/waveform").and_then(Value::as_array);
+                // Matrix counts to 1024, networks to 255.
+                let level = |level: &Value| (level.as_u64().unwrap_or(0) / 4).min(255) as u8;
+                MediaKind::Voice { waveform: waveform.into_iter().flatten().map(level).collect() }
+            }
+            "m.audio" => MediaKind::Audio,
+            _ => MediaKind::File,
+        };
+        let filename = content.get("filename").and_then(Value::as_str).map(ToOwned::to_owned);
+        Media {
+            mxc: mxc.to_owned(),
+            kind,
+            name: filename.unwrap_or_else(|| text(content, "body")),
+            mime: info.get("mimetype").and_then(Value::as_str).map(ToOwned::to_owned),
+            size: number("size"),
+            dimensions: side("w").zip(side("h")),
+            duration: number("duration").map(std::time::Duration::from_millis),
+            caption: None,
+            access: self.media.clone(),
+        }
+    }
+}
+
+/// `geo:LAT,LON` (RFC 5870), as `m.location` has it.
+fn read_geo(content: &Value) -> Option<Geo> {
+    let uri = content.get("geo_uri").and_then(Value::as_str)?.strip_prefix("geo:")?;
+    let mut numbers = uri.split([',', ';']).map(str::parse::<f64>);
+    let (lat, lon) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+    let name = content.get("body").and_then(Value::as_str).map(ToOwned::to_owned);
+    Some(Geo { lat, lon, name })
+}
+
+/// MSC3381, by its unstable or its stable names.
+fn read_poll(poll: &Value) -> Poll {
+    let words = |value: &Value| {
+        let unstable = value.get("org.matrix.msc1767.text").and_then(Value::as_str);
+        let stable = value.pointer("/m.text/0/body").and_then(Value::as_str);
+        unstable.or(stable).unwrap_or_default().to_owned()
+    };
+    let answers = poll.get("answers").and_then(Value::as_array);
+    let option = |answer: &Value| {
+        let id = answer
+            .get("id")
+            .or_else(|| answer.get("m.id"))
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        PollOption { id: id.to_owned(), text: words(answer) }
+    };
+    Poll {
+        question: poll.get("question").map(words).unwrap_or_default(),
+        // MSC3381 lets at most 20 answers count.
+        options: answers.into_iter().flatten().take(20).map(option).collect(),
+        max_choices: poll
+            .get("max_selections")
+            .and_then(Value::as_u64)
+            .map_or(1, |max| max.min(20) as u32),
+        disclosed: poll
+            .get("kind")
+            .and_then(Value::as_str)
+            .is_some_and(|kind| !kind.contains("undisclosed")),
+    }
+}
