@@ -8,7 +8,6 @@ mod error;
 mod thumbnail;
 mod waiting;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -108,11 +107,6 @@ impl Media {
             blobs,
             waiting: Waiting::default(),
         }))
-    }
-
-    /// The folder of the files, if they lie in one: a backup takes it along.
-    pub fn folder(config: &Config) -> PathBuf {
-        config.media.directory.clone().unwrap_or_else(|| config.data_dir.join("media"))
     }
 
     /// The largest file that may be uploaded, in bytes.
