@@ -1,16 +1,14 @@
 //! Other people's homeservers may lose what they have accepted: Synapse keeps events for appservices in memory and advances
 //! its position first. After an outage, and at start, each portal's room is read back to where it was read before.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicI64, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicI64, Ordering},
 };
 
 use quick_cache::sync::Cache;
 use serde_json::Value;
+use tokio::sync::Notify;
 
 use crate::{
     engine::{Engine, Failure},
@@ -19,12 +17,8 @@ use crate::{
     store::{Batch, PortalState},
 };
 
-/// How often a homeserver that may lose events is asked whether it is there.
-const PROBE: Duration = Duration::from_secs(2);
-/// After how many probes all rooms are read back though nothing was seen to fail: every ten minutes.
-const SUSPICION: u64 = 300;
-/// When an answer counts as none.
-const PATIENCE: Duration = Duration::from_secs(5);
+mod watch;
+
 /// How far back a room is read at most, in pages of [`PAGE`].
 const PAGES: usize = 50;
 const PAGE: u32 = 100;
@@ -33,10 +27,12 @@ const PAGE: u32 = 100;
 pub(crate) struct Readback {
     /// Held while events are taken in: they come one transaction after the other.
     pub(crate) turn: tokio::sync::Mutex<()>,
-    /// Counts the outages; portals that were read back since the last one are not behind.
+    /// Counts the failures; portals that were read back since the last one are not behind.
     outages: AtomicI64,
     caught_up: Cache<i64, i64>,
     down: AtomicBool,
+    /// There is something to read back.
+    wake: Notify,
 }
 
 impl Default for Readback {
@@ -46,18 +42,12 @@ impl Default for Readback {
             outages: AtomicI64::new(1),
             caught_up: Cache::new(100_000),
             down: AtomicBool::new(false),
+            wake: Notify::new(),
         }
     }
 }
 
 impl Engine {
-    /// A request to the homeserver failed: it may have been restarted.
-    pub(crate) fn homeserver_failed(&self) {
-        if !self.readback.down.swap(true, Ordering::AcqRel) {
-            self.readback.outages.fetch_add(1, Ordering::AcqRel);
-        }
-    }
-
     /// Whether events may be missing in a portal, and if so reads them back first.
     pub(crate) async fn catch_up_if_behind(
         self: &Arc<Self>,
@@ -156,49 +146,6 @@ impl Engine {
                     Ok(()) => {}
                 }
             }
-        }
-    }
-
-    /// Watches the homeserver: after it was away, everything is read back and whoever waits tries again.
-    pub(crate) async fn watch_homeserver(self: Arc<Self>) {
-        let mut swept = 0;
-        let mut probes: u64 = 0;
-        loop {
-            probes += 1;
-            if probes.is_multiple_of(SUSPICION) {
-                // A restart between two probes goes unseen: what it lost is found in the end.
-                self.readback.outages.fetch_add(1, Ordering::AcqRel);
-            }
-            let answered = tokio::time::timeout(PATIENCE, self.matrix.bot().versions()).await;
-            match answered {
-                Ok(Ok(versions)) => {
-                    let was_down = self.readback.down.swap(false, Ordering::AcqRel);
-                    *self.features.write().await = Some(Arc::new(versions));
-                    if was_down {
-                        tracing::info!("the homeserver is back");
-                        self.portals.retry_now.notify_waiters();
-                    }
-                    let outages = self.readback.outages.load(Ordering::Acquire);
-                    if swept != outages {
-                        match self.catch_up_all(false).await {
-                            Ok(()) => swept = outages,
-                            Err(failure) => {
-                                tracing::warn!(error = %failure, "rooms could not be read back yet");
-                            }
-                        }
-                    }
-                }
-                Ok(Err(error)) if !error.is_temporary() => {
-                    tracing::warn!(%error, "the homeserver refuses to say what it can do");
-                }
-                Ok(Err(_)) | Err(_) => {
-                    if !self.readback.down.load(Ordering::Acquire) {
-                        tracing::warn!("the homeserver does not answer");
-                    }
-                    self.homeserver_failed();
-                }
-            }
-            tokio::time::sleep(PROBE).await;
         }
     }
 }

@@ -37,6 +37,7 @@ impl Engine {
         self.spawn(self.clone().backfill_loop());
         self.spawn(self.clone().keep_house());
         self.spawn(self.clone().watch_homeserver());
+        self.spawn(self.clone().read_back_loop());
         for portal in self.store.busy_portals().await? {
             self.wake_inward(portal).await?;
             self.wake_outward(portal).await?;

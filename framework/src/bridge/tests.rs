@@ -1,12 +1,8 @@
 //! Whole bridges, between the simulated homeserver and the simulated network.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+mod readback;
+
+use std::{sync::Arc, time::Duration};
 
 use landbridge_database::{Database, testing::TestDatabase};
 use landbridge_registration::Registration;
@@ -15,7 +11,6 @@ use serde_json::{Value, json};
 use crate::{
     config::PortalConfig,
     handlers::{Reacted, RelayStyle, RemoveCaps, Removed},
-    matrix::{Body as RequestBody, ByteStream, Carrier, CarrierError},
     permissions::Level,
     prelude::*,
     testing::{Faults, Kind, SimError, SimEvent, SimHomeserver, SimNetwork, SimSession, SimUser},
@@ -176,15 +171,19 @@ struct World {
 
 impl World {
     async fn new() -> Self {
+        Self::on(Kind::Ours).await
+    }
+
+    async fn on(kind: Kind) -> Self {
         let faults = Faults::new(7);
         let mut config = crate::BridgeConfig::for_network("sim");
         config.permissions.insert("*".into(), Level::User);
-        config.homeserver_is_durable = Some(true);
+        config.homeserver_is_durable = Some(kind == Kind::Ours);
         config.double_puppet.automatic = false;
         let registration =
             config.registration("sim", "hs.example", None, &mut rand::rng()).unwrap();
         let homeserver =
-            SimHomeserver::new("hs.example", registration.clone(), Kind::Ours, faults.clone());
+            SimHomeserver::new("hs.example", registration.clone(), kind, faults.clone());
         let files = TestDatabase::new();
         let database = files.open().await.unwrap();
         Self {
@@ -218,7 +217,14 @@ impl World {
     async fn with_room(
         config: impl FnOnce(&mut crate::BridgeConfig),
     ) -> (Self, SimUser, String, crate::Bridge<Sim>) {
-        let mut world = Self::new().await;
+        Self::with_room_on(Kind::Ours, config).await
+    }
+
+    async fn with_room_on(
+        kind: Kind,
+        config: impl FnOnce(&mut crate::BridgeConfig),
+    ) -> (Self, SimUser, String, crate::Bridge<Sim>) {
+        let mut world = Self::on(kind).await;
         let ann = "@ann:hs.example".to_owned();
         world.config.portals = vec![PortalConfig {
             remote_id: "c".into(),
@@ -358,82 +364,6 @@ async fn a_command_in_a_portal_is_run_and_not_relayed() {
         said.filter(|(by, text)| by == "@simbot:hs.example" && text.contains("I bridge")).count()
     };
     eventually("two answers", || answers() == 2).await;
-}
-
-/// Notes whether the homeserver was asked for anything before the logins were known. Whatever passes a point of the faults
-/// first is the relay's connection, if they were.
-struct Watched {
-    inner: Arc<dyn Carrier>,
-    faults: Faults,
-    early: Arc<AtomicBool>,
-}
-
-#[async_trait::async_trait]
-impl Carrier for Watched {
-    async fn call(
-        &self,
-        request: http::Request<RequestBody>,
-    ) -> Result<http::Response<ByteStream>, CarrierError> {
-        if self.faults.passed() == 0 {
-            self.early.store(true, Ordering::SeqCst);
-        }
-        self.inner.call(request).await
-    }
-}
-
-#[tokio::test]
-async fn nothing_is_read_back_before_the_logins_are_known() {
-    let mut world = World::new().await;
-    world.config.homeserver_is_durable = Some(false);
-    let faults = Faults::new(1);
-    let early = Arc::new(AtomicBool::new(false));
-    let carrier =
-        Watched { inner: world.homeserver.carrier(), faults: faults.clone(), early: early.clone() };
-    let _bridge = crate::Bridge::<Sim>::builder(
-        (),
-        world.config.clone(),
-        "hs.example",
-        world.registration.clone(),
-        Arc::new(carrier),
-        world.database.clone(),
-    )
-    .share(SimNetwork::new(faults))
-    .start()
-    .await
-    .unwrap();
-    let homeserver = world.homeserver.clone();
-    eventually("a request to the homeserver", || homeserver.requests() > 0).await;
-    assert!(!early.load(Ordering::SeqCst), "the homeserver was asked too early");
-}
-
-#[tokio::test]
-async fn what_a_homeserver_forgot_is_read_back_at_start() {
-    let mut world = World::new().await;
-    world.config.homeserver_is_durable = Some(false);
-    world.homeserver =
-        SimHomeserver::new("hs.example", world.registration.clone(), Kind::Synapse, Faults::new(7));
-    let ann = world.homeserver.user("@ann:hs.example");
-    world.config.portals = vec![PortalConfig {
-        remote_id: "c".into(),
-        invite: vec![ann.id().to_owned()],
-        ..PortalConfig::default()
-    }];
-    let bridge = world.start().await;
-    let homeserver = world.homeserver.clone();
-    eventually("the configured room", || homeserver.all_rooms().len() == 1).await;
-    let room = homeserver.all_rooms().remove(0);
-    eventually("an invitation", || ann.join(&room)).await;
-    ann.say(&room, "one").unwrap();
-    eventually("a message", || world.heard() == ["ann: one"]).await;
-    homeserver.detach();
-    drop(bridge);
-    for text in ["two", "three", "four"] {
-        ann.say(&room, text).unwrap();
-    }
-    homeserver.restart();
-    let _bridge = world.start().await;
-    eventually("what was forgotten", || world.heard().len() == 4).await;
-    assert_eq!(world.heard(), ["ann: one", "ann: two", "ann: three", "ann: four"]);
 }
 
 #[tokio::test]

@@ -77,6 +77,11 @@ impl MatrixError {
         matches!(self, Self::Unreachable(_) | Self::NoAnswer(_))
     }
 
+    /// A proxy answered that the homeserver doesn't.
+    pub fn is_gateway(&self) -> bool {
+        matches!(self.status().map(|s| s.as_u16()), Some(502..=504))
+    }
+
     /// Whether it may have been done nevertheless: no answer came, a proxy answered for the homeserver, or the answer
     /// can't be read.
     pub fn maybe_done(&self) -> bool {

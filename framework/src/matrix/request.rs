@@ -111,7 +111,7 @@ impl Matrix {
         for wait in retries {
             let again = Call::new(method.clone(), &uri, &[]);
             match self.json_once(token, call.take().unwrap_or(again)).await {
-                Err(error) if error.is_transport() || is_gateway(&error) => {
+                Err(error) if error.is_transport() || error.is_gateway() => {
                     tokio::time::sleep(*wait).await;
                 }
                 result => return result,
@@ -121,12 +121,22 @@ impl Matrix {
     }
 
     async fn json_once(&self, token: &str, call: Call) -> Result<Value, MatrixError> {
+        self.json_within(token, call, self.inner.config.timeout).await
+    }
+
+    /// The same with a time limit of its own, and never repeated.
+    pub(super) async fn json_within(
+        &self,
+        token: &str,
+        call: Call,
+        limit: Duration,
+    ) -> Result<Value, MatrixError> {
         let work = async {
             let answer = self.open(token, call).await?;
             let body = read(answer.into_body(), MAX_JSON).await?;
             serde_json::from_slice(&body).map_err(|error| MatrixError::BadAnswer(error.to_string()))
         };
-        self.timed(self.inner.config.timeout, work).await
+        self.timed(limit, work).await
     }
 
     /// Sends a call and gives the answer's stream once its status says that it succeeded.
@@ -162,10 +172,6 @@ impl Matrix {
     pub(super) fn as_token(&self) -> &str {
         self.inner.config.as_token.expose()
     }
-}
-
-fn is_gateway(error: &MatrixError) -> bool {
-    matches!(error.status().map(|s| s.as_u16()), Some(502..=504))
 }
 
 /// Reads a body to its end, up to `limit` bytes.

@@ -323,7 +323,7 @@ impl Failure {
     }
     /// Whether the homeserver doesn't answer.
     pub(crate) fn is_outage(&self) -> bool {
-        matches!(self, Self::Matrix(error) if error.is_transport() || error.status().is_some_and(|s| s.is_server_error()))
+        matches!(self, Self::Matrix(error) if error.is_transport() || error.is_gateway())
     }
     /// Whether a refusal may end when it is tried again: a ghost that was put out joins again.
     pub(crate) fn may_pass(&self) -> bool {

@@ -24,6 +24,8 @@ use crate::permissions::Level;
 const SERVER: &str = "sim.example";
 /// How long everything may take to arrive once nothing goes wrong any more, in virtual time.
 const PATIENCE: Duration = Duration::from_mins(30);
+/// How long a homeserver takes to start: longer than the longest delay of a request.
+const DOWNTIME: Duration = Duration::from_secs(3);
 
 /// What is done to the bridge.
 #[derive(Clone, Copy, Debug)]
@@ -269,6 +271,9 @@ impl<N: Network> World<N> {
             if self.faults.chance(10) {
                 self.talk();
             }
+            if self.faults.chance(3) {
+                self.restart_homeserver();
+            }
             if at_a_point && left % 16 == 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
@@ -278,6 +283,17 @@ impl<N: Network> World<N> {
             self.homeserver.restart();
         }
         at_a_point
+    }
+
+    /// The homeserver is killed, and is back after a while. The bridge need not have asked it anything meanwhile.
+    fn restart_homeserver(&self) {
+        self.faults.set_homeserver_up(false);
+        self.homeserver.restart();
+        let faults = self.faults.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(DOWNTIME).await;
+            faults.set_homeserver_up(true);
+        });
     }
 
     /// Somebody says the next thing, or changes something said before.

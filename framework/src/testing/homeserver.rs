@@ -8,15 +8,17 @@ mod state;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use async_trait::async_trait;
 use axum::Router;
+use http::{Request, Response};
 use landbridge_registration::Registration;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use super::carrier::FaultyCarrier;
 use super::faults::Faults;
-use crate::matrix::{Carrier, RouterCarrier};
+use crate::matrix::{Body, ByteStream, Carrier, CarrierError, RouterCarrier};
 use state::State;
 
 /// Which homeserver is played.
@@ -41,6 +43,8 @@ struct Shared {
     target: Mutex<Option<Router>>,
     news: Notify,
     faults: Faults,
+    /// Counts how often it was killed.
+    kills: watch::Sender<u64>,
 }
 
 struct AbortOnDrop(JoinHandle<()>);
@@ -57,6 +61,35 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// Returns when the homeserver is killed after this call.
+    fn killed(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut kills = self.kills.subscribe();
+        async move {
+            if kills.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+/// Requests end with the process that answers them.
+struct MortalCarrier {
+    inner: RouterCarrier,
+    shared: Arc<Shared>,
+}
+
+#[async_trait]
+impl Carrier for MortalCarrier {
+    async fn call(&self, request: Request<Body>) -> Result<Response<ByteStream>, CarrierError> {
+        tokio::select! {
+            biased;
+            () = self.shared.killed() => Err(CarrierError::NoAnswer("the connection broke".into())),
+            answer = self.inner.call(request) => answer,
+        }
+    }
+}
+
 impl SimHomeserver {
     /// An empty homeserver with one appservice. Must be called inside a runtime, where it pushes transactions.
     pub fn new(server_name: &str, registration: Registration, kind: Kind, faults: Faults) -> Self {
@@ -65,6 +98,7 @@ impl SimHomeserver {
             target: Mutex::new(None),
             news: Notify::new(),
             faults,
+            kills: watch::Sender::new(0),
         });
         let pusher = Arc::new(AbortOnDrop(tokio::spawn(push::run(shared.clone()))));
         Self { shared, _pusher: pusher }
@@ -77,10 +111,9 @@ impl SimHomeserver {
 
     /// The way to it, with faults.
     pub fn carrier(&self) -> Arc<dyn Carrier> {
-        Arc::new(FaultyCarrier::new(
-            Arc::new(RouterCarrier::new(self.router())),
-            self.shared.faults.clone(),
-        ))
+        let mortal =
+            MortalCarrier { inner: RouterCarrier::new(self.router()), shared: self.shared.clone() };
+        Arc::new(FaultyCarrier::new(Arc::new(mortal), self.shared.faults.clone()))
     }
 
     /// The bridge is up, and answers here.
@@ -94,9 +127,11 @@ impl SimHomeserver {
         *self.shared.target.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// It is killed and started again: what that loses depends on its [`Kind`].
+    /// It is killed and started again at once: requests under way break off, and what else that loses depends on its
+    /// [`Kind`].
     pub fn restart(&self) {
         self.shared.state().restart();
+        self.shared.kills.send_modify(|kills| *kills += 1);
         self.shared.news.notify_waiters();
     }
 

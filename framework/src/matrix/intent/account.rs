@@ -1,14 +1,18 @@
 //! The user themself: registration, profile, account data, presence; and what the homeserver can do.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Intent, V1, V3, texts};
+use super::{Intent, V1, V3, text, texts};
 use crate::matrix::MatrixError;
 use crate::matrix::request::Call;
+
+/// How much longer than it was asked to hang an answer may take.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Who a token stands for.
 #[derive(Clone, Debug, Deserialize)]
@@ -68,6 +72,26 @@ impl Intent {
     pub async fn versions(&self) -> Result<Versions, MatrixError> {
         let answer = self.json(self.call(Method::GET, "/_matrix/client", &["versions"])).await?;
         serde_json::from_value(answer).map_err(|error| MatrixError::BadAnswer(error.to_string()))
+    }
+
+    /// `GET /sync` that asks for nothing, and so hangs for `wait` where it starts from an earlier token; gives the next.
+    /// Never repeated: that it breaks off is what is to be learnt.
+    pub async fn nothing_since(
+        &self,
+        since: Option<&str>,
+        wait: Duration,
+    ) -> Result<String, MatrixError> {
+        let nothing = json!({
+            "room": { "rooms": [] }, "presence": { "types": [] }, "account_data": { "types": [] },
+        });
+        let call = self
+            .call(Method::GET, V3, &["sync"])
+            .query("filter", &nothing.to_string())
+            .query("set_presence", "offline")
+            .query("timeout", &wait.as_millis().to_string())
+            .query_opt("since", since);
+        let answer = self.matrix.json_within(self.token(), call, wait + GRACE).await?;
+        text(&answer, "next_batch")
     }
 
     /// Asks the homeserver to call us back (Application Service API, "Pinging"): gives the milliseconds it took.

@@ -30,7 +30,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
             let _ = tokio::time::timeout(Duration::from_millis(500), news).await;
             continue;
         };
+        let killed = shared.killed();
         let delivered = tokio::select! {
+            () = killed => false,
             delivered = deliver(&shared, router, &id, body) => delivered,
             // The bridge dies, and with it what it was doing for us.
             () = shared.faults.death_after(deaths) => false,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -73,6 +74,13 @@ async fn handle(shared: Arc<Shared>, request: Request) -> Result<Response, Refus
             .map_or_else(|| answer(&mut state, &asked).map(|v| axum::Json(v).into_response()), Ok)
     };
     shared.news.notify_waiters();
+    if answer.is_ok()
+        && asked.segments.last() == Some(&"sync")
+        && let Some(wait) = asked.query.get("timeout").and_then(|ms| ms.parse().ok())
+        && asked.query.contains_key("since")
+    {
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+    }
     answer
 }
 
@@ -179,6 +187,8 @@ fn register(state: &mut State, token: &str, body: &Value) -> Answer {
 fn beside_rooms(state: &mut State, asked: &Asked<'_>, user: &str, segments: &[&str]) -> Answer {
     let get = asked.method == Method::GET;
     match segments {
+        // Only for who asks for nothing.
+        ["sync"] => Ok(json!({ "next_batch": "s0" })),
         ["account", "whoami"] => Ok(json!({ "user_id": user })),
         ["capabilities"] => Ok(json!({ "capabilities": {} })),
         ["joined_rooms"] => {
