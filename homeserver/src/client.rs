@@ -17,6 +17,7 @@ mod member_rollback;
 pub mod members;
 pub mod membership;
 pub mod messages;
+pub mod notifications;
 pub mod presence;
 pub mod profile;
 pub mod public_rooms;
@@ -70,6 +71,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         members::routes(),
         membership::routes(),
         messages::routes(),
+        notifications::routes(),
         presence::routes(),
         profile::routes(),
         public_rooms::routes(),

@@ -140,6 +140,7 @@ impl Server {
         let router = crate::client::router(&app);
         app.background.spawn(crate::services::profiles::spread::run(Arc::clone(&app)));
         app.background.spawn(crate::services::departures::run(Arc::clone(&app)));
+        app.background.spawn(crate::services::notifications::follow::run(Arc::clone(&app)));
         let stopping = CancellationToken::new();
         let (addresses, listeners) = listen::start(&app.config.listen, &router, &stopping).await?;
         Ok(Self { app, router, addresses, stopping, listeners: Mutex::new(listeners) })

@@ -17,6 +17,7 @@ pub mod gaps;
 pub mod keys;
 pub mod media;
 pub mod memberships;
+pub mod notifications;
 pub mod profiles;
 pub mod published;
 pub mod pushers;

@@ -160,6 +160,7 @@ impl Accounts {
                     accounts::deactivate(tx, &owner).await?;
                     profiles::clear(tx, &owner).await?;
                     keys::clear(tx, &owner).await?;
+                    crate::storage::notifications::clear(tx, &owner).await?;
                     crate::storage::account_data::clear(tx, &owner).await
                 }
                 .boxed()

@@ -1,10 +1,13 @@
 //! How many events each user has not read in each room
 //! ([Receiving notifications](https://spec.matrix.org/v1.19/client-server-api/#receiving-notifications)).
 //!
-//! Nothing is done when an event is sent. What notifies is found when the user asks, from where he asked last; a user who never asks,
-//! as ghosts, costs nothing.
+//! The counts cost nothing when an event is sent. What notifies is found when the user asks, from where he asked last; a user who never
+//! asks, as ghosts, costs nothing. What people are told without asking, by `/notifications` and by pushers, is noted by a follower of the
+//! feed ([`follow`]).
 
+mod audience;
 mod context;
+pub mod follow;
 mod rules;
 mod tally;
 
@@ -16,8 +19,9 @@ use landbridge_database::Database;
 use quick_cache::sync::Cache;
 use ruma::push::Ruleset;
 use ruma::{EventId, OwnedEventId, OwnedUserId, UserId};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
+pub use self::context::Subject;
 pub use self::rules::{Verdict, judge};
 pub use self::tally::{Counts, Markers, Scope, Unread};
 use self::tally::{MAX_ITEMS, Tally};
@@ -42,6 +46,8 @@ pub struct Notifications {
     db: Database,
     rooms: Rooms,
     kept: Cache<Key, Arc<Entry>>,
+    /// Everything up to here was looked at by the follower, and what it found is durable.
+    noted: watch::Sender<Pos>,
 }
 
 #[derive(Default)]
@@ -73,7 +79,7 @@ pub struct Ask<'a> {
 impl Notifications {
     /// Nothing is counted yet.
     pub fn new(db: Database, rooms: Rooms) -> Self {
-        Self { db, rooms, kept: Cache::new(MAX_KEPT) }
+        Self { db, rooms, kept: Cache::new(MAX_KEPT), noted: watch::Sender::new(0) }
     }
 
     /// Reads the receipts of a user in many rooms at once, for the rooms that nothing is kept of.
@@ -86,16 +92,25 @@ impl Notifications {
         if missing.is_empty() {
             return Ok(Prepared::default());
         }
-        let mut markers: HashMap<RoomNid, Markers> =
-            missing.iter().map(|room| (*room, Markers::default())).collect();
         // From here on a receipt that comes is noted, whatever is read now.
         for room in &missing {
             self.kept.insert((user.to_owned(), *room), Arc::default());
         }
-        for receipt in receipts::of_user(&self.db, user.as_str(), &missing).await? {
+        Ok(Prepared(self.read_up_to(user, &missing).await?))
+    }
+
+    /// How far a user has read in some rooms.
+    pub async fn read_up_to(
+        &self,
+        user: &UserId,
+        rooms: &[RoomNid],
+    ) -> Result<HashMap<RoomNid, Markers>, RoomError> {
+        let mut markers: HashMap<RoomNid, Markers> =
+            rooms.iter().map(|room| (*room, Markers::default())).collect();
+        for receipt in receipts::of_user(&self.db, user.as_str(), rooms).await? {
             add(markers.entry(receipt.room).or_default(), &receipt);
         }
-        Ok(Prepared(markers))
+        Ok(markers)
     }
 
     /// The user's unread events in a room that he is in.
@@ -136,11 +151,7 @@ impl Notifications {
     }
 
     async fn markers(&self, user: &UserId, room: RoomNid) -> Result<Markers, RoomError> {
-        let mut markers = Markers::default();
-        for receipt in receipts::of_user(&self.db, user.as_str(), &[room]).await? {
-            add(&mut markers, &receipt);
-        }
-        Ok(markers)
+        Ok(self.read_up_to(user, &[room]).await?.remove(&room).unwrap_or_default())
     }
 
     /// What came before the user joined, or before he last read everything, does not count.
@@ -192,8 +203,7 @@ impl Notifications {
                 tally.wrote(thread.as_deref(), place.ord);
                 continue;
             }
-            let silent = event.flags.has(Flags::IMPORTED) && !event.flags.has(Flags::NOTIFIES);
-            if silent
+            if !is_news(event)
                 || ask.ignored.contains(event.pdu.sender.as_str())
                 || event.redacted_because.is_some()
             {
@@ -201,10 +211,11 @@ impl Notifications {
             }
             let context = match &context {
                 Some(context) => context,
-                None => context.insert(context::of(&self.rooms, snapshot, ask.user).await?),
+                None => {
+                    context.insert(context::of(&self.rooms, snapshot, ask.user, &ask.rules).await?)
+                }
             };
-            let json = event.client_json(&crate::event::Unsigned::default());
-            let verdict = judge(&ask.rules, json, context);
+            let verdict = judge(&ask.rules, &Subject::of(event, snapshot), context);
             if verdict.notify {
                 let thread = self.thread(event).await?;
                 tally.add(event.nid, place.ord, thread.as_deref(), verdict.highlight);
@@ -254,6 +265,11 @@ impl Notifications {
         }
         Ok(None)
     }
+}
+
+/// Whether an event is something that happened: imported history is not, unless its importer says so.
+fn is_news(event: &Event) -> bool {
+    !event.flags.has(Flags::IMPORTED) || event.flags.has(Flags::NOTIFIES)
 }
 
 /// Receipts read ahead for many rooms.

@@ -4,5 +4,10 @@
 use landbridge_database::Migrations;
 
 /// Every step from an empty database to today's tables of accounts. A released step never changes.
-pub const ACCOUNTS: Migrations =
-    Migrations::new("homeserver_accounts", &[include_str!("migrations/accounts_0001.sql")]);
+pub const ACCOUNTS: Migrations = Migrations::new(
+    "homeserver_accounts",
+    &[
+        include_str!("migrations/accounts_0001.sql"),
+        include_str!("migrations/accounts_notifications.sql"),
+    ],
+);

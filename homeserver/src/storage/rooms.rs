@@ -18,6 +18,7 @@ const BY_NID: &str =
     "SELECT nid, id, version, extremities, state_group, depth, pos FROM room WHERE nid = $1";
 const IDS: &str = "SELECT nid, id FROM room WHERE nid = ANY($1)";
 const HEADS: &str = "SELECT nid, pos FROM room";
+const MOVED: &str = "SELECT nid FROM room WHERE pos > $1 ORDER BY nid";
 const HIGHEST: &str = "SELECT (SELECT COALESCE(MAX(nid), 0) FROM room),
     (SELECT COALESCE(MAX(nid), 0) FROM event), (SELECT COALESCE(MAX(nid), 0) FROM state_group)";
 
@@ -85,6 +86,12 @@ pub async fn ids(db: &Database, rooms: &[RoomNid]) -> Result<Vec<(RoomNid, Strin
 pub async fn heads(db: &Database) -> Result<Vec<(RoomNid, Pos)>, StorageError> {
     let rows = db.fetch(HEADS, args![]).await?;
     rows.iter().map(|row| Ok((RoomNid(row.int(0)?), row.int(1)?))).collect()
+}
+
+/// The rooms that have an event after a position.
+pub async fn moved_since(db: &Database, pos: Pos) -> Result<Vec<RoomNid>, StorageError> {
+    let rows = db.fetch(MOVED, args![pos]).await?;
+    rows.iter().map(|row| Ok(RoomNid(row.int(0)?))).collect()
 }
 
 /// The counters of numbers, going on after the highest ones stored.

@@ -2,6 +2,7 @@
 
 mod members;
 mod messages;
+mod notifications;
 mod receipts;
 mod relations;
 mod rig;

@@ -1,51 +1,91 @@
-//! What push rules ask of a room.
+//! What push rules ask of an event and its room.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use ruma::power_levels::NotificationPowerLevels;
-use ruma::push::{PushConditionPowerLevelsCtx, PushConditionRoomCtx};
-use ruma::room_version_rules::RoomPowerLevelsRules;
-use ruma::{Int, UInt, UserId};
+use ruma::push::{FlattenedJson, PushCondition, PushConditionRoomCtx, Ruleset};
+use ruma::serde::Raw;
+use ruma::{OwnedUserId, UInt, UserId};
+use serde_json::value::RawValue;
 
-use crate::room::{RoomError, RoomSnapshot, Rooms};
+use crate::event::{Event, Unsigned};
+use crate::room::{PowerLevels, RoomError, RoomSnapshot, Rooms};
+
+/// Longer names are not looked for in messages: a rule takes the name for a pattern, and patterns cost their length.
+const MAX_NAME: usize = 255;
+
+/// An event as rules look at it, taken apart once for everybody whose rules are put to it.
+pub struct Subject {
+    pub(super) flat: FlattenedJson,
+    pub(super) sender: Option<OwnedUserId>,
+    levels: Option<Arc<PowerLevels>>,
+}
+
+impl Subject {
+    /// An event in the form of clients, in a room with these power levels.
+    pub fn new(event: Box<RawValue>, levels: Option<Arc<PowerLevels>>) -> Self {
+        let flat = FlattenedJson::from_raw(&Raw::<serde_json::Value>::from_json(event));
+        let sender = flat.get_str("sender").and_then(|sender| UserId::parse(sender).ok());
+        Self { flat, sender, levels }
+    }
+
+    /// An event of a room.
+    pub fn of(event: &Event, snapshot: &RoomSnapshot) -> Self {
+        Self::new(event.client_json(&Unsigned::default()), snapshot.power_levels().cloned())
+    }
+
+    /// Whether the sender has the power to notify people by a key of the power levels' `notifications`.
+    pub(super) fn may_notify(&self, key: &str) -> bool {
+        let (Some(levels), Some(sender)) = (&self.levels, &self.sender) else { return false };
+        levels.user(sender) >= levels.notification(key)
+    }
+}
 
 /// The room as one of its members' push rules see it.
 pub(super) async fn of(
     rooms: &Rooms,
     snapshot: &RoomSnapshot,
     user: &UserId,
+    rules: &Ruleset,
 ) -> Result<PushConditionRoomCtx, RoomError> {
-    let name = match snapshot.member(user) {
-        Some((_, nid)) => {
-            rooms.events(&[nid]).await?.pop().and_then(|event| event.pdu.content_str("displayname"))
-        }
-        None => None,
-    };
-    let name = name.unwrap_or_else(|| user.localpart().to_owned());
-    let context = PushConditionRoomCtx::new(
+    // Hardly anybody has a rule that looks for names any more, and looking the name up costs most of all this.
+    let mut name = None;
+    if asks_for_name(rules)
+        && let Some((_, nid)) = snapshot.member(user)
+    {
+        let member = rooms.events(&[nid]).await?.pop();
+        name = member.and_then(|event| event.pdu.content_str("displayname"));
+    }
+    let name = name
+        .filter(|name| !name.is_empty() && name.len() <= MAX_NAME)
+        .unwrap_or_else(|| user.localpart().to_owned());
+    Ok(PushConditionRoomCtx::new(
         snapshot.info.id.clone(),
         UInt::from(snapshot.joined_count()),
         user.to_owned(),
         name,
-    );
-    let Some(levels) = snapshot.power_levels() else { return Ok(context) };
-    let rules = &snapshot.info.rules.authorization;
-    let creators: Vec<_> = snapshot
-        .create_event()
-        .map(|create| crate::room::creators(create, rules))
-        .unwrap_or_default();
-    let users: BTreeMap<_, _> = levels
-        .named_users()
-        .map(|(user, level)| (user.to_owned(), Int::new_saturating(level)))
-        .collect();
-    let mut notifications = NotificationPowerLevels::new();
-    notifications.room = Int::new_saturating(levels.notification("room"));
-    let rules = RoomPowerLevelsRules::new(rules, creators);
-    let levels = PushConditionPowerLevelsCtx::new(
-        users,
-        Int::new_saturating(levels.users_default),
-        notifications,
-        rules,
-    );
-    Ok(context.with_power_levels(levels))
+    ))
+}
+
+fn asks_for_name(rules: &Ruleset) -> bool {
+    let conditional = rules.override_.iter().chain(&rules.underride);
+    conditional
+        .flat_map(|rule| &rule.conditions)
+        .any(|condition| condition.kind() == "contains_display_name")
+}
+
+/// Whether a condition holds. The power to notify is looked up here, since a room may name other groups than `room`
+/// (Client-Server API, `sender_notification_permission`).
+pub(super) fn holds(
+    condition: &PushCondition,
+    subject: &Subject,
+    room: &PushConditionRoomCtx,
+) -> bool {
+    use futures::FutureExt as _;
+    match condition {
+        PushCondition::SenderNotificationPermission(condition) => {
+            subject.may_notify(condition.key.as_str())
+        }
+        // The evaluation is only asynchronous for thread subscriptions, which no rule here asks for: it never waits.
+        other => other.applies(&subject.flat, room).now_or_never().unwrap_or(false),
+    }
 }

@@ -1,28 +1,45 @@
 //! Push rules put to an event ([Push rules](https://spec.matrix.org/v1.19/client-server-api/#push-rules)).
 
 use futures::FutureExt as _;
-use ruma::push::{PushConditionRoomCtx, Ruleset};
-use ruma::serde::Raw;
-use serde_json::value::RawValue;
+use ruma::push::{Action, AnyPushRuleRef, PushConditionRoomCtx, Ruleset};
+
+use super::context::{Subject, holds};
 
 /// What a user's rules make of an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Verdict {
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Verdict<'a> {
     /// It notifies.
     pub notify: bool,
     /// It is highlighted, too.
     pub highlight: bool,
+    /// The actions of the rule that matched.
+    pub actions: &'a [Action],
 }
 
-/// Puts the rules to an event. What the user sent himself never notifies him.
-pub fn judge(rules: &Ruleset, event: Box<RawValue>, room: &PushConditionRoomCtx) -> Verdict {
-    let event: Raw<serde_json::Value> = Raw::from_json(event);
-    // The evaluation is only asynchronous for thread subscriptions, which this server does not have: it never waits.
-    let rule = rules.get_match(&event, room).now_or_never().flatten();
+/// Puts the rules to an event: the first that matches decides. What the user sent himself never notifies him.
+pub fn judge<'a>(
+    rules: &'a Ruleset,
+    subject: &Subject,
+    room: &PushConditionRoomCtx,
+) -> Verdict<'a> {
+    if subject.sender.as_ref() == Some(&room.user_id) {
+        return Verdict::default();
+    }
+    let rule = rules.iter().find(|rule| rule.enabled() && matches(*rule, subject, room));
     rule.map_or_else(Verdict::default, |rule| Verdict {
         notify: rule.triggers_notification(),
         highlight: rule.triggers_notification() && rule.triggers_highlight(),
+        actions: rule.actions(),
     })
+}
+
+fn matches(rule: AnyPushRuleRef<'_>, subject: &Subject, room: &PushConditionRoomCtx) -> bool {
+    match rule {
+        AnyPushRuleRef::Override(rule) | AnyPushRuleRef::Underride(rule) => {
+            rule.conditions.iter().all(|condition| holds(condition, subject, room))
+        }
+        other => other.applies(&subject.flat, room).now_or_never().unwrap_or(false),
+    }
 }
 
 #[cfg(test)]
@@ -44,7 +61,8 @@ mod tests {
     }
 
     fn verdict(rules: &Ruleset, event: &serde_json::Value) -> (bool, bool) {
-        let verdict = judge(rules, to_raw_value(event).expect("JSON"), &room());
+        let subject = Subject::new(to_raw_value(event).expect("JSON"), None);
+        let verdict = judge(rules, &subject, &room());
         (verdict.notify, verdict.highlight)
     }
 

@@ -76,7 +76,8 @@ impl Markers {
         self.all
     }
 
-    fn has_read(&self, thread: Option<&EventId>, ord: TimelineOrd) -> bool {
+    /// Whether what stands at a place of the main timeline, or of a thread, is read.
+    pub fn has_read(&self, thread: Option<&EventId>, ord: TimelineOrd) -> bool {
         let own = match thread {
             None => self.main,
             Some(root) => self.threads.get(root).copied(),

@@ -86,7 +86,8 @@ impl Rig {
         Person { rig: self, id, token }
     }
 
-    async fn ask(
+    /// A request that may be refused, as whom the token says.
+    pub(super) async fn ask(
         &self,
         method: Method,
         path: &str,
