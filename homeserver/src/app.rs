@@ -22,6 +22,7 @@ use crate::{
         departures::Departures,
         devices::Devices,
         directory::Directory,
+        key_backup::KeyBackups,
         key_counts::KeyCounts,
         keys::Keys,
         media::Media,
@@ -81,6 +82,8 @@ pub struct App {
     pub devices: Devices,
     /// Their keys for end-to-end encryption.
     pub keys: Keys,
+    /// Backups of the keys to their messages.
+    pub key_backups: KeyBackups,
     /// Messages to devices.
     pub to_device: ToDevice,
     /// Names, avatars and what else people say about themselves.

@@ -10,6 +10,7 @@ pub mod create_room;
 pub mod devices;
 pub mod event_context;
 pub mod filter;
+pub mod key_backup;
 pub mod keys;
 pub mod login;
 pub mod media;
@@ -65,6 +66,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         devices::routes(),
         event_context::routes(),
         filter::routes(),
+        key_backup::routes(),
         keys::routes(),
         login::routes(),
         media::routes(),

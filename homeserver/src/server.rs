@@ -33,6 +33,7 @@ use crate::{
         departures::Departures,
         devices::Devices,
         directory::Directory,
+        key_backup::KeyBackups,
         key_counts::KeyCounts,
         keys::Keys,
         media::{Media, MediaError},
@@ -141,6 +142,7 @@ impl Server {
         app.background.spawn(crate::services::profiles::spread::run(Arc::clone(&app)));
         app.background.spawn(crate::services::departures::run(Arc::clone(&app)));
         app.background.spawn(crate::services::notifications::follow::run(Arc::clone(&app)));
+        app.background.spawn(crate::services::key_backup::purge::run(Arc::clone(&app)));
         let stopping = CancellationToken::new();
         let (addresses, listeners) = listen::start(&app.config.listen, &router, &stopping).await?;
         Ok(Self { app, router, addresses, stopping, listeners: Mutex::new(listeners) })
@@ -266,6 +268,7 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
         departures: Departures::default(),
         devices: Devices::new(db.clone(), committer.clone(), Arc::clone(&clock)),
         keys: Keys::new(db.clone(), committer.clone(), key_counts),
+        key_backups: KeyBackups::new(db.clone(), committer.clone()),
         to_device: ToDevice::new(committer.clone(), Arc::clone(&clock)),
         profiles: Profiles::new(db.clone(), committer.clone(), Arc::clone(&clock)),
         account_data: AccountData::new(db.clone(), committer.clone()),

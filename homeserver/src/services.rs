@@ -8,6 +8,7 @@ pub mod departures;
 pub mod device_lists;
 pub mod devices;
 pub mod directory;
+pub mod key_backup;
 pub mod key_counts;
 pub mod keys;
 pub mod media;

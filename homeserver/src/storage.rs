@@ -14,6 +14,7 @@ mod error;
 pub mod events;
 pub mod filters;
 pub mod gaps;
+pub mod key_backup;
 pub mod keys;
 pub mod media;
 pub mod memberships;

@@ -5,6 +5,7 @@
 mod client_api {
     mod accounts;
     mod appservices;
+    mod key_backup;
     mod keys;
     mod rooms;
     mod support;

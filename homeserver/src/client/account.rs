@@ -72,6 +72,7 @@ async fn deactivate(
     uia::confirm(&app, &requester, "account/deactivate", body.auth.as_ref()).await?;
     app.accounts.deactivate(&requester.user).await?;
     app.departures.wake();
+    app.key_backups.wake();
     app.profiles.forget(&requester.user);
     app.sessions.end_all(&requester.user, None).await?;
     // No identifier was ever bound on an identity server from here.

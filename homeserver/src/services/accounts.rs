@@ -14,7 +14,7 @@ use crate::http::error::{ApiError, ApiResult};
 use crate::services::cache::LoadCache;
 use crate::services::password::{HashError, Hasher, MAX_BYTES};
 use crate::storage::accounts::{Account, Found, Kind, Report};
-use crate::storage::{StorageError, accounts, keys, profiles};
+use crate::storage::{StorageError, accounts, key_backup, keys, profiles};
 
 const CACHED: usize = 50_000;
 
@@ -161,6 +161,7 @@ impl Accounts {
                     profiles::clear(tx, &owner).await?;
                     keys::clear(tx, &owner).await?;
                     crate::storage::notifications::clear(tx, &owner).await?;
+                    key_backup::mark_all_deleted(tx, &owner).await?;
                     crate::storage::account_data::clear(tx, &owner).await
                 }
                 .boxed()

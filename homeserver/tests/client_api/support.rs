@@ -1,24 +1,32 @@
-//! A server in a folder of its own, and a client that speaks to its router.
+//! A server with a database of its own, on the engine that the environment asks for, and a client that speaks to its router.
 
 use axum::body::Body;
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
+use landbridge_database::testing::TestDatabase;
 use landbridge_homeserver::Server;
 use landbridge_homeserver::config::{Config, Secret};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tower::ServiceExt;
 
 /// A running server; dropping it loses its data.
 pub(crate) struct TestServer {
-    folder: TempDir,
+    test: TestDatabase,
     pub(crate) server: Server,
 }
 
-fn config(folder: &TempDir) -> Config {
+async fn config(test: &TestDatabase) -> Config {
     let server_name = "hs.test".try_into().unwrap();
-    let data_dir = folder.path().join("data");
+    let data_dir = test.folder().join("data");
     let mut config = Config { server_name, data_dir, ..Config::default() };
+    // On SQLite the database lies in the folder of the data, as it does by itself.
+    if let Some(schema) = &test.options().schema {
+        // Opening it makes the schema; the server then finds it by its search path.
+        test.open().await.unwrap().close().await;
+        let sign = if test.url().contains('?') { '&' } else { '?' };
+        let url = format!("{}{sign}options[search_path]={schema}", test.url());
+        config.database.url = Some(Secret::new(url));
+    }
     config.listen.http = Vec::new();
     config.registration.open = true;
     config.registration.shared_secret = Some(Secret::new("shared"));
@@ -31,23 +39,23 @@ fn config(folder: &TempDir) -> Config {
 impl TestServer {
     /// Starts a server that knows nobody.
     pub(crate) async fn start() -> Self {
-        let folder = TempDir::new().unwrap();
-        let server = Server::start(config(&folder)).await.unwrap();
-        Self { folder, server }
+        let test = TestDatabase::new();
+        let server = Server::start(config(&test).await).await.unwrap();
+        Self { test, server }
     }
 
     /// Stops the server and starts it again on the same data.
     pub(crate) async fn restart(self) -> Self {
         self.server.stop().await;
-        let Self { folder, server } = self;
+        let Self { test, server } = self;
         drop(server);
-        let server = Server::start(config(&folder)).await.unwrap();
-        Self { folder, server }
+        let server = Server::start(config(&test).await).await.unwrap();
+        Self { test, server }
     }
 
     /// The folder with the data.
     pub(crate) fn data(&self) -> std::path::PathBuf {
-        self.folder.path().join("data")
+        self.test.folder().join("data")
     }
 
     /// Makes a request.
