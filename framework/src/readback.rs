@@ -22,6 +22,11 @@ mod watch;
 /// How far back a room is read at most, in pages of [`PAGE`].
 const PAGES: usize = 50;
 const PAGE: u32 = 100;
+/// How far behind the place where it was read before: events that are sent at once don't always come in the order in which
+/// they stand in the room.
+const OVERLAP_MS: i64 = 10_000;
+/// But nothing that is older than this: what was handled may have been forgotten since.
+const RECENT_MS: i64 = 3_600_000;
 
 /// What is known about how far rooms were read back.
 pub(crate) struct Readback {
@@ -31,6 +36,10 @@ pub(crate) struct Readback {
     outages: AtomicI64,
     caught_up: Cache<i64, i64>,
     down: AtomicBool,
+    /// The number of the transaction before, where they are numbered.
+    last_txn: AtomicI64,
+    /// Until when a missing number is taken for a lost transaction, by the bridge's clock in milliseconds.
+    doubt_until: AtomicI64,
     /// There is something to read back.
     wake: Notify,
 }
@@ -42,6 +51,8 @@ impl Default for Readback {
             outages: AtomicI64::new(1),
             caught_up: Cache::new(100_000),
             down: AtomicBool::new(false),
+            last_txn: AtomicI64::new(0),
+            doubt_until: AtomicI64::new(0),
             wake: Notify::new(),
         }
     }
@@ -78,13 +89,18 @@ impl Engine {
         let bot = self.matrix.bot();
         let mut missed: Vec<Value> = Vec::new();
         let mut newest: Option<String> = None;
+        let mut until = i64::MIN;
         let mut from: Option<String> = None;
         'pages: for _ in 0..PAGES {
             let page = bot.messages(&room, from.as_deref(), Direction::Back, PAGE).await?;
             let empty = page.chunk.is_empty();
             for event in page.chunk {
                 let id = event.get("event_id").and_then(Value::as_str).unwrap_or_default();
+                let ts = event.get("origin_server_ts").and_then(Value::as_i64).unwrap_or(i64::MAX);
                 if row.horizon.as_deref() == Some(id) {
+                    until = (ts - OVERLAP_MS).max(self.now() - RECENT_MS);
+                }
+                if ts < until {
                     break 'pages;
                 }
                 newest.get_or_insert_with(|| id.to_owned());

@@ -55,6 +55,7 @@ impl Engine {
         if self.store.knows_txn(txn_id).await? {
             return Ok(());
         }
+        self.note_transaction(txn_id);
         let mut batch = Batch::new();
         let mut wake = BTreeSet::new();
         let mut control = false;

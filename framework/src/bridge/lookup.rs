@@ -32,7 +32,12 @@ impl From<Failure> for SinkError {
 #[async_trait]
 impl TransactionSink for Sink {
     async fn transaction(&self, txn_id: &str, transaction: Transaction) -> Result<(), SinkError> {
-        Ok(self.engine()?.take_transaction(txn_id, transaction).await?)
+        let engine = self.engine()?;
+        let taken = engine.take_transaction(txn_id, transaction).await;
+        if taken.is_err() {
+            engine.doubt_transactions();
+        }
+        Ok(taken?)
     }
     async fn user_exists(&self, user_id: &str) -> Result<bool, SinkError> {
         let engine = self.engine()?;

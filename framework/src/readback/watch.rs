@@ -25,6 +25,13 @@ const AWAY: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// After how long all rooms are read back though nothing was seen to fail.
 const SUSPICION: Duration = Duration::from_mins(10);
+/// How long after an outage, the homeserver's or the bridge's, the numbers of transactions are looked at. Longer than it takes
+/// until a homeserver tries again: Synapse waits up to nine minutes.
+const DOUBT_MS: i64 = 20 * 60_000;
+/// When all rooms are read back again after they were: for events that come in no transaction any more.
+const AGAIN: [Duration; 2] = [Duration::from_secs(15), Duration::from_mins(1)];
+/// How long the homeserver rests between two rounds, at least.
+const REST: Duration = Duration::from_secs(2);
 /// Who hangs, in place of a ghost's id. No id is encoded like this, and who is in no room is told of nothing.
 const WATCHER: &str = "=watch";
 
@@ -34,11 +41,34 @@ impl Engine {
     pub(crate) fn homeserver_failed(&self) {
         self.readback.outages.fetch_add(1, Ordering::AcqRel);
         self.readback.down.store(true, Ordering::Release);
+        self.doubt_transactions();
+    }
+
+    /// A transaction may have failed: the bridge or the homeserver was away. From now on, for a while, numbers matter.
+    pub(crate) fn doubt_transactions(&self) {
+        self.readback.doubt_until.store(self.now() + DOUBT_MS, Ordering::Release);
+    }
+
+    /// Looks at a transaction's number. Synapse numbers them, and loses one when an event comes just as it begins to send
+    /// again after a failure: that event waits for the next failure, and those after it don't. The numbers are those of all
+    /// its application services, so a missing one is often somebody else's; only for a while is it worth a look.
+    pub(crate) fn note_transaction(&self, txn_id: &str) {
+        let Ok(number) = txn_id.parse::<i64>() else { return };
+        let last = self.readback.last_txn.swap(number, Ordering::AcqRel);
+        if last != 0
+            && number != last
+            && number != last + 1
+            && self.now() < self.readback.doubt_until.load(Ordering::Acquire)
+        {
+            self.readback.outages.fetch_add(1, Ordering::AcqRel);
+            self.readback.wake.notify_one();
+        }
     }
 
     /// Watches the homeserver: when it is back, whoever waits tries again, and what may be missing is read back.
     pub(crate) async fn watch_homeserver(self: Arc<Self>) {
         let mut since = None;
+        self.doubt_transactions();
         loop {
             let answered = tokio::time::timeout(PATIENCE, self.matrix.bot().versions()).await;
             match answered {
@@ -93,31 +123,32 @@ impl Engine {
         }
     }
 
-    /// Reads rooms back when the homeserver was away, and now and then.
+    /// Reads rooms back when the homeserver was away, twice more soon after, and now and then.
     pub(crate) async fn read_back_loop(self: Arc<Self>) {
         let mut swept = 0;
-        let mut last = Instant::now();
+        let mut again = AGAIN.iter();
+        let mut next = SUSPICION;
         loop {
             let outages = self.readback.outages.load(Ordering::Acquire);
             if swept == outages || self.readback.down.load(Ordering::Acquire) {
-                let left = SUSPICION.saturating_sub(last.elapsed());
                 tokio::select! {
-                    () = self.readback.wake.notified() => {}
-                    () = tokio::time::sleep(left) => {
-                        // Where nothing hangs, a restart can go unseen: what it lost is found in the end.
-                        self.readback.outages.fetch_add(1, Ordering::AcqRel);
-                        last = Instant::now();
-                    }
+                    () = self.readback.wake.notified() => continue,
+                    () = tokio::time::sleep(next) => {}
                 }
-                continue;
+                // Where nothing hangs, a restart can go unseen: what it lost is found in the end.
+                swept = self.readback.outages.fetch_add(1, Ordering::AcqRel) + 1;
+                next = again.next().copied().unwrap_or(SUSPICION);
+            } else {
+                swept = outages;
+                again = AGAIN.iter();
+                next = again.next().copied().unwrap_or(SUSPICION);
             }
-            match self.catch_up_all(false).await {
-                Ok(()) => (swept, last) = (outages, Instant::now()),
-                Err(failure) => {
-                    tracing::warn!(error = %failure, "rooms could not be read back yet");
-                    tokio::time::sleep(PROBE).await;
-                }
+            let started = Instant::now();
+            if let Err(failure) = self.catch_up_all(false).await {
+                tracing::warn!(error = %failure, "rooms could not be read back yet");
+                swept = 0;
             }
+            tokio::time::sleep(started.elapsed().max(REST)).await;
         }
     }
 }

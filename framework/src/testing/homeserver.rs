@@ -135,6 +135,11 @@ impl SimHomeserver {
         self.shared.news.notify_waiters();
     }
 
+    /// The next transaction is never sent, as Synapse's are that come up just when it tries again after a failure.
+    pub fn lose_transaction(&self) {
+        self.shared.state().lose_next = true;
+    }
+
     /// Somebody with an account here, who acts without any fault.
     pub fn user(&self, user_id: &str) -> SimUser {
         self.shared.state().register(user_id);

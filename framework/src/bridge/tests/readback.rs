@@ -81,3 +81,17 @@ async fn what_a_homeserver_forgot_in_a_short_restart_comes_in_order() {
     eventually("both", || world.heard().len() == 3).await;
     assert_eq!(world.heard(), ["ann: one", "ann: two", "ann: three"]);
 }
+
+#[tokio::test]
+async fn a_transaction_that_never_came_is_read_back_in_order() {
+    let (world, ann, room, _bridge) = World::with_room_on(Kind::Synapse, |_| {}).await;
+    ann.say(&room, "one").unwrap();
+    eventually("a message", || world.heard() == ["ann: one"]).await;
+    eventually("an empty queue", || world.homeserver.undelivered() == 0).await;
+    world.homeserver.lose_transaction();
+    ann.say(&room, "two").unwrap();
+    eventually("a loss", || world.homeserver.undelivered() == 0).await;
+    ann.say(&room, "three").unwrap();
+    eventually("both", || world.heard().len() == 3).await;
+    assert_eq!(world.heard(), ["ann: one", "ann: two", "ann: three"]);
+}

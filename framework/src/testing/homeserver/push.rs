@@ -58,6 +58,9 @@ fn next(shared: &Shared) -> Option<(String, Bytes)> {
         let events =
             state.queue.drain(..count).filter_map(|event| to_raw_value(&event).ok()).collect();
         state.next_txn += 1;
+        if std::mem::take(&mut state.lose_next) {
+            return None;
+        }
         let id = state.next_txn.to_string();
         let transaction = Transaction { events, ..Transaction::default() };
         let body = Bytes::from(transaction.to_body(&state.registration));

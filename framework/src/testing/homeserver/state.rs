@@ -47,6 +47,8 @@ pub(super) struct State {
     pub(super) queue: VecDeque<Value>,
     pub(super) in_flight: Option<InFlight>,
     pub(super) next_txn: u64,
+    /// The next transaction is numbered and never sent.
+    pub(super) lose_next: bool,
     pub(super) passing: Vec<(String, String, String)>,
     pub(super) requests: u64,
 }
@@ -74,6 +76,7 @@ impl State {
             queue: VecDeque::new(),
             in_flight: None,
             next_txn: 0,
+            lose_next: false,
             passing: Vec::new(),
             requests: 0,
         }
