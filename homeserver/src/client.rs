@@ -19,6 +19,8 @@ pub mod members;
 pub mod membership;
 pub mod messages;
 pub mod notifications;
+pub mod mutual_rooms;
+pub mod openid;
 pub mod presence;
 pub mod profile;
 pub mod public_rooms;
@@ -33,7 +35,9 @@ pub mod room_summary;
 pub mod room_upgrades;
 pub mod search;
 pub mod send;
+pub mod server_admin;
 pub mod state;
+mod suspension;
 pub mod sync;
 pub mod third_party;
 pub mod to_device;
@@ -41,6 +45,8 @@ pub mod typing;
 pub mod uia;
 pub mod user_directory;
 pub mod versions;
+pub mod voip;
+pub mod well_known;
 pub mod yeet;
 
 use std::sync::Arc;
@@ -74,6 +80,8 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         membership::routes(),
         messages::routes(),
         notifications::routes(),
+        mutual_rooms::routes(),
+        openid::routes(),
         presence::routes(),
         profile::routes(),
         public_rooms::routes(),
@@ -87,6 +95,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         room_upgrades::routes(),
         search::routes(),
         send::routes(),
+        server_admin::routes(),
         state::routes(),
         sync::routes(),
         third_party::routes(),
@@ -95,6 +104,8 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         uia::routes(),
         user_directory::routes(),
         versions::routes(),
+        voip::routes(),
+        well_known::routes(),
         yeet::routes(),
         admin::health::routes(),
         admin::local::routes(),
@@ -102,6 +113,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         admin::users::routes(),
         admin::welcome::routes(),
         federation::keys::routes(),
+        federation::openid::routes(),
     ];
     tables.into_iter().flatten().collect()
 }

@@ -3,9 +3,11 @@
 //! Sizes are in bytes and times in the unit that the key's name ends with. Secrets never appear in `Debug` output, nor
 //! when a configuration is serialised.
 
+mod discovery;
 mod limits;
 mod listen;
 mod secret;
+mod turn;
 
 use std::path::PathBuf;
 
@@ -13,9 +15,11 @@ use ruma::OwnedServerName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use discovery::{Contact, PolicyServer, Support};
 pub use limits::{Rate, RateLimits};
 pub use listen::{Listen, TlsListen};
 pub use secret::Secret;
+pub use turn::Turn;
 
 /// The homeserver.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +50,12 @@ pub struct Config {
     pub rate_limits: RateLimits,
     /// How the server connects to others.
     pub outbound: Outbound,
+    /// The TURN server for calls.
+    pub turn: Turn,
+    /// Who helps the server's users.
+    pub support: Support,
+    /// A policy server under this server's name.
+    pub policy_server: PolicyServer,
 }
 
 /// The database.
@@ -154,6 +164,9 @@ impl Default for Config {
             appservices: AppservicePolicy::default(),
             rate_limits: RateLimits::default(),
             outbound: Outbound::default(),
+            turn: Turn::default(),
+            support: Support::default(),
+            policy_server: PolicyServer::default(),
         }
     }
 }
@@ -238,6 +251,9 @@ impl Config {
         {
             return fail("public_base_url", "must start with https:// or http://");
         }
+        self.turn.check()?;
+        self.support.check()?;
+        self.policy_server.check()?;
         self.rate_limits.check()
     }
 }

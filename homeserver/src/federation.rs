@@ -1,3 +1,4 @@
 //! What other servers ask of this one (Server-Server API).
 
 pub mod keys;
+pub mod openid;

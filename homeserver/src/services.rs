@@ -14,6 +14,7 @@ pub mod keys;
 pub mod media;
 pub mod nonces;
 pub mod notifications;
+pub mod openid;
 pub mod password;
 pub mod presence;
 pub mod profiles;

@@ -6,7 +6,9 @@ mod client_api {
     mod accounts;
     mod appservices;
     mod key_backup;
+    mod discovery;
     mod keys;
+    mod moderation;
     mod rooms;
     mod support;
 }

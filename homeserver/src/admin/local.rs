@@ -131,15 +131,7 @@ async fn create(app: &App, user: &UserId, password: Option<String>, admin: bool)
         )));
     }
     let user_id = new_user_id(user.localpart(), &app.config.server_name)?;
-    let account = Account {
-        user_id,
-        password,
-        kind: Kind::User,
-        appservice: None,
-        admin,
-        deactivated: false,
-    };
-    app.accounts.create(account).await
+    app.accounts.create(Account { password, admin, ..Account::new(user_id, Kind::User) }).await
 }
 
 /// Makes a one-time link by which the account's password is set.

@@ -91,12 +91,9 @@ async fn register(
     }
     let user_id = new_user_id(&body.username, &app.config.server_name)?;
     let account = Account {
-        user_id: user_id.clone(),
         password: Some(app.accounts.hash_password(&body.password).await?),
-        kind: Kind::User,
-        appservice: None,
         admin: body.admin,
-        deactivated: false,
+        ..Account::new(user_id.clone(), Kind::User)
     };
     app.accounts.create(account).await?;
     if let Some(name) = body.displayname {

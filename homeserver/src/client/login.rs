@@ -164,6 +164,7 @@ async fn login(
         }
         other => return Err(ApiError::unknown(format!("Log-ins of type {other:?} are not known"))),
     };
+    app.accounts.must_not_be_locked(&user).await?;
     let request = SessionRequest {
         device_id: login.device_id,
         display_name: login.initial_device_display_name,
@@ -200,6 +201,9 @@ async fn refresh(
 ) -> ApiResult<Reply<Map<String, Value>>> {
     app.limits
         .check(Limit::Login, &address.map(|address| address.to_string()).unwrap_or_default())?;
+    if let Some(user) = app.sessions.refreshes(&body.refresh_token).await? {
+        app.accounts.must_not_be_locked(&user).await?;
+    }
     let session = app.sessions.refresh(&body.refresh_token).await?;
     Ok(Reply(tokens(&session)))
 }

@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app::App;
 use crate::client::room_access::{content_field, find, raw};
+use crate::client::suspension;
 use crate::http::auth::Requester;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::Path;
@@ -101,6 +102,7 @@ async fn join(
 ) -> ApiResult<Reply<Value>> {
     requester.limit(&app, Limit::Join)?;
     let room = find(&app, &name).await?;
+    suspension::may_speak(&app, &requester, room.id()).await?;
     if !room.snapshot().is_joined(&requester.user) {
         if requester.guest
             && content_field(&room, "m.room.guest_access", "guest_access").await?.as_deref()

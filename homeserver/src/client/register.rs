@@ -177,15 +177,7 @@ async fn create(
     password: Option<String>,
     kind: Kind,
 ) -> ApiResult<()> {
-    let account = Account {
-        user_id: user_id.to_owned(),
-        password,
-        kind,
-        appservice: None,
-        admin: false,
-        deactivated: false,
-    };
-    app.accounts.create(account).await
+    app.accounts.create(Account { password, ..Account::new(user_id.to_owned(), kind) }).await
 }
 
 async fn finish(app: &App, user_id: &UserId, body: Register) -> ApiResult<Map<String, Value>> {

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app::App;
 use crate::client::room_access::raw;
+use crate::client::suspension;
 use crate::http::auth::Requester;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::{Path, query_one};
@@ -60,10 +61,12 @@ async fn send(
 ) -> ApiResult<Reply<Value>> {
     requester.limit(&app, Limit::Message)?;
     let room = app.rooms.get(&id).await?;
+    let kind = TimelineEventType::from(kind);
+    suspension::may_send(&app, &requester, &id, &kind, &content).await?;
     let draft = Draft {
         ts: timestamp(&requester, &uri)?,
         txn: Some(txn(&requester, &uri, txn_id)?),
-        ..Draft::message(requester.user.clone(), TimelineEventType::from(kind), content)
+        ..Draft::message(requester.user.clone(), kind, content)
     };
     let sent = room.send(draft).await?;
     Ok(Reply(json!({ "event_id": sent.event_id })))
@@ -87,6 +90,7 @@ async fn redact(
     if known.is_none_or(|event| event.room != room.nid()) {
         return Err(ApiError::not_found("The room has no such event"));
     }
+    suspension::may_redact(&app, &requester, &id, &target).await?;
     let mut content = Map::new();
     if let Some(reason) = body.reason {
         content.insert("reason".to_owned(), Value::from(reason));

@@ -16,6 +16,7 @@ use crate::client::member_rollback;
 use crate::client::membership::authoriser;
 use crate::client::room_access::{raw, readable_state, state_event};
 use crate::client::send::timestamp;
+use crate::client::suspension;
 use crate::event::Unsigned;
 use crate::http::auth::Requester;
 use crate::http::error::{ApiError, ApiResult};
@@ -116,6 +117,7 @@ async fn set(
     requester.limit(&app, Limit::Message)?;
     let room = app.rooms.get(&id).await?;
     let kind = TimelineEventType::from(kind);
+    suspension::may_set(&app, &requester, &id, &kind, &key, &content).await?;
     match kind {
         TimelineEventType::RoomCanonicalAlias => check_aliases(&app, &room, &content).await?,
         TimelineEventType::RoomMember if key == requester.user => {

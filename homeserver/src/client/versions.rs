@@ -1,5 +1,4 @@
-//! What the server speaks: versions, capabilities, and where it is (Client-Server API, "API Versions", "Capabilities
-//! negotiation", "Server Discovery").
+//! What the server speaks: versions and capabilities (Client-Server API, "API Versions", "Capabilities negotiation").
 
 use std::sync::Arc;
 
@@ -9,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app::App;
 use crate::http::auth::Requester;
-use crate::http::error::{ApiError, ApiResult};
+use crate::http::error::ApiResult;
 use crate::http::json::Reply;
 use crate::http::router::{Route, get};
 
@@ -21,7 +20,7 @@ const VERSIONS: [&str; 27] = [
 ];
 
 /// Proposals that bridges and clients ask for by name.
-const FEATURES: [&str; 19] = [
+const FEATURES: [&str; 21] = [
     "com.beeper.arbitrary_member_change",
     "com.beeper.arbitrary_profile_meta",
     "com.beeper.batch_sending",
@@ -39,6 +38,8 @@ const FEATURES: [&str; 19] = [
     "org.matrix.msc3967",
     "org.matrix.msc4190",
     "org.matrix.msc4326",
+    "uk.half-shot.msc2666.query_mutual_rooms",
+    "uk.half-shot.msc2666.query_mutual_rooms.stable",
     "uk.tcpip.msc4133",
     "uk.tcpip.msc4133.stable",
 ];
@@ -51,7 +52,6 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
     vec![
         get("/_matrix/client/versions", versions),
         get("/_matrix/client/v3/capabilities", capabilities),
-        get("/.well-known/matrix/client", well_known),
     ]
 }
 
@@ -61,7 +61,10 @@ async fn versions() -> Reply<Value> {
     Reply(json!({ "versions": VERSIONS, "unstable_features": features }))
 }
 
-async fn capabilities(State(app): State<Arc<App>>, _: Requester) -> Reply<Value> {
+async fn capabilities(
+    State(app): State<Arc<App>>,
+    requester: Requester,
+) -> ApiResult<Reply<Value>> {
     let available: Map<String, Value> = ROOM_VERSIONS
         .into_iter()
         .filter(|version| {
@@ -70,7 +73,7 @@ async fn capabilities(State(app): State<Arc<App>>, _: Requester) -> Reply<Value>
         .map(|version| (version.to_owned(), Value::from("stable")))
         .collect();
     let on = json!({ "enabled": true });
-    Reply(json!({
+    let mut answer = json!({
         "capabilities": {
             "m.room_versions": { "default": app.config.rooms.default_version, "available": available },
             "m.change_password": on,
@@ -82,13 +85,10 @@ async fn capabilities(State(app): State<Arc<App>>, _: Requester) -> Reply<Value>
             "m.get_login_token": on,
             "m.forget_forced_upon_leave": { "enabled": false },
         }
-    }))
-}
-
-async fn well_known(State(app): State<Arc<App>>) -> ApiResult<Reply<Value>> {
-    let base = app.config.public_base_url.as_deref();
-    let base = base.ok_or_else(|| {
-        ApiError::not_found("The server's administrator has published no address")
-    })?;
-    Ok(Reply(json!({ "m.homeserver": { "base_url": base } })))
+    });
+    // Left out for whoever may do neither.
+    if app.accounts.is_admin(&requester.user).await? {
+        answer["capabilities"]["m.account_moderation"] = json!({ "suspend": true, "lock": true });
+    }
+    Ok(Reply(answer))
 }

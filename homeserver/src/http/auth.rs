@@ -1,12 +1,13 @@
 //! Who makes a request (Client-Server API, "Client Authentication").
 
 mod guests;
+mod moderation;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath};
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, Uri};
 use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
@@ -29,6 +30,9 @@ pub struct Requester {
     pub device: Option<OwnedDeviceId>,
     /// Whether the account is a guest's.
     pub guest: bool,
+    /// Whether the account is suspended. What is then forbidden altogether doesn't get this far; what depends on more
+    /// than the path, handlers refuse.
+    pub suspended: bool,
     /// From where.
     pub address: Option<IpAddr>,
     /// The application service that acts as the user.
@@ -125,7 +129,22 @@ async fn masquerade(
         let text = format!("{user} has no device {device}");
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "M_UNKNOWN_DEVICE", text));
     }
-    Ok(Requester { user, device, guest: false, address, appservice: Some(service) })
+    let (guest, suspended) = (false, false);
+    Ok(Requester { user, device, guest, suspended, address, appservice: Some(service) })
+}
+
+/// Holds a request against what was done to the account (Client-Server API, "Account moderation"): refuses what those who are
+/// locked out or suspended may not do, and tells whether the account is suspended.
+async fn moderated(app: &App, user: &UserId, parts: &Parts) -> ApiResult<bool> {
+    let Some(account) = app.accounts.get(user).await? else { return Ok(false) };
+    let path = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    if account.locked && !moderation::may_locked(path) {
+        return Err(ApiError::user_locked());
+    }
+    if account.suspended && !moderation::may_suspended(&parts.method, path) {
+        return Err(ApiError::user_suspended());
+    }
+    Ok(account.suspended)
 }
 
 /// The access token of a request: the header's, else the query's, which older clients use.
@@ -147,7 +166,9 @@ impl FromRequestParts<Arc<App>> for Requester {
         let token = access_token(&parts.headers, &parts.uri).ok_or_else(ApiError::missing_token)?;
         let Address(address) = Address::from_request_parts(parts, app).await?;
         if let Some(service) = app.appservices.by_token(&token) {
-            return masquerade(app, service, &parts.uri, address).await;
+            let mut requester = masquerade(app, service, &parts.uri, address).await?;
+            requester.suspended = moderated(app, &requester.user, parts).await?;
+            return Ok(requester);
         }
         let session = match app.sessions.find(&token).await? {
             Lookup::Live(session) => session,
@@ -163,11 +184,14 @@ impl FromRequestParts<Arc<App>> for Requester {
             let text = "Guests may not do that; register an account";
             return Err(ApiError::new(StatusCode::FORBIDDEN, "M_GUEST_ACCESS_FORBIDDEN", text));
         }
-        app.sessions.seen(&session, address);
+        let suspended = moderated(app, &session.user, parts).await?;
+        let agent = parts.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+        app.sessions.seen(&session, address, agent);
         Ok(Self {
             user: session.user.clone(),
             device: Some(session.device.clone()),
             guest: session.guest,
+            suspended,
             address,
             appservice: None,
         })

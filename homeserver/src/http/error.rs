@@ -103,6 +103,18 @@ impl ApiError {
         .with("soft_logout", soft_logout)
     }
 
+    /// 401 `M_USER_LOCKED`: the client keeps its device and waits (Client-Server API, "Account locking").
+    pub fn user_locked() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "M_USER_LOCKED", "This account has been locked")
+            .with("soft_logout", true)
+    }
+
+    /// 403 `M_USER_SUSPENDED` (Client-Server API, "Account suspension").
+    pub fn user_suspended() -> Self {
+        let text = "You cannot perform this action while suspended";
+        Self::new(StatusCode::FORBIDDEN, "M_USER_SUSPENDED", text)
+    }
+
     /// 413 `M_TOO_LARGE`.
     pub fn too_large(error: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "M_TOO_LARGE", error)

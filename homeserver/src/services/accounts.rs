@@ -83,12 +83,8 @@ impl Accounts {
             return Ok(false);
         }
         let account = Account {
-            user_id: user.to_owned(),
-            password: None,
-            kind: Kind::Appservice,
             appservice: Some(appservice.to_owned()),
-            admin: false,
-            deactivated: false,
+            ..Account::new(user.to_owned(), Kind::Appservice)
         };
         match self.create(account).await {
             Ok(()) => Ok(true),
@@ -147,6 +143,40 @@ impl Accounts {
             .await?;
         self.known.forget(&user.to_owned());
         Ok(())
+    }
+
+    /// Locks an account, or opens it again (Client-Server API, "Account locking").
+    pub async fn set_locked(&self, user: &UserId, locked: bool) -> Result<(), CommitError> {
+        let owner = user.to_owned();
+        self.committer
+            .run(move |tx| {
+                let owner = owner.clone();
+                async move { accounts::set_locked(tx, &owner, locked).await }.boxed()
+            })
+            .await?;
+        self.known.forget(&user.to_owned());
+        Ok(())
+    }
+
+    /// Suspends an account, or ends that (Client-Server API, "Account suspension").
+    pub async fn set_suspended(&self, user: &UserId, suspended: bool) -> Result<(), CommitError> {
+        let owner = user.to_owned();
+        self.committer
+            .run(move |tx| {
+                let owner = owner.clone();
+                async move { accounts::set_suspended(tx, &owner, suspended).await }.boxed()
+            })
+            .await?;
+        self.known.forget(&user.to_owned());
+        Ok(())
+    }
+
+    /// Refuses who is locked out: they get no new token until they are let in again.
+    pub async fn must_not_be_locked(&self, user: &UserId) -> ApiResult<()> {
+        match self.get(user).await? {
+            Some(account) if account.locked => Err(ApiError::user_locked()),
+            _ => Ok(()),
+        }
     }
 
     /// Closes an account for good, with its profile, keys and account data. Its sessions are

@@ -26,6 +26,8 @@ const CACHED: usize = 100_000;
 const SEEN_EVERY_MS: i64 = 10 * 60 * 1000;
 const LOGIN_TOKEN_LIFETIME_MS: i64 = 2 * 60 * 1000;
 const LOGIN: &str = "login";
+/// How much of a client's description of itself is kept.
+const MAX_AGENT: usize = 256;
 
 /// A live access token.
 #[derive(Debug)]
@@ -146,7 +148,7 @@ impl Sessions {
     }
 
     /// Notes that a session is in use. Written at most every ten minutes, and nobody waits for it.
-    pub fn seen(&self, session: &Session, address: Option<IpAddr>) {
+    pub fn seen(&self, session: &Session, address: Option<IpAddr>, agent: Option<&str>) {
         let now = self.clock.now_ms();
         let before = session.seen_ms.load(Ordering::Relaxed);
         if now - before < SEEN_EVERY_MS
@@ -158,13 +160,18 @@ impl Sessions {
             return;
         }
         let address = address.map(|address| address.to_string());
+        let agent = agent.map(|agent| agent.chars().take(MAX_AGENT).collect::<String>());
         let (committer, user, device) =
             (self.committer.clone(), session.user.clone(), session.device.clone());
         tokio::spawn(async move {
             let written = committer.run(move |tx| {
-                let (user, device, address) = (user.clone(), device.clone(), address.clone());
-                async move { devices::seen(tx, &user, &device, now, address.as_deref()).await }
-                    .boxed()
+                let (user, device) = (user.clone(), device.clone());
+                let (address, agent) = (address.clone(), agent.clone());
+                async move {
+                    let (address, agent) = (address.as_deref(), agent.as_deref());
+                    devices::seen(tx, &user, &device, now, address, agent).await
+                }
+                .boxed()
             });
             if let Err(error) = written.await {
                 tracing::warn!(%error, "when a device was last seen could not be noted");
@@ -206,6 +213,11 @@ impl Sessions {
             .await?;
         self.forget(&ended);
         Ok(NewSession { access_token, refresh_token, expires_in, device_id: device })
+    }
+
+    /// Whose a refresh token is.
+    pub async fn refreshes(&self, token: &str) -> Result<Option<OwnedUserId>, StorageError> {
+        tokens::refresh_owner(&self.db, TokenHash::of(token)).await
     }
 
     /// Trades a refresh token for a new pair. The old pair is good until the new one is first shown, because this answer

@@ -8,9 +8,12 @@ use crate::storage::StorageError;
 
 const INSERT: &str = "INSERT INTO accounts (user_id, password, kind, appservice, admin, created_ms)
     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (user_id) DO NOTHING";
-const GET: &str = "SELECT user_id, password, kind, appservice, admin, deactivated FROM accounts WHERE user_id = $1";
+const GET: &str = "SELECT user_id, password, kind, appservice, admin, deactivated, locked, suspended
+    FROM accounts WHERE user_id = $1";
 const SET_PASSWORD: &str = "UPDATE accounts SET password = $2 WHERE user_id = $1";
 const SET_ADMIN: &str = "UPDATE accounts SET admin = $2 WHERE user_id = $1";
+const SET_LOCKED: &str = "UPDATE accounts SET locked = $2 WHERE user_id = $1";
+const SET_SUSPENDED: &str = "UPDATE accounts SET suspended = $2 WHERE user_id = $1";
 const DEACTIVATE: &str = "UPDATE accounts SET deactivated = 1, password = NULL WHERE user_id = $1";
 const DEPARTING: &str =
     "SELECT DISTINCT a.user_id FROM accounts a JOIN membership m ON m.user_id = a.user_id
@@ -75,6 +78,26 @@ pub struct Account {
     pub admin: bool,
     /// Whether it is closed for good.
     pub deactivated: bool,
+    /// Whether nothing can be done with it for now (Client-Server API, "Account locking").
+    pub locked: bool,
+    /// Whether it may only look on for now (Client-Server API, "Account suspension").
+    pub suspended: bool,
+}
+
+impl Account {
+    /// An account as it begins: without password or rights.
+    pub fn new(user_id: OwnedUserId, kind: Kind) -> Self {
+        Self {
+            user_id,
+            password: None,
+            kind,
+            appservice: None,
+            admin: false,
+            deactivated: false,
+            locked: false,
+            suspended: false,
+        }
+    }
 }
 
 impl std::fmt::Debug for Account {
@@ -128,6 +151,8 @@ fn account(row: &Row) -> Result<Account, StorageError> {
         appservice: row.opt_text(3)?,
         admin: row.bool(4)?,
         deactivated: row.bool(5)?,
+        locked: row.bool(6)?,
+        suspended: row.bool(7)?,
     })
 }
 
@@ -166,6 +191,26 @@ pub async fn set_password(
 /// Makes an account an administrator's, or not.
 pub async fn set_admin(tx: &mut CommitTx, user: &UserId, admin: bool) -> Result<(), StorageError> {
     tx.sql().execute(SET_ADMIN, args![user.as_str(), admin]).await?;
+    Ok(())
+}
+
+/// Locks an account, or opens it again.
+pub async fn set_locked(
+    tx: &mut CommitTx,
+    user: &UserId,
+    locked: bool,
+) -> Result<(), StorageError> {
+    tx.sql().execute(SET_LOCKED, args![user.as_str(), locked]).await?;
+    Ok(())
+}
+
+/// Suspends an account, or ends that.
+pub async fn set_suspended(
+    tx: &mut CommitTx,
+    user: &UserId,
+    suspended: bool,
+) -> Result<(), StorageError> {
+    tx.sql().execute(SET_SUSPENDED, args![user.as_str(), suspended]).await?;
     Ok(())
 }
 

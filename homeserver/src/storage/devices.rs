@@ -11,13 +11,14 @@ use crate::storage::accounts::parse_user;
 const UPSERT: &str =
     "INSERT INTO devices (user_id, device_id, display_name, last_seen_ms) VALUES ($1, $2, $3, $4)
     ON CONFLICT (user_id, device_id) DO UPDATE SET last_seen_ms = excluded.last_seen_ms";
-const GET: &str = "SELECT device_id, display_name, last_seen_ms, last_seen_ip FROM devices
+const GET: &str = "SELECT device_id, display_name, last_seen_ms, last_seen_ip, user_agent FROM devices
     WHERE user_id = $1 AND device_id = $2";
-const LIST: &str = "SELECT device_id, display_name, last_seen_ms, last_seen_ip FROM devices
+const LIST: &str = "SELECT device_id, display_name, last_seen_ms, last_seen_ip, user_agent FROM devices
     WHERE user_id = $1 ORDER BY device_id";
 const RENAME: &str = "UPDATE devices SET display_name = $3 WHERE user_id = $1 AND device_id = $2";
 const SEEN: &str =
-    "UPDATE devices SET last_seen_ms = $3, last_seen_ip = $4 WHERE user_id = $1 AND device_id = $2";
+    "UPDATE devices SET last_seen_ms = $3, last_seen_ip = $4, user_agent = $5
+    WHERE user_id = $1 AND device_id = $2";
 const DELETE: [&str; 6] = [
     "DELETE FROM devices WHERE user_id = $1 AND device_id = $2",
     "DELETE FROM device_keys WHERE user_id = $1 AND device_id = $2",
@@ -45,6 +46,8 @@ pub struct Device {
     pub last_seen_ms: Option<i64>,
     /// From where.
     pub last_seen_ip: Option<String>,
+    /// What program it was then (`User-Agent`).
+    pub user_agent: Option<String>,
 }
 
 fn device(row: &Row) -> Result<Device, StorageError> {
@@ -53,6 +56,7 @@ fn device(row: &Row) -> Result<Device, StorageError> {
         display_name: row.opt_text(1)?,
         last_seen_ms: row.opt_int(2)?,
         last_seen_ip: row.opt_text(3)?,
+        user_agent: row.opt_text(4)?,
     })
 }
 
@@ -101,15 +105,16 @@ pub async fn rename(
     Ok(tx.sql().execute(RENAME, args![user.as_str(), id.as_str(), name]).await? == 1)
 }
 
-/// Notes when and from where a device was last heard of.
+/// Notes when, from where and as what program a device was last heard of.
 pub async fn seen(
     tx: &mut CommitTx,
     user: &UserId,
     id: &DeviceId,
     now_ms: i64,
     address: Option<&str>,
+    agent: Option<&str>,
 ) -> Result<(), StorageError> {
-    tx.sql().execute(SEEN, args![user.as_str(), id.as_str(), now_ms, address]).await?;
+    tx.sql().execute(SEEN, args![user.as_str(), id.as_str(), now_ms, address, agent]).await?;
     Ok(())
 }
 

@@ -21,6 +21,7 @@ const INSERT_REFRESH: &str =
     "INSERT INTO refresh_tokens (hash, user_id, device_id) VALUES ($1, $2, $3)";
 const GET_REFRESH: &str =
     "SELECT user_id, device_id, successor FROM refresh_tokens WHERE hash = $1";
+const REFRESH_OWNER: &str = "SELECT user_id FROM refresh_tokens WHERE hash = $1";
 const SET_SUCCESSOR: &str = "UPDATE refresh_tokens SET successor = $2 WHERE hash = $1";
 const PREDECESSORS: &str = "DELETE FROM refresh_tokens WHERE successor = $1 RETURNING hash";
 const DELETE_REFRESH: &str = "DELETE FROM refresh_tokens WHERE hash = $1";
@@ -181,6 +182,15 @@ pub async fn get_refresh(
         device_id: row.text(1)?.into(),
         successor: row.opt_blob(2)?.map(|blob| TokenHash::from_blob(&blob)).transpose()?,
     }))
+}
+
+/// Whose a refresh token is.
+pub async fn refresh_owner(
+    db: &Database,
+    token: TokenHash,
+) -> Result<Option<OwnedUserId>, StorageError> {
+    let row = db.fetch_optional(REFRESH_OWNER, args![&token.0[..]]).await?;
+    row.map(|row| parse_user(&row.text(0)?)).transpose()
 }
 
 /// Gives a refresh token its successor. An earlier successor that nobody has shown is forgotten with its access tokens,

@@ -12,6 +12,7 @@ use tower::ServiceExt;
 /// A running server; dropping it loses its data.
 pub(crate) struct TestServer {
     test: TestDatabase,
+    config: Config,
     pub(crate) server: Server,
 }
 
@@ -39,18 +40,25 @@ async fn config(test: &TestDatabase) -> Config {
 impl TestServer {
     /// Starts a server that knows nobody.
     pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let test = TestDatabase::new();
-        let server = Server::start(config(&test).await).await.unwrap();
-        Self { test, server }
+        let mut config = config(&test).await;
+        change(&mut config);
+        let server = Server::start(config.clone()).await.unwrap();
+        Self { test, config, server }
     }
 
     /// Stops the server and starts it again on the same data.
     pub(crate) async fn restart(self) -> Self {
         self.server.stop().await;
-        let Self { test, server } = self;
+        let Self { test, config, server } = self;
         drop(server);
-        let server = Server::start(config(&test).await).await.unwrap();
-        Self { test, server }
+        let server = Server::start(config.clone()).await.unwrap();
+        Self { test, config, server }
     }
 
     /// The folder with the data.
@@ -84,6 +92,14 @@ impl TestServer {
             self.request(Method::POST, "/_matrix/client/v3/register", None, &body).await;
         assert_eq!(status, StatusCode::OK, "{answer}");
         self.user(&answer)
+    }
+
+    /// Registers an administrator.
+    pub(crate) async fn administrator(&self, name: &str) -> User<'_> {
+        let user = self.register(name).await;
+        let id = user.id.as_str().try_into().unwrap();
+        self.server.app().accounts.set_admin(id, true).await.unwrap();
+        user
     }
 
     /// The user of an answer to `/register` or `/login`.

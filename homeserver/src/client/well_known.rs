@@ -1,0 +1,51 @@
+//! What the server tells the world of itself (Client-Server API, "Server Discovery", "Policy Servers").
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use serde_json::{Map, Value, json};
+
+use crate::app::App;
+use crate::http::error::{ApiError, ApiResult};
+use crate::http::json::Reply;
+use crate::http::router::{Route, get};
+
+/// The endpoints of this module.
+pub fn routes() -> Vec<Route<Arc<App>>> {
+    vec![
+        get("/.well-known/matrix/client", client),
+        get("/.well-known/matrix/support", support),
+        get("/.well-known/matrix/policy_server", policy_server),
+    ]
+}
+
+async fn client(State(app): State<Arc<App>>) -> ApiResult<Reply<Value>> {
+    let base = app.config.public_base_url.as_deref();
+    let base = base.ok_or_else(|| {
+        ApiError::not_found("The server's administrator has published no address")
+    })?;
+    Ok(Reply(json!({ "m.homeserver": { "base_url": base } })))
+}
+
+async fn support(State(app): State<Arc<App>>) -> ApiResult<Reply<Map<String, Value>>> {
+    let support = &app.config.support;
+    let mut answer = Map::new();
+    if !support.contacts.is_empty() {
+        answer.insert("contacts".to_owned(), json!(support.contacts));
+    }
+    if let Some(page) = &support.page {
+        answer.insert("support_page".to_owned(), json!(page));
+    }
+    if answer.is_empty() {
+        return Err(ApiError::not_found("The server's administrator has published no contact"));
+    }
+    Ok(Reply(answer))
+}
+
+async fn policy_server(State(app): State<Arc<App>>) -> ApiResult<Reply<Value>> {
+    let keys = &app.config.policy_server.public_keys;
+    if keys.is_empty() {
+        return Err(ApiError::not_found("There is no policy server here"));
+    }
+    Ok(Reply(json!({ "public_keys": keys })))
+}
