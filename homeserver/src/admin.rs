@@ -2,6 +2,7 @@
 
 pub mod health;
 pub mod local;
+pub mod notices;
 pub mod register;
 pub mod users;
 pub mod welcome;

@@ -22,6 +22,7 @@ use crate::{
         departures::Departures,
         devices::Devices,
         directory::Directory,
+        guests::Guests,
         key_backup::KeyBackups,
         key_counts::KeyCounts,
         keys::Keys,
@@ -32,6 +33,7 @@ use crate::{
         profiles::Profiles,
         push_rules::PushRules,
         pushers::Pushers,
+        server_notices::ServerNotices,
         sessions::Sessions,
         to_device::ToDevice,
         typing::Typing,
@@ -76,6 +78,10 @@ pub struct App {
     pub accounts: Accounts,
     /// Who is logged in.
     pub sessions: Sessions,
+    /// What the server says to them.
+    pub server_notices: ServerNotices,
+    /// Which guests still have to leave rooms.
+    pub guests: Arc<Guests>,
     /// Who still has to leave their rooms.
     pub departures: Departures,
     /// With which devices.

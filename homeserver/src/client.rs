@@ -18,8 +18,8 @@ mod member_rollback;
 pub mod members;
 pub mod membership;
 pub mod messages;
-pub mod notifications;
 pub mod mutual_rooms;
+pub mod notifications;
 pub mod openid;
 pub mod presence;
 pub mod profile;
@@ -109,6 +109,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         yeet::routes(),
         admin::health::routes(),
         admin::local::routes(),
+        admin::notices::routes(),
         admin::register::routes(),
         admin::users::routes(),
         admin::welcome::routes(),

@@ -6,6 +6,7 @@
 mod discovery;
 mod limits;
 mod listen;
+mod notices;
 mod secret;
 mod turn;
 
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use discovery::{Contact, PolicyServer, Support};
 pub use limits::{Rate, RateLimits};
 pub use listen::{Listen, TlsListen};
+pub use notices::ServerNotices;
 pub use secret::Secret;
 pub use turn::Turn;
 
@@ -50,6 +52,8 @@ pub struct Config {
     pub rate_limits: RateLimits,
     /// How the server connects to others.
     pub outbound: Outbound,
+    /// Notices from the server to its users.
+    pub server_notices: ServerNotices,
     /// The TURN server for calls.
     pub turn: Turn,
     /// Who helps the server's users.
@@ -164,6 +168,7 @@ impl Default for Config {
             appservices: AppservicePolicy::default(),
             rate_limits: RateLimits::default(),
             outbound: Outbound::default(),
+            server_notices: ServerNotices::default(),
             turn: Turn::default(),
             support: Support::default(),
             policy_server: PolicyServer::default(),
@@ -251,6 +256,7 @@ impl Config {
         {
             return fail("public_base_url", "must start with https:// or http://");
         }
+        self.server_notices.check(&self.server_name)?;
         self.turn.check()?;
         self.support.check()?;
         self.policy_server.check()?;

@@ -33,6 +33,7 @@ use crate::{
         departures::Departures,
         devices::Devices,
         directory::Directory,
+        guests::Guests,
         key_backup::KeyBackups,
         key_counts::KeyCounts,
         keys::Keys,
@@ -44,6 +45,7 @@ use crate::{
         profiles::Profiles,
         push_rules::PushRules,
         pushers::Pushers,
+        server_notices::ServerNotices,
         sessions::Sessions,
         to_device::ToDevice,
         typing::Typing,
@@ -143,6 +145,7 @@ impl Server {
         app.background.spawn(crate::services::departures::run(Arc::clone(&app)));
         app.background.spawn(crate::services::notifications::follow::run(Arc::clone(&app)));
         app.background.spawn(crate::services::key_backup::purge::run(Arc::clone(&app)));
+        app.background.spawn(crate::services::guests::run(Arc::clone(&app)));
         let stopping = CancellationToken::new();
         let (addresses, listeners) = listen::start(&app.config.listen, &router, &stopping).await?;
         Ok(Self { app, router, addresses, stopping, listeners: Mutex::new(listeners) })
@@ -235,6 +238,8 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
     feed.observe(sync.heads.clone());
     let notifications = Arc::new(Notifications::new(db.clone(), rooms.clone()));
     feed.observe(notifications.clone());
+    let guests = Arc::<Guests>::default();
+    feed.observe(guests.clone());
     let typing = Arc::new(Typing::new(feed.clone(), Arc::clone(&clock)));
     feed.observe(typing.clone());
     let presence = Presence::new(feed.clone(), rooms.clone(), Arc::clone(&clock));
@@ -265,6 +270,8 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
             Duration::from_secs(policy.access_token_lifetime_seconds),
             Arc::clone(&key_counts),
         ),
+        server_notices: ServerNotices::default(),
+        guests,
         departures: Departures::default(),
         devices: Devices::new(db.clone(), committer.clone(), Arc::clone(&clock)),
         keys: Keys::new(db.clone(), committer.clone(), key_counts),

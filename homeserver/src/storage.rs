@@ -28,6 +28,7 @@ pub mod rooms;
 mod schema;
 pub mod search;
 pub mod server;
+pub mod server_notices;
 pub mod state_groups;
 pub mod timeline;
 pub mod timeline_import;

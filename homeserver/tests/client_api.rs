@@ -5,10 +5,12 @@
 mod client_api {
     mod accounts;
     mod appservices;
-    mod key_backup;
     mod discovery;
+    mod key_backup;
     mod keys;
     mod moderation;
+    mod notices;
     mod rooms;
+    mod sessions;
     mod support;
 }

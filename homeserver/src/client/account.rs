@@ -75,8 +75,8 @@ async fn deactivate(
     app.key_backups.wake();
     app.profiles.forget(&requester.user);
     app.sessions.end_all(&requester.user, None).await?;
-    // No identifier was ever bound on an identity server from here.
-    Ok(Reply(json!({ "id_server_unbind_result": "no-support" })))
+    // No identifier was ever bound on an identity server from here, so there is none to unbind.
+    Ok(Reply(json!({ "id_server_unbind_result": "success" })))
 }
 
 /// Identifiers such as e-mail addresses can't be added on this server (`m.3pid_changes`), so nobody has one.

@@ -165,6 +165,11 @@ async fn login(
         other => return Err(ApiError::unknown(format!("Log-ins of type {other:?} are not known"))),
     };
     app.accounts.must_not_be_locked(&user).await?;
+    if let Some(device) = &login.device_id
+        && app.devices.is_key(&user, device).await?
+    {
+        return Err(ApiError::forbidden("A device can't have the ID of a cross-signing key"));
+    }
     let request = SessionRequest {
         device_id: login.device_id,
         display_name: login.initial_device_display_name,

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
-use crate::client::room_access::{content_field, find, raw};
+use crate::client::room_access::{find, raw};
 use crate::client::suspension;
 use crate::http::auth::Requester;
 use crate::http::error::{ApiError, ApiResult};
@@ -22,6 +22,7 @@ use crate::http::json::{EMPTY, Empty, Json, JsonOrEmpty, Reply};
 use crate::http::limit::Limit;
 use crate::http::router::{Route, get, post};
 use crate::room::{Draft, Membership, Room};
+use crate::services::{guests, server_notices};
 
 pub(super) use restricted::authoriser;
 pub(super) use succession::carry_over;
@@ -104,12 +105,8 @@ async fn join(
     let room = find(&app, &name).await?;
     suspension::may_speak(&app, &requester, room.id()).await?;
     if !room.snapshot().is_joined(&requester.user) {
-        if requester.guest
-            && content_field(&room, "m.room.guest_access", "guest_access").await?.as_deref()
-                != Some("can_join")
-        {
-            let text = "Guests may not join this room";
-            return Err(ApiError::new(StatusCode::FORBIDDEN, "M_GUEST_ACCESS_FORBIDDEN", text));
+        if requester.guest {
+            guests::must_let_in(&room).await?;
         }
         // What else a client puts into the request goes into the event, as clients have come to expect.
         body.remove("third_party_signed");
@@ -206,6 +203,7 @@ async fn leave(
         Some(Membership::Leave) => {}
         None => return Err(ApiError::forbidden("You are not in the room")),
         Some(_) => {
+            server_notices::may_leave(&app, &requester.user, &room).await?;
             set(&room, &requester.user, &requester.user, content(Membership::Leave), body.reason)
                 .await?;
         }

@@ -37,8 +37,8 @@ struct Page {
 
 async fn page(app: &App, requester: &Requester, uri: &Uri, from: &str) -> ApiResult<Page> {
     requester.limit(app, Limit::Other)?;
-    let user = query_one(uri, "user_id")
-        .ok_or_else(|| ApiError::missing_param("user_id is missing"))?;
+    let user =
+        query_one(uri, "user_id").ok_or_else(|| ApiError::missing_param("user_id is missing"))?;
     let user = UserId::parse(&user)
         .map_err(|error| ApiError::invalid_param(format!("{user:?} is not a user ID: {error}")))?;
     if user == requester.user {
@@ -62,11 +62,7 @@ async fn page(app: &App, requester: &Requester, uri: &Uri, from: &str) -> ApiRes
 }
 
 /// At most `most` rooms from behind `after`, and the last of them if there are more.
-fn window(
-    rooms: &[RoomNid],
-    after: Option<RoomNid>,
-    most: usize,
-) -> (&[RoomNid], Option<RoomNid>) {
+fn window(rooms: &[RoomNid], after: Option<RoomNid>, most: usize) -> (&[RoomNid], Option<RoomNid>) {
     let begin = after.map_or(0, |after| rooms.partition_point(|room| *room <= after));
     let end = rooms.len().min(begin + most);
     let shown = &rooms[begin..end];

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{OriginalUri, State};
 use http::{HeaderMap, StatusCode, Uri};
-use ruma::{OwnedDeviceId, UserId};
+use ruma::{OwnedDeviceId, OwnedUserId, UserId};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -18,7 +18,8 @@ use crate::http::limit::Limit;
 use crate::http::router::{Route, get, post};
 use crate::services::accounts::{appservice_user_id, new_user_id, user_in_use};
 use crate::services::appservices::Appservice;
-use crate::services::sessions::SessionRequest;
+use crate::services::guests::PREFIX;
+use crate::services::sessions::{Lookup, SessionRequest};
 use crate::services::uia::{Auth, DUMMY, Flow, Operation, REGISTRATION_TOKEN};
 use crate::storage::accounts::{Account, Kind};
 
@@ -47,6 +48,7 @@ struct Register {
     kind: Option<String>,
     auth: Option<Auth>,
     username: Option<String>,
+    guest_access_token: Option<String>,
     password: Option<String>,
     device_id: Option<OwnedDeviceId>,
     initial_device_display_name: Option<String>,
@@ -134,13 +136,15 @@ fn flows(app: &App) -> ApiResult<&'static [Flow]> {
 
 async fn user(app: &App, from: &str, body: Register) -> ApiResult<Map<String, Value>> {
     let flows = flows(app)?;
-    let user_id = match &body.username {
-        Some(name) => {
+    let guest = guest_of(app, &body).await?;
+    let user_id = match (&guest, &body.username) {
+        (Some(guest), _) => guest.clone(),
+        (None, Some(name)) => {
             let user_id = new_user_id(name, &app.config.server_name)?;
             free(app, &user_id).await?;
             user_id
         }
-        None => {
+        (None, None) => {
             new_user_id(&format!("{:012x}", rand::random::<u64>() >> 16), &app.config.server_name)?
         }
     };
@@ -152,8 +156,27 @@ async fn user(app: &App, from: &str, body: Register) -> ApiResult<Map<String, Va
         body.password.as_deref().ok_or_else(|| ApiError::missing_param("password is missing"))?;
     app.limits.check(Limit::Registration, from)?;
     let hash = app.accounts.hash_password(password).await?;
-    create(app, &user_id, Some(hash), Kind::User).await?;
+    if guest.is_some() {
+        app.accounts.upgrade(&user_id, hash).await?;
+        // What the guest's token could do, and what it couldn't, ends with the guest.
+        app.sessions.end_all(&user_id, None).await?;
+    } else {
+        create(app, &user_id, Some(hash), Kind::User).await?;
+    }
     finish(app, &user_id, body).await
+}
+
+/// The guest who registers to become a user: whose token it is, and who says that name.
+async fn guest_of(app: &App, body: &Register) -> ApiResult<Option<OwnedUserId>> {
+    let Some(token) = &body.guest_access_token else { return Ok(None) };
+    let name =
+        body.username.as_deref().ok_or_else(|| ApiError::missing_param("username is missing"))?;
+    match app.sessions.find(token).await? {
+        Lookup::Live(session) if session.guest && session.user.localpart() == name => {
+            Ok(Some(session.user.clone()))
+        }
+        _ => Err(ApiError::forbidden("guest_access_token is no token of that guest")),
+    }
 }
 
 async fn guest(app: &App, from: &str, body: Register) -> ApiResult<Map<String, Value>> {
@@ -163,7 +186,7 @@ async fn guest(app: &App, from: &str, body: Register) -> ApiResult<Map<String, V
     }
     app.limits.check(Limit::Registration, from)?;
     let user_id = new_user_id(
-        &format!("guest-{:012x}", rand::random::<u64>() >> 16),
+        &format!("{PREFIX}{:012x}", rand::random::<u64>() >> 16),
         &app.config.server_name,
     )?;
     create(app, &user_id, None, Kind::Guest).await?;
@@ -227,5 +250,7 @@ async fn token_validity(
         Limit::Registration,
         &address.map(|address| address.to_string()).unwrap_or_default(),
     )?;
+    // Where nobody may register, no token is good for anything.
+    flows(&app)?;
     Ok(Reply(json!({ "valid": app.uia.token_fits(&query.token) })))
 }

@@ -42,8 +42,7 @@ async fn whois(
     if app.accounts.get(&user).await?.is_none() {
         return Err(no_user());
     }
-    let devices: Map<String, Value> =
-        app.devices.list(&user).await?.iter().map(sessions).collect();
+    let devices: Map<String, Value> = app.devices.list(&user).await?.iter().map(sessions).collect();
     Ok(Reply(json!({ "user_id": user, "devices": devices })))
 }
 

@@ -26,6 +26,7 @@ use crate::http::limit::Limit;
 use crate::http::router::{Route, get, put};
 use crate::nid::EventNid;
 use crate::room::{Draft, Room};
+use crate::services::{guests, server_notices};
 
 /// The endpoints of this module.
 pub fn routes() -> Vec<Route<Arc<App>>> {
@@ -121,6 +122,7 @@ async fn set(
     match kind {
         TimelineEventType::RoomCanonicalAlias => check_aliases(&app, &room, &content).await?,
         TimelineEventType::RoomMember if key == requester.user => {
+            server_notices::may_leave_by(&app, &requester.user, &room, &content).await?;
             if let Some(authorised) = authorised_join(&app, &room, &requester, &content).await? {
                 content = authorised;
             }
@@ -153,6 +155,9 @@ async fn authorised_join(
     let mut content: Map<String, Value> = crate::http::json::parse(content.get().as_bytes())?;
     if content.get("membership").and_then(Value::as_str) != Some("join") {
         return Ok(None);
+    }
+    if requester.guest && !room.snapshot().is_joined(&requester.user) {
+        guests::must_let_in(room).await?;
     }
     let Some(user) = authoriser(app, room, &requester.user).await? else { return Ok(None) };
     content.insert("join_authorised_via_users_server".to_owned(), json!(user));

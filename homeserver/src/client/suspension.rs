@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use crate::app::App;
 use crate::http::auth::Requester;
 use crate::http::error::{ApiError, ApiResult};
+use crate::services::server_notices;
 
 #[derive(Default, Deserialize)]
 struct Content {
@@ -78,6 +79,9 @@ pub(super) async fn may_set(
 
 /// Refuses a suspended user who speaks in a room, or joins it.
 pub(super) async fn may_speak(app: &App, requester: &Requester, room: &RoomId) -> ApiResult<()> {
-    let _ = (app, room);
-    if requester.suspended { Err(ApiError::user_suspended()) } else { Ok(()) }
+    // What administrators have to say they hear, and may answer where they are let.
+    if requester.suspended && !server_notices::is_room_of(app, &requester.user, room).await? {
+        return Err(ApiError::user_suspended());
+    }
+    Ok(())
 }

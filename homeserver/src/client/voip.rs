@@ -23,10 +23,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
     vec![get("/_matrix/client/v3/voip/turnServer", turn_server)]
 }
 
-async fn turn_server(
-    State(app): State<Arc<App>>,
-    requester: Requester,
-) -> ApiResult<Reply<Value>> {
+async fn turn_server(State(app): State<Arc<App>>, requester: Requester) -> ApiResult<Reply<Value>> {
     requester.limit(&app, Limit::Other)?;
     let turn = &app.config.turn;
     let (username, password) = credentials(turn, &requester.user, app.clock.now_ms() / 1000)?
@@ -47,8 +44,8 @@ fn credentials(turn: &Turn, user: &UserId, now: i64) -> ApiResult<Option<(String
     }
     if let Some(secret) = &turn.shared_secret {
         let username = format!("{}:{user}", now.saturating_add_unsigned(turn.lifetime_seconds));
-        let mut mac = Hmac::<Sha1>::new_from_slice(secret.expose().as_bytes())
-            .map_err(ApiError::internal)?;
+        let mut mac =
+            Hmac::<Sha1>::new_from_slice(secret.expose().as_bytes()).map_err(ApiError::internal)?;
         mac.update(username.as_bytes());
         let password = BASE64_STANDARD.encode(mac.finalize().into_bytes());
         return Ok(Some((username, password)));

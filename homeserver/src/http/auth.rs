@@ -179,6 +179,7 @@ impl FromRequestParts<Arc<App>> for Requester {
             && !guests::may(
                 &parts.method,
                 parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str),
+                &parts.uri,
             )
         {
             let text = "Guests may not do that; register an account";

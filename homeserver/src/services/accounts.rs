@@ -77,6 +77,21 @@ impl Accounts {
         if created { Ok(()) } else { Err(user_in_use()) }
     }
 
+    /// Makes a guest a user with a password (Client-Server API, "Guest Access"). The guest's sessions are
+    /// [`Sessions`](super::sessions::Sessions)' to end. `M_USER_IN_USE` when the account is no guest's by now.
+    pub async fn upgrade(&self, user: &UserId, hash: String) -> ApiResult<()> {
+        let owner = user.to_owned();
+        let upgraded = self
+            .committer
+            .run(move |tx| {
+                let (owner, hash) = (owner.clone(), hash.clone());
+                async move { accounts::upgrade(tx, &owner, &hash).await }.boxed()
+            })
+            .await?;
+        self.known.forget(&user.to_owned());
+        if upgraded { Ok(()) } else { Err(user_in_use()) }
+    }
+
     /// Sees to it that a user of an application service exists; `true` when they were created just now.
     pub async fn ensure_appservice_user(&self, user: &UserId, appservice: &str) -> ApiResult<bool> {
         if self.get(user).await?.is_some() {

@@ -53,6 +53,16 @@ impl Devices {
         devices::get(&self.db, user, device).await
     }
 
+    /// Whether one of a user's cross-signing keys has this ID; devices may not be named like one.
+    pub async fn is_key(&self, user: &UserId, id: &DeviceId) -> Result<bool, StorageError> {
+        let named = format!("ed25519:{id}");
+        let known = keys::cross_signing(&self.db, user).await?;
+        Ok(known.values().any(|text| {
+            let key: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+            key["keys"].get(&named).is_some()
+        }))
+    }
+
     /// All devices of a user.
     pub async fn list(&self, user: &UserId) -> Result<Vec<Device>, StorageError> {
         devices::list(&self.db, user).await

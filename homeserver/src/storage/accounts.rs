@@ -4,11 +4,13 @@ use landbridge_database::{Database, Row, args};
 use ruma::{OwnedUserId, UserId};
 
 use crate::commit::CommitTx;
+use crate::nid::RoomNid;
 use crate::storage::StorageError;
 
 const INSERT: &str = "INSERT INTO accounts (user_id, password, kind, appservice, admin, created_ms)
     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (user_id) DO NOTHING";
-const GET: &str = "SELECT user_id, password, kind, appservice, admin, deactivated, locked, suspended
+const GET: &str =
+    "SELECT user_id, password, kind, appservice, admin, deactivated, locked, suspended
     FROM accounts WHERE user_id = $1";
 const SET_PASSWORD: &str = "UPDATE accounts SET password = $2 WHERE user_id = $1";
 const SET_ADMIN: &str = "UPDATE accounts SET admin = $2 WHERE user_id = $1";
@@ -18,6 +20,11 @@ const DEACTIVATE: &str = "UPDATE accounts SET deactivated = 1, password = NULL W
 const DEPARTING: &str =
     "SELECT DISTINCT a.user_id FROM accounts a JOIN membership m ON m.user_id = a.user_id
     WHERE a.deactivated = 1 AND m.membership IN ('join', 'invite', 'knock')";
+const GUESTS: &str =
+    "SELECT a.user_id, m.room FROM accounts a JOIN membership m ON m.user_id = a.user_id
+    WHERE a.kind = 1 AND a.deactivated = 0 AND m.membership = 'join'";
+const UPGRADE: &str = "UPDATE accounts SET kind = 0, password = $2
+    WHERE user_id = $1 AND kind = 1 AND deactivated = 0";
 const SEARCH: &str = "SELECT a.user_id, n.value, v.value FROM accounts a
     LEFT JOIN profiles n ON n.user_id = a.user_id AND n.field = 'displayname'
     LEFT JOIN profiles v ON v.user_id = a.user_id AND v.field = 'avatar_url'
@@ -65,6 +72,10 @@ impl Kind {
 
 /// An account. Its password hash is left out of `Debug`.
 #[derive(Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a column, and any of them goes with any other"
+)]
 pub struct Account {
     /// Whose it is.
     pub user_id: OwnedUserId,
@@ -224,6 +235,17 @@ pub async fn deactivate(tx: &mut CommitTx, user: &UserId) -> Result<(), StorageE
 pub async fn departing(db: &Database) -> Result<Vec<OwnedUserId>, StorageError> {
     let rows = db.fetch(DEPARTING, args![]).await?;
     rows.iter().map(|row| parse_user(&row.text(0)?)).collect()
+}
+
+/// The guests, each with a room they are in.
+pub async fn guests(db: &Database) -> Result<Vec<(OwnedUserId, RoomNid)>, StorageError> {
+    let rows = db.fetch(GUESTS, args![]).await?;
+    rows.iter().map(|row| Ok((parse_user(&row.text(0)?)?, RoomNid(row.int(1)?)))).collect()
+}
+
+/// Makes a guest a user with a password; `false` when there is no such guest.
+pub async fn upgrade(tx: &mut CommitTx, user: &UserId, hash: &str) -> Result<bool, StorageError> {
+    Ok(tx.sql().execute(UPGRADE, args![user.as_str(), hash]).await? == 1)
 }
 
 /// Accounts other than the `viewer`'s whose ID or display name contains `term`, at most `limit`. With `shared_only`, those

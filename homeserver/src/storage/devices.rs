@@ -11,13 +11,14 @@ use crate::storage::accounts::parse_user;
 const UPSERT: &str =
     "INSERT INTO devices (user_id, device_id, display_name, last_seen_ms) VALUES ($1, $2, $3, $4)
     ON CONFLICT (user_id, device_id) DO UPDATE SET last_seen_ms = excluded.last_seen_ms";
-const GET: &str = "SELECT device_id, display_name, last_seen_ms, last_seen_ip, user_agent FROM devices
+const GET: &str =
+    "SELECT device_id, display_name, last_seen_ms, last_seen_ip, user_agent FROM devices
     WHERE user_id = $1 AND device_id = $2";
-const LIST: &str = "SELECT device_id, display_name, last_seen_ms, last_seen_ip, user_agent FROM devices
+const LIST: &str =
+    "SELECT device_id, display_name, last_seen_ms, last_seen_ip, user_agent FROM devices
     WHERE user_id = $1 ORDER BY device_id";
 const RENAME: &str = "UPDATE devices SET display_name = $3 WHERE user_id = $1 AND device_id = $2";
-const SEEN: &str =
-    "UPDATE devices SET last_seen_ms = $3, last_seen_ip = $4, user_agent = $5
+const SEEN: &str = "UPDATE devices SET last_seen_ms = $3, last_seen_ip = $4, user_agent = $5
     WHERE user_id = $1 AND device_id = $2";
 const DELETE: [&str; 6] = [
     "DELETE FROM devices WHERE user_id = $1 AND device_id = $2",

@@ -29,9 +29,15 @@ async fn an_openid_token_says_whose_it_is_and_nothing_else() {
     let (status, owner) = ask(format!("?access_token={token}")).await;
     assert_eq!((status, owner), (StatusCode::OK, json!({ "sub": alice.id })));
     let (status, answer) = ask(format!("?access_token={}", alice.token)).await;
-    assert_eq!((status, answer["errcode"].as_str()), (StatusCode::UNAUTHORIZED, Some("M_UNKNOWN_TOKEN")));
+    assert_eq!(
+        (status, answer["errcode"].as_str()),
+        (StatusCode::UNAUTHORIZED, Some("M_UNKNOWN_TOKEN"))
+    );
     let (status, answer) = ask(String::new()).await;
-    assert_eq!((status, answer["errcode"].as_str()), (StatusCode::UNAUTHORIZED, Some("M_MISSING_TOKEN")));
+    assert_eq!(
+        (status, answer["errcode"].as_str()),
+        (StatusCode::UNAUTHORIZED, Some("M_MISSING_TOKEN"))
+    );
     let whoami = "/_matrix/client/v3/account/whoami";
     let (status, _) = server.request(Method::GET, whoami, Some(token), &Value::Null).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);

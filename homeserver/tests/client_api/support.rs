@@ -5,6 +5,7 @@ use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use landbridge_database::testing::TestDatabase;
 use landbridge_homeserver::Server;
+use landbridge_homeserver::clock::Clock;
 use landbridge_homeserver::config::{Config, Secret};
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -49,6 +50,14 @@ impl TestServer {
         let mut config = config(&test).await;
         change(&mut config);
         let server = Server::start(config.clone()).await.unwrap();
+        Self { test, config, server }
+    }
+
+    /// Starts a server with a clock of its own, which lets in whoever registers.
+    pub(crate) async fn start_at(clock: std::sync::Arc<dyn Clock>) -> Self {
+        let test = TestDatabase::new();
+        let config = config(&test).await;
+        let server = Server::start_at(config.clone(), clock).await.unwrap();
         Self { test, config, server }
     }
 
@@ -100,6 +109,12 @@ impl TestServer {
         let id = user.id.as_str().try_into().unwrap();
         self.server.app().accounts.set_admin(id, true).await.unwrap();
         user
+    }
+
+    /// Somebody who was logged in before.
+    pub(crate) fn session(&self, id: &str, token: &str) -> User<'_> {
+        let device = String::new();
+        User { server: self, id: id.to_owned(), token: token.to_owned(), device }
     }
 
     /// The user of an answer to `/register` or `/login`.
