@@ -12,6 +12,9 @@ use landbridge_irc::client::{
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+/// For how long a line may lie unread in the bot's socket on a busy machine.
+const UNREAD: Duration = Duration::from_secs(10);
+
 /// Why somebody on IRC could not go on.
 #[derive(Debug, thiserror::Error)]
 #[error("IRC: {0}")]
@@ -26,6 +29,15 @@ pub struct Said {
     pub nick: String,
     /// What.
     pub text: String,
+}
+
+/// From when to when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The beginning.
+    pub from: Instant,
+    /// The end.
+    pub to: Instant,
 }
 
 /// What a person has seen.
@@ -80,12 +92,13 @@ impl Person {
         self.handle.join(channel, None).await.map_err(|e| IrcFailure(e.to_string()))
     }
 
-    /// Says something, and gives when the server had taken it.
-    pub async fn say(&self, channel: &str, text: &str) -> Result<Instant, IrcFailure> {
+    /// Says something, and gives between which times the server took it.
+    pub async fn say(&self, channel: &str, text: &str) -> Result<Span, IrcFailure> {
+        let from = Instant::now();
         let line =
             OutLine { target: channel.into(), notice: false, text: text.into(), tags: Vec::new() };
         self.handle.send(line).await.map_err(|e| IrcFailure(e.to_string()))?;
-        Ok(Instant::now())
+        Ok(Span { from, to: Instant::now() })
     }
 
     /// What has been said so far in a channel, in order.
@@ -94,25 +107,41 @@ impl Person {
         seen.said.iter().filter(|said| said.channel == channel).cloned().collect()
     }
 
-    /// The times in which the bot was surely listening: from a join to the leave after it, `margin` shorter at the end, for a
-    /// line said just before the end may lie unread in the bot's socket.
-    pub fn listening(&self, margin: Duration) -> Vec<(Instant, Instant)> {
+    /// The times in which the bot was in the channel: from each join to the leave after it. The last may be open.
+    pub fn listening(&self) -> Vec<Span> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let mut spans = Vec::new();
         let mut since = None;
         for (at, there) in &seen.presence {
             match (since, there) {
                 (None, true) => since = Some(*at),
-                (Some(start), false) => {
-                    spans.push((start, at.checked_sub(margin).unwrap_or(start).max(start)));
+                (Some(from), false) => {
+                    spans.push(Span { from, to: *at });
                     since = None;
                 }
                 _ => {}
             }
         }
-        spans.extend(since.map(|start| (start, Instant::now())));
+        spans.extend(since.map(|from| Span { from, to: Instant::now() }));
         spans
     }
+}
+
+/// The numbers of the lines that had to arrive, of those said at these times. The bot reads its socket in order: in each of
+/// its spans that is every line before the last that arrived. What comes after that lay unread when it went, unless it had
+/// long enough for it, or is still there.
+pub fn due(said: &[Span], listening: &[Span], arrived: &[usize]) -> Vec<usize> {
+    let mut due = Vec::new();
+    for (index, span) in listening.iter().enumerate() {
+        let within = |n: &usize| said[*n].from >= span.from && said[*n].to < span.to;
+        let heard: Vec<usize> = (0..said.len()).filter(within).collect();
+        let last = heard.iter().filter(|n| arrived.contains(n)).max();
+        let still_there = index + 1 == listening.len();
+        due.extend(heard.iter().filter(|n| {
+            still_there || last.is_some_and(|last| *n <= last) || said[**n].to + UNREAD < span.to
+        }));
+    }
+    due
 }
 
 async fn watch(mut events: mpsc::Receiver<ClientEvent>, seen: Arc<Mutex<Seen>>, bot: String) {
@@ -132,5 +161,25 @@ async fn watch(mut events: mpsc::Receiver<ClientEvent>, seen: Arc<Mutex<Seen>>, 
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lay_unread_is_not_due() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let span = |from, to| Span { from: at(from), to: at(to) };
+        let said: Vec<Span> = (0..8).map(|n| span(n, n + 1)).collect();
+        let listening = [span(1, 5), span(6, 9)];
+        // 0 was said before the bot was there, 3 just before it went, 5 while it was away.
+        assert_eq!(due(&said, &listening, &[1, 2, 6, 7]), [1, 2, 6, 7]);
+        assert_eq!(due(&said, &listening, &[2, 6]), [1, 2, 6, 7]);
+        let long = [span(1, 5), span(6, 9), span(100, 101)];
+        assert_eq!(due(&said, &long, &[2, 6]), [1, 2, 6]);
+        assert_eq!(due(&said, &[span(1, 50), span(100, 101)], &[]), [1, 2, 3, 4, 5, 6, 7]);
     }
 }

@@ -28,7 +28,7 @@ use std::{
 };
 
 use landbridge_tests::{
-    irc::Person,
+    irc::{self, Person, Span},
     matrix::User,
     numbered::{self, Verdict},
     process::{Process, checkout, free_port},
@@ -51,8 +51,6 @@ const RELAY_ALIAS: &str = "#irc_relay/#relayed:crash.test";
 const BOT: &str = "crashbot";
 /// Nothing new for this long means that nothing more will come.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// A line said this shortly before the bot went may have lain in its socket.
-const UNREAD: Duration = Duration::from_millis(1_500);
 
 struct Sizes {
     messages: usize,
@@ -233,7 +231,7 @@ async fn bridged(
     // As long as there is killing there are messages on their way.
     let pause = Duration::from_secs(3) * u32::try_from(sizes.kills)?
         / u32::try_from(sizes.messages.max(1))?;
-    let mut said_at = Vec::new();
+    let mut said_at: Vec<Span> = Vec::new();
     let inward = async {
         for number in 0..sizes.messages {
             said_at.push(person.say(CHANNEL, &numbered::text("in", number)).await?);
@@ -260,22 +258,28 @@ async fn bridged(
 
     settled(sizes.messages, || async { Ok(heard(person, CHANNEL, "out").len()) }).await?;
     settled(sizes.relayed, || async { Ok(heard(person, RELAY_CHANNEL, "rel").len()) }).await?;
-    let spans = person.listening(UNREAD);
-    let due: Vec<usize> = (0..sizes.messages)
-        .filter(|n| spans.iter().any(|(from, to)| (*from..*to).contains(&said_at[*n])))
-        .collect();
     let on_matrix = || async {
         let events = users[0].timeline(&room).await?;
         let texts = events.iter().filter(|event| {
             event["type"] == "m.room.message"
                 && !event["sender"].as_str().unwrap_or_default().starts_with("@user")
         });
-        Ok(texts
-            .filter_map(|event| numbered::number("in", event["content"]["body"].as_str()?))
-            .collect::<Vec<_>>())
+        Ok::<_, Box<dyn Error + Send + Sync>>(
+            texts
+                .filter_map(|event| numbered::number("in", event["content"]["body"].as_str()?))
+                .collect::<Vec<_>>(),
+        )
     };
-    settled(due.len(), || async { on_matrix().await.map(|numbers| numbers.len()) }).await?;
+    // The bot has been there since its last start: what was said from then on comes.
+    let listening = person.listening();
+    let in_the_end = irc::due(&said_at, &listening[listening.len().saturating_sub(1)..], &[]);
+    settled(in_the_end.len(), || async {
+        let arrived = on_matrix().await?;
+        Ok(in_the_end.iter().filter(|number| arrived.contains(number)).count())
+    })
+    .await?;
     let arrived = on_matrix().await?;
+    let due = irc::due(&said_at, &listening, &arrived);
 
     let outward = numbered::judge(sizes.messages, &heard(person, CHANNEL, "out"));
     let relay = numbered::judge(sizes.relayed, &heard(person, RELAY_CHANNEL, "rel"));
