@@ -6,6 +6,8 @@ mod client_api {
     mod accounts;
     mod appservices;
     mod discovery;
+    mod cross_signing;
+    mod devices;
     mod key_backup;
     mod keys;
     mod moderation;

@@ -86,6 +86,9 @@ async fn rename(
     }
     let manages = requester.appservice.as_ref().is_some_and(|service| service.device_management());
     if manages && app.devices.get(&requester.user, &id).await?.is_none() {
+        if app.keys.is_key(&requester.user, &id).await? {
+            return Err(ApiError::forbidden("A cross-signing key is named like that device"));
+        }
         // A device without a login (MSC4190).
         app.devices.create(&requester.user, &id, body.display_name).await?;
         return Ok((StatusCode::CREATED, EMPTY).into_response());

@@ -1,6 +1,6 @@
 //! Keys for end-to-end encryption (Client-Server API, "End-to-end encryption").
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -18,12 +18,15 @@ use crate::http::json::{EMPTY, Empty, Json, Reply};
 use crate::http::limit::Limit;
 use crate::http::router::{Route, get, post};
 use crate::services::device_lists::{Changes, between};
-use crate::services::keys::{CrossSigningKeys, Found, SignedObjects, Upload};
+use crate::services::keys::{CrossSigningKeys, Found, SignedObjects, Stored, Upload};
 use crate::services::uia::Auth;
 use crate::sync::token::SyncToken;
 
 /// Users whose keys may be asked for at once.
 const MAX_USERS: usize = 10_000;
+
+/// Devices of which a key may be claimed at once, and keys that may be signed at once.
+const MAX_AT_ONCE: usize = 10_000;
 
 /// The endpoints of this module.
 pub fn routes() -> Vec<Route<Arc<App>>> {
@@ -50,7 +53,7 @@ async fn upload(
 
 #[derive(Deserialize)]
 struct Query {
-    device_keys: BTreeMap<OwnedUserId, Vec<String>>,
+    device_keys: BTreeMap<OwnedUserId, HashSet<String>>,
 }
 
 fn few<T>(users: &BTreeMap<OwnedUserId, T>) -> ApiResult<()> {
@@ -58,6 +61,13 @@ fn few<T>(users: &BTreeMap<OwnedUserId, T>) -> ApiResult<()> {
         return Err(ApiError::invalid_param(format!("Ask for at most {MAX_USERS} users at once")));
     }
     Ok(())
+}
+
+fn few_of_each<T>(users: &BTreeMap<OwnedUserId, BTreeMap<String, T>>) -> ApiResult<()> {
+    if users.values().map(BTreeMap::len).sum::<usize>() > MAX_AT_ONCE {
+        return Err(ApiError::invalid_param(format!("Name at most {MAX_AT_ONCE} keys at once")));
+    }
+    few(users)
 }
 
 async fn query(
@@ -80,7 +90,7 @@ async fn claim(
     Json(body): Json<Claim>,
 ) -> ApiResult<Reply<Value>> {
     requester.limit(&app, Limit::Other)?;
-    few(&body.one_time_keys)?;
+    few_of_each(&body.one_time_keys)?;
     let here = &app.config.server_name;
     let (wanted, elsewhere): (BTreeMap<_, _>, BTreeMap<_, _>) =
         body.one_time_keys.into_iter().partition(|(user, _)| user.server_name() == here);
@@ -109,11 +119,13 @@ async fn changes(
         text.parse::<SyncToken>()
             .map_err(|error| ApiError::invalid_param(format!("{name}: {error}")))
     };
-    let (from, to) = (token("from", &span.from)?, token("to", &span.to)?);
+    requester.limit(&app, Limit::Other)?;
+    let (from, _) = (token("from", &span.from)?, token("to", &span.to)?);
     // Positions from before a restore say nothing about today's.
     let from = if from.generation == app.feed.generation() { from.pos } else { 0 };
-    let to = if to.generation == app.feed.generation() { to.pos } else { app.feed.head() };
-    between(&app.db, &app.rooms, &requester.user, from, to).await.map(Reply)
+    // Of each user's changes only the last is kept, and it may lie after `to`, which is but a hint: a client that is told of it
+    // now and again later loses nothing.
+    between(&app.db, &app.rooms, &requester.user, from, app.feed.head()).await.map(Reply)
 }
 
 async fn signatures(
@@ -122,7 +134,7 @@ async fn signatures(
     Json(body): Json<SignedObjects>,
 ) -> ApiResult<Reply<Value>> {
     requester.limit(&app, Limit::Other)?;
-    few(&body)?;
+    few_of_each(&body)?;
     let failures = app.keys.sign(&requester.user, body).await?;
     Ok(Reply(json!({ "failures": failures })))
 }
@@ -146,9 +158,10 @@ async fn device_signing(
         self_signing_key: body.self_signing_key,
         user_signing_key: body.user_signing_key,
     };
-    if app.keys.cross_signing_needs_auth(&requester.user, &keys).await? {
+    let stored = app.keys.set_cross_signing(&requester.user, &keys, false).await?;
+    if stored == Stored::NeedsConfirmation {
         uia::confirm(&app, &requester, "keys/device_signing/upload", body.auth.as_ref()).await?;
+        app.keys.set_cross_signing(&requester.user, &keys, true).await?;
     }
-    app.keys.set_cross_signing(&requester.user, keys).await?;
     Ok(EMPTY)
 }

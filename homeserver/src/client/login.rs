@@ -81,6 +81,11 @@ pub(crate) async fn session(
             "device_id must have 1 to {MAX_DEVICE_ID} bytes"
         )));
     }
+    if let Some(id) = &request.device_id
+        && app.keys.is_key(user, id).await?
+    {
+        return Err(ApiError::forbidden("A cross-signing key of yours is named like that device"));
+    }
     let session = app.sessions.start(user, request).await?;
     let mut answer = tokens(&session);
     answer.insert("user_id".to_owned(), Value::from(user.as_str()));

@@ -17,6 +17,12 @@ use crate::services::to_device::Messages;
 /// Messages that one request may carry.
 const MAX_MESSAGES: usize = 10_000;
 
+/// Bytes of one message: as many as an event may have.
+const MAX_CONTENT: usize = 65_536;
+
+/// Bytes of a message's type.
+const MAX_KIND: usize = 255;
+
 /// The endpoints of this module.
 pub fn routes() -> Vec<Route<Arc<App>>> {
     vec![put("/_matrix/client/v3/sendToDevice/{eventType}/{txnId}", send)]
@@ -39,6 +45,17 @@ async fn send(
         return Err(ApiError::too_large(format!(
             "At most {MAX_MESSAGES} messages can be sent at once"
         )));
+    }
+    if kind.len() > MAX_KIND {
+        return Err(ApiError::invalid_param(format!("A type may have {MAX_KIND} bytes")));
+    }
+    for content in body.messages.values().flat_map(std::collections::BTreeMap::values) {
+        if !content.get().starts_with('{') {
+            return Err(ApiError::bad_json("A message must be an object"));
+        }
+        if content.get().len() > MAX_CONTENT {
+            return Err(ApiError::too_large(format!("A message may have {MAX_CONTENT} bytes")));
+        }
     }
     let request = format!("PUT {}", uri.path());
     app.to_device

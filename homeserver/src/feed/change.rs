@@ -63,6 +63,11 @@ pub enum Change {
         /// The rooms that user is in, where others see the keys.
         rooms: Arc<[RoomNid]>,
     },
+    /// A user signed keys of others, which concerns that user's own devices alone.
+    Signed {
+        /// Who signed.
+        user: OwnedUserId,
+    },
     /// What a user is in a room changed without an event: a forgotten room.
     Forgotten {
         /// The user.
@@ -81,6 +86,7 @@ impl Change {
             Self::AccountData { .. }
             | Self::ToDevice { .. }
             | Self::DeviceList { .. }
+            | Self::Signed { .. }
             | Self::Forgotten { .. } => None,
         }
     }

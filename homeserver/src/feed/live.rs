@@ -119,6 +119,7 @@ impl Live {
             Change::Receipt { room, .. } => index.wake_room(*room),
             Change::AccountData { user, .. }
             | Change::ToDevice { user, .. }
+            | Change::Signed { user }
             | Change::Forgotten { user, .. } => index.wake_user(user),
             Change::DeviceList { user, rooms } => {
                 index.wake_user(user);

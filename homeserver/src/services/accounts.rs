@@ -13,6 +13,7 @@ use crate::config::AccountPolicy;
 use crate::http::error::{ApiError, ApiResult};
 use crate::services::cache::LoadCache;
 use crate::services::password::{HashError, Hasher, MAX_BYTES};
+use crate::services::sessions::announce;
 use crate::storage::accounts::{Account, Found, Kind, Report};
 use crate::storage::{StorageError, accounts, key_backup, keys, profiles};
 
@@ -204,6 +205,9 @@ impl Accounts {
                 async move {
                     accounts::deactivate(tx, &owner).await?;
                     profiles::clear(tx, &owner).await?;
+                    if !keys::cross_signing_in(tx, &owner).await?.is_empty() {
+                        announce(tx, &owner).await?;
+                    }
                     keys::clear(tx, &owner).await?;
                     crate::storage::notifications::clear(tx, &owner).await?;
                     key_backup::mark_all_deleted(tx, &owner).await?;

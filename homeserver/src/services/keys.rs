@@ -2,9 +2,11 @@
 //! checks what signatures it can.
 
 mod merge;
+mod signatures;
 mod signing;
+mod upload;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -16,26 +18,13 @@ use serde_json::{Map, Value};
 use crate::commit::Committer;
 use crate::http::error::{ApiError, ApiResult};
 use crate::services::key_counts::KeyCounts;
-use crate::services::sessions::announce;
 use crate::storage::keys::{self, Key};
 
-pub use signing::{CrossSigningKeys, SignedObjects};
+pub use signatures::SignedObjects;
+pub use signing::{CrossSigningKeys, Stored};
+pub use upload::Upload;
 
-/// Keys of one upload; far more than any client makes.
-const MAX_KEYS: usize = 1_000;
-
-/// `POST /keys/upload`.
-#[derive(Debug, Clone, Default, serde::Deserialize)]
-pub struct Upload {
-    /// The identity keys of the device.
-    pub device_keys: Option<Box<RawValue>>,
-    /// One-time keys by `algorithm:id`.
-    #[serde(default)]
-    pub one_time_keys: Option<BTreeMap<String, Box<RawValue>>>,
-    /// Fallback keys by `algorithm:id`.
-    #[serde(default)]
-    pub fallback_keys: Option<BTreeMap<String, Box<RawValue>>>,
-}
+use upload::Checked;
 
 /// The answer to `POST /keys/query`, without what other servers would add.
 #[derive(Debug, Default, serde::Serialize)]
@@ -62,65 +51,6 @@ pub struct Keys {
     counts: Arc<KeyCounts>,
 }
 
-struct NamedKey {
-    algorithm: String,
-    key: Key,
-}
-
-fn named(keys: Option<BTreeMap<String, Box<RawValue>>>) -> ApiResult<Vec<NamedKey>> {
-    let keys = keys.unwrap_or_default();
-    if keys.len() > MAX_KEYS {
-        return Err(ApiError::invalid_param(format!(
-            "At most {MAX_KEYS} keys can be uploaded at once"
-        )));
-    }
-    let split = |(name, key): (String, Box<RawValue>)| {
-        let Some((algorithm, id)) =
-            name.split_once(':').filter(|(a, id)| !a.is_empty() && !id.is_empty())
-        else {
-            return Err(ApiError::invalid_param(format!(
-                "{name:?} is not of the form algorithm:id"
-            )));
-        };
-        Ok(NamedKey {
-            algorithm: algorithm.to_owned(),
-            key: Key { key_id: id.to_owned(), key: key.get().to_owned() },
-        })
-    };
-    keys.into_iter().map(split).collect()
-}
-
-/// Checks that device keys are whole and belong to the device that uploads them.
-fn check_device_keys(raw: &RawValue, user: &UserId, device: &DeviceId) -> ApiResult<()> {
-    let keys: Map<String, Value> = serde_json::from_str(raw.get())
-        .map_err(|_| ApiError::bad_json("device_keys must be an object"))?;
-    let whole = keys.get("algorithms").is_some_and(Value::is_array)
-        && keys.get("keys").is_some_and(Value::is_object)
-        && keys.get("signatures").is_some_and(Value::is_object);
-    if !whole {
-        return Err(ApiError::bad_json("device_keys needs algorithms, keys and signatures"));
-    }
-    let is = |field: &str, value: &str| keys.get(field).and_then(Value::as_str) == Some(value);
-    if !is("user_id", user.as_str()) || !is("device_id", device.as_str()) {
-        return Err(ApiError::invalid_param(
-            "device_keys are for another user or device than yours",
-        ));
-    }
-    Ok(())
-}
-
-/// Whether two uploads of a key mean the same key: signatures may differ.
-fn same_key(a: &str, b: &str) -> bool {
-    let strip = |text: &str| {
-        let mut value: Value = serde_json::from_str(text).unwrap_or_default();
-        if let Some(object) = value.as_object_mut() {
-            object.remove("signatures");
-        }
-        value
-    };
-    a == b || strip(a) == strip(b)
-}
-
 impl Keys {
     /// The keys in a database.
     pub fn new(db: Database, committer: Committer, counts: Arc<KeyCounts>) -> Self {
@@ -134,58 +64,18 @@ impl Keys {
         device: &DeviceId,
         upload: Upload,
     ) -> ApiResult<BTreeMap<String, i64>> {
-        let one_time = Arc::new(named(upload.one_time_keys)?);
-        let fallback = Arc::new(named(upload.fallback_keys)?);
-        if let Some(keys) = &upload.device_keys {
-            check_device_keys(keys, user, device)?;
-        }
-        if upload.device_keys.is_some() || !one_time.is_empty() || !fallback.is_empty() {
-            let device_keys = upload.device_keys.map(|keys| keys.get().to_owned());
+        let upload = Checked::new(user, device, upload)?;
+        if !upload.is_empty() {
+            let upload = Arc::new(upload);
             let (owner, id) = (user.to_owned(), device.to_owned());
             let counts = self.counts.clone();
-            let clash = self
-                .committer
+            self.committer
                 .run(move |tx| {
-                    let (owner, id, device_keys) = (owner.clone(), id.clone(), device_keys.clone());
-                    let (one_time, fallback) = (one_time.clone(), fallback.clone());
+                    let (owner, id, upload) = (owner.clone(), id.clone(), upload.clone());
                     let counts = counts.clone();
-                    async move {
-                        let of = (&*owner, &*id);
-                        let mut fresh = Vec::new();
-                        for NamedKey { algorithm, key } in one_time.iter() {
-                            match keys::one_time(tx, of, algorithm, &key.key_id).await? {
-                                Some(known) if same_key(&known, &key.key) => {}
-                                Some(_) => return Ok(Some(format!("{algorithm}:{}", key.key_id))),
-                                None => fresh.push((algorithm, key)),
-                            }
-                        }
-                        if !fresh.is_empty() {
-                            // Keys are claimed in the order in which they came (MSC4225).
-                            let order = tx.next_pos();
-                            for (algorithm, key) in fresh {
-                                keys::add_one_time(tx, of, algorithm, key, order).await?;
-                            }
-                        }
-                        for NamedKey { algorithm, key } in fallback.iter() {
-                            keys::set_fallback(tx, of, algorithm, key).await?;
-                        }
-                        if let Some(new) = device_keys
-                            && keys::device_in(tx, &owner, &id).await?.as_deref() != Some(&new)
-                        {
-                            keys::set_device(tx, &owner, &id, &new).await?;
-                            announce(tx, &owner).await?;
-                        }
-                        tx.on_commit(move || counts.invalidate(&owner, &id));
-                        Ok(None)
-                    }
-                    .boxed()
+                    async move { upload.store(tx, &counts, (&owner, &id)).await }.boxed()
                 })
-                .await?;
-            if let Some(name) = clash {
-                return Err(ApiError::unknown(format!(
-                    "One-time key {name} exists already and is another key"
-                )));
-            }
+                .await??;
         }
         self.counts(user, device).await
     }
@@ -206,7 +96,7 @@ impl Keys {
     pub async fn query(
         &self,
         viewer: &UserId,
-        wanted: BTreeMap<OwnedUserId, Vec<String>>,
+        wanted: BTreeMap<OwnedUserId, HashSet<String>>,
     ) -> ApiResult<Found> {
         let mut found = Found::default();
         for (user, devices) in wanted {
@@ -284,43 +174,5 @@ impl Keys {
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Keys").finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use ruma::{device_id, user_id};
-
-    use super::*;
-
-    fn raw(value: &Value) -> Box<RawValue> {
-        serde_json::value::to_raw_value(value).unwrap()
-    }
-
-    #[test]
-    fn device_keys_must_be_whole_and_ones_own() {
-        let (user, device) = (user_id!("@a:x"), device_id!("D"));
-        let whole = serde_json::json!({
-            "user_id": "@a:x", "device_id": "D", "algorithms": [], "keys": {}, "signatures": {}
-        });
-        check_device_keys(&raw(&whole), user, device).unwrap();
-        let other = check_device_keys(&raw(&whole), user_id!("@b:x"), device).unwrap_err();
-        assert_eq!(other.errcode, "M_INVALID_PARAM");
-        let part = serde_json::json!({ "user_id": "@a:x", "device_id": "D" });
-        assert_eq!(check_device_keys(&raw(&part), user, device).unwrap_err().errcode, "M_BAD_JSON");
-    }
-
-    #[test]
-    fn key_names_have_two_parts() {
-        let keys = |name: &str| named(Some(BTreeMap::from([(name.to_owned(), raw(&Value::Null))])));
-        assert_eq!(keys("signed_curve25519:AAAA").unwrap()[0].algorithm, "signed_curve25519");
-        assert!(keys("signed_curve25519").is_err());
-        assert!(keys(":x").is_err());
-    }
-
-    #[test]
-    fn signatures_do_not_make_another_key() {
-        assert!(same_key(r#"{"key":"a","signatures":{"x":1}}"#, r#"{"key":"a"}"#));
-        assert!(!same_key(r#"{"key":"a"}"#, r#"{"key":"b"}"#));
     }
 }

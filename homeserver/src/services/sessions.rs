@@ -2,6 +2,7 @@
 //!
 //! Tokens are random and stored hashed. A session that was used lately is authenticated from memory.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -320,7 +321,8 @@ impl Sessions {
     }
 }
 
-async fn delete_devices(
+/// Deletes devices of a user with their sessions, of which it gives the tokens, keys and waiting messages.
+pub(super) async fn delete_devices(
     tx: &mut CommitTx,
     counts: &Arc<KeyCounts>,
     user: &UserId,
@@ -328,7 +330,10 @@ async fn delete_devices(
 ) -> Result<Vec<TokenHash>, StorageError> {
     let mut ended = Vec::new();
     let mut had_keys = false;
-    for id in ids {
+    // A request may name any number of devices; there are only so many.
+    let ids: HashSet<&OwnedDeviceId> = ids.iter().collect();
+    let known = devices::list_in(tx, user).await?;
+    for id in known.iter().map(|device| &device.device_id).filter(|id| ids.contains(id)) {
         had_keys |= keys::device_in(tx, user, id).await?.is_some();
         ended.extend(tokens::delete_of_device(tx, user, id).await?);
         devices::delete(tx, user, id).await?;

@@ -20,18 +20,23 @@ const LIST: &str =
 const RENAME: &str = "UPDATE devices SET display_name = $3 WHERE user_id = $1 AND device_id = $2";
 const SEEN: &str = "UPDATE devices SET last_seen_ms = $3, last_seen_ip = $4, user_agent = $5
     WHERE user_id = $1 AND device_id = $2";
-const DELETE: [&str; 6] = [
+const DELETE: [&str; 7] = [
     "DELETE FROM devices WHERE user_id = $1 AND device_id = $2",
     "DELETE FROM device_keys WHERE user_id = $1 AND device_id = $2",
     "DELETE FROM one_time_keys WHERE user_id = $1 AND device_id = $2",
     "DELETE FROM fallback_keys WHERE user_id = $1 AND device_id = $2",
     "DELETE FROM to_device WHERE user_id = $1 AND device_id = $2",
     "DELETE FROM pushers WHERE user_id = $1 AND device_id = $2",
+    "DELETE FROM key_signatures WHERE target_user = $1 AND target_key = $2",
 ];
 const CHANGED: &str = "INSERT INTO device_list_changes (user_id, pos) VALUES ($1, $2)
     ON CONFLICT (user_id) DO UPDATE SET pos = excluded.pos";
 const CHANGED_BETWEEN: &str =
     "SELECT user_id FROM device_list_changes WHERE pos > $1 AND pos <= $2 ORDER BY pos";
+const SIGNED: &str = "INSERT INTO signed_users (user_id, target, pos) VALUES ($1, $2, $3)
+    ON CONFLICT (user_id, target) DO UPDATE SET pos = excluded.pos";
+const SIGNED_BETWEEN: &str = "SELECT target FROM signed_users
+    WHERE user_id = $1 AND pos > $2 AND pos <= $3 ORDER BY pos";
 const MEMBERS_CHANGED: &str = "SELECT DISTINCT state_key FROM event
     WHERE room = ANY($1) AND ord > $2 AND ord <= $3 AND kind = 'm.room.member' AND state_key IS NOT NULL";
 const ROOMS: &str = "SELECT room FROM membership WHERE user_id = $1 AND membership = 'join'";
@@ -147,13 +152,37 @@ pub async fn changed_between(
     from: Pos,
     to: Pos,
 ) -> Result<Vec<OwnedUserId>, StorageError> {
-    let rows = db.fetch(CHANGED_BETWEEN, args![from, to]).await?;
+    users(&db.fetch(CHANGED_BETWEEN, args![from, to]).await?)
+}
+
+fn users(rows: &[Row]) -> Result<Vec<OwnedUserId>, StorageError> {
     rows.iter()
         .map(|row| {
             let text = row.text(0)?;
             parse_user(&text)
         })
         .collect()
+}
+
+/// Notes that `user` signed a key of `target` at `pos`, which nobody else sees.
+pub async fn signed(
+    tx: &mut CommitTx,
+    user: &UserId,
+    target: &UserId,
+    pos: Pos,
+) -> Result<(), StorageError> {
+    tx.sql().execute(SIGNED, args![user.as_str(), target.as_str(), pos]).await?;
+    Ok(())
+}
+
+/// Users whose keys `user` signed last after `from` and not after `to`.
+pub async fn signed_between(
+    db: &Database,
+    user: &UserId,
+    from: Pos,
+    to: Pos,
+) -> Result<Vec<OwnedUserId>, StorageError> {
+    users(&db.fetch(SIGNED_BETWEEN, args![user.as_str(), from, to]).await?)
 }
 
 /// Users whose membership of one of the rooms changed after `from` and not after `to`.

@@ -19,6 +19,7 @@ const GET_ONE_TIME: &str = "SELECT key FROM one_time_keys
 const ADD_ONE_TIME: &str =
     "INSERT INTO one_time_keys (user_id, device_id, algorithm, key_id, key, pos)
     VALUES ($1, $2, $3, $4, $5, $6)";
+const COUNT: &str = "SELECT COUNT(*) FROM one_time_keys WHERE user_id = $1 AND device_id = $2";
 const COUNTS: &str =
     "SELECT algorithm, COUNT(*) FROM one_time_keys WHERE user_id = $1 AND device_id = $2
     GROUP BY algorithm";
@@ -44,9 +45,11 @@ const SIGN: &str =
     DO UPDATE SET signature = excluded.signature";
 const SIGNATURES: &str = "SELECT target_key, signer_user, signer_key, signature FROM key_signatures
     WHERE target_user = $1 AND (signer_user = $1 OR signer_user = $2)";
-const CLEAR: [&str; 2] = [
+const UNSIGN: &str = "DELETE FROM key_signatures WHERE target_user = $1 AND target_key = $2";
+const CLEAR: [&str; 3] = [
     "DELETE FROM cross_signing_keys WHERE user_id = $1",
     "DELETE FROM key_signatures WHERE target_user = $1",
+    "DELETE FROM signed_users WHERE user_id = $1",
 ];
 
 /// The keys of a device and the name to show with them.
@@ -145,6 +148,16 @@ pub async fn add_one_time(
     Ok(())
 }
 
+/// How many one-time keys a device has left, as the transaction sees them.
+pub async fn count_in(
+    tx: &mut CommitTx,
+    user: &UserId,
+    device: &DeviceId,
+) -> Result<i64, StorageError> {
+    let row = tx.sql().fetch_optional(COUNT, args![user.as_str(), device.as_str()]).await?;
+    Ok(row.map(|row| row.int(0)).transpose()?.unwrap_or(0))
+}
+
 /// How many one-time keys of each algorithm a device has left.
 pub async fn counts(
     db: &Database,
@@ -180,12 +193,18 @@ pub async fn set_fallback(
     let (user, device) = (of.0.as_str(), of.1.as_str());
     if let Some(row) = tx.sql().fetch_optional(GET_FALLBACK, args![user, device, algorithm]).await?
         && row.text(0)? == key.key_id
-        && row.text(1)? == key.key
+        && same(&row.text(1)?, &key.key)
     {
         return Ok(());
     }
     tx.sql().execute(SET_FALLBACK, args![user, device, algorithm, &key.key_id, &key.key]).await?;
     Ok(())
+}
+
+/// Whether two texts are the same JSON: a client that repeats itself may order its keys otherwise.
+fn same(a: &str, b: &str) -> bool {
+    let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
+    a == b || value(a).is_some_and(|a| value(b) == Some(a))
 }
 
 /// The algorithms whose fallback key has not been given to anyone.
@@ -237,6 +256,16 @@ pub async fn sign(
     tx.sql()
         .execute(SIGN, args![target.as_str(), target_key, signer_user, signer_key, signature])
         .await?;
+    Ok(())
+}
+
+/// Deletes the signatures of a key that is another one now.
+pub async fn unsign(
+    tx: &mut CommitTx,
+    target: &UserId,
+    target_key: &str,
+) -> Result<(), StorageError> {
+    tx.sql().execute(UNSIGN, args![target.as_str(), target_key]).await?;
     Ok(())
 }
 

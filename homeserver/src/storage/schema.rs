@@ -10,5 +10,6 @@ pub const SCHEMA: Migrations = Migrations::new(
         include_str!("migrations/0002_media.sql"),
         include_str!("migrations/0003_appservices.sql"),
         include_str!("migrations/0004_key_backup.sql"),
+        include_str!("migrations/0005_key_signatures.sql"),
     ],
 );

@@ -124,6 +124,11 @@ impl Filter {
 }
 
 impl RoomFilter {
+    /// Whether no room is left out.
+    pub fn admits_all(&self) -> bool {
+        self.rooms.only.is_none() && self.rooms.not.is_empty()
+    }
+
     /// Whether anything at all of this room is wanted.
     pub fn admits_room(&self, room: &RoomId) -> bool {
         self.rooms.admits(room)

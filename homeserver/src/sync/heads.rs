@@ -28,6 +28,7 @@ struct Inner {
     to_device: HashMap<OwnedUserId, Pos>,
     receipts: HashMap<RoomNid, Pos>,
     device_lists: BTreeMap<Pos, OwnedUserId>,
+    signed: HashMap<OwnedUserId, Pos>,
 }
 
 impl Heads {
@@ -72,6 +73,12 @@ impl Heads {
         Some(inner.device_lists.range(since + 1..=upto).map(|(_, user)| user.clone()).collect())
     }
 
+    /// Whether the user may have signed keys of others after a position.
+    pub fn signed_after(&self, user: &UserId, since: Pos) -> bool {
+        let inner = self.read();
+        inner.after(inner.signed.get(user), since)
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Inner> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -99,6 +106,9 @@ impl Inner {
             Change::DeviceList { user, .. } => {
                 self.device_lists.insert(pos, user.clone());
             }
+            Change::Signed { user } => {
+                self.signed.insert(user.clone(), pos);
+            }
             _ => {}
         }
     }
@@ -109,6 +119,7 @@ impl Inner {
             self.to_device.len(),
             self.receipts.len(),
             self.device_lists.len(),
+            self.signed.len(),
         ];
         if sizes.into_iter().any(|size| size > MAX_ENTRIES) {
             *self = Self { floor: self.newest, newest: self.newest, ..Self::default() };

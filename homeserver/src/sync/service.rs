@@ -1,6 +1,8 @@
 //! What `/sync` keeps between requests.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use landbridge_database::Database;
 use quick_cache::sync::Cache;
@@ -25,9 +27,12 @@ pub struct SyncService {
     /// Which members each device was told of.
     pub lazy: LazyMembers,
     ignored: Cache<OwnedUserId, (Pos, Arc<Ignored>)>,
-    /// Position of the last message that a device was told and has not acknowledged; 0 when there is none.
-    told: Cache<(OwnedUserId, OwnedDeviceId), Pos>,
+    /// Position of the last message that a device was told and has not acknowledged; 0 when there is none, [`UNKNOWN`] when that
+    /// isn't known.
+    told: Cache<(OwnedUserId, OwnedDeviceId), Arc<AtomicI64>>,
 }
+
+const UNKNOWN: Pos = -1;
 
 impl SyncService {
     /// For a stream that stands at `head`. [`SyncService::heads`] must observe the feed from there on.
@@ -62,19 +67,26 @@ impl SyncService {
 
     /// A device is told messages up to a position.
     pub fn told_device(&self, user: &UserId, device: &DeviceId, pos: Pos) {
-        self.told.insert((user.to_owned(), device.to_owned()), pos);
+        self.told_to(user, device).fetch_max(pos, Ordering::AcqRel);
     }
 
     /// Whether a device may have been told messages that are still kept for it.
     pub fn device_may_acknowledge(&self, user: &UserId, device: &DeviceId) -> bool {
-        self.told.get(&(user.to_owned(), device.to_owned())) != Some(0)
+        self.told_to(user, device).load(Ordering::Acquire) != 0
     }
 
     /// What a device was told up to a position is no longer kept for it.
     pub fn device_acknowledged(&self, user: &UserId, device: &DeviceId, pos: Pos) {
-        let key = (user.to_owned(), device.to_owned());
-        if self.told.get(&key).is_none_or(|told| told <= pos) {
-            self.told.insert(key, 0);
+        // Another request of the device may be told more meanwhile, which must not be taken for acknowledged.
+        let all = |told| (told <= pos).then_some(0);
+        let _ = self.told_to(user, device).fetch_update(Ordering::AcqRel, Ordering::Acquire, all);
+    }
+
+    fn told_to(&self, user: &UserId, device: &DeviceId) -> Arc<AtomicI64> {
+        let unknown = || Ok::<_, Infallible>(Arc::new(AtomicI64::new(UNKNOWN)));
+        match self.told.get_or_insert_with(&(user.to_owned(), device.to_owned()), unknown) {
+            Ok(told) => told,
+            Err(never) => match never {},
         }
     }
 }

@@ -33,6 +33,9 @@ pub struct SyncToken {
     pub boot: u64,
     /// Last ephemeral stream position that the client has.
     pub ephemeral: i64,
+    /// Up to which position the client has the messages to its device: less than `pos` while there are more than one answer
+    /// holds.
+    pub to_device: i64,
 }
 
 impl SyncToken {
@@ -44,7 +47,12 @@ impl SyncToken {
 
 impl fmt::Display for SyncToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{SYNC_MARK}_{}_{}_{:x}_{}", self.generation, self.pos, self.boot, self.ephemeral)
+        let Self { generation, pos, boot, ephemeral, to_device } = self;
+        write!(f, "{SYNC_MARK}_{generation}_{pos}_{boot:x}_{ephemeral}")?;
+        if to_device < pos {
+            write!(f, "_{to_device}")?;
+        }
+        Ok(())
     }
 }
 
@@ -56,16 +64,18 @@ impl FromStr for SyncToken {
         if parts.next() != Some(SYNC_MARK) {
             return Err(TokenError::Malformed);
         }
-        let token = SyncToken {
-            generation: number(parts.next())?,
-            pos: number(parts.next())?,
-            boot: hex(parts.next())?,
-            ephemeral: number(parts.next())?,
-        };
-        if parts.next().is_some() || token.pos < 0 || token.ephemeral < 0 {
+        let generation = number(parts.next())?;
+        let pos = number(parts.next())?;
+        let (boot, ephemeral) = (hex(parts.next())?, number(parts.next())?);
+        let behind = parts.next().map(|part| number(Some(part))).transpose()?;
+        if parts.next().is_some() || pos < 0 || ephemeral < 0 {
             return Err(TokenError::Malformed);
         }
-        Ok(token)
+        if behind.is_some_and(|behind| behind < 0 || behind >= pos) {
+            return Err(TokenError::Malformed);
+        }
+        let to_device = behind.unwrap_or(pos);
+        Ok(SyncToken { generation, pos, boot, ephemeral, to_device })
     }
 }
 
@@ -124,8 +134,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn sync_tokens_survive_the_trip(generation in 0..i64::MAX, pos in 0..i64::MAX, boot: u64, ephemeral in 0..i64::MAX) {
-            let token = SyncToken { generation, pos, boot, ephemeral };
+        fn sync_tokens_survive_the_trip(generation in 0..i64::MAX, pos in 0..i64::MAX, boot: u64, ephemeral in 0..i64::MAX, behind in 0..3_i64) {
+            let token = SyncToken { generation, pos, boot, ephemeral, to_device: (pos - behind).max(0) };
             prop_assert_eq!(token.to_string().parse::<SyncToken>(), Ok(token));
         }
 
@@ -145,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_sync_token_pages_from_between_what_was_and_what_came() {
-        let token = SyncToken { generation: 1, pos: 7, boot: 9, ephemeral: 0 };
+        let token = SyncToken { generation: 1, pos: 7, boot: 9, ephemeral: 0, to_device: 7 };
         let PageToken(boundary) = token.to_string().parse().expect("a sync token is a page token");
         assert!(7 << ORD_BITS < boundary, "the event at the token itself is behind");
         assert!(8 << ORD_BITS >= boundary, "the next one is ahead");
@@ -157,7 +167,9 @@ mod tests {
             "",
             "s1",
             "s1_1_2_3",
-            "s1_1_2_3_4_5",
+            "s1_1_2_3_4_2",
+            "s1_1_2_3_4_-1",
+            "s1_1_2_3_4_1_1",
             "s1_1_-2_3_4",
             "s2_1_2_3_4",
             "s1_1_2_zz_4",

@@ -59,8 +59,9 @@ pub async fn sync(
     request.since = given
         .filter(|token| token.generation == app.feed.generation() && token.pos <= app.feed.head());
     if let (Some(since), Some(device)) = (request.since, &requester.device) {
-        devices::acknowledge(app, &requester.user, device, since.pos).await?;
+        devices::acknowledge(app, &requester.user, device, since.to_device).await?;
     }
+    let starting_over = given.is_some() && request.since.is_none();
     let rooms = app.rooms.memberships(&requester.user).await?;
     let joined = || {
         rooms
@@ -84,7 +85,7 @@ pub async fn sync(
             ignored: app.sync.ignored(&app.db, &requester.user).await?,
         };
         lazy.reset();
-        let build = Build::new(app, requester, &request, &viewer);
+        let build = Build::new(app, requester, &request, &viewer, starting_over);
         let Answer { body, token, something } = build.run(&mut lazy).await?;
         if something
             || must_answer

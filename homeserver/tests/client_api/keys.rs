@@ -40,6 +40,70 @@ async fn one_time_keys_go_out_once_in_order_then_the_fallback_key() {
 }
 
 #[tokio::test]
+async fn no_key_is_claimed_twice_whatever_happens_at_once() {
+    let server = TestServer::start().await;
+    let alice = server.register("alice").await;
+    let bob = server.register("bob").await;
+    let keys: serde_json::Map<String, Value> =
+        (0..40).map(|n| (format!("signed_curve25519:{n:02}"), key(&n.to_string()))).collect();
+    let fallback = json!({ "signed_curve25519:F": { "key": "F", "fallback": true } });
+    let body = json!({ "one_time_keys": keys, "fallback_keys": fallback });
+    alice.must(Method::POST, "v3/keys/upload", body).await;
+    let claims = (0..60).map(|_| claim(&bob, &alice));
+    // Uploads in between neither give a key back nor take one away.
+    let uploads = (0..5).map(|n| {
+        let name = format!("signed_curve25519:late{n}");
+        alice.must(
+            Method::POST,
+            "v3/keys/upload",
+            json!({ "one_time_keys": { name: key("late") } }),
+        )
+    });
+    let (claimed, _) =
+        futures::join!(futures::future::join_all(claims), futures::future::join_all(uploads));
+    let mut names: Vec<String> = claimed
+        .iter()
+        .map(|keys| {
+            let keys = keys.as_object().unwrap();
+            assert_eq!(keys.len(), 1);
+            keys.keys().next().unwrap().clone()
+        })
+        .collect();
+    let left = alice.must(Method::POST, "v3/keys/upload", json!({})).await;
+    let left = left["one_time_key_counts"]["signed_curve25519"].as_u64().unwrap() as usize;
+    let fallbacks = names.iter().filter(|name| *name == "signed_curve25519:F").count();
+    names.retain(|name| name != "signed_curve25519:F");
+    assert_eq!(names.len() + left, 45);
+    assert_eq!(names.len() + fallbacks, 60);
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len() + fallbacks, 60, "each one-time key went out once");
+}
+
+#[tokio::test]
+async fn a_used_fallback_key_is_missed_until_another_comes() {
+    let server = TestServer::start().await;
+    let alice = server.register("alice").await;
+    let bob = server.register("bob").await;
+    let unused = || async {
+        let sync = alice.must(Method::GET, "v3/sync", Value::Null).await;
+        sync["device_unused_fallback_key_types"].clone()
+    };
+    let fallback =
+        |name: &str| json!({ "fallback_keys": { name: { "key": name, "fallback": true } } });
+    assert_eq!(unused().await, json!([]));
+    alice.must(Method::POST, "v3/keys/upload", fallback("signed_curve25519:F1")).await;
+    assert_eq!(unused().await, json!(["signed_curve25519"]));
+    assert!(claim(&bob, &alice).await["signed_curve25519:F1"].is_object());
+    assert_eq!(unused().await, json!([]));
+    alice.must(Method::POST, "v3/keys/upload", fallback("signed_curve25519:F1")).await;
+    assert_eq!(unused().await, json!([]), "the same key again is still a used one");
+    alice.must(Method::POST, "v3/keys/upload", fallback("signed_curve25519:F2")).await;
+    assert_eq!(unused().await, json!(["signed_curve25519"]));
+    assert!(claim(&bob, &alice).await["signed_curve25519:F2"].is_object());
+}
+
+#[tokio::test]
 async fn only_ones_own_whole_device_keys_are_taken() {
     let server = TestServer::start().await;
     let alice = server.register("alice").await;

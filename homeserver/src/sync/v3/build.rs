@@ -17,8 +17,8 @@ use crate::sync::lazy::Session;
 use crate::sync::token::SyncToken;
 use crate::sync::viewer::Viewer;
 
-/// Messages to a device in one answer. Further ones come with the next: the answer's span then ends at the last of these.
-const MAX_TO_DEVICE: i64 = 500;
+/// Messages to a device in one answer, as the specification recommends. Further ones come with the next answers.
+const MAX_TO_DEVICE: i64 = 100;
 
 /// An answer that is being built.
 pub(super) struct Build<'a> {
@@ -28,6 +28,10 @@ pub(super) struct Build<'a> {
     pub(super) viewer: &'a Viewer,
     /// What the client has; nothing of it when `None`.
     pub(super) since: Option<Pos>,
+    /// Messages to the device after this position are told.
+    messages_since: Pos,
+    /// Whether the client came with a token that is of no use any more, and thinks that it has something.
+    pub(super) starting_over: bool,
     /// Ephemeral changes after this one are told.
     pub(super) ephemeral_since: i64,
     /// Whether the client's ephemeral position is of an earlier run of the server.
@@ -57,6 +61,7 @@ impl<'a> Build<'a> {
         requester: &'a Requester,
         request: &'a Request,
         viewer: &'a Viewer,
+        starting_over: bool,
     ) -> Self {
         let boot = app.feed.ephemeral().boot();
         let same_boot = request.since.filter(|token| token.boot == boot);
@@ -66,6 +71,8 @@ impl<'a> Build<'a> {
             request,
             viewer,
             since: request.since.map(|token| token.pos),
+            messages_since: request.since.map_or(0, |token| token.to_device),
+            starting_over,
             ephemeral_since: same_boot.map_or(0, |token| token.ephemeral),
             fresh_boot: request.since.is_some() && same_boot.is_none(),
         }
@@ -75,14 +82,15 @@ impl<'a> Build<'a> {
     pub(super) async fn run(&self, lazy: &mut Session) -> ApiResult<Answer> {
         // The ephemeral head first: typing in a room is told only where the room is known.
         let ephemeral = self.app.feed.ephemeral().head();
-        let mut upto = self.app.feed.head();
-        let messages = self.to_device(&mut upto).await?;
+        let upto = self.app.feed.head();
+        let (messages, to_device) = self.to_device(upto).await?;
         let feed = &self.app.feed;
         let token = SyncToken {
             generation: feed.generation(),
             pos: upto,
             boot: feed.ephemeral().boot(),
             ephemeral,
+            to_device,
         };
 
         let mut out = Writer::with_capacity(1024);
@@ -112,23 +120,21 @@ impl<'a> Build<'a> {
         Ok(Answer { body: out.into_string(), token, something })
     }
 
-    /// Messages for the device. If there are too many for one answer, the span is made to end at the last that it takes.
-    async fn to_device(&self, upto: &mut Pos) -> ApiResult<Vec<(Pos, String)>> {
-        let Some(device) = &self.requester.device else { return Ok(Vec::new()) };
-        let from = self.since.unwrap_or(0);
+    /// Messages for the device, and up to which position these are all.
+    async fn to_device(&self, upto: Pos) -> ApiResult<(Vec<(Pos, String)>, Pos)> {
+        let Some(device) = &self.requester.device else { return Ok((Vec::new(), upto)) };
+        let from = self.messages_since;
         if !self.app.sync.heads.to_device_after(&self.viewer.user, from) {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), upto));
         }
         let messages =
-            to_device::after(&self.app.db, &self.viewer.user, device, from, *upto, MAX_TO_DEVICE)
+            to_device::after(&self.app.db, &self.viewer.user, device, from, upto, MAX_TO_DEVICE)
                 .await?;
-        if let Some((last, _)) = messages.last() {
-            self.app.sync.told_device(&self.viewer.user, device, *last);
-            if messages.len() as i64 == MAX_TO_DEVICE {
-                *upto = *last;
-            }
-        }
-        Ok(messages)
+        let Some((last, _)) = messages.last() else { return Ok((messages, upto)) };
+        let last = *last;
+        self.app.sync.told_device(&self.viewer.user, device, last);
+        let full = messages.len() as i64 == MAX_TO_DEVICE;
+        Ok((messages, if full { last } else { upto }))
     }
 
     async fn account_data(&self, upto: Pos) -> ApiResult<Vec<account_data::Entry>> {

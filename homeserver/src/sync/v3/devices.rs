@@ -10,6 +10,7 @@ use super::ephemeral::Joined;
 use crate::app::App;
 use crate::http::error::ApiResult;
 use crate::nid::Pos;
+use crate::services::device_lists::{Changes, between, joined};
 use crate::storage::{devices, to_device};
 use crate::sync::json::Writer;
 
@@ -43,29 +44,16 @@ pub(super) async fn write_lists(
     upto: Pos,
     sight: &Sight,
 ) -> ApiResult<()> {
-    let Some(since) = build.since else { return Ok(()) };
-    let app = build.app;
-    let updated = match app.sync.heads.device_lists(since, upto) {
-        Some(known) => known,
-        None => devices::changed_between(&app.db, since, upto).await?,
+    let Changes { changed, left } = match build.since {
+        // A client that took its token for good follows users of whom it has missed anything.
+        None if build.starting_over => everyone(build).await?,
+        None => return Ok(()),
+        // The rooms that are told are not all of those in which people come and go.
+        Some(since) if build.request.full_state || !build.request.filter.room.admits_all() => {
+            between(&build.app.db, &build.app.rooms, &build.viewer.user, since, upto).await?
+        }
+        Some(since) => seen(build, since, upto, sight).await?,
     };
-    if updated.is_empty() && sight.came.is_empty() && sight.went.is_empty() {
-        return Ok(());
-    }
-    let joined = Joined::of(app, &build.viewer.user).await?;
-    let mut changed: BTreeSet<OwnedUserId> = sight.came.iter().cloned().collect();
-    for user in updated {
-        if user == build.viewer.user || joined.shares_with(app, &user).await? {
-            changed.insert(user);
-        }
-    }
-    let mut left = BTreeSet::new();
-    for user in &sight.went {
-        if *user != build.viewer.user && !joined.shares_with(app, user).await? {
-            changed.remove(user);
-            left.insert(user);
-        }
-    }
     if changed.is_empty() && left.is_empty() {
         return Ok(());
     }
@@ -82,6 +70,47 @@ pub(super) async fn write_lists(
     out.close_list();
     out.close();
     Ok(())
+}
+
+/// Everyone with whom the user shares a room, and the user.
+async fn everyone(build: &Build<'_>) -> ApiResult<Changes> {
+    let app = build.app;
+    let mut changes = Changes::default();
+    changes.changed.insert(build.viewer.user.clone());
+    for nid in app.rooms.joined(&build.viewer.user).await? {
+        changes.changed.extend(joined(&app.rooms.handle(nid).await?.snapshot().state));
+    }
+    Ok(changes)
+}
+
+/// What changed within the span, by what its rooms tell of their members.
+async fn seen(build: &Build<'_>, since: Pos, upto: Pos, sight: &Sight) -> ApiResult<Changes> {
+    let (app, viewer) = (build.app, &build.viewer.user);
+    let updated: BTreeSet<OwnedUserId> = match app.sync.heads.device_lists(since, upto) {
+        Some(known) => known.into_iter().collect(),
+        None => devices::changed_between(&app.db, since, upto).await?.into_iter().collect(),
+    };
+    let mut changes = Changes::default();
+    if app.sync.heads.signed_after(viewer, since) {
+        changes.changed.extend(devices::signed_between(&app.db, viewer, since, upto).await?);
+    }
+    if updated.is_empty() && sight.came.is_empty() && sight.went.is_empty() {
+        return Ok(changes);
+    }
+    let mine = Joined::of(app, viewer).await?;
+    changes.changed.extend(sight.came.iter().cloned());
+    for user in updated {
+        if user == *viewer || mine.shares_with(app, &user).await? {
+            changes.changed.insert(user);
+        }
+    }
+    for user in sight.went.iter().filter(|user| *user != viewer) {
+        if !mine.shares_with(app, user).await? {
+            changes.changed.remove(user);
+            changes.left.insert(user.clone());
+        }
+    }
+    Ok(changes)
 }
 
 /// Appends how many keys the device has left.

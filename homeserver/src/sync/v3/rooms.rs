@@ -11,6 +11,7 @@ use crate::event::Event;
 use crate::http::error::ApiResult;
 use crate::nid::{EventNid, Pos, RoomNid};
 use crate::room::{MEMBER, Membership, RoomError};
+use crate::services::device_lists;
 use crate::services::notifications::{Ask, Counts, Prepared};
 use crate::services::relations::in_window;
 use crate::storage::account_data;
@@ -212,17 +213,9 @@ async fn look_around(
     loaded: &Loaded,
     sight: &mut Sight,
 ) -> Result<(), RoomError> {
-    let joined_of = |plan: &RoomPlan| -> Vec<ruma::OwnedUserId> {
-        let members = plan
-            .snapshot
-            .state
-            .members()
-            .filter(|(_, entry)| entry.membership == Some(Membership::Join));
-        members.filter_map(|(user, _)| ruma::UserId::parse(user).ok()).collect()
-    };
     for plan in &plan.joined {
         if plan.newly_joined {
-            sight.came.extend(joined_of(plan));
+            sight.came.extend(device_lists::joined(&plan.snapshot.state));
             continue;
         }
         let mut note = |user: &str, membership: Membership| {
@@ -248,10 +241,19 @@ async fn look_around(
             note(user, membership);
         }
     }
-    for plan in
-        plan.left.iter().filter(|plan| !plan.told.nids.is_empty() || !plan.window.all.is_empty())
-    {
-        sight.went.extend(joined_of(plan));
+    // Whoever was invited again has left before.
+    let asked = plan.invited.iter().chain(&plan.knocked).map(|asked| asked.snapshot.info.nid);
+    let away: Vec<RoomNid> = plan.left.iter().map(|plan| plan.room.nid()).chain(asked).collect();
+    if away.is_empty() {
+        return Ok(());
+    }
+    let memberships = build.app.rooms.memberships(&build.viewer.user).await?;
+    for mine in away.iter().filter_map(|nid| memberships.get(nid)) {
+        let stay = device_lists::last_stay(&build.app.rooms, mine.event).await?;
+        // Whom he left behind then, not who is there by now.
+        if let Some(stay) = stay.filter(|stay| build.since.is_none_or(|since| stay.end > since)) {
+            sight.went.extend(stay.members);
+        }
     }
     Ok(())
 }
