@@ -7,6 +7,7 @@ pub mod appservice_directory;
 pub mod appservice_ping;
 pub mod batch_send;
 pub mod create_room;
+pub mod dehydrated_device;
 pub mod devices;
 pub mod event_context;
 pub mod filter;
@@ -69,6 +70,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         appservice_ping::routes(),
         batch_send::routes(),
         create_room::routes(),
+        dehydrated_device::routes(),
         devices::routes(),
         event_context::routes(),
         filter::routes(),

@@ -9,6 +9,7 @@ pub mod accounts;
 pub mod aliases;
 pub mod appservice_directory;
 pub mod appservice_outbox;
+pub mod dehydrated;
 pub mod devices;
 mod error;
 pub mod events;

@@ -7,6 +7,7 @@ mod client_api {
     mod appservices;
     mod discovery;
     mod cross_signing;
+    mod dehydrated;
     mod devices;
     mod key_backup;
     mod keys;

@@ -86,8 +86,8 @@ async fn rename(
     }
     let manages = requester.appservice.as_ref().is_some_and(|service| service.device_management());
     if manages && app.devices.get(&requester.user, &id).await?.is_none() {
-        if app.keys.is_key(&requester.user, &id).await? {
-            return Err(ApiError::forbidden("A cross-signing key is named like that device"));
+        if app.keys.is_taken(&requester.user, &id).await? {
+            return Err(ApiError::forbidden("A cross-signing key has that name"));
         }
         // A device without a login (MSC4190).
         app.devices.create(&requester.user, &id, body.display_name).await?;

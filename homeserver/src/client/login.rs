@@ -82,9 +82,10 @@ pub(crate) async fn session(
         )));
     }
     if let Some(id) = &request.device_id
-        && app.keys.is_key(user, id).await?
+        && app.keys.is_taken(user, id).await?
     {
-        return Err(ApiError::forbidden("A cross-signing key of yours is named like that device"));
+        let text = "A cross-signing key or a dehydrated device of yours has that name";
+        return Err(ApiError::forbidden(text));
     }
     let session = app.sessions.start(user, request).await?;
     let mut answer = tokens(&session);

@@ -1,6 +1,7 @@
 //! End-to-end encryption keys (Client-Server API, "End-to-end encryption"): the server keeps them, hands them out, and
 //! checks what signatures it can.
 
+mod dehydrated;
 mod merge;
 mod signatures;
 mod signing;
@@ -20,6 +21,7 @@ use crate::http::error::{ApiError, ApiResult};
 use crate::services::key_counts::KeyCounts;
 use crate::storage::keys::{self, Key};
 
+pub use dehydrated::Dehydration;
 pub use signatures::SignedObjects;
 pub use signing::{CrossSigningKeys, Stored};
 pub use upload::Upload;
