@@ -35,6 +35,7 @@ use crate::{
         pushers::Pushers,
         server_notices::ServerNotices,
         sessions::Sessions,
+        spaces::Walks,
         to_device::ToDevice,
         typing::Typing,
         uia::Uia,
@@ -104,6 +105,8 @@ pub struct App {
     pub pushers: Pushers,
     /// Aliases, and the public directory of rooms.
     pub directory: Directory,
+    /// Walks through spaces.
+    pub walks: Walks,
     /// Authentication in several steps.
     pub uia: Uia,
     /// Nonces for registration by shared secret.

@@ -37,6 +37,7 @@ pub mod room_upgrades;
 pub mod search;
 pub mod send;
 pub mod server_admin;
+pub mod space_hierarchy;
 pub mod state;
 mod suspension;
 pub mod sync;
@@ -98,6 +99,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         search::routes(),
         send::routes(),
         server_admin::routes(),
+        space_hierarchy::routes(),
         state::routes(),
         sync::routes(),
         third_party::routes(),

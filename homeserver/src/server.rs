@@ -47,6 +47,7 @@ use crate::{
         pushers::Pushers,
         server_notices::ServerNotices,
         sessions::Sessions,
+        spaces::Walks,
         to_device::ToDevice,
         typing::Typing,
         uia::Uia,
@@ -283,6 +284,7 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
         push_rules: PushRules::new(db.clone(), committer.clone()),
         pushers: Pushers::new(db.clone(), committer.clone()),
         directory: Directory::new(db.clone(), committer.clone(), Arc::clone(&clock)),
+        walks: Walks::default(),
         uia: Uia::new(
             Arc::clone(&clock),
             Duration::from_secs(policy.uia_session_lifetime_seconds),

@@ -26,6 +26,7 @@ pub mod relations;
 pub mod search;
 pub mod server_notices;
 pub mod sessions;
+pub mod spaces;
 pub mod to_device;
 pub mod typing;
 pub mod uia;

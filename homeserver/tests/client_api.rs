@@ -15,5 +15,6 @@ mod client_api {
     mod notices;
     mod rooms;
     mod sessions;
+    mod spaces;
     mod support;
 }

@@ -24,7 +24,7 @@ use crate::http::router::{Route, get, post};
 use crate::room::{Draft, Membership, Room};
 use crate::services::{guests, server_notices};
 
-pub(super) use restricted::authoriser;
+pub(super) use restricted::{allowed_rooms, authoriser, is_in_any};
 pub(super) use succession::carry_over;
 
 /// The longest reason that is taken.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, State};
 use http::request::Parts;
-use ruma::{OwnedRoomOrAliasId, UserId};
+use ruma::{OwnedRoomId, OwnedRoomOrAliasId, UserId};
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::client::membership::{allowed_rooms, is_in_any};
 use crate::client::room_access::{content_field, find};
 use crate::http::auth::{Requester, access_token};
 use crate::http::error::{ApiError, ApiResult};
@@ -77,44 +77,74 @@ impl FromRequestParts<Arc<App>> for MaybeRequester {
     }
 }
 
-fn may_see(room: &Room, listed: &Listed, user: Option<&UserId>) -> bool {
-    let membership = user.and_then(|user| room.snapshot().membership(user));
-    matches!(membership, Some(Membership::Join | Membership::Invite | Membership::Knock))
-        || listed.world_readable
-        || listed.guest_can_join
-        || matches!(
-            listed.join_rule.as_str(),
-            "public" | "knock" | "knock_restricted" | "restricted"
-        )
+/// A room as it is shown from outside (`definitions/room_summary.yaml`).
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Summary {
+    #[serde(flatten)]
+    pub(super) listed: Listed,
+    pub(super) room_version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) encryption: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) allowed_room_ids: Vec<OwnedRoomId>,
+}
+
+/// Describes a room to those outside.
+pub(super) async fn summarise(room: &Room) -> ApiResult<Summary> {
+    Ok(Summary {
+        listed: describe(room).await?,
+        room_version: room.version().to_string(),
+        encryption: content_field(room, "m.room.encryption", "algorithm").await?,
+        allowed_room_ids: allowed_rooms(room),
+    })
+}
+
+/// Whether a room shows itself to a user, or to anyone at all: because he is in it, may join it or ask to, or because the
+/// world may read it (Client-Server API, "Spaces", `GET /hierarchy`; the same holds for summaries).
+pub(super) async fn may_preview(app: &App, room: &Room, user: Option<&UserId>) -> ApiResult<bool> {
+    let snapshot = room.snapshot();
+    let membership = user.and_then(|user| snapshot.membership(user));
+    if matches!(membership, Some(Membership::Join | Membership::Invite | Membership::Knock))
+        || snapshot.history_visibility() == "world_readable"
+    {
+        return Ok(true);
+    }
+    if membership == Some(Membership::Ban) {
+        return Ok(false);
+    }
+    let rules = &room.rules().authorization;
+    Ok(match (snapshot.join_rule().as_str(), user) {
+        ("public", _) => true,
+        ("knock", _) => rules.knocking,
+        ("knock_restricted", _) => rules.knock_restricted_join_rule,
+        ("restricted", Some(user)) if rules.restricted_join_rule => {
+            is_in_any(app, user, &allowed_rooms(room)).await?
+        }
+        _ => false,
+    })
+}
+
+/// The answer: a summary, and what the user is to the room.
+#[derive(Debug, Serialize)]
+struct Answer {
+    #[serde(flatten)]
+    summary: Summary,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    membership: Option<&'static str>,
 }
 
 async fn summary(
     State(app): State<Arc<App>>,
     MaybeRequester(requester): MaybeRequester,
     Path(name): Path<OwnedRoomOrAliasId>,
-) -> ApiResult<Reply<Value>> {
+) -> ApiResult<Reply<Answer>> {
     let room = find(&app, &name).await?;
-    let listed = describe(&room).await?;
     let user = requester.as_ref().map(|requester| &*requester.user);
-    if !may_see(&room, &listed, user) {
+    if !may_preview(&app, &room, user).await? {
         // The same answer as for rooms that don't exist, so that nobody can probe for private ones.
         return Err(ApiError::not_found("There is no such room"));
     }
-    let mut answer = serde_json::to_value(&listed).map_err(ApiError::internal)?;
-    let snapshot = room.snapshot();
-    answer["room_version"] = json!(room.version());
-    if let Some(membership) = user.and_then(|user| snapshot.membership(user)) {
-        answer["membership"] = json!(membership.as_str());
-    }
-    if let Some(encryption) = content_field(&room, "m.room.encryption", "algorithm").await? {
-        answer["encryption"] = json!(encryption);
-    }
-    if matches!(listed.join_rule.as_str(), "restricted" | "knock_restricted")
-        && let Some(event) = snapshot.join_rules_event()
-    {
-        let rules: Value = serde_json::from_str(event.pdu.content().get()).unwrap_or_default();
-        let rooms = rules["allow"].as_array().into_iter().flatten().map(|allow| &allow["room_id"]);
-        answer["allowed_room_ids"] = json!(rooms.filter(|id| id.is_string()).collect::<Vec<_>>());
-    }
-    Ok(Reply(answer))
+    let membership = user.and_then(|user| room.snapshot().membership(user));
+    let summary = summarise(&room).await?;
+    Ok(Reply(Answer { summary, membership: membership.map(Membership::as_str) }))
 }

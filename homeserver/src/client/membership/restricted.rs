@@ -2,13 +2,13 @@
 
 use std::cmp::Reverse;
 
-use ruma::{OwnedUserId, RoomId, UserId};
+use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::app::App;
 use crate::http::error::{ApiError, ApiResult};
-use crate::room::{CREATOR, Membership, Room, creators};
+use crate::room::{CREATOR, Membership, Room, RoomError, creators};
 
 #[derive(Deserialize)]
 struct Rules {
@@ -31,11 +31,7 @@ pub(in crate::client) async fn authoriser(
     {
         return Ok(None);
     }
-    let rules = snapshot
-        .join_rules_event()
-        .and_then(|event| serde_json::from_str::<Rules>(event.pdu.content().get()).ok())
-        .map_or_else(Vec::new, |rules| rules.allow);
-    if !in_any(app, user, &rules).await? {
+    if !is_in_any(app, user, &allowed_rooms(room)).await? {
         return Err(ApiError::forbidden("You are in none of the rooms whose members may join"));
     }
     let Some(power) = snapshot.power_levels() else { return Ok(None) };
@@ -66,16 +62,34 @@ pub(in crate::client) async fn authoriser(
     Err(ApiError::forbidden("Nobody on this server may let you in"))
 }
 
-async fn in_any(app: &App, user: &UserId, allow: &[Value]) -> ApiResult<bool> {
-    for condition in allow.iter().filter(|condition| condition["type"] == "m.room_membership") {
-        let Some(id) = condition["room_id"].as_str().and_then(|id| RoomId::parse(id).ok()) else {
-            continue;
-        };
-        // Rooms that this server doesn't know let nobody in.
-        if let Ok(room) = app.rooms.get(&id).await
-            && room.snapshot().is_joined(user)
-        {
-            return Ok(true);
+/// The rooms whose members a room lets in; none where its join rule isn't about other rooms.
+pub(in crate::client) fn allowed_rooms(room: &Room) -> Vec<OwnedRoomId> {
+    let snapshot = room.snapshot();
+    if !matches!(snapshot.join_rule().as_str(), "restricted" | "knock_restricted") {
+        return Vec::new();
+    }
+    let rules = snapshot
+        .join_rules_event()
+        .and_then(|event| serde_json::from_str::<Rules>(event.pdu.content().get()).ok());
+    rules
+        .map_or_else(Vec::new, |rules| rules.allow)
+        .iter()
+        .filter(|condition| condition["type"] == "m.room_membership")
+        .filter_map(|condition| RoomId::parse(condition["room_id"].as_str()?).ok())
+        .collect()
+}
+
+/// Whether a user is in one of these rooms. Those that this server doesn't know let nobody in.
+pub(in crate::client) async fn is_in_any(
+    app: &App,
+    user: &UserId,
+    rooms: &[OwnedRoomId],
+) -> ApiResult<bool> {
+    for id in rooms {
+        match app.rooms.get(id).await {
+            Ok(room) if room.snapshot().is_joined(user) => return Ok(true),
+            Ok(_) | Err(RoomError::NotFound) => {}
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(false)
