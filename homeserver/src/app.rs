@@ -39,6 +39,7 @@ use crate::{
         to_device::ToDevice,
         typing::Typing,
         uia::Uia,
+        url_previews::UrlPreviews,
     },
     sync::SyncService,
 };
@@ -75,6 +76,8 @@ pub struct App {
     pub outbox: Outbox,
     /// Uploaded files.
     pub media: Media,
+    /// Previews of links.
+    pub url_previews: UrlPreviews,
     /// Who exists.
     pub accounts: Accounts,
     /// Who is logged in.

@@ -45,6 +45,7 @@ pub mod third_party;
 pub mod to_device;
 pub mod typing;
 pub mod uia;
+pub mod url_previews;
 pub mod user_directory;
 pub mod versions;
 pub mod voip;
@@ -106,6 +107,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         to_device::routes(),
         typing::routes(),
         uia::routes(),
+        url_previews::routes(),
         user_directory::routes(),
         versions::routes(),
         voip::routes(),

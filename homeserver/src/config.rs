@@ -9,9 +9,11 @@ mod listen;
 mod notices;
 mod secret;
 mod turn;
+mod url_previews;
 
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use ruma::OwnedServerName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,6 +24,7 @@ pub use listen::{Listen, TlsListen};
 pub use notices::ServerNotices;
 pub use secret::Secret;
 pub use turn::Turn;
+pub use url_previews::UrlPreviewPolicy;
 
 /// The homeserver.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +49,8 @@ pub struct Config {
     pub rooms: RoomPolicy,
     /// Uploaded files.
     pub media: MediaPolicy,
+    /// Previews of links.
+    pub url_previews: UrlPreviewPolicy,
     /// Bridges and other application services.
     pub appservices: AppservicePolicy,
     /// How many requests are served to whom.
@@ -147,9 +152,16 @@ pub struct AppservicePolicy {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Outbound {
-    /// A file with one more root certificate (PEM) to trust, for application services behind HTTPS with a certificate
-    /// of your own.
+    /// A file with one more root certificate (PEM) to trust, for application services, and whatever else the server
+    /// connects to, behind HTTPS with a certificate of your own.
     pub extra_root_certificate: Option<PathBuf>,
+    /// Ranges of addresses (`127.0.0.0/8`) that the server connects to when others name them, in links for example, though
+    /// they are not public.
+    #[schemars(with = "Vec<String>")]
+    pub allowed_addresses: Vec<IpNet>,
+    /// Ranges of addresses that it never connects to when others name them, public or allowed as they may be.
+    #[schemars(with = "Vec<String>")]
+    pub denied_addresses: Vec<IpNet>,
 }
 
 impl Default for Config {
@@ -165,6 +177,7 @@ impl Default for Config {
             accounts: AccountPolicy::default(),
             rooms: RoomPolicy::default(),
             media: MediaPolicy::default(),
+            url_previews: UrlPreviewPolicy::default(),
             appservices: AppservicePolicy::default(),
             rate_limits: RateLimits::default(),
             outbound: Outbound::default(),

@@ -12,6 +12,7 @@ pub mod feed;
 pub mod http;
 pub mod metrics;
 pub mod nid;
+pub mod outbound;
 pub mod outbox;
 pub mod room;
 pub mod server;

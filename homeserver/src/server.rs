@@ -24,6 +24,7 @@ use crate::{
     feed::Feed,
     http::{limit::Limits, observe::RequestCounter},
     metrics::Metrics,
+    outbound::{FetchError, Outbound},
     outbox::appservice::Outbox,
     room::{NoOtherServers, RoomDeps, RoomLimits, Rooms},
     services::{
@@ -51,6 +52,7 @@ use crate::{
         to_device::ToDevice,
         typing::Typing,
         uia::Uia,
+        url_previews::UrlPreviews,
     },
     storage::{ACCOUNTS, SCHEMA, StorageError, receipts, rooms, server},
     sync::SyncService,
@@ -98,6 +100,9 @@ pub enum StartError {
     /// The folder for media could not be opened.
     #[error("media: {0}")]
     Media(#[from] MediaError),
+    /// The client for requests to others could not be built.
+    #[error("outbound: {0}")]
+    Outbound(#[from] FetchError),
     /// A file or an address could not be used.
     #[error("{what}: {source}")]
     Io {
@@ -201,6 +206,12 @@ async fn open_database(config: &Config) -> Result<Database, StartError> {
     Ok(db)
 }
 
+/// One more root certificate (PEM) that the settings trust.
+fn extra_root(config: &Config) -> Result<Option<Vec<u8>>, StartError> {
+    let Some(file) = &config.outbound.extra_root_certificate else { return Ok(None) };
+    std::fs::read(file).map(Some).map_err(StartError::io(file.display()))
+}
+
 /// Opens the database and builds the services on it.
 async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> {
     config.check()?;
@@ -221,6 +232,15 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
 
     let config = Arc::new(config);
     let media = Media::open(&config, db.clone(), committer.clone(), clock.clone())?;
+    let outbound = Outbound::new(&config.outbound, extra_root(&config)?.as_deref())?;
+    let url_previews = UrlPreviews::new(
+        &config.url_previews,
+        outbound,
+        db.clone(),
+        committer.clone(),
+        Arc::clone(&clock),
+        media.clone(),
+    );
     let key_counts = Arc::<KeyCounts>::default();
     let policy = config.accounts.clone();
     let background = Background::default();
@@ -297,6 +317,7 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
         appservices,
         outbox,
         media,
+        url_previews,
         config,
         clock,
         key,

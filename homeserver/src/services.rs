@@ -30,4 +30,5 @@ pub mod spaces;
 pub mod to_device;
 pub mod typing;
 pub mod uia;
+pub mod url_previews;
 pub mod welcome;

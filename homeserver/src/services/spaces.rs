@@ -38,12 +38,7 @@ pub struct Walk {
 
 impl Walk {
     /// A walk that stands before its root.
-    pub fn new(
-        user: OwnedUserId,
-        root: OwnedRoomId,
-        suggested_only: bool,
-        max_depth: u32,
-    ) -> Self {
+    pub fn new(user: OwnedUserId, root: OwnedRoomId, suggested_only: bool, max_depth: u32) -> Self {
         let open = vec![(root.clone(), 0)];
         Self { user, root, suggested_only, max_depth, open, seen: HashSet::new() }
     }
@@ -59,17 +54,12 @@ impl Walk {
     }
 
     /// Goes on with the children of a room at `depth`, in their order, before anything else.
-    pub fn enter<'a>(
-        &mut self,
-        children: impl Iterator<Item = &'a RoomId>,
-        depth: u32,
-    ) {
+    pub fn enter<'a>(&mut self, children: impl Iterator<Item = &'a RoomId>, depth: u32) {
         if depth >= self.max_depth {
             return;
         }
         let free = MAX_OPEN.saturating_sub(self.open.len());
-        let new: Vec<_> =
-            children.filter(|child| !self.seen.contains(*child)).take(free).collect();
+        let new: Vec<_> = children.filter(|child| !self.seen.contains(*child)).take(free).collect();
         self.open.extend(new.into_iter().rev().map(|child| (child.to_owned(), depth + 1)));
     }
 

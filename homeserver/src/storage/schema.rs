@@ -12,5 +12,6 @@ pub const SCHEMA: Migrations = Migrations::new(
         include_str!("migrations/0004_key_backup.sql"),
         include_str!("migrations/0005_key_signatures.sql"),
         include_str!("migrations/0006_dehydrated_devices.sql"),
+        include_str!("migrations/0004_url_previews.sql"),
     ],
 );

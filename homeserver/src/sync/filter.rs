@@ -3,7 +3,7 @@
 
 mod definition;
 pub mod fields;
-mod glob;
+pub(crate) mod glob;
 #[cfg(test)]
 mod tests;
 

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::support::{TestServer, User};
 
 async fn space(user: &User<'_>, name: &str, more: Value) -> String {
-    let mut body = json!({ "preset": "public_chat", "name": name, "creation_content": { "type": "m.space" } });
+    let mut body =
+        json!({ "preset": "public_chat", "name": name, "creation_content": { "type": "m.space" } });
     for (key, value) in more.as_object().unwrap() {
         body[key] = value.clone();
     }
@@ -71,8 +72,7 @@ async fn a_space_is_walked_in_order_to_a_depth_and_in_pages() {
     }
     assert_eq!(met, all);
 
-    let answer =
-        alice.must(Method::GET, &format!("v1/rooms/{root}/hierarchy"), Value::Null).await;
+    let answer = alice.must(Method::GET, &format!("v1/rooms/{root}/hierarchy"), Value::Null).await;
     let children = answer["rooms"][0]["children_state"].as_array().unwrap();
     let keys: Vec<_> = children.iter().map(|event| event["state_key"].as_str().unwrap()).collect();
     assert_eq!(keys, [&*rooms[2], &*below, &*rooms[0], "!elsewhere:other.test"]);
@@ -104,7 +104,8 @@ async fn each_user_is_shown_what_is_for_them() {
     let mut rooms = std::collections::BTreeMap::new();
     for (order, (name, state)) in kinds.into_iter().enumerate() {
         let room = alice.create_room(json!({ "name": name, "initial_state": state })).await;
-        child(&alice, &root, &room, json!({ "via": ["hs.test"], "order": order.to_string() })).await;
+        child(&alice, &root, &room, json!({ "via": ["hs.test"], "order": order.to_string() }))
+            .await;
         rooms.insert(name, room);
     }
     assert_eq!(

@@ -1,14 +1,14 @@
-//! Event types with wildcards: a `*` stands for any characters, none included.
+//! Event types, and hosts, with wildcards: a `*` stands for any characters, none included.
 
 /// Some patterns. Plain ones are compared, the others matched in linear time per wildcard, without backtracking over each other.
 #[derive(Debug, Default)]
-pub(super) struct Globs {
+pub(crate) struct Globs {
     plain: Vec<Box<str>>,
     wild: Vec<Box<str>>,
 }
 
 impl Globs {
-    pub(super) fn new(patterns: Vec<String>) -> Self {
+    pub(crate) fn new(patterns: Vec<String>) -> Self {
         let (wild, plain) = patterns
             .into_iter()
             .map(String::into_boxed_str)
@@ -16,16 +16,16 @@ impl Globs {
         Self { plain, wild }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.plain.is_empty() && self.wild.is_empty()
     }
 
     /// Whether one pattern matches whatever it is given.
-    pub(super) fn matches_all(&self) -> bool {
+    pub(crate) fn matches_all(&self) -> bool {
         self.wild.iter().any(|pattern| pattern.bytes().all(|byte| byte == b'*'))
     }
 
-    pub(super) fn matches(&self, text: &str) -> bool {
+    pub(crate) fn matches(&self, text: &str) -> bool {
         self.plain.iter().any(|pattern| **pattern == *text)
             || self.wild.iter().any(|pattern| matches(pattern, text))
     }
