@@ -6,6 +6,7 @@ use landbridge_database::Database;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    client::room_upgrades::Upgrades,
     clock::Clock,
     commit::Committer,
     config::Config,
@@ -34,6 +35,7 @@ use crate::{
         push_rules::PushRules,
         pushers::Pushers,
         server_notices::ServerNotices,
+        search::SearchIndex,
         sessions::Sessions,
         spaces::Walks,
         to_device::ToDevice,
@@ -108,6 +110,10 @@ pub struct App {
     pub pushers: Pushers,
     /// Aliases, and the public directory of rooms.
     pub directory: Directory,
+    /// The words of events.
+    pub search_index: SearchIndex,
+    /// Upgrades of rooms that are not finished.
+    pub upgrades: Upgrades,
     /// Walks through spaces.
     pub walks: Walks,
     /// Authentication in several steps.

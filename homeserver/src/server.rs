@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::{App, Background},
+    client::room_upgrades::Upgrades,
     clock::{Clock, SystemClock},
     commit::Committer,
     config::{Config, ConfigError},
@@ -47,6 +48,7 @@ use crate::{
         push_rules::PushRules,
         pushers::Pushers,
         server_notices::ServerNotices,
+        search::SearchIndex,
         sessions::Sessions,
         spaces::Walks,
         to_device::ToDevice,
@@ -148,6 +150,7 @@ impl Server {
         let app = Arc::new(open(config, clock).await?);
         let router = crate::client::router(&app);
         app.background.spawn(crate::services::profiles::spread::run(Arc::clone(&app)));
+        app.background.spawn(crate::client::room_upgrades::run(Arc::clone(&app)));
         app.background.spawn(crate::services::departures::run(Arc::clone(&app)));
         app.background.spawn(crate::services::notifications::follow::run(Arc::clone(&app)));
         app.background.spawn(crate::services::key_backup::purge::run(Arc::clone(&app)));
@@ -212,6 +215,19 @@ fn extra_root(config: &Config) -> Result<Option<Vec<u8>>, StartError> {
     std::fs::read(file).map(Some).map_err(StartError::io(file.display()))
 }
 
+fn url_previews(
+    config: &Config,
+    db: &Database,
+    committer: &Committer,
+    clock: &Arc<dyn Clock>,
+    media: &Media,
+) -> Result<UrlPreviews, StartError> {
+    let outbound = Outbound::new(&config.outbound, extra_root(config)?.as_deref())?;
+    let (db, committer, clock) = (db.clone(), committer.clone(), Arc::clone(clock));
+    let policy = &config.url_previews;
+    Ok(UrlPreviews::new(policy, outbound, db, committer, clock, media.clone()))
+}
+
 /// Opens the database and builds the services on it.
 async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> {
     config.check()?;
@@ -232,15 +248,7 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
 
     let config = Arc::new(config);
     let media = Media::open(&config, db.clone(), committer.clone(), clock.clone())?;
-    let outbound = Outbound::new(&config.outbound, extra_root(&config)?.as_deref())?;
-    let url_previews = UrlPreviews::new(
-        &config.url_previews,
-        outbound,
-        db.clone(),
-        committer.clone(),
-        Arc::clone(&clock),
-        media.clone(),
-    );
+    let url_previews = url_previews(&config, &db, &committer, &clock, &media)?;
     let key_counts = Arc::<KeyCounts>::default();
     let policy = config.accounts.clone();
     let background = Background::default();
@@ -261,6 +269,7 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
     feed.observe(notifications.clone());
     let guests = Arc::<Guests>::default();
     feed.observe(guests.clone());
+    let search_index = SearchIndex::start(&db, &rooms, &committer, &feed, &background);
     let typing = Arc::new(Typing::new(feed.clone(), Arc::clone(&clock)));
     feed.observe(typing.clone());
     let presence = Presence::new(feed.clone(), rooms.clone(), Arc::clone(&clock));
@@ -304,6 +313,8 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
         push_rules: PushRules::new(db.clone(), committer.clone()),
         pushers: Pushers::new(db.clone(), committer.clone()),
         directory: Directory::new(db.clone(), committer.clone(), Arc::clone(&clock)),
+        search_index,
+        upgrades: Upgrades::default(),
         walks: Walks::default(),
         uia: Uia::new(
             Arc::clone(&clock),

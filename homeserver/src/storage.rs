@@ -37,6 +37,7 @@ pub mod timeline_read;
 pub mod to_device;
 pub mod tokens;
 pub mod txns;
+pub mod upgrades;
 pub mod url_previews;
 
 pub use account_schema::ACCOUNTS;

@@ -9,7 +9,8 @@
 //! * `= ANY($1)` takes a list (on SQLite it becomes `IN (SELECT value FROM json_each($1))`);
 //! * upserts are `ON CONFLICT ... DO ...`, and `RETURNING` works.
 //!
-//! Where the engines really differ, [`Sql::Each`] holds both texts. There is deliberately no mapping of
+//! Where the engines really differ, [`Sql::Each`] holds both texts; a migration has parts for each, after a line
+//! `-- sqlite:` or `-- postgres:`, up to the line `-- both:`. There is deliberately no mapping of
 //! rows to structs: the storage modules that hold the SQL read the columns by place.
 //!
 //! ```

@@ -3,7 +3,8 @@
 use sqlx::{AssertSqlSafe, Executor as _};
 
 use crate::{
-    Database, DatabaseError, Transaction, args, sql::definition_for_postgres,
+    Database, DatabaseError, Transaction, args,
+    sql::{definition_for_postgres, definition_for_sqlite},
     transaction::TransactionKind,
 };
 
@@ -66,7 +67,7 @@ impl Transaction {
     /// Runs the statements of a migration, which take no arguments.
     async fn define(&mut self, text: &'static str) -> Result<(), DatabaseError> {
         match &mut self.0 {
-            TransactionKind::Sqlite(writer) => writer.define(text).await,
+            TransactionKind::Sqlite(writer) => writer.define(definition_for_sqlite(text)).await,
             TransactionKind::Postgres(tx) => {
                 let text = definition_for_postgres(text);
                 tx.execute(sqlx::raw_sql(AssertSqlSafe(text))).await?;

@@ -63,9 +63,35 @@ fn lists_for_sqlite(text: &'static str) -> Cow<'static, str> {
     Cow::Owned(out)
 }
 
+/// The part of a definition that is for one engine: what stands between a line `-- sqlite:` or `-- postgres:` and the next
+/// such line, or the line `-- both:`, is for the one that it names.
+fn part(text: &str, engine: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut ours = true;
+    for line in text.lines() {
+        match line.trim() {
+            "-- both:" => ours = true,
+            "-- sqlite:" | "-- postgres:" => ours = line.contains(engine),
+            _ if ours => {
+                out.push_str(line);
+                out.push('\n');
+            }
+            _ => {}
+        }
+    }
+    out
+}
+
+/// A table definition for SQLite.
+pub(crate) fn definition_for_sqlite(text: &str) -> String {
+    part(text, "sqlite")
+}
+
 /// A table definition in the engine's own type names.
 pub(crate) fn definition_for_postgres(text: &str) -> String {
-    text.replace("INTEGER PRIMARY KEY", "BIGINT PRIMARY KEY").replace("BLOB", "BYTEA")
+    part(text, "postgres")
+        .replace("INTEGER PRIMARY KEY", "BIGINT PRIMARY KEY")
+        .replace("BLOB", "BYTEA")
 }
 
 #[cfg(test)]
@@ -83,10 +109,17 @@ mod tests {
     }
 
     #[test]
+    fn a_definition_may_have_parts_for_each_engine() {
+        let text = "a;\n-- sqlite:\nb;\n-- postgres:\nc;\n-- both:\nd;";
+        assert_eq!(definition_for_sqlite(text), "a;\nb;\nd;\n");
+        assert_eq!(definition_for_postgres(text), "a;\nc;\nd;\n");
+    }
+
+    #[test]
     fn types_are_translated_for_postgres() {
         assert_eq!(
             definition_for_postgres("CREATE TABLE t (n INTEGER PRIMARY KEY, b BLOB NOT NULL)"),
-            "CREATE TABLE t (n BIGINT PRIMARY KEY, b BYTEA NOT NULL)"
+            "CREATE TABLE t (n BIGINT PRIMARY KEY, b BYTEA NOT NULL)\n"
         );
     }
 }

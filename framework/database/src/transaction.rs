@@ -1,6 +1,6 @@
 //! Writing: a transaction of either engine.
 
-use sqlx::{Executor as _, sqlite::SqliteConnection};
+use sqlx::{AssertSqlSafe, Executor as _, sqlite::SqliteConnection};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::{DatabaseError, Row, Sql, Value, postgres, row::RowKind, sqlite};
@@ -54,8 +54,8 @@ impl SqliteWriter {
         Ok(())
     }
 
-    pub(crate) async fn define(&mut self, text: &'static str) -> Result<(), DatabaseError> {
-        self.connection.execute(sqlx::raw_sql(text)).await?;
+    pub(crate) async fn define(&mut self, text: String) -> Result<(), DatabaseError> {
+        self.connection.execute(sqlx::raw_sql(AssertSqlSafe(text))).await?;
         Ok(())
     }
 }

@@ -143,13 +143,12 @@ async fn create(
         is_direct: body.is_direct,
         join_invited: joining,
         ts: None,
+        published: public,
+        replaces: None,
     };
     let room = app.rooms.create(request).await?;
     if has_alias {
         room.aliases_changed();
-    }
-    if public {
-        app.directory.publish(room.id(), true).await?;
     }
     carry_over(&app, &room, &requester.user).await?;
     Ok(Reply(json!({ "room_id": room.id() })))

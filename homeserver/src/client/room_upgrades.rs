@@ -1,5 +1,7 @@
 //! Replacing a room by one of another version (Client-Server API, "Room Upgrades").
 
+mod finish;
+
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -11,15 +13,17 @@ use serde_json::{Map, Value, json};
 
 use crate::app::App;
 use crate::client::create_room::{invitee, version};
-use crate::client::membership::carry_over;
-use crate::client::room_access::raw;
 use crate::http::auth::Requester;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::Path;
 use crate::http::json::{Json, Reply};
 use crate::http::limit::Limit;
 use crate::http::router::{Route, post};
-use crate::room::{CREATOR, CreateRoom, Draft, Preset, Room};
+use crate::room::{CREATOR, CreateRoom, Preset, Room};
+use crate::storage::upgrades::Upgrade;
+
+use self::finish::finish;
+pub use self::finish::{Upgrades, run};
 
 /// State that the new room takes over.
 const KEPT: [&str; 12] = [
@@ -44,7 +48,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
 }
 
 #[derive(Deserialize)]
-struct Upgrade {
+struct Body {
     new_version: String,
     #[serde(default)]
     additional_creators: Vec<OwnedUserId>,
@@ -54,7 +58,7 @@ async fn upgrade(
     State(app): State<Arc<App>>,
     requester: Requester,
     Path(id): Path<OwnedRoomId>,
-    Json(body): Json<Upgrade>,
+    Json(body): Json<Body>,
 ) -> ApiResult<Reply<Value>> {
     requester.limit(&app, Limit::Join)?;
     let version = version(&app, Some(&body.new_version))?;
@@ -94,24 +98,13 @@ async fn upgrade(
         is_direct: false,
         join_invited: std::collections::BTreeSet::new(),
         ts: None,
+        published: false,
+        replaces: Some(old.nid()),
     };
     let new = app.rooms.create(request).await?;
-    let tombstone = json!({ "body": "This room has been replaced", "replacement_room": new.id() });
-    send(&old, &requester, TOMBSTONE, &tombstone).await?;
-    app.directory.replace((old.nid(), old.id()), (new.nid(), new.id())).await?;
-    old.aliases_changed();
-    new.aliases_changed();
-    move_canonical_alias(&old, &new, &requester).await?;
-    quieten(&old, &requester).await?;
-    carry_over(&app, &new, &requester.user).await?;
+    let user = requester.user.clone();
+    finish(&app, &Upgrade { new: new.nid(), old: old.nid(), user }).await?;
     Ok(Reply(json!({ "replacement_room": new.id() })))
-}
-
-async fn send(room: &Room, requester: &Requester, kind: &str, content: &Value) -> ApiResult<()> {
-    let content = serde_json::value::to_raw_value(content).map_err(ApiError::internal)?;
-    let draft = Draft::state(requester.user.clone(), TimelineEventType::from(kind), "", content);
-    room.send(draft).await?;
-    Ok(())
 }
 
 fn creation_content(old: &Room, additional: &[OwnedUserId]) -> ApiResult<CanonicalJsonObject> {
@@ -181,49 +174,4 @@ async fn power_levels(
         }
     }
     ruma::canonical_json::try_from_json_map(content).map(Some).map_err(ApiError::internal)
-}
-
-async fn move_canonical_alias(old: &Room, new: &Room, requester: &Requester) -> ApiResult<()> {
-    const CANONICAL: &str = "m.room.canonical_alias";
-    let Some(event) = old.state_event(CANONICAL, "").await? else { return Ok(()) };
-    let content: Value = serde_json::from_str(event.pdu.content().get()).unwrap_or_default();
-    let snapshot = old.snapshot();
-    if snapshot.power_levels().is_some_and(|power| power.may_send(&requester.user, CANONICAL, true))
-    {
-        send(old, requester, CANONICAL, &json!({})).await?;
-    }
-    send(new, requester, CANONICAL, &content).await
-}
-
-/// Takes the right to talk from ordinary members of the old room, if the requester may.
-async fn quieten(old: &Room, requester: &Requester) -> ApiResult<()> {
-    const POWER: &str = "m.room.power_levels";
-    let snapshot = old.snapshot();
-    let Some(power) =
-        snapshot.power_levels().filter(|power| power.may_send(&requester.user, POWER, true))
-    else {
-        return Ok(());
-    };
-    let level = (power.users_default + 1).max(50);
-    if power.user(&requester.user) < level
-        || (power.events_default >= level && power.invite >= level)
-    {
-        return Ok(());
-    }
-    let Some(event) = old.state_event(POWER, "").await? else { return Ok(()) };
-    let mut content: Map<String, Value> =
-        serde_json::from_str(event.pdu.content().get()).unwrap_or_default();
-    content.insert("events_default".to_owned(), json!(power.events_default.max(level)));
-    content.insert("invite".to_owned(), json!(power.invite.max(level)));
-    let draft = Draft::state(
-        requester.user.clone(),
-        TimelineEventType::RoomPowerLevels,
-        "",
-        raw(&content)?,
-    );
-    match old.send(draft).await {
-        // Levels above the requester's own in the event forbid the change; the room is replaced all the same.
-        Ok(_) | Err(crate::room::RoomError::Forbidden(_)) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
 }

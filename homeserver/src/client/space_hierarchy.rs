@@ -75,7 +75,7 @@ struct ChildState {
 async fn hierarchy(
     State(app): State<Arc<App>>,
     requester: Requester,
-    Path(root): Path<OwnedRoomId>,
+    Path(space): Path<OwnedRoomId>,
     Query(params): Query<Params>,
 ) -> ApiResult<Reply<Page>> {
     requester.limit(&app, Limit::Other)?;
@@ -88,11 +88,11 @@ async fn hierarchy(
         depth => depth.unwrap_or(MAX_DEPTH).min(MAX_DEPTH) as u32,
     };
     let mut walk = match params.from.as_deref().filter(|from| !from.is_empty()) {
-        None => begin(&app, &requester, &root, params.suggested_only, depth).await?,
+        None => begin(&app, &requester, &space, params.suggested_only, depth).await?,
         Some(token) => {
             let walk = app.walks.find(token).await.filter(|walk| {
                 // Nobody goes on with another's walk, nor elsewhere than where it began.
-                walk.user == requester.user && walk.root == root
+                walk.user == requester.user && walk.root == space
             });
             let walk = walk.ok_or_else(|| {
                 ApiError::invalid_param("from is unknown, or too old; begin without it")
@@ -136,20 +136,20 @@ async fn hierarchy(
 async fn begin(
     app: &App,
     requester: &Requester,
-    root: &RoomId,
+    space: &RoomId,
     suggested_only: bool,
     max_depth: u32,
 ) -> ApiResult<Walk> {
     // Rooms that don't exist and rooms that are not for this user look the same.
     let refused = || ApiError::forbidden("You may not see this room, or it does not exist");
-    let room = match app.rooms.get(root).await {
+    let room = match app.rooms.get(space).await {
         Err(RoomError::NotFound) => return Err(refused()),
         room => room?,
     };
     if !may_preview(app, &room, Some(&requester.user)).await? {
         return Err(refused());
     }
-    Ok(Walk::new(requester.user.clone(), root.to_owned(), suggested_only, max_depth))
+    Ok(Walk::new(requester.user.clone(), space.to_owned(), suggested_only, max_depth))
 }
 
 /// What decides a child's place among its siblings.

@@ -18,6 +18,7 @@ use super::{
     unit::{ALIAS_TAKEN, Birth, Placing, Published, Unit},
 };
 use crate::commit::CommitError;
+use crate::nid::RoomNid;
 
 /// A set of rules to begin with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,10 @@ pub struct CreateRoom {
     pub join_invited: BTreeSet<OwnedUserId>,
     /// The `origin_server_ts` of the first events, for appservices that say one.
     pub ts: Option<i64>,
+    /// Whether it stands in the public directory.
+    pub published: bool,
+    /// The room whose upgrade it is; the upgrade is begun with it.
+    pub replaces: Option<RoomNid>,
 }
 
 /// The most users that one request may invite: each costs an event, and all of them are one unit.
@@ -129,7 +134,12 @@ impl Rooms {
 
         let Builder { view, steps, .. } = builder;
         let id: OwnedRoomId = view.info.id.clone();
-        let birth = Birth { alias: request.alias.clone(), creator: sender.to_string() };
+        let birth = Birth {
+            alias: request.alias.clone(),
+            creator: sender.to_string(),
+            published: request.published,
+            replaces: request.replaces,
+        };
         let unit = Unit {
             steps,
             after: Arc::new(view),

@@ -14,7 +14,7 @@ use crate::{
     commit::CommitTx,
     event::{Event, Flags, Place},
     feed::Change,
-    nid::{EventNid, ORD_SHIFT, TimelineOrd},
+    nid::{EventNid, ORD_SHIFT, RoomNid, TimelineOrd},
     storage::{self, StorageError, events::NewEvent, state_groups::GroupRow, timeline::ord_of},
 };
 
@@ -59,6 +59,10 @@ impl Step {
 pub(super) struct Birth {
     pub(super) alias: Option<OwnedRoomAliasId>,
     pub(super) creator: String,
+    /// Whether it stands in the public directory.
+    pub(super) published: bool,
+    /// The room whose upgrade it is.
+    pub(super) replaces: Option<RoomNid>,
 }
 
 /// A piece of a room's history to be committed at once.
@@ -126,6 +130,12 @@ impl Unit {
                     return Err(StorageError::Conflict(ALIAS_TAKEN));
                 }
             }
+            if birth.published {
+                storage::published::insert(tx, &info.id, ctx.clock.now_ms()).await?;
+            }
+            if let Some(old) = birth.replaces {
+                storage::upgrades::insert(tx, info.nid, old, &birth.creator).await?;
+            }
         }
         let mut places: Vec<Option<Place>> = Vec::with_capacity(self.steps.len());
         let mut history = self.history_begins(tx).await?;
@@ -165,6 +175,15 @@ impl Unit {
             let event = &step.event;
             let (id, now) = (event.pdu.event_id.as_str(), ctx.clock.now_ms());
             storage::txns::insert(tx, &txn.scope, &txn.path, event.nid, id, now).await?;
+        }
+        if self.placing == Placing::BeforeMessages
+            && let (Some(first), Some(last)) = (
+                self.steps.iter().map(|step| step.event.nid).min(),
+                self.steps.iter().map(|step| step.event.nid).max(),
+            )
+        {
+            // No reader of the feed hears of them.
+            storage::search::add_backlog(tx, first, last).await?;
         }
         let pos = newest(&places).map_or(0, |place| place.pos);
         if let Some(group) = self.after.group {

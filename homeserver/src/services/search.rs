@@ -1,23 +1,24 @@
 //! Search in the messages, names and topics of rooms ([Server side search](https://spec.matrix.org/v1.19/client-server-api/#server-side-search)).
+//!
+//! The words of events are cut here, in the same way for both engines: they find what begins with what is looked for, without
+//! regard to case, in every script.
 
-use std::sync::Arc;
+mod document;
+mod index;
 
-use landbridge_database::Database;
+pub use self::index::SearchIndex;
 
-use crate::event::Event;
-use crate::nid::{RoomNid, TimelineOrd};
-use crate::room::{RoomError, Rooms};
-use crate::storage::search::{Look, candidates};
-
-/// How many of the newest events of the rooms are looked at.
-const SCANNED: i64 = 20_000;
-
-/// What can be searched: the type of the event, and where in its content the words are.
-pub const KEYS: [(&str, &str, &str); 3] = [
-    ("content.body", "m.room.message", "body"),
-    ("content.name", "m.room.name", "name"),
-    ("content.topic", "m.room.topic", "topic"),
+/// What can be searched, and its number in the index.
+pub const KEYS: [(&str, i64); 3] = [
+    ("content.body", document::BODY),
+    ("content.name", document::NAME),
+    ("content.topic", document::TOPIC),
 ];
+
+/// Words of one text that are kept.
+const MAX_WORDS: usize = 5_000;
+/// Characters of a word that are kept.
+const MAX_WORD: usize = 60;
 
 /// Words, as they are compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +27,34 @@ pub struct Words(Vec<String>);
 impl Words {
     /// The words of a text.
     pub fn of(text: &str) -> Self {
-        let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-        Self(words.map(str::to_lowercase).collect())
+        let mut words = Vec::new();
+        let mut word = String::new();
+        for c in text.chars() {
+            if c.is_alphanumeric() && !stands_alone(c) {
+                if word.len() < MAX_WORD * 4 && word.chars().count() < MAX_WORD {
+                    word.extend(c.to_lowercase().filter(|c| c.is_alphanumeric()));
+                }
+                continue;
+            }
+            if !word.is_empty() {
+                words.push(std::mem::take(&mut word));
+            }
+            if c.is_alphanumeric() {
+                words.push(c.to_string());
+            }
+            if words.len() >= MAX_WORDS {
+                break;
+            }
+        }
+        if !word.is_empty() {
+            words.push(word);
+        }
+        Self(words)
+    }
+
+    /// The first so many words.
+    pub fn truncate(&mut self, most: usize) {
+        self.0.truncate(most);
     }
 
     /// The words.
@@ -35,49 +62,16 @@ impl Words {
         self.0.iter().map(String::as_str)
     }
 
-    /// How well another text, in which all of these words must begin some word, fits them: 1 when it has no other words; `None` if it doesn't.
-    pub fn rank_in(&self, text: &str) -> Option<f64> {
-        let found = Self::of(text);
-        let all = !self.0.is_empty()
-            && self
-                .0
-                .iter()
-                .all(|word| found.iter().any(|candidate| candidate.starts_with(word.as_str())));
-        all.then(|| self.0.len() as f64 / found.0.len().max(self.0.len()) as f64)
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
-/// An event that fits.
-#[derive(Debug, Clone)]
-pub struct Hit {
-    /// The event.
-    pub event: Arc<Event>,
-    /// How well it fits, up to 1.
-    pub rank: f64,
-}
-
-/// The events of some rooms below a place that fit the words, newest first. `keys` are some of [`KEYS`].
-pub async fn search(
-    db: &Database,
-    rooms: &Rooms,
-    within: &[RoomNid],
-    words: &Words,
-    keys: &[&(&str, &str, &str)],
-    below: TimelineOrd,
-) -> Result<Vec<Hit>, RoomError> {
-    let kinds: Vec<&str> = keys.iter().map(|(_, kind, _)| *kind).collect();
-    // The database compares without case in ASCII only, and knows nothing of words: it narrows down, what is left is looked at here.
-    let word = words.iter().filter(|word| word.is_ascii()).max_by_key(|word| word.len());
-    let look = Look { rooms: within, kinds: &kinds, below, scan: SCANNED, word };
-    let nids: Vec<_> = candidates(db, &look).await?.into_iter().map(|placed| placed.nid).collect();
-    let events = rooms.events(&nids).await?;
-    let fits = |event: Arc<Event>| {
-        let kind = event.kind().to_string();
-        let (_, _, field) = keys.iter().find(|(_, of, _)| *of == kind)?;
-        let rank = words.rank_in(&event.pdu.content_str(field)?)?;
-        Some(Hit { event, rank })
-    };
-    Ok(events.into_iter().filter_map(fits).collect())
+/// Whether a character is a word by itself: of scripts that put no spaces between words.
+fn stands_alone(c: char) -> bool {
+    matches!(u32::from(c), 0x0e00..=0x0eff | 0x1000..=0x109f | 0x1780..=0x17ff
+        | 0x3040..=0x30ff | 0x3400..=0x4dbf | 0x4e00..=0x9fff | 0xf900..=0xfaff | 0x20000..=0x3ffff)
 }
 
 #[cfg(test)]
@@ -85,15 +79,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_word_must_begin_some_word_of_the_text() {
-        let rank = |words: &str, text: &str| Words::of(words).rank_in(text);
-        assert_eq!(rank("hello", "hello, world"), Some(0.5));
-        assert_eq!(rank("Message 4", "Message number 4"), Some(2.0 / 3.0));
-        assert_eq!(rank("mess", "Message"), Some(1.0));
-        assert_eq!(rank("ähm", "ÄHM!"), Some(1.0));
-        assert_eq!(rank("essage", "Message"), None);
-        assert_eq!(rank("Message 5", "Message number 4"), None);
-        assert_eq!(rank("", "anything"), None);
-        assert_eq!(rank("...", "..."), None);
+    fn texts_are_cut_into_words_of_every_script() {
+        let words = |text: &str| Words::of(text).0;
+        assert_eq!(words("Hello, WORLD! it's 2x"), ["hello", "world", "it", "s", "2x"]);
+        assert_eq!(words("ÄHM\"straße*"), ["ähm", "straße"]);
+        assert_eq!(words("東京 tower"), ["東", "京", "tower"]);
+        assert_eq!(words("..."), Vec::<String>::new());
+        assert_eq!(words(&"x".repeat(500))[0].len(), MAX_WORD);
+        assert!(words(&"x ".repeat(50_000)).len() <= MAX_WORDS + 1);
+        // What a language of queries would read.
+        assert!(
+            words("a' & b\" OR (c) NEAR/2 d:*")
+                .iter()
+                .all(|word| word.chars().all(char::is_alphanumeric))
+        );
     }
 }

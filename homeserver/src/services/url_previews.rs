@@ -244,8 +244,8 @@ impl UrlPreviews {
 
     /// What is told of a page.
     async fn told(&self, mut page: Page, base: Url) -> Result<Map<String, Value>, PreviewError> {
-        let bare = !page.properties.contains_key("og:title");
-        if let Some(link) = page.oembed.take().filter(|_| bare)
+        let untitled = !page.properties.contains_key("og:title");
+        if let Some(link) = page.oembed.take().filter(|_| untitled)
             && let Ok(link) = base.join(&link)
         {
             self.oembed(link, &mut page).await;

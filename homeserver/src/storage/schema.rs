@@ -13,5 +13,7 @@ pub const SCHEMA: Migrations = Migrations::new(
         include_str!("migrations/0005_key_signatures.sql"),
         include_str!("migrations/0006_dehydrated_devices.sql"),
         include_str!("migrations/0004_url_previews.sql"),
+        include_str!("migrations/0005_search.sql"),
+        include_str!("migrations/0006_upgrades.sql"),
     ],
 );

@@ -222,9 +222,9 @@ impl RoomEventFilter {
         self.event.limit
     }
 
-    /// The rooms that the filter names, if it names any.
-    pub fn only_rooms(&self) -> Option<impl Iterator<Item = &str>> {
-        self.rooms.only.as_ref().map(|rooms| rooms.iter().map(AsRef::as_ref))
+    /// Whether the filter says nothing of rooms.
+    pub fn admits_every_room(&self) -> bool {
+        self.rooms.only.is_none() && self.rooms.not.is_empty()
     }
 }
 

@@ -8,3 +8,4 @@ mod relations;
 mod rig;
 mod search;
 mod sync;
+mod upgrades;

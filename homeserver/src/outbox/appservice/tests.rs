@@ -144,6 +144,8 @@ async fn room_of(server: &Server, creator: &UserId, invited: &[&UserId]) -> Room
         is_direct: false,
         join_invited: std::collections::BTreeSet::new(),
         ts: None,
+        published: false,
+        replaces: None,
     };
     server.app().rooms.create(request).await.unwrap()
 }

@@ -123,6 +123,8 @@ pub(super) fn request(version: RoomVersionId, preset: Preset) -> CreateRoom {
         is_direct: false,
         join_invited: std::collections::BTreeSet::new(),
         ts: None,
+        published: false,
+        replaces: None,
     }
 }
 

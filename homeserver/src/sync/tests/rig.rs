@@ -185,6 +185,8 @@ impl Person<'_> {
             is_direct: false,
             join_invited: std::collections::BTreeSet::new(),
             ts: None,
+            published: false,
+            replaces: None,
         };
         self.rig.app().rooms.create(request).await.expect("a room")
     }
