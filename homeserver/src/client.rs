@@ -22,6 +22,8 @@ pub mod messages;
 pub mod mutual_rooms;
 pub mod notifications;
 pub mod openid;
+pub mod old_events;
+pub mod old_sync;
 pub mod presence;
 pub mod profile;
 pub mod public_rooms;
@@ -86,6 +88,8 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         notifications::routes(),
         mutual_rooms::routes(),
         openid::routes(),
+        old_events::routes(),
+        old_sync::routes(),
         presence::routes(),
         profile::routes(),
         public_rooms::routes(),

@@ -20,7 +20,7 @@ use crate::{
     client::room_upgrades::Upgrades,
     clock::{Clock, SystemClock},
     commit::Committer,
-    config::{Config, ConfigError},
+    config::{AccountPolicy, Config, ConfigError},
     event::KeyError,
     feed::Feed,
     http::{limit::Limits, observe::RequestCounter},
@@ -151,6 +151,7 @@ impl Server {
         let router = crate::client::router(&app);
         app.background.spawn(crate::services::profiles::spread::run(Arc::clone(&app)));
         app.background.spawn(crate::client::room_upgrades::run(Arc::clone(&app)));
+        app.background.spawn(crate::services::user_directory::fill(Arc::clone(&app)));
         app.background.spawn(crate::services::departures::run(Arc::clone(&app)));
         app.background.spawn(crate::services::notifications::follow::run(Arc::clone(&app)));
         app.background.spawn(crate::services::key_backup::purge::run(Arc::clone(&app)));
@@ -213,6 +214,25 @@ async fn open_database(config: &Config) -> Result<Database, StartError> {
 fn extra_root(config: &Config) -> Result<Option<Vec<u8>>, StartError> {
     let Some(file) = &config.outbound.extra_root_certificate else { return Ok(None) };
     std::fs::read(file).map(Some).map_err(StartError::io(file.display()))
+}
+
+fn sessions(
+    db: &Database,
+    committer: &Committer,
+    clock: &Arc<dyn Clock>,
+    policy: &AccountPolicy,
+    key_counts: &Arc<KeyCounts>,
+) -> Sessions {
+    let lifetime = Duration::from_secs(policy.access_token_lifetime_seconds);
+    let (db, committer, clock) = (db.clone(), committer.clone(), Arc::clone(clock));
+    Sessions::new(db, committer, clock, lifetime, Arc::clone(key_counts))
+}
+
+/// Ends typing and presence whose time is over.
+fn watch(background: &Background, typing: &Arc<Typing>, presence: &Presence) {
+    let (typing, presence) = (Arc::clone(typing), presence.clone());
+    background.spawn(async move { typing.run().await });
+    background.spawn(async move { presence.run().await });
 }
 
 fn url_previews(
@@ -280,9 +300,7 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
         committer.clone(),
         &background,
     );
-    let (stopped_typing, gone) = (Arc::clone(&typing), presence.clone());
-    background.spawn(async move { stopped_typing.run().await });
-    background.spawn(async move { gone.run().await });
+    watch(&background, &typing, &presence);
     let metrics = Metrics::new();
     background.spawn(metrics.clone().upkeep());
     Ok(App {
@@ -293,13 +311,7 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
         notifications,
         key_counts: Arc::clone(&key_counts),
         accounts: Accounts::new(db.clone(), committer.clone(), Arc::clone(&clock), &policy)?,
-        sessions: Sessions::new(
-            db.clone(),
-            committer.clone(),
-            Arc::clone(&clock),
-            Duration::from_secs(policy.access_token_lifetime_seconds),
-            Arc::clone(&key_counts),
-        ),
+        sessions: sessions(&db, &committer, &clock, &policy, &key_counts),
         server_notices: ServerNotices::default(),
         guests,
         departures: Departures::default(),

@@ -31,4 +31,5 @@ pub mod to_device;
 pub mod typing;
 pub mod uia;
 pub mod url_previews;
+pub mod user_directory;
 pub mod welcome;

@@ -25,6 +25,8 @@ pub mod published;
 pub mod pushers;
 pub mod receipts;
 pub mod relations;
+pub mod room_listing;
+pub mod room_open;
 pub mod rooms;
 mod schema;
 pub mod search;
@@ -39,6 +41,7 @@ pub mod tokens;
 pub mod txns;
 pub mod upgrades;
 pub mod url_previews;
+pub mod user_directory;
 
 pub use account_schema::ACCOUNTS;
 pub use error::StorageError;

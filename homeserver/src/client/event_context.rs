@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use ruma::{OwnedEventId, OwnedRoomId};
+use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId};
 use serde::Deserialize;
 
 use super::messages::{direction, filter, members_of, surroundings, viewer};
@@ -26,8 +26,10 @@ use crate::sync::viewer::{Form, Surroundings};
 
 /// Events around one when the request names no limit.
 const DEFAULT_LIMIT: usize = 10;
-/// Events near a time that are looked at for one that the user may see.
+/// Events near a time that are looked at together for one that the user may see.
 const NEAR: usize = 100;
+/// How often that is done.
+const MAX_PAGES: usize = 20;
 
 const FORM: Form<'static> = Form { room_id: true, federation: false, fields: None };
 
@@ -45,17 +47,27 @@ async fn event(
     requester: Requester,
     Path((room, id)): Path<(OwnedRoomId, OwnedEventId)>,
 ) -> ApiResult<RawReply> {
-    let access = open(&app, &requester, &room).await?;
-    let (event, membership) = access.event(&app, &requester.user, &id).await?;
-    let viewer = viewer(&app, &requester).await?;
-    let around = surroundings(&app, &viewer, &access, std::slice::from_ref(&event)).await?;
+    tell(&app, &requester, &room, &id).await
+}
+
+/// An event as the user may see it.
+pub(super) async fn tell(
+    app: &App,
+    requester: &Requester,
+    room: &RoomId,
+    id: &EventId,
+) -> ApiResult<RawReply> {
+    let access = open(app, requester, room).await?;
+    let (event, membership) = access.event(app, &requester.user, id).await?;
+    let viewer = viewer(app, requester).await?;
+    let around = surroundings(app, &viewer, &access, std::slice::from_ref(&event)).await?;
     let mut out = Writer::with_capacity(1024);
     viewer.write(&mut out, &event, Some(membership), FORM, &around);
     Ok(RawReply(out.into_string().into()))
 }
 
 /// An event of a room that the user may not read is not found, as an event that isn't there.
-async fn open(app: &App, requester: &Requester, room: &ruma::RoomId) -> ApiResult<Access> {
+async fn open(app: &App, requester: &Requester, room: &RoomId) -> ApiResult<Access> {
     Access::open(app, &requester.user, room).await.map_err(|error| {
         if error.errcode == "M_FORBIDDEN" {
             ApiError::not_found("There is no such event, or it is not yours to see")
@@ -202,20 +214,29 @@ async fn timestamp_to_event(
 ) -> ApiResult<RawReply> {
     let forwards = direction(Some(&params.dir))?;
     let access = Access::open(&app, &requester.user, &room).await?;
-    let near = near_time(&app.db, access.room.nid(), params.ts, forwards, NEAR).await?;
-    let nids: Vec<_> = near.iter().map(|placed| placed.nid).collect();
     let mut lens = access.lens(&app, &requester.user);
-    for event in app.rooms.events(&nids).await? {
-        if lens.see(&event).await?.is_some() {
-            let mut out = Writer::with_capacity(160);
-            out.open();
-            out.key("event_id");
-            out.text(event.pdu.event_id.as_str());
-            out.key("origin_server_ts");
-            out.int(event.pdu.origin_server_ts);
-            out.close();
-            return Ok(RawReply(out.into_string().into()));
+    let mut from = (params.ts, if forwards { TimelineOrd::MIN } else { TimelineOrd::MAX });
+    for _ in 0..MAX_PAGES {
+        let near = near_time(&app.db, access.room.nid(), from, forwards, NEAR).await?;
+        let nids: Vec<_> = near.iter().map(|placed| placed.nid).collect();
+        let events = app.rooms.events(&nids).await?;
+        for event in &events {
+            if lens.see(event).await?.is_some() {
+                let mut out = Writer::with_capacity(160);
+                out.open();
+                out.key("event_id");
+                out.text(event.pdu.event_id.as_str());
+                out.key("origin_server_ts");
+                out.int(event.pdu.origin_server_ts);
+                out.close();
+                return Ok(RawReply(out.into_string().into()));
+            }
         }
+        let Some((event, place)) = events.last().zip(near.last()) else { break };
+        if near.len() < NEAR {
+            break;
+        }
+        from = (event.pdu.origin_server_ts, place.ord + if forwards { 1 } else { -1 });
     }
     Err(ApiError::not_found("There is no event near that time that you may see"))
 }

@@ -1,10 +1,9 @@
 //! The public directory of rooms (Client-Server API, "Listing rooms").
 
-use std::cmp::Reverse;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, State};
+use futures::FutureExt as _;
 use http::request::Parts;
 use ruma::OwnedRoomId;
 use serde::Deserialize;
@@ -21,10 +20,14 @@ use crate::http::limit::Limit;
 use crate::http::router::{Route, get, post, put};
 use crate::room::RoomError;
 use crate::services::appservices::InstanceId;
-use crate::storage::appservice_directory;
+use crate::storage::room_listing::{self, Ask, List, Listing, Place};
 
 /// Rooms on a page, unless fewer are asked for.
 const MAX_PAGE: usize = 100;
+/// Changed rooms that are looked at together.
+const BATCH: usize = 200;
+/// How often that is done for one request.
+const MAX_ROUNDS: usize = 100;
 
 /// The endpoints of this module.
 pub fn routes() -> Vec<Route<Arc<App>>> {
@@ -165,88 +168,111 @@ async fn search(
     page(&app, search).await.map(Reply)
 }
 
-/// The rooms to choose from: the server's own, those of one bridged network, or all.
-async fn candidates(app: &App, search: &Search) -> ApiResult<Vec<OwnedRoomId>> {
+/// Which list a request asks for: the server's own, that of one bridged network, or all.
+fn list_of(search: &Search) -> ApiResult<List> {
     if let Some(instance) = &search.third_party_instance_id {
         let instance: InstanceId = instance.parse().map_err(|()| {
             ApiError::invalid_param("third_party_instance_id is not one of this server's")
         })?;
-        let rooms =
-            appservice_directory::of_network(&app.db, &instance.appservice, &instance.network)
-                .await?;
-        return Ok(app.directory.ids(&rooms).await?);
+        return Ok(List::Network(instance.appservice, instance.network));
     }
-    let mut rooms = app.directory.public().await?;
-    if search.include_all_networks {
-        rooms.extend(app.directory.ids(&appservice_directory::all(&app.db).await?).await?);
-    }
-    let mut seen = HashSet::new();
-    rooms.retain(|room| seen.insert(room.clone()));
-    Ok(rooms)
-}
-
-impl Filter {
-    fn admits(&self, room: &Listed) -> bool {
-        let types = self.room_types.as_ref().is_none_or(|types| types.contains(&room.room_type));
-        let term = self
-            .generic_search_term
-            .as_deref()
-            .map(str::to_lowercase)
-            .filter(|term| !term.is_empty());
-        let found = term.is_none_or(|term| {
-            [&room.name, &room.topic, &room.canonical_alias]
-                .into_iter()
-                .flatten()
-                .any(|text| text.to_lowercase().contains(&term))
-        });
-        types && found
-    }
+    Ok(if search.include_all_networks { List::All } else { List::Own })
 }
 
 /// Where a page begins: after this room in the order of the list. Rooms that come or go meanwhile so neither repeat nor hide
 /// others.
-type Place = (Reverse<u32>, String);
-
 fn place(token: &str) -> ApiResult<Place> {
     let wrong = || ApiError::invalid_param("since is not a token of this list");
     let (members, room) = token.split_once('~').ok_or_else(wrong)?;
-    Ok((Reverse(members.parse().map_err(|_| wrong())?), room.to_owned()))
+    let members: u32 = members.parse().map_err(|_| wrong())?;
+    Ok((members.into(), room.to_owned()))
 }
 
-fn token(room: &Listed) -> String {
-    format!("{}~{}", room.num_joined_members, room.room_id)
+fn token((members, room): &Place) -> String {
+    format!("{members}~{room}")
 }
 
-fn place_of(room: &Listed) -> Place {
-    (Reverse(room.num_joined_members), room.room_id.clone())
+/// Looks at the rooms that changed since somebody asked last.
+async fn refresh(app: &App) -> ApiResult<()> {
+    for _ in 0..MAX_ROUNDS {
+        let stale = room_listing::stale(&app.db, BATCH).await?;
+        if stale.is_empty() {
+            break;
+        }
+        // The rows are ahead of the rooms in memory for the moment until the committer has told those.
+        app.committer.flush().await?;
+        let more = stale.len() == BATCH;
+        let mut listings = Vec::with_capacity(stale.len());
+        for stale in stale {
+            let listing = match app.rooms.handle(stale.room).await {
+                Ok(room) => Some(listing(&describe(&room).await?)?),
+                Err(RoomError::NotFound) => None,
+                Err(error) => return Err(error.into()),
+            };
+            listings.push((stale, listing));
+        }
+        let listings = Arc::new(listings);
+        app.committer
+            .run(move |tx| {
+                let listings = Arc::clone(&listings);
+                async move {
+                    for (stale, listing) in listings.iter() {
+                        room_listing::set(tx, *stale, listing.as_ref()).await?;
+                    }
+                    Ok(())
+                }
+                .boxed()
+            })
+            .await?;
+        if !more {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn listing(room: &Listed) -> ApiResult<Listing> {
+    let texts = [&room.name, &room.topic, &room.canonical_alias];
+    let words: Vec<String> = texts.into_iter().flatten().map(|text| text.to_lowercase()).collect();
+    Ok(Listing {
+        members: room.num_joined_members.into(),
+        kind: room.room_type.clone().unwrap_or_default(),
+        words: words.join("\n"),
+        listed: serde_json::to_string(room).map_err(ApiError::internal)?,
+    })
 }
 
 async fn page(app: &App, search: Search) -> ApiResult<Value> {
     let limit = search.limit.unwrap_or(MAX_PAGE).min(MAX_PAGE);
     let since = search.since.as_deref().filter(|since| !since.is_empty()).map(place).transpose()?;
-    let mut rooms = Vec::new();
-    for id in candidates(app, &search).await? {
-        match app.rooms.get(&id).await {
-            Ok(room) => rooms.push(describe(&room).await?),
-            Err(RoomError::NotFound) => {}
-            Err(error) => return Err(error.into()),
+    let list = list_of(&search)?;
+    refresh(app).await?;
+    let term = search.filter.generic_search_term.as_deref().unwrap_or_default().to_lowercase();
+    let kinds: Option<Vec<String>> = search
+        .filter
+        .room_types
+        .map(|types| types.into_iter().map(Option::unwrap_or_default).collect());
+    let ask = Ask { list: &list, term: &term, kinds: kinds.as_deref() };
+    let after = since.clone().unwrap_or((i64::MAX, String::new()));
+    let mut rooms = room_listing::page(&app.db, &ask, &after, limit + 1).await?;
+    let more = rooms.len() > limit;
+    rooms.truncate(limit);
+    let mut chunk = Vec::with_capacity(rooms.len());
+    for (listed, _) in &rooms {
+        chunk.push(serde_json::from_str::<Value>(listed).map_err(ApiError::internal)?);
+    }
+    let total = room_listing::count(&app.db, &ask).await?;
+    let mut answer = json!({ "chunk": chunk, "total_room_count_estimate": total });
+    if let Some((_, last)) = rooms.last().filter(|_| more) {
+        answer["next_batch"] = json!(token(last));
+    }
+    if let Some(since) = &since {
+        let before = room_listing::before(&app.db, &ask, since, limit + 1).await?;
+        if !before.is_empty() {
+            // The page before begins after the room in front of it; the first page has no room in front.
+            let front = before.get(limit).map(|(_, place)| token(place));
+            answer["prev_batch"] = json!(front.unwrap_or_default());
         }
-    }
-    rooms.retain(|room| search.filter.admits(room));
-    rooms.sort_by_cached_key(place_of);
-    let total = rooms.len();
-    let start =
-        since.as_ref().map_or(0, |since| rooms.partition_point(|room| place_of(room) <= *since));
-    let end = (start + limit).min(total);
-    let mut answer = json!({ "chunk": &rooms[start..end], "total_room_count_estimate": total });
-    if end < total && end > start {
-        answer["next_batch"] = json!(token(&rooms[end - 1]));
-    }
-    if start > 0 {
-        let before = start.saturating_sub(limit);
-        // The page before begins after the room in front of it; the first page has no room in front.
-        answer["prev_batch"] =
-            json!(if before == 0 { String::new() } else { token(&rooms[before - 1]) });
     }
     Ok(answer)
 }
@@ -255,42 +281,12 @@ async fn page(app: &App, search: Search) -> ApiResult<Value> {
 mod tests {
     use super::*;
 
-    fn room(id: &str, members: u32, name: Option<&str>) -> Listed {
-        Listed {
-            room_id: id.to_owned(),
-            name: name.map(ToOwned::to_owned),
-            topic: None,
-            avatar_url: None,
-            canonical_alias: None,
-            room_type: None,
-            join_rule: "public".to_owned(),
-            num_joined_members: members,
-            world_readable: false,
-            guest_can_join: false,
-        }
-    }
-
     #[test]
     fn tokens_lead_back_to_their_place() {
-        let big = room("!b:x", 10, None);
-        assert_eq!(place(&token(&big)).unwrap(), place_of(&big));
-        assert!(place_of(&big) < place_of(&room("!a:x", 3, None)));
-        assert!(place("rubbish").is_err());
-    }
-
-    #[test]
-    fn a_filter_looks_at_words_and_types() {
-        let named = room("!a:x", 1, Some("The Attic"));
-        let term =
-            |term: &str| Filter { generic_search_term: Some(term.to_owned()), room_types: None };
-        assert!(term("attic").admits(&named));
-        assert!(!term("cellar").admits(&named));
-        let spaces = Filter {
-            generic_search_term: None,
-            room_types: Some(vec![Some("m.space".to_owned())]),
-        };
-        assert!(!spaces.admits(&named));
-        let plain = Filter { generic_search_term: None, room_types: Some(vec![None]) };
-        assert!(plain.admits(&named));
+        let big = (10, "!b:x~y".to_owned());
+        assert_eq!(place(&token(&big)).unwrap(), big);
+        for bad in ["rubbish", "-1~!a:x", "x~!a:x"] {
+            assert_eq!(place(bad).unwrap_err().errcode, "M_INVALID_PARAM");
+        }
     }
 }

@@ -12,7 +12,8 @@ use crate::http::error::{ApiError, ApiResult};
 use crate::http::json::{Json, Reply};
 use crate::http::limit::Limit;
 use crate::http::router::{Route, post};
-use crate::storage::accounts::Found;
+use crate::services::user_directory::search as find;
+use crate::storage::user_directory::Candidate;
 
 const DEFAULT_LIMIT: usize = 10;
 const MAX_LIMIT: usize = 50;
@@ -29,7 +30,7 @@ struct Search {
     limit: Option<usize>,
 }
 
-fn shown(found: Found) -> Value {
+fn shown(found: Candidate) -> Value {
     let mut shown = Map::from_iter([("user_id".to_owned(), json!(found.user_id))]);
     for (key, json) in [("display_name", found.displayname), ("avatar_url", found.avatar_url)] {
         if let Some(value) = json.and_then(|json| serde_json::from_str(&json).ok()) {
@@ -51,8 +52,7 @@ async fn search(
     let limit = body.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
     let shared_only = !app.config.rooms.user_directory_shows_all;
     let term = body.search_term.trim();
-    let mut found =
-        app.accounts.search(term, Some(&requester.user), shared_only, limit + 1).await?;
+    let mut found = find(&app.db, term, &requester.user, shared_only).await?;
     let limited = found.len() > limit;
     found.truncate(limit);
     let results: Vec<_> = found.into_iter().map(shown).collect();

@@ -199,6 +199,11 @@ impl RoomSnapshot {
             .unwrap_or_else(|| "shared".to_owned())
     }
 
+    /// Whether anyone may see who is in it: all may join, or the world may read it (Client-Server API, "User Directory").
+    pub fn is_open(&self) -> bool {
+        self.join_rule() == "public" || self.history_visibility() == "world_readable"
+    }
+
     /// The appservices that the room interests, whatever the event.
     pub fn interest(&self) -> Interest {
         self.interest.mask()

@@ -176,6 +176,7 @@ impl Unit {
             let (id, now) = (event.pdu.event_id.as_str(), ctx.clock.now_ms());
             storage::txns::insert(tx, &txn.scope, &txn.path, event.nid, id, now).await?;
         }
+        self.write_lists(tx).await?;
         if self.placing == Placing::BeforeMessages
             && let (Some(first), Some(last)) = (
                 self.steps.iter().map(|step| step.event.nid).min(),
@@ -193,6 +194,26 @@ impl Unit {
                 .await?;
         }
         tx.on_commit(move || self.committed(&places, &ctx, &published));
+        Ok(())
+    }
+
+    /// What the lists of rooms and of users know of the room: only state changes it.
+    async fn write_lists(&self, tx: &mut CommitTx) -> Result<(), StorageError> {
+        let room = self.after.info.nid;
+        if self.birth.is_none() && !self.steps.iter().any(|step| step.event.is_state()) {
+            return Ok(());
+        }
+        storage::room_listing::touch(tx, room).await?;
+        let opens = |step: &Step| {
+            step.event.is_state()
+                && matches!(
+                    &*step.event.kind().to_string(),
+                    "m.room.join_rules" | "m.room.history_visibility"
+                )
+        };
+        if self.birth.is_some() || self.steps.iter().any(opens) {
+            storage::room_open::set(tx, room, self.after.is_open()).await?;
+        }
         Ok(())
     }
 

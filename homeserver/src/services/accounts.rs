@@ -14,8 +14,9 @@ use crate::http::error::{ApiError, ApiResult};
 use crate::services::cache::LoadCache;
 use crate::services::password::{HashError, Hasher, MAX_BYTES};
 use crate::services::sessions::announce;
+use crate::services::user_directory::words_of;
 use crate::storage::accounts::{Account, Found, Kind, Report};
-use crate::storage::{StorageError, accounts, key_backup, keys, profiles};
+use crate::storage::{StorageError, accounts, key_backup, keys, profiles, user_directory};
 
 const CACHED: usize = 50_000;
 
@@ -71,7 +72,15 @@ impl Accounts {
             .committer
             .run(move |tx| {
                 let account = account.clone();
-                async move { accounts::insert(tx, &account, now).await }.boxed()
+                async move {
+                    let created = accounts::insert(tx, &account, now).await?;
+                    if created {
+                        let words = words_of(&account.user_id, None);
+                        user_directory::set(tx, &account.user_id, &words).await?;
+                    }
+                    Ok(created)
+                }
+                .boxed()
             })
             .await?;
         self.known.forget(&user);

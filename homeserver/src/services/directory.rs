@@ -131,11 +131,6 @@ impl Directory {
             })
             .await
     }
-
-    /// All rooms in the public directory.
-    pub async fn public(&self) -> Result<Vec<OwnedRoomId>, StorageError> {
-        published::all(&self.db).await
-    }
 }
 
 impl std::fmt::Debug for Directory {

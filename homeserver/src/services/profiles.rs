@@ -19,7 +19,8 @@ use crate::clock::Clock;
 use crate::commit::Committer;
 use crate::http::error::{ApiError, ApiResult};
 use crate::services::cache::LoadCache;
-use crate::storage::profiles;
+use crate::services::user_directory::words_of;
+use crate::storage::{profiles, user_directory};
 
 const CACHED: usize = 20_000;
 /// The most that a whole profile may take as JSON (the spec's limit).
@@ -154,6 +155,11 @@ impl Profiles {
                             }
                             None => profiles::delete(tx, &owner, field).await?,
                         }
+                    }
+                    if let Some(name) = changes.get(DISPLAYNAME) {
+                        let name = name.as_ref().map(Value::to_string);
+                        let words = words_of(&owner, name.as_deref());
+                        user_directory::set(tx, &owner, &words).await?;
                     }
                     if shown_in_rooms {
                         profiles::start_job(tx, &owner, version).await?;

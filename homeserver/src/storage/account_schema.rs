@@ -11,5 +11,6 @@ pub const ACCOUNTS: Migrations = Migrations::new(
         include_str!("migrations/accounts_notifications.sql"),
         include_str!("migrations/accounts_moderation.sql"),
         include_str!("migrations/accounts_notices.sql"),
+        include_str!("migrations/accounts_directories.sql"),
     ],
 );

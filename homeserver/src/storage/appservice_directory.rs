@@ -1,6 +1,6 @@
 //! The rooms that application services publish under their networks.
 
-use landbridge_database::{Database, args};
+use landbridge_database::args;
 
 use super::StorageError;
 use crate::{commit::CommitTx, nid::RoomNid};
@@ -9,9 +9,6 @@ const ADD: &str = "INSERT INTO appservice_directory (service, network, room) VAL
     ON CONFLICT (service, network, room) DO NOTHING";
 const REMOVE: &str =
     "DELETE FROM appservice_directory WHERE service = $1 AND network = $2 AND room = $3";
-const OF_NETWORK: &str =
-    "SELECT room FROM appservice_directory WHERE service = $1 AND network = $2 ORDER BY room";
-const ALL: &str = "SELECT DISTINCT room FROM appservice_directory ORDER BY room";
 const FORGET: &str = "DELETE FROM appservice_directory WHERE room = $1";
 
 /// Publishes a room.
@@ -22,7 +19,7 @@ pub async fn add(
     room: RoomNid,
 ) -> Result<(), StorageError> {
     tx.sql().execute(ADD, args![service, network, room.0]).await?;
-    Ok(())
+    super::room_listing::add(tx, room).await
 }
 
 /// Takes a room back.
@@ -40,20 +37,4 @@ pub async fn remove(
 pub async fn forget(tx: &mut CommitTx, room: RoomNid) -> Result<(), StorageError> {
     tx.sql().execute(FORGET, args![room.0]).await?;
     Ok(())
-}
-
-/// The rooms of a network.
-pub async fn of_network(
-    db: &Database,
-    service: &str,
-    network: &str,
-) -> Result<Vec<RoomNid>, StorageError> {
-    let rows = db.fetch(OF_NETWORK, args![service, network]).await?;
-    rows.iter().map(|row| Ok(RoomNid(row.int(0)?))).collect()
-}
-
-/// The rooms of all networks.
-pub async fn all(db: &Database) -> Result<Vec<RoomNid>, StorageError> {
-    let rows = db.fetch(ALL, args![]).await?;
-    rows.iter().map(|row| Ok(RoomNid(row.int(0)?))).collect()
 }

@@ -15,5 +15,6 @@ pub const SCHEMA: Migrations = Migrations::new(
         include_str!("migrations/0004_url_previews.sql"),
         include_str!("migrations/0005_search.sql"),
         include_str!("migrations/0006_upgrades.sql"),
+        include_str!("migrations/0007_places.sql"),
     ],
 );

@@ -17,9 +17,9 @@ const MEMBERSHIP_AT: &str = "SELECT nid, ord, membership FROM event
 const LAST_JOIN: &str = "SELECT MAX(ord) FROM event
     WHERE state_key = $1 AND room = $2 AND ord < $3 AND membership = 'join'";
 const AFTER_TIME: &str = "SELECT nid, ord FROM event
-    WHERE room = $1 AND ord IS NOT NULL AND ts >= $2 ORDER BY ts, ord LIMIT $3";
+    WHERE room = $1 AND ord IS NOT NULL AND (ts, ord) >= ($2, $3) ORDER BY ts, ord LIMIT $4";
 const BEFORE_TIME: &str = "SELECT nid, ord FROM event
-    WHERE room = $1 AND ord IS NOT NULL AND ts <= $2 ORDER BY ts DESC, ord DESC LIMIT $3";
+    WHERE room = $1 AND ord IS NOT NULL AND (ts, ord) <= ($2, $3) ORDER BY ts DESC, ord DESC LIMIT $4";
 
 /// An event and where it stands in its room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,16 +113,16 @@ pub async fn last_join(
     Ok(row.map(|row| row.opt_int(0)).transpose()?.flatten())
 }
 
-/// The events nearest to a time, from it on forwards in time or back.
+/// The events nearest to a time, from it on forwards in time or back; of those at the time itself, from a place on.
 pub async fn near_time(
     db: &Database,
     room: RoomNid,
-    ts: i64,
+    (ts, ord): (i64, TimelineOrd),
     forwards: bool,
     limit: usize,
 ) -> Result<Vec<Placed>, StorageError> {
     let sql = if forwards { AFTER_TIME } else { BEFORE_TIME };
-    placed(&db.fetch(sql, args![room.0, ts, limit as i64]).await?)
+    placed(&db.fetch(sql, args![room.0, ts, ord, limit as i64]).await?)
 }
 
 fn placed(rows: &[Row]) -> Result<Vec<Placed>, StorageError> {

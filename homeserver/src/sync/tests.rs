@@ -1,8 +1,10 @@
 //! Reading rooms from the outside: through the router, as clients do.
 
+mod directories;
 mod members;
 mod messages;
 mod notifications;
+mod old;
 mod receipts;
 mod relations;
 mod rig;

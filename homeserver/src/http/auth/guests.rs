@@ -2,10 +2,11 @@
 
 use http::{Method, Uri};
 
-const READ: [&str; 13] = [
+const READ: [&str; 14] = [
     "/_matrix/client/v3/account/whoami",
     "/_matrix/client/v3/devices",
     "/_matrix/client/v3/devices/{deviceId}",
+    "/_matrix/client/v3/events",
     "/_matrix/client/v3/rooms/{roomId}/context/{eventId}",
     "/_matrix/client/v3/rooms/{roomId}/event/{eventId}",
     "/_matrix/client/v3/rooms/{roomId}/initialSync",
