@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use http::StatusCode;
 use ruma::push::{
     Action, InsertPushRuleError, NewConditionalPushRule, NewPatternedPushRule, NewPushRule,
-    NewSimplePushRule, PushCondition, RemovePushRuleError, RuleKind, RuleNotFoundError,
+    NewSimplePushRule, PushCondition, RemovePushRuleError, RuleKind, RuleNotFoundError, Ruleset,
 };
 use ruma::{RoomId, UserId};
-use serde::Deserialize;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -19,10 +19,10 @@ use crate::http::extract::{Path, Query};
 use crate::http::json::{EMPTY, Empty, Json, Reply};
 use crate::http::limit::Limit;
 use crate::http::router::{Route, delete, get, put};
-use crate::services::push_rules::to_json;
+use crate::services::push_rules::{insert, to_json};
 
-/// More rules than this of a kind are refused: each is looked at for each event.
-const MAX_RULES: usize = 1_000;
+/// Actions that older versions of the specification knew; they are ignored wherever they come ("Historical Actions").
+const HISTORICAL: [&str; 2] = ["dont_notify", "coalesce"];
 
 /// The endpoints of this module.
 pub fn routes() -> Vec<Route<Arc<App>>> {
@@ -32,10 +32,10 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         get("/_matrix/client/v3/pushrules/global/{kind}/{ruleId}", one),
         put("/_matrix/client/v3/pushrules/global/{kind}/{ruleId}", set),
         delete("/_matrix/client/v3/pushrules/global/{kind}/{ruleId}", remove),
-        get("/_matrix/client/v3/pushrules/global/{kind}/{ruleId}/enabled", enabled),
-        put("/_matrix/client/v3/pushrules/global/{kind}/{ruleId}/enabled", set_enabled),
-        get("/_matrix/client/v3/pushrules/global/{kind}/{ruleId}/actions", actions),
-        put("/_matrix/client/v3/pushrules/global/{kind}/{ruleId}/actions", set_actions),
+        get("/_matrix/client/v3/pushrules/global/{kind}/{ruleId}/enabled", field::<Enabled>),
+        put("/_matrix/client/v3/pushrules/global/{kind}/{ruleId}/enabled", set_field::<Enabled>),
+        get("/_matrix/client/v3/pushrules/global/{kind}/{ruleId}/actions", field::<Actions>),
+        put("/_matrix/client/v3/pushrules/global/{kind}/{ruleId}/actions", set_field::<Actions>),
     ]
 }
 
@@ -91,10 +91,17 @@ struct Place {
 
 #[derive(Deserialize)]
 struct Rule {
+    #[serde(deserialize_with = "actions")]
     actions: Vec<Action>,
     #[serde(default)]
     conditions: Vec<PushCondition>,
     pattern: Option<String>,
+}
+
+fn actions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Action>, D::Error> {
+    let actions = Vec::<Value>::deserialize(deserializer)?.into_iter();
+    let current = actions.filter(|action| !HISTORICAL.iter().any(|old| action == old));
+    current.map(|action| serde_json::from_value(action).map_err(D::Error::custom)).collect()
 }
 
 fn rule(kind: &RuleKind, id: &str, body: Rule) -> ApiResult<NewPushRule> {
@@ -125,9 +132,7 @@ fn rule(kind: &RuleKind, id: &str, body: Rule) -> ApiResult<NewPushRule> {
 
 fn not_inserted(error: &InsertPushRuleError) -> ApiError {
     match error {
-        InsertPushRuleError::UnknownRuleId => {
-            ApiError::new(StatusCode::NOT_FOUND, "M_NOT_FOUND", error.to_string())
-        }
+        InsertPushRuleError::UnknownRuleId => ApiError::unknown("before/after rule not found"),
         _ => ApiError::invalid_param(error.to_string()),
     }
 }
@@ -140,14 +145,12 @@ async fn set(
     Json(body): Json<Rule>,
 ) -> ApiResult<Reply<Empty>> {
     requester.limit(&app, Limit::Other)?;
-    let new = rule(&kind_of(&kind)?, &id, body)?;
+    let kind = kind_of(&kind)?;
+    let new = rule(&kind, &id, body)?;
     app.push_rules
         .change(&requester.user, move |rules| {
-            if rules.iter().count() >= MAX_RULES {
-                return Err(ApiError::too_large(format!("A user may have {MAX_RULES} push rules")));
-            }
-            rules
-                .insert(new.clone(), place.after.as_deref(), place.before.as_deref())
+            let place = (place.after.as_deref(), place.before.as_deref());
+            insert(rules, &kind, new.clone(), place.0, place.1)
                 .map_err(|error| not_inserted(&error))
         })
         .await?;
@@ -159,6 +162,7 @@ async fn remove(
     requester: Requester,
     Path((kind, id)): Path<(String, String)>,
 ) -> ApiResult<Reply<Empty>> {
+    requester.limit(&app, Limit::Other)?;
     let kind = kind_of(&kind)?;
     app.push_rules
         .change(&requester.user, move |rules| {
@@ -171,13 +175,11 @@ async fn remove(
     Ok(EMPTY)
 }
 
-async fn enabled(
-    State(app): State<Arc<App>>,
-    requester: Requester,
-    Path((kind, id)): Path<(String, String)>,
-) -> ApiResult<Reply<Value>> {
-    let rule = find(&app, &requester.user, &kind, &id).await?;
-    Ok(Reply(json!({ "enabled": rule["enabled"] })))
+/// What can be changed of any rule, the server's own ones too.
+trait Field: DeserializeOwned + Send + Sync + 'static {
+    const NAME: &'static str;
+
+    fn set(&self, rules: &mut Ruleset, kind: RuleKind, id: &str) -> Result<(), RuleNotFoundError>;
 }
 
 #[derive(Deserialize)]
@@ -185,51 +187,48 @@ struct Enabled {
     enabled: bool,
 }
 
-async fn set_enabled(
-    State(app): State<Arc<App>>,
-    requester: Requester,
-    Path((kind, id)): Path<(String, String)>,
-    Json(body): Json<Enabled>,
-) -> ApiResult<Reply<Empty>> {
-    requester.limit(&app, Limit::Other)?;
-    let kind = kind_of(&kind)?;
-    app.push_rules
-        .change(&requester.user, move |rules| {
-            rules
-                .set_enabled(kind.clone(), &id, body.enabled)
-                .map_err(|RuleNotFoundError { .. }| no_rule())
-        })
-        .await?;
-    Ok(EMPTY)
+impl Field for Enabled {
+    const NAME: &'static str = "enabled";
+
+    fn set(&self, rules: &mut Ruleset, kind: RuleKind, id: &str) -> Result<(), RuleNotFoundError> {
+        rules.set_enabled(kind, id, self.enabled)
+    }
 }
 
-async fn actions(
+#[derive(Deserialize)]
+struct Actions {
+    #[serde(deserialize_with = "actions")]
+    actions: Vec<Action>,
+}
+
+impl Field for Actions {
+    const NAME: &'static str = "actions";
+
+    fn set(&self, rules: &mut Ruleset, kind: RuleKind, id: &str) -> Result<(), RuleNotFoundError> {
+        rules.set_actions(kind, id, self.actions.clone())
+    }
+}
+
+async fn field<F: Field>(
     State(app): State<Arc<App>>,
     requester: Requester,
     Path((kind, id)): Path<(String, String)>,
 ) -> ApiResult<Reply<Value>> {
     let rule = find(&app, &requester.user, &kind, &id).await?;
-    Ok(Reply(json!({ "actions": rule["actions"] })))
+    Ok(Reply(json!({ F::NAME: rule[F::NAME] })))
 }
 
-#[derive(Deserialize)]
-struct Actions {
-    actions: Vec<Action>,
-}
-
-async fn set_actions(
+async fn set_field<F: Field>(
     State(app): State<Arc<App>>,
     requester: Requester,
     Path((kind, id)): Path<(String, String)>,
-    Json(body): Json<Actions>,
+    Json(field): Json<F>,
 ) -> ApiResult<Reply<Empty>> {
     requester.limit(&app, Limit::Other)?;
     let kind = kind_of(&kind)?;
     app.push_rules
         .change(&requester.user, move |rules| {
-            rules
-                .set_actions(kind.clone(), &id, body.actions.clone())
-                .map_err(|RuleNotFoundError { .. }| no_rule())
+            field.set(rules, kind.clone(), &id).map_err(|RuleNotFoundError { .. }| no_rule())
         })
         .await?;
     Ok(EMPTY)

@@ -5,6 +5,7 @@ mod members;
 mod messages;
 mod notifications;
 mod old;
+mod push_rules;
 mod receipts;
 mod relations;
 mod rig;
