@@ -5,10 +5,10 @@
 mod client_api {
     mod accounts;
     mod appservices;
-    mod discovery;
     mod cross_signing;
     mod dehydrated;
     mod devices;
+    mod discovery;
     mod key_backup;
     mod keys;
     mod moderation;

@@ -60,6 +60,7 @@ pub(super) fn token_at(app: &App, pos: Pos) -> SyncToken {
         pos,
         boot: ephemeral.boot(),
         ephemeral: ephemeral.head(),
+        to_device: pos,
     }
 }
 

@@ -174,5 +174,7 @@ async fn request(app: &App, sender: &UserId) -> ApiResult<CreateRoom> {
         is_direct: false,
         join_invited: std::collections::BTreeSet::new(),
         ts: None,
+        published: false,
+        replaces: None,
     })
 }
