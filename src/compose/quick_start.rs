@@ -49,14 +49,8 @@ pub(crate) async fn administrator(server: &Server) -> Result<Option<String>, Fai
         Some(account) if account.password.is_some() || account.deactivated => return Ok(None),
         Some(_) => {}
         None => {
-            let account = Account {
-                user_id: user.clone(),
-                password: None,
-                kind: Kind::User,
-                appservice: None,
-                admin: true,
-                deactivated: false,
-            };
+            let mut account = Account::new(user.clone(), Kind::User);
+            account.admin = true;
             app.accounts.create(account).await.map_err(|error| failed(&error.error))?;
         }
     }

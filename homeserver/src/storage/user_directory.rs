@@ -15,9 +15,9 @@ const MISSING: &str = "SELECT a.user_id, n.value FROM accounts a
     WHERE a.user_id > $1 AND NOT EXISTS (SELECT 1 FROM user_word w WHERE w.user_id = a.user_id)
     ORDER BY a.user_id LIMIT $2";
 const SEARCH: &str = "SELECT * FROM (SELECT a.user_id, n.value AS name, v.value AS avatar,
-        CASE WHEN EXISTS (SELECT 1 FROM membership theirs JOIN membership mine
+        CAST(CASE WHEN EXISTS (SELECT 1 FROM membership theirs JOIN membership mine
             ON mine.room = theirs.room AND mine.user_id = $3 AND mine.membership = 'join'
-            WHERE theirs.user_id = a.user_id AND theirs.membership = 'join') THEN 1 ELSE 0 END AS shared
+            WHERE theirs.user_id = a.user_id AND theirs.membership = 'join') THEN 1 ELSE 0 END AS BIGINT) AS shared
         FROM (SELECT DISTINCT user_id FROM user_word WHERE word >= $1 AND word < $2 LIMIT $5) w
         JOIN accounts a ON a.user_id = w.user_id
         LEFT JOIN profiles n ON n.user_id = a.user_id AND n.field = 'displayname'
