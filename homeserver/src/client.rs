@@ -40,6 +40,7 @@ pub mod search;
 pub mod send;
 pub mod server_admin;
 pub mod space_hierarchy;
+pub mod sliding_sync;
 pub mod state;
 mod suspension;
 pub mod sync;
@@ -105,6 +106,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         send::routes(),
         server_admin::routes(),
         space_hierarchy::routes(),
+        sliding_sync::routes(),
         state::routes(),
         sync::routes(),
         third_party::routes(),

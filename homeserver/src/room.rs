@@ -1,6 +1,7 @@
 //! Rooms: one task per room that is in use decides, builds and orders its events; everyone else reads snapshots.
 
 mod builder;
+mod bump;
 mod check;
 mod context;
 mod create;
@@ -33,6 +34,7 @@ mod users;
 pub mod visibility;
 
 pub use self::{
+    bump::bumps,
     context::{RoomDeps, RoomLimits},
     create::{CreateRoom, Invitee, Preset},
     draft::{Draft, Sent, TxnKey},

@@ -285,6 +285,7 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
     background.spawn(rooms.clone().upkeep());
     let sync = SyncService::new(feed.head());
     feed.observe(sync.heads.clone());
+    feed.observe(sync.order.clone());
     let notifications = Arc::new(Notifications::new(db.clone(), rooms.clone()));
     feed.observe(notifications.clone());
     let guests = Arc::<Guests>::default();

@@ -32,6 +32,7 @@ mod schema;
 pub mod search;
 pub mod server;
 pub mod server_notices;
+pub mod sliding;
 pub mod state_groups;
 pub mod timeline;
 pub mod timeline_import;

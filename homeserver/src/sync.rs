@@ -1,17 +1,22 @@
 //! `/sync`, and what it shares with the other ways to read rooms.
 
 pub mod access;
+mod changes;
 pub mod filter;
 pub mod heads;
 pub mod json;
 pub mod lazy;
 pub mod lens;
+pub mod order;
 pub mod page;
+pub mod personal;
 mod service;
+pub mod sliding;
 #[cfg(test)]
 mod tests;
 pub mod token;
 pub mod v3;
 pub mod viewer;
+mod window;
 
 pub use service::SyncService;

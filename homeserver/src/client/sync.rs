@@ -33,7 +33,7 @@ struct Params {
     timeout: u64,
     #[serde(default)]
     use_state_after: bool,
-    /// The name that [`Params::use_state_after`] had before it was part of the specification.
+    /// The name that [`Params::use_state_after`] had before it was part of the specification; the section then has its old name, too.
     #[serde(default, rename = "org.matrix.msc4222.use_state_after")]
     unstable_use_state_after: bool,
 }
@@ -49,26 +49,33 @@ async fn sync(
         }
         None => None,
     };
-    let presence = match params.set_presence.as_deref() {
-        None | Some("online") => PresenceState::Online,
-        Some("unavailable") => PresenceState::Unavailable,
-        Some("offline") => PresenceState::Offline,
-        Some(_) => {
-            return Err(ApiError::invalid_param(
-                "set_presence must be online, unavailable or offline",
-            ));
-        }
-    };
+    let presence = presence(params.set_presence.as_deref())?;
     let request = v3::Request {
         since,
         filter: filter(&app, &requester.user, params.filter.as_deref()).await?,
         full_state: params.full_state,
         timeout: Duration::from_millis(params.timeout),
         presence,
-        state_after: params.use_state_after || params.unstable_use_state_after,
+        state_after: match (params.use_state_after, params.unstable_use_state_after) {
+            (true, _) => Some("state_after"),
+            (false, true) => Some("org.matrix.msc4222.state_after"),
+            (false, false) => None,
+        },
     };
     let body = v3::sync(&app, &requester, request).await?;
     Ok(RawReply(body.into()))
+}
+
+/// How a user who syncs wants to be shown.
+pub(super) fn presence(given: Option<&str>) -> ApiResult<PresenceState> {
+    match given {
+        None | Some("online") => Ok(PresenceState::Online),
+        Some("unavailable") => Ok(PresenceState::Unavailable),
+        Some("offline") => Ok(PresenceState::Offline),
+        Some(_) => {
+            Err(ApiError::invalid_param("set_presence must be online, unavailable or offline"))
+        }
+    }
 }
 
 /// A filter given as JSON, or by the id of one that was uploaded.

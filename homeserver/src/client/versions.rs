@@ -20,7 +20,7 @@ const VERSIONS: [&str; 27] = [
 ];
 
 /// Proposals that bridges and clients ask for by name.
-const FEATURES: [&str; 21] = [
+const FEATURES: [&str; 23] = [
     "com.beeper.arbitrary_member_change",
     "com.beeper.arbitrary_profile_meta",
     "com.beeper.batch_sending",
@@ -37,7 +37,9 @@ const FEATURES: [&str; 21] = [
     "org.matrix.msc3916.stable",
     "org.matrix.msc3967",
     "org.matrix.msc4190",
+    "org.matrix.msc4222",
     "org.matrix.msc4326",
+    "org.matrix.simplified_msc3575",
     "uk.half-shot.msc2666.query_mutual_rooms",
     "uk.half-shot.msc2666.query_mutual_rooms.stable",
     "uk.tcpip.msc4133",

@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use futures::future::BoxFuture;
-use ruma::{OwnedEventId, OwnedRoomAliasId, UserId};
+use ruma::{OwnedEventId, OwnedRoomAliasId, UserId, events::TimelineEventType};
 
 use super::{
-    Interest, Membership, RoomSnapshot, TxnKey, UserRoom, context::Context, pending::Pending,
-    redaction::BeforeAndAfter,
+    Interest, Membership, RoomSnapshot, TxnKey, UserRoom, bump::bumps, context::Context,
+    pending::Pending, redaction::BeforeAndAfter,
 };
 use crate::{
     commit::CommitTx,
     event::{Event, Flags, Place},
     feed::Change,
-    nid::{EventNid, ORD_SHIFT, RoomNid, TimelineOrd},
+    nid::{EventNid, ORD_SHIFT, Pos, RoomNid, TimelineOrd},
     storage::{self, StorageError, events::NewEvent, state_groups::GroupRow, timeline::ord_of},
 };
 
@@ -190,8 +190,16 @@ impl Unit {
         if let Some(group) = self.after.group {
             let extremities: Vec<EventNid> =
                 self.after.extremities.iter().map(|extremity| extremity.nid).collect();
-            storage::rooms::set_head(tx, info.nid, &extremities, group.nid, self.after.depth, pos)
-                .await?;
+            let head = storage::rooms::Head {
+                extremities: &extremities,
+                state: group.nid,
+                depth: self.after.depth,
+                pos,
+                bump: self.bump(&places),
+                encrypted: self.after.state_nid("m.room.encryption", "").is_some(),
+                kind: self.kind(),
+            };
+            storage::rooms::set_head(tx, info.nid, &head).await?;
         }
         tx.on_commit(move || self.committed(&places, &ctx, &published));
         Ok(())
@@ -215,6 +223,22 @@ impl Unit {
             storage::room_open::set(tx, room, self.after.is_open()).await?;
         }
         Ok(())
+    }
+
+    /// The position of the newest event that moves the room up in lists; 0 without one.
+    fn bump(&self, places: &[Option<Place>]) -> Pos {
+        let newest_first = self.steps.iter().zip(places).rev();
+        newest_first
+            .filter(|(step, _)| bumps(step.event.kind()))
+            .find_map(|(_, place)| place.map(|place| place.pos).filter(|pos| *pos > 0))
+            .unwrap_or(0)
+    }
+
+    /// The room's type, where the unit holds the event that says it.
+    fn kind(&self) -> Option<String> {
+        let create =
+            self.steps.iter().find(|step| *step.event.kind() == TimelineEventType::RoomCreate)?;
+        Some(create.event.pdu.content_str("type").unwrap_or_default())
     }
 
     /// The place of the first event, if they are history. They stand right before the first message, and the free places

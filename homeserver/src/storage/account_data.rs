@@ -28,7 +28,7 @@ pub struct Entry {
     pub pos: Pos,
 }
 
-fn entry(row: &Row) -> Result<Entry, StorageError> {
+pub(super) fn entry(row: &Row) -> Result<Entry, StorageError> {
     Ok(Entry { room_id: row.text(0)?, kind: row.text(1)?, content: row.text(2)?, pos: row.int(3)? })
 }
 

@@ -20,7 +20,7 @@ const LIST: &str =
 const RENAME: &str = "UPDATE devices SET display_name = $3 WHERE user_id = $1 AND device_id = $2";
 const SEEN: &str = "UPDATE devices SET last_seen_ms = $3, last_seen_ip = $4, user_agent = $5
     WHERE user_id = $1 AND device_id = $2";
-const DELETE: [&str; 8] = [
+const DELETE: [&str; 9] = [
     "DELETE FROM devices WHERE user_id = $1 AND device_id = $2",
     "DELETE FROM device_keys WHERE user_id = $1 AND device_id = $2",
     "DELETE FROM one_time_keys WHERE user_id = $1 AND device_id = $2",
@@ -29,6 +29,7 @@ const DELETE: [&str; 8] = [
     "DELETE FROM pushers WHERE user_id = $1 AND device_id = $2",
     "DELETE FROM key_signatures WHERE target_user = $1 AND target_key = $2",
     "DELETE FROM dehydrated_devices WHERE user_id = $1 AND device_id = $2",
+    "DELETE FROM sliding_connection WHERE user_id = $1 AND device_id = $2",
 ];
 const CHANGED: &str = "INSERT INTO device_list_changes (user_id, pos) VALUES ($1, $2)
     ON CONFLICT (user_id) DO UPDATE SET pos = excluded.pos";

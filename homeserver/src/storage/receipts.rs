@@ -86,7 +86,7 @@ pub async fn of_user(
     receipts(&db.fetch(OF_USER, args![user, rooms]).await?)
 }
 
-fn receipts(rows: &[Row]) -> Result<Vec<Receipt>, StorageError> {
+pub(super) fn receipts(rows: &[Row]) -> Result<Vec<Receipt>, StorageError> {
     rows.iter()
         .map(|row| {
             Ok(Receipt {

@@ -11,7 +11,8 @@ use crate::{
 const INSERT: &str = "INSERT INTO room (nid, id, version, extremities, state_group, depth, pos)
     VALUES ($1, $2, $3, $4, NULL, 0, 0)";
 const SET_HEAD: &str = "UPDATE room SET extremities = $2, state_group = $3, depth = $4,
-        pos = CASE WHEN pos < $5 THEN $5 ELSE pos END WHERE nid = $1";
+        pos = CASE WHEN pos < $5 THEN $5 ELSE pos END, bump = CASE WHEN bump < $6 THEN $6 ELSE bump END,
+        encrypted = $7, kind = COALESCE($8, kind) WHERE nid = $1";
 const BY_ID: &str =
     "SELECT nid, id, version, extremities, state_group, depth, pos FROM room WHERE id = $1";
 const BY_NID: &str =
@@ -52,16 +53,39 @@ pub async fn insert(
     Ok(())
 }
 
-/// Moves the end of a room's DAG, its current state and the position of its newest event; 0 leaves that as it is.
+/// Where a room's DAG ends, and what lists of rooms need to know of it.
+#[derive(Clone, Debug)]
+pub struct Head<'a> {
+    /// The events that no other event refers to yet.
+    pub extremities: &'a [EventNid],
+    /// The current state.
+    pub state: StateGroup,
+    /// The greatest depth of an event.
+    pub depth: i64,
+    /// Position of the newest event; 0 leaves it as it is.
+    pub pos: Pos,
+    /// Position of the newest event that moves the room up in lists; 0 leaves it as it is.
+    pub bump: Pos,
+    /// Whether the room is encrypted.
+    pub encrypted: bool,
+    /// The room's type, empty without one; `None` leaves it as it is.
+    pub kind: Option<String>,
+}
+
+/// Moves the end of a room's DAG.
 pub async fn set_head(
     tx: &mut CommitTx,
     room: RoomNid,
-    extremities: &[EventNid],
-    state: StateGroup,
-    depth: i64,
-    pos: Pos,
+    head: &Head<'_>,
 ) -> Result<(), StorageError> {
-    tx.sql().execute(SET_HEAD, args![room.0, pack(extremities), state.0, depth, pos]).await?;
+    let Head { extremities, state, depth, pos, bump, encrypted, kind } = head;
+    let kind = kind.as_deref();
+    tx.sql()
+        .execute(
+            SET_HEAD,
+            args![room.0, pack(extremities), state.0, *depth, *pos, *bump, *encrypted, kind],
+        )
+        .await?;
     Ok(())
 }
 

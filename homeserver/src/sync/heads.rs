@@ -29,6 +29,8 @@ struct Inner {
     receipts: HashMap<RoomNid, Pos>,
     device_lists: BTreeMap<Pos, OwnedUserId>,
     signed: HashMap<OwnedUserId, Pos>,
+    /// Rooms in which somebody's membership or profile changed.
+    members: BTreeMap<Pos, RoomNid>,
 }
 
 impl Heads {
@@ -41,6 +43,12 @@ impl Heads {
     pub fn account_data_after(&self, user: &UserId, since: Pos) -> bool {
         let inner = self.read();
         inner.after(inner.account_data.get(user), since)
+    }
+
+    /// When the user's account data, global or of rooms, changed last; the floor when it hasn't since the start.
+    pub fn account_data(&self, user: &UserId) -> Pos {
+        let inner = self.read();
+        inner.account_data.get(user).copied().unwrap_or(inner.floor)
     }
 
     /// When the user's global account data changed last; the floor when it hasn't since the start.
@@ -79,6 +87,19 @@ impl Heads {
         inner.after(inner.signed.get(user), since)
     }
 
+    /// Rooms in which somebody's membership or profile changed after `since` and not after `upto`; `None` when the tables must be
+    /// asked.
+    pub fn members(&self, since: Pos, upto: Pos) -> Option<Vec<RoomNid>> {
+        let inner = self.read();
+        if since < inner.floor {
+            return None;
+        }
+        if since >= upto {
+            return Some(Vec::new());
+        }
+        Some(inner.members.range(since + 1..=upto).map(|(_, room)| *room).collect())
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Inner> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -109,6 +130,9 @@ impl Inner {
             Change::Signed { user } => {
                 self.signed.insert(user.clone(), pos);
             }
+            Change::Event(event, _) if event.pdu.membership().is_some() => {
+                self.members.insert(pos, event.room);
+            }
             _ => {}
         }
     }
@@ -120,6 +144,7 @@ impl Inner {
             self.receipts.len(),
             self.device_lists.len(),
             self.signed.len(),
+            self.members.len(),
         ];
         if sizes.into_iter().any(|size| size > MAX_ENTRIES) {
             *self = Self { floor: self.newest, newest: self.newest, ..Self::default() };

@@ -10,6 +10,9 @@ use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 
 use super::heads::Heads;
 use super::lazy::LazyMembers;
+use super::order::Order;
+use super::personal::Personal;
+use super::sliding::Connections;
 use super::viewer::Ignored;
 use crate::nid::Pos;
 use crate::storage::{StorageError, account_data};
@@ -26,6 +29,12 @@ pub struct SyncService {
     pub heads: Arc<Heads>,
     /// Which members each device was told of.
     pub lazy: LazyMembers,
+    /// What lists of rooms are ordered by.
+    pub order: Arc<Order>,
+    /// Direct chats and tags.
+    pub personal: Personal,
+    /// What the connections of sliding sync have been told.
+    pub connections: Connections,
     ignored: Cache<OwnedUserId, (Pos, Arc<Ignored>)>,
     /// Position of the last message that a device was told and has not acknowledged; 0 when there is none, [`UNKNOWN`] when that
     /// isn't known.
@@ -35,10 +44,14 @@ pub struct SyncService {
 const UNKNOWN: Pos = -1;
 
 impl SyncService {
-    /// For a stream that stands at `head`. [`SyncService::heads`] must observe the feed from there on.
+    /// For a stream that stands at `head`. [`SyncService::heads`] and [`SyncService::order`] must observe the feed from there on.
     pub fn new(head: Pos) -> Self {
+        let heads = Arc::new(Heads::new(head));
         Self {
-            heads: Arc::new(Heads::new(head)),
+            personal: Personal::new(Arc::clone(&heads)),
+            heads,
+            order: Arc::default(),
+            connections: Connections::default(),
             lazy: LazyMembers::default(),
             ignored: Cache::new(MAX_USERS),
             told: Cache::new(MAX_DEVICES),

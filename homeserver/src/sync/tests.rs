@@ -10,5 +10,6 @@ mod receipts;
 mod relations;
 mod rig;
 mod search;
+mod sliding;
 mod sync;
 mod upgrades;

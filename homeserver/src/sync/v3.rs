@@ -3,15 +3,14 @@
 //! An answer is built for a span of positions: from the token's, to the stream's head when the building begins. What is asked of memory may
 //! know later things already, so all that is told is held against the end of the span.
 
-mod build;
-mod devices;
+pub(super) mod build;
+pub(super) mod devices;
 mod ephemeral;
 mod plan;
 mod rooms;
 mod state;
-mod summary;
-mod window;
-mod write;
+pub(super) mod summary;
+pub(super) mod write;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,9 +42,9 @@ pub struct Request {
     pub timeout: Duration,
     /// How its user is to be shown.
     pub presence: PresenceState,
-    /// Whether it wants the state after the timeline instead of the one before
+    /// The section to tell the state after the timeline in, if that is wanted instead of the one before
     /// ([MSC4222](https://github.com/matrix-org/matrix-spec-proposals/pull/4222)).
-    pub state_after: bool,
+    pub state_after: Option<&'static str>,
 }
 
 /// Answers a request, as soon as there is something to tell or its time is over. Gives the body.

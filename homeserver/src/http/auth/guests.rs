@@ -18,7 +18,8 @@ const READ: [&str; 14] = [
     "/_matrix/client/v3/sync",
     "/_matrix/client/v3/capabilities",
 ];
-const WRITE: [&str; 12] = [
+const WRITE: [&str; 13] = [
+    "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync",
     "/_matrix/client/v3/devices/{deviceId}",
     "/_matrix/client/v3/join/{roomIdOrAlias}",
     "/_matrix/client/v3/keys/claim",

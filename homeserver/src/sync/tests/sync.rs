@@ -67,6 +67,12 @@ async fn the_state_is_the_one_before_the_timeline() {
         assert_eq!(told.get("state"), None);
         let after = told["state_after"]["events"].as_array().expect("events");
         assert!(after.iter().any(|event| event["content"]["topic"] == "third"), "{told}");
+        let more = "&org.matrix.msc4222.use_state_after=true";
+        let (answer, _) = alice.sync_with(since, filter.clone(), more).await;
+        let unstable = &answer["rooms"]["join"][room.id().as_str()];
+        assert_eq!(unstable.get("state_after"), None);
+        let unstable = &unstable["org.matrix.msc4222.state_after"]["events"];
+        assert_eq!(ids(unstable), ids(&told["state_after"]["events"]));
     }
 }
 

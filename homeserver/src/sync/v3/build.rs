@@ -115,7 +115,8 @@ impl<'a> Build<'a> {
         self.presence(&mut out, &sight).await?;
         devices::write_lists(self, &mut out, upto, &sight).await?;
         let something = out.len() > bare;
-        devices::write_counts(self, &mut out).await?;
+        let device = self.requester.device.as_deref();
+        devices::write_counts(self.app, &self.viewer.user, device, &mut out).await?;
         out.close();
         Ok(Answer { body: out.into_string(), token, something })
     }
@@ -230,7 +231,7 @@ impl<'a> Build<'a> {
 }
 
 /// Appends a piece of account data as an event.
-pub(super) fn write_account_data(out: &mut Writer, entry: &account_data::Entry) {
+pub(in crate::sync) fn write_account_data(out: &mut Writer, entry: &account_data::Entry) {
     out.open();
     out.key("type");
     out.text(&entry.kind);

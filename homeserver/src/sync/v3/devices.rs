@@ -15,7 +15,7 @@ use crate::storage::{devices, to_device};
 use crate::sync::json::Writer;
 
 /// The device comes with a token of this position, so it has the messages up to it.
-pub(super) async fn acknowledge(
+pub(in crate::sync) async fn acknowledge(
     app: &App,
     user: &UserId,
     device: &DeviceId,
@@ -114,9 +114,14 @@ async fn seen(build: &Build<'_>, since: Pos, upto: Pos, sight: &Sight) -> ApiRes
 }
 
 /// Appends how many keys the device has left.
-pub(super) async fn write_counts(build: &Build<'_>, out: &mut Writer) -> ApiResult<()> {
-    let Some(device) = &build.requester.device else { return Ok(()) };
-    let counts = build.app.key_counts.of(&build.app.db, &build.viewer.user, device).await?;
+pub(in crate::sync) async fn write_counts(
+    app: &App,
+    user: &UserId,
+    device: Option<&DeviceId>,
+    out: &mut Writer,
+) -> ApiResult<()> {
+    let Some(device) = device else { return Ok(()) };
+    let counts = app.key_counts.of(&app.db, user, device).await?;
     out.open_at("device_one_time_keys_count");
     for (algorithm, count) in &counts.one_time {
         out.key(algorithm);

@@ -7,13 +7,13 @@ use super::build::Build;
 use super::ephemeral::typing_changed;
 use super::state::{Ask, End, Scope, Told, state};
 use super::summary::Summary;
-use super::window::{Span, Window, window};
 use crate::http::error::ApiResult;
 use crate::nid::{ORD_SHIFT, Pos, RoomNid, TimelineOrd};
 use crate::room::{MEMBER, Membership, Room, RoomError, RoomSnapshot, UserRoom};
 use crate::storage::account_data;
 use crate::sync::lazy::Session;
 use crate::sync::lens::Lens;
+use crate::sync::window::{Span, Window, window};
 
 /// The rooms of an answer.
 #[derive(Default)]
@@ -238,7 +238,7 @@ async fn finish(
     let heroes = summary.as_ref().and_then(|summary| summary.heroes.as_deref()).unwrap_or_default();
     let ask = Ask {
         scope,
-        after: build.request.state_after,
+        after: build.request.state_after.is_some(),
         filter: &build.request.filter.room.state,
         user: &build.viewer.user,
         heroes,

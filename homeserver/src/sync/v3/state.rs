@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use ruma::UserId;
 
-use super::window::{Window, event_at};
 use crate::app::App;
 use crate::event::Event;
 use crate::nid::{EventNid, Pos, RoomNid, StateGroup};
 use crate::room::{MEMBER, Membership, Room, RoomError, RoomSnapshot, StateMap};
+use crate::sync::changes::{Changed, State, changed_since};
 use crate::sync::filter::RoomEventFilter;
 use crate::sync::lazy::Session;
+use crate::sync::window::{Window, event_at};
 
 /// Which state is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,12 +71,26 @@ pub(super) async fn state(
     let mut entries: Vec<Entry> = match ask.scope {
         Scope::Full if ask.after => entries_of(&end.state, None, &[]),
         Scope::Full => full_at_start(room, window, end).await?,
+        Scope::Since(pos) if ask.after => {
+            let whole = (!window.limited).then_some(window);
+            let end = State { map: end.state.clone(), group: end.group };
+            let changed = changed_since(app, room, snapshot, whole, &end, pos).await?;
+            if window.limited {
+                let moved = changed.iter().filter(|changed| changed.kind == MEMBER);
+                told.moved = moved
+                    .filter_map(|changed| Some((changed.key.clone(), changed.membership?)))
+                    .collect();
+            }
+            let entry =
+                |changed: Changed| Entry { kind: changed.kind, key: changed.key, nid: changed.nid };
+            changed.into_iter().map(entry).collect()
+        }
         Scope::Since(pos) if window.limited => {
             let before = match event_at(app, snapshot, pos).await? {
                 Some(event) => state_after(room, &event).await?,
                 None => None,
             };
-            let start = if ask.after { Start::End } else { start(room, window).await? };
+            let start = start(room, window).await?;
             let target = match &start {
                 Start::Beginning => None,
                 Start::End => Some(&end.state),
@@ -101,7 +116,6 @@ pub(super) async fn state(
                 })
                 .collect()
         }
-        Scope::Since(_) if ask.after => changed_in(window, end),
         Scope::Since(_) => Vec::new(),
     };
     if !ask.after {
@@ -170,20 +184,6 @@ fn entries_of(
         Some(Entry { kind: kind.clone(), key: key.clone(), nid: (*nid)? })
     });
     current.chain(earlier).collect()
-}
-
-/// What the window changed, as it is at the end.
-fn changed_in(window: &Window, end: &End) -> Vec<Entry> {
-    let mut seen = HashSet::new();
-    window
-        .all
-        .iter()
-        .filter_map(|event| {
-            let (kind, key) = (event.kind().to_string(), event.pdu.state_key()?.to_owned());
-            let nid = end.state.nid(&kind, &key)?;
-            seen.insert(nid).then_some(Entry { kind, key, nid })
-        })
-        .collect()
 }
 
 /// State that changed within the window but that the filter keeps out of the timeline would otherwise never be told.

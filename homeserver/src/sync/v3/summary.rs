@@ -48,7 +48,7 @@ impl Summary {
 }
 
 /// The first members but the user himself; where there are none, those who left.
-fn heroes(state: &StateMap, user: &UserId) -> Vec<String> {
+pub(in crate::sync) fn heroes(state: &StateMap, user: &UserId) -> Vec<String> {
     let of = |present: bool| -> Vec<String> {
         // The lowest numbers, kept sorted: a large room is walked once, without a list of all its members.
         let mut first: Vec<(EventNid, &str)> = Vec::with_capacity(HEROES + 1);

@@ -14,7 +14,7 @@ use crate::sync::viewer::{Form, Surroundings};
 
 /// The state that whoever is asked into a room is shown of it
 /// ([Stripped state](https://spec.matrix.org/v1.19/client-server-api/#stripped-state)).
-pub(super) const STRIPPED: [&str; 8] = [
+pub(in crate::sync) const STRIPPED: [&str; 8] = [
     "m.room.create",
     "m.room.name",
     "m.room.avatar",
@@ -62,7 +62,7 @@ pub(super) fn room_state(build: &Build<'_>, out: &mut Writer, plan: &RoomPlan, l
     let filter = &build.request.filter.room.state;
     let admitted = filter.admits_room(plan.room.id());
     let around = Surroundings::default();
-    let key = if build.request.state_after { "state_after" } else { "state" };
+    let key = build.request.state_after.unwrap_or("state");
     let mark = out.len();
     out.open_at(key);
     out.open_list_at("events");
@@ -76,7 +76,8 @@ pub(super) fn room_state(build: &Build<'_>, out: &mut Writer, plan: &RoomPlan, l
         }
     }
     // A client that asked for the state after the timeline sees by the section that it gets it.
-    let expected = plan.whole || (build.request.state_after && !plan.window.events.is_empty());
+    let expected =
+        plan.whole || (build.request.state_after.is_some() && !plan.window.events.is_empty());
     if out.len() == empty && !expected {
         out.truncate(mark);
         return;

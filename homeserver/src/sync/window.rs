@@ -19,28 +19,28 @@ const CHUNK: usize = 100;
 
 /// A stretch of timeline up to some position.
 #[derive(Debug, Default)]
-pub(super) struct Window {
+pub(in crate::sync) struct Window {
     /// All shown live events of the stretch, oldest first, whether or not the client gets them.
-    pub(super) all: Vec<Arc<Event>>,
+    pub(in crate::sync) all: Vec<Arc<Event>>,
     /// Events of `all` that are not for the user to see.
-    pub(super) unseen: Vec<EventNid>,
+    pub(in crate::sync) unseen: Vec<EventNid>,
     /// Those that the client gets, oldest first, with what he was to the room at each.
-    pub(super) events: Vec<(Arc<Event>, Membership)>,
+    pub(in crate::sync) events: Vec<(Arc<Event>, Membership)>,
     /// Whether there are more between the last answer and the first of these.
-    pub(super) limited: bool,
+    pub(in crate::sync) limited: bool,
     /// Where paging back from here begins.
-    pub(super) start: TimelineOrd,
+    pub(in crate::sync) start: TimelineOrd,
 }
 
 impl Window {
     /// The events of the stretch that are part of the room's DAG, and so have a state before and after them; imported history is
     /// outside of it.
-    pub(super) fn dag(&self) -> impl DoubleEndedIterator<Item = &Arc<Event>> {
+    pub(in crate::sync) fn dag(&self) -> impl DoubleEndedIterator<Item = &Arc<Event>> {
         self.all.iter().filter(|event| !event.flags.has(Flags::IMPORTED))
     }
 
     /// State events of the stretch that the client does not get with its timeline.
-    pub(super) fn dropped_state(&self) -> impl Iterator<Item = &Arc<Event>> {
+    pub(in crate::sync) fn dropped_state(&self) -> impl Iterator<Item = &Arc<Event>> {
         self.all.iter().filter(|event| {
             event.is_state() && !self.events.iter().any(|(told, _)| told.nid == event.nid)
         })
@@ -48,17 +48,17 @@ impl Window {
 }
 
 /// What is asked of a stretch.
-pub(super) struct Span<'a> {
-    pub(super) filter: &'a RoomEventFilter,
+pub(in crate::sync) struct Span<'a> {
+    pub(in crate::sync) filter: &'a RoomEventFilter,
     /// Events up to here the client has; `None` when it has nothing of the room.
-    pub(super) since: Option<Pos>,
+    pub(in crate::sync) since: Option<Pos>,
     /// Events after here are for the next answer.
-    pub(super) upto: Pos,
-    pub(super) limit: usize,
+    pub(in crate::sync) upto: Pos,
+    pub(in crate::sync) limit: usize,
 }
 
 /// The newest events of the span that pass.
-pub(super) async fn window(
+pub(in crate::sync) async fn window(
     app: &App,
     snapshot: &RoomSnapshot,
     lens: &mut Lens<'_>,
@@ -120,7 +120,7 @@ pub(super) async fn window(
 }
 
 /// The newest event of a room's DAG at or before a position.
-pub(super) async fn event_at(
+pub(in crate::sync) async fn event_at(
     app: &App,
     snapshot: &RoomSnapshot,
     pos: Pos,
