@@ -20,6 +20,7 @@ use crate::{
         account_data::{AccountData, Filters},
         accounts::Accounts,
         appservices::Appservices,
+        delayed::DelayedEvents,
         departures::Departures,
         devices::Devices,
         directory::Directory,
@@ -88,6 +89,8 @@ pub struct App {
     pub server_notices: ServerNotices,
     /// Which guests still have to leave rooms.
     pub guests: Arc<Guests>,
+    /// What is to be sent later.
+    pub delayed: DelayedEvents,
     /// Who still has to leave their rooms.
     pub departures: Departures,
     /// With which devices.

@@ -8,6 +8,7 @@ pub mod appservice_ping;
 pub mod batch_send;
 pub mod create_room;
 pub mod dehydrated_device;
+pub mod delayed_events;
 pub mod devices;
 pub mod event_context;
 pub mod filter;
@@ -36,6 +37,7 @@ pub mod report;
 mod room_access;
 pub mod room_summary;
 pub mod room_upgrades;
+pub mod rtc;
 pub mod search;
 pub mod send;
 pub mod server_admin;
@@ -76,6 +78,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         batch_send::routes(),
         create_room::routes(),
         dehydrated_device::routes(),
+        delayed_events::routes(),
         devices::routes(),
         event_context::routes(),
         filter::routes(),
@@ -102,6 +105,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         report::routes(),
         room_summary::routes(),
         room_upgrades::routes(),
+        rtc::routes(),
         search::routes(),
         send::routes(),
         server_admin::routes(),

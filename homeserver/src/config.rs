@@ -4,6 +4,7 @@
 //! when a configuration is serialised.
 
 mod discovery;
+mod calls;
 mod limits;
 mod listen;
 mod notices;
@@ -19,6 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use discovery::{Contact, PolicyServer, Support};
+pub use calls::{DelayedEventPolicy, RtcPolicy};
 pub use limits::{Rate, RateLimits};
 pub use listen::{Listen, TlsListen};
 pub use notices::ServerNotices;
@@ -53,6 +55,10 @@ pub struct Config {
     pub url_previews: UrlPreviewPolicy,
     /// Bridges and other application services.
     pub appservices: AppservicePolicy,
+    /// Events that are sent later.
+    pub delayed_events: DelayedEventPolicy,
+    /// How calls are carried.
+    pub rtc: RtcPolicy,
     /// How many requests are served to whom.
     pub rate_limits: RateLimits,
     /// How the server connects to others.
@@ -179,6 +185,8 @@ impl Default for Config {
             media: MediaPolicy::default(),
             url_previews: UrlPreviewPolicy::default(),
             appservices: AppservicePolicy::default(),
+            delayed_events: DelayedEventPolicy::default(),
+            rtc: RtcPolicy::default(),
             rate_limits: RateLimits::default(),
             outbound: Outbound::default(),
             server_notices: ServerNotices::default(),
@@ -273,6 +281,7 @@ impl Config {
         self.turn.check()?;
         self.support.check()?;
         self.policy_server.check()?;
+        self.rtc.check()?;
         self.rate_limits.check()
     }
 }
@@ -299,6 +308,15 @@ mod tests {
         assert!(read("server_nmae = 'x.org'").is_err());
         let config = read("rooms.default_version = '99'").unwrap();
         assert_eq!(config.check().unwrap_err().key, "rooms.default_version");
+    }
+
+    #[test]
+    fn a_transport_says_its_type() {
+        let config =
+            read("[[rtc.transports]]\ntype = 'livekit'\nlivekit_service_url = 'https://x'");
+        config.unwrap().check().unwrap();
+        let config = read("[[rtc.transports]]\nlivekit_service_url = 'https://x'").unwrap();
+        assert_eq!(config.check().unwrap_err().key, "rtc.transports");
     }
 
     #[test]

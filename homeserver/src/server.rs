@@ -32,6 +32,7 @@ use crate::{
         account_data::{AccountData, Filters},
         accounts::Accounts,
         appservices::{AppserviceError, Appservices},
+        delayed::DelayedEvents,
         departures::Departures,
         devices::Devices,
         directory::Directory,
@@ -156,6 +157,7 @@ impl Server {
         app.background.spawn(crate::services::notifications::follow::run(Arc::clone(&app)));
         app.background.spawn(crate::services::key_backup::purge::run(Arc::clone(&app)));
         app.background.spawn(crate::services::guests::run(Arc::clone(&app)));
+        app.background.spawn(crate::services::delayed::run(Arc::clone(&app)));
         let stopping = CancellationToken::new();
         let (addresses, listeners) = listen::start(&app.config.listen, &router, &stopping).await?;
         Ok(Self { app, router, addresses, stopping, listeners: Mutex::new(listeners) })
@@ -315,6 +317,13 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
         sessions: sessions(&db, &committer, &clock, &policy, &key_counts),
         server_notices: ServerNotices::default(),
         guests,
+        delayed: DelayedEvents::new(
+            db.clone(),
+            committer.clone(),
+            Arc::clone(&clock),
+            feed.clone(),
+            config.delayed_events,
+        ),
         departures: Departures::default(),
         devices: Devices::new(db.clone(), committer.clone(), Arc::clone(&clock)),
         keys: Keys::new(db.clone(), committer.clone(), key_counts),

@@ -4,6 +4,7 @@ pub mod account_data;
 pub mod accounts;
 pub mod appservices;
 pub mod cache;
+pub mod delayed;
 pub mod departures;
 pub mod device_lists;
 pub mod devices;

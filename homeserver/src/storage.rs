@@ -10,6 +10,7 @@ pub mod aliases;
 pub mod appservice_directory;
 pub mod appservice_outbox;
 pub mod dehydrated;
+pub mod delayed;
 pub mod devices;
 mod error;
 pub mod events;

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
+use crate::client::delayed_events::{Later, delay, later};
 use crate::client::room_access::raw;
 use crate::client::suspension;
 use crate::http::auth::Requester;
@@ -61,12 +62,19 @@ async fn send(
 ) -> ApiResult<Reply<Value>> {
     requester.limit(&app, Limit::Message)?;
     let room = app.rooms.get(&id).await?;
-    let kind = TimelineEventType::from(kind);
-    suspension::may_send(&app, &requester, &id, &kind, &content).await?;
+    let typed = TimelineEventType::from(kind.as_str());
+    suspension::may_send(&app, &requester, &id, &typed, &content).await?;
+    if let Some(delay) = delay(&uri)? {
+        let ts = timestamp(&requester, &uri)?;
+        let key = txn(&requester, &uri, txn_id)?;
+        let request = Some((key.path, key.id));
+        let new = Later { kind, state_key: None, content, request, ts, delay };
+        return later(&app, &requester, &room, new).await;
+    }
     let draft = Draft {
         ts: timestamp(&requester, &uri)?,
         txn: Some(txn(&requester, &uri, txn_id)?),
-        ..Draft::message(requester.user.clone(), kind, content)
+        ..Draft::message(requester.user.clone(), typed, content)
     };
     let sent = room.send(draft).await?;
     Ok(Reply(json!({ "event_id": sent.event_id })))

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
+use crate::client::delayed_events::{Later, delay, later};
 use crate::client::member_rollback;
 use crate::client::membership::authoriser;
 use crate::client::room_access::{raw, readable_state, state_event};
@@ -117,6 +118,14 @@ async fn set(
 ) -> ApiResult<Reply<Value>> {
     requester.limit(&app, Limit::Message)?;
     let room = app.rooms.get(&id).await?;
+    if let Some(delay) = delay(&uri)? {
+        if kind == "m.room.canonical_alias" {
+            check_aliases(&app, &room, &content).await?;
+        }
+        let ts = timestamp(&requester, &uri)?;
+        let new = Later { kind, state_key: Some(key), content, request: None, ts, delay };
+        return later(&app, &requester, &room, new).await;
+    }
     let kind = TimelineEventType::from(kind);
     suspension::may_set(&app, &requester, &id, &kind, &key, &content).await?;
     match kind {

@@ -36,6 +36,8 @@ const FEATURES: [&str; 23] = [
     "org.matrix.msc3202",
     "org.matrix.msc3916.stable",
     "org.matrix.msc3967",
+    "org.matrix.msc4140",
+    "org.matrix.msc4143",
     "org.matrix.msc4190",
     "org.matrix.msc4222",
     "org.matrix.msc4326",

@@ -24,7 +24,12 @@ async fn client(State(app): State<Arc<App>>) -> ApiResult<Reply<Value>> {
     let base = base.ok_or_else(|| {
         ApiError::not_found("The server's administrator has published no address")
     })?;
-    Ok(Reply(json!({ "m.homeserver": { "base_url": base } })))
+    let mut told = json!({ "m.homeserver": { "base_url": base } });
+    // Where calls are carried, for clients that look here and not at the endpoint for it (MSC4143).
+    if !app.config.rtc.transports.is_empty() {
+        told["org.matrix.msc4143.rtc_foci"] = json!(app.config.rtc.transports);
+    }
+    Ok(Reply(told))
 }
 
 async fn support(State(app): State<Arc<App>>) -> ApiResult<Reply<Map<String, Value>>> {

@@ -1,6 +1,7 @@
 //! Reading rooms from the outside: through the router, as clients do.
 
 mod directories;
+mod delayed;
 mod members;
 mod messages;
 mod notifications;
