@@ -39,6 +39,7 @@ use crate::{
         server_notices::ServerNotices,
         sessions::Sessions,
         spaces::Walks,
+        threads::Threads,
         to_device::ToDevice,
         typing::Typing,
         uia::Uia,
@@ -99,6 +100,8 @@ pub struct App {
     pub keys: Keys,
     /// Backups of the keys to their messages.
     pub key_backups: KeyBackups,
+    /// What users say of threads.
+    pub threads: Threads,
     /// Messages to devices.
     pub to_device: ToDevice,
     /// Names, avatars and what else people say about themselves.

@@ -47,6 +47,7 @@ pub mod state;
 mod suspension;
 pub mod sync;
 pub mod third_party;
+pub mod thread_subscriptions;
 pub mod to_device;
 pub mod typing;
 pub mod uia;
@@ -114,6 +115,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         state::routes(),
         sync::routes(),
         third_party::routes(),
+        thread_subscriptions::routes(),
         to_device::routes(),
         typing::routes(),
         uia::routes(),

@@ -21,7 +21,7 @@ use crate::{
     clock::{Clock, SystemClock},
     commit::Committer,
     config::{AccountPolicy, Config, ConfigError},
-    event::KeyError,
+    event::{KeyError, ServerKey},
     feed::Feed,
     http::{limit::Limits, observe::RequestCounter},
     metrics::Metrics,
@@ -52,6 +52,7 @@ use crate::{
         server_notices::ServerNotices,
         sessions::Sessions,
         spaces::Walks,
+        threads::Threads,
         to_device::ToDevice,
         typing::Typing,
         uia::Uia,
@@ -230,13 +231,6 @@ fn sessions(
     Sessions::new(db, committer, clock, lifetime, Arc::clone(key_counts))
 }
 
-/// Ends typing and presence whose time is over.
-fn watch(background: &Background, typing: &Arc<Typing>, presence: &Presence) {
-    let (typing, presence) = (Arc::clone(typing), presence.clone());
-    background.spawn(async move { typing.run().await });
-    background.spawn(async move { presence.run().await });
-}
-
 fn url_previews(
     config: &Config,
     db: &Database,
@@ -248,6 +242,33 @@ fn url_previews(
     let (db, committer, clock) = (db.clone(), committer.clone(), Arc::clone(clock));
     let policy = &config.url_previews;
     Ok(UrlPreviews::new(policy, outbound, db, committer, clock, media.clone()))
+}
+
+/// Opens the rooms. None is loaded yet.
+async fn open_rooms(
+    db: &Database,
+    committer: &Committer,
+    clock: &Arc<dyn Clock>,
+    key: &ServerKey,
+    appservices: &Appservices,
+) -> Result<Rooms, StorageError> {
+    Ok(Rooms::new(RoomDeps {
+        db: db.clone(),
+        committer: committer.clone(),
+        clock: Arc::clone(clock),
+        key: key.clone(),
+        numbers: rooms::numbers(db).await?,
+        interest: Arc::new(appservices.clone()),
+        missing: Arc::new(NoOtherServers),
+        limits: RoomLimits::default(),
+    }))
+}
+
+/// Starts the work of services that nothing else drives.
+fn keep_up(background: &Background, typing: Arc<Typing>, presence: Presence, metrics: Metrics) {
+    background.spawn(async move { typing.run().await });
+    background.spawn(async move { presence.run().await });
+    background.spawn(metrics.upkeep());
 }
 
 /// Opens the database and builds the services on it.
@@ -274,20 +295,9 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
     let key_counts = Arc::<KeyCounts>::default();
     let policy = config.accounts.clone();
     let background = Background::default();
-    let rooms = Rooms::new(RoomDeps {
-        db: db.clone(),
-        committer: committer.clone(),
-        clock: Arc::clone(&clock),
-        key: key.clone(),
-        numbers: rooms::numbers(&db).await?,
-        interest: Arc::new(appservices.clone()),
-        missing: Arc::new(NoOtherServers),
-        limits: RoomLimits::default(),
-    });
+    let rooms = open_rooms(&db, &committer, &clock, &key, &appservices).await?;
     background.spawn(rooms.clone().upkeep());
-    let sync = SyncService::new(feed.head());
-    feed.observe(sync.heads.clone());
-    feed.observe(sync.order.clone());
+    let sync = SyncService::following(&feed);
     let notifications = Arc::new(Notifications::new(db.clone(), rooms.clone()));
     feed.observe(notifications.clone());
     let guests = Arc::<Guests>::default();
@@ -303,9 +313,8 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
         committer.clone(),
         &background,
     );
-    watch(&background, &typing, &presence);
     let metrics = Metrics::new();
-    background.spawn(metrics.clone().upkeep());
+    keep_up(&background, Arc::clone(&typing), presence.clone(), metrics.clone());
     Ok(App {
         rooms,
         sync,
@@ -328,6 +337,7 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
         devices: Devices::new(db.clone(), committer.clone(), Arc::clone(&clock)),
         keys: Keys::new(db.clone(), committer.clone(), key_counts),
         key_backups: KeyBackups::new(db.clone(), committer.clone()),
+        threads: Threads::new(db.clone(), committer.clone()),
         to_device: ToDevice::new(committer.clone(), Arc::clone(&clock)),
         profiles: Profiles::new(db.clone(), committer.clone(), Arc::clone(&clock)),
         account_data: AccountData::new(db.clone(), committer.clone()),

@@ -35,6 +35,7 @@ pub mod server;
 pub mod server_notices;
 pub mod sliding;
 pub mod state_groups;
+pub mod threads;
 pub mod timeline;
 pub mod timeline_import;
 pub mod timeline_read;

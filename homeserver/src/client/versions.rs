@@ -20,7 +20,7 @@ const VERSIONS: [&str; 27] = [
 ];
 
 /// Proposals that bridges and clients ask for by name.
-const FEATURES: [&str; 23] = [
+const FEATURES: [&str; 25] = [
     "com.beeper.arbitrary_member_change",
     "com.beeper.arbitrary_profile_meta",
     "com.beeper.batch_sending",
@@ -40,6 +40,8 @@ const FEATURES: [&str; 23] = [
     "org.matrix.msc4143",
     "org.matrix.msc4190",
     "org.matrix.msc4222",
+    "org.matrix.msc4306",
+    "org.matrix.msc4308",
     "org.matrix.msc4326",
     "org.matrix.simplified_msc3575",
     "uk.half-shot.msc2666.query_mutual_rooms",

@@ -68,6 +68,11 @@ pub enum Change {
         /// Who signed.
         user: OwnedUserId,
     },
+    /// What a user says of a thread.
+    ThreadSubscription {
+        /// The user.
+        user: OwnedUserId,
+    },
     /// What a user is in a room changed without an event: a forgotten room.
     Forgotten {
         /// The user.
@@ -87,6 +92,7 @@ impl Change {
             | Self::ToDevice { .. }
             | Self::DeviceList { .. }
             | Self::Signed { .. }
+            | Self::ThreadSubscription { .. }
             | Self::Forgotten { .. } => None,
         }
     }

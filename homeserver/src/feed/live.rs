@@ -120,6 +120,7 @@ impl Live {
             Change::AccountData { user, .. }
             | Change::ToDevice { user, .. }
             | Change::Signed { user }
+            | Change::ThreadSubscription { user }
             | Change::Forgotten { user, .. } => index.wake_user(user),
             Change::DeviceList { user, rooms } => {
                 index.wake_user(user);

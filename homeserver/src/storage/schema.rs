@@ -18,5 +18,6 @@ pub const SCHEMA: Migrations = Migrations::new(
         include_str!("migrations/0007_places.sql"),
         include_str!("migrations/0004_sliding_sync.sql"),
         include_str!("migrations/0005_delayed_events.sql"),
+        include_str!("migrations/0006_thread_subscriptions.sql"),
     ],
 );

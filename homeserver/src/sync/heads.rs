@@ -26,6 +26,7 @@ struct Inner {
     /// Of account data that others depend on: push rules, ignored users.
     global_account_data: HashMap<OwnedUserId, Pos>,
     to_device: HashMap<OwnedUserId, Pos>,
+    threads: HashMap<OwnedUserId, Pos>,
     receipts: HashMap<RoomNid, Pos>,
     device_lists: BTreeMap<Pos, OwnedUserId>,
     signed: HashMap<OwnedUserId, Pos>,
@@ -61,6 +62,12 @@ impl Heads {
     pub fn to_device_after(&self, user: &UserId, since: Pos) -> bool {
         let inner = self.read();
         inner.after(inner.to_device.get(user), since)
+    }
+
+    /// Whether what the user says of threads may have changed after a position.
+    pub fn threads_after(&self, user: &UserId, since: Pos) -> bool {
+        let inner = self.read();
+        inner.after(inner.threads.get(user), since)
     }
 
     /// Whether receipts may have been given in the room after a position.
@@ -124,6 +131,9 @@ impl Inner {
             Change::ToDevice { user, .. } => {
                 self.to_device.insert(user.clone(), pos);
             }
+            Change::ThreadSubscription { user } => {
+                self.threads.insert(user.clone(), pos);
+            }
             Change::DeviceList { user, .. } => {
                 self.device_lists.insert(pos, user.clone());
             }
@@ -141,6 +151,7 @@ impl Inner {
         let sizes = [
             self.account_data.len(),
             self.to_device.len(),
+            self.threads.len(),
             self.receipts.len(),
             self.device_lists.len(),
             self.signed.len(),

@@ -14,6 +14,7 @@ use super::order::Order;
 use super::personal::Personal;
 use super::sliding::Connections;
 use super::viewer::Ignored;
+use crate::feed::Feed;
 use crate::nid::Pos;
 use crate::storage::{StorageError, account_data};
 
@@ -44,13 +45,15 @@ pub struct SyncService {
 const UNKNOWN: Pos = -1;
 
 impl SyncService {
-    /// For a stream that stands at `head`. [`SyncService::heads`] and [`SyncService::order`] must observe the feed from there on.
-    pub fn new(head: Pos) -> Self {
-        let heads = Arc::new(Heads::new(head));
+    /// Follows the feed from where it stands.
+    pub fn following(feed: &Feed) -> Self {
+        let (heads, order) = (Arc::new(Heads::new(feed.head())), Arc::<Order>::default());
+        feed.observe(heads.clone());
+        feed.observe(order.clone());
         Self {
             personal: Personal::new(Arc::clone(&heads)),
             heads,
-            order: Arc::default(),
+            order,
             connections: Connections::default(),
             lazy: LazyMembers::default(),
             ignored: Cache::new(MAX_USERS),

@@ -14,3 +14,4 @@ mod search;
 mod sliding;
 mod sync;
 mod upgrades;
+mod threads;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::connection::{ACCOUNT_DATA, RECEIPTS, State, Told};
+use super::connection::{ACCOUNT_DATA, RECEIPTS, State, THREADS, Told};
 use super::lists::{Chosen, Wanted, choose};
 use super::request::{Details, Request};
 use super::room::{Look, Shown, look};
@@ -244,7 +244,9 @@ impl<'a> Next<'a> {
     }
 
     fn extensions(&mut self, request: &Request) {
-        let extensions = if request.account_data.is_some() { ACCOUNT_DATA } else { 0 };
+        let bit = |on: bool, bit: u8| if on { bit } else { 0 };
+        let extensions = bit(request.account_data.is_some(), ACCOUNT_DATA)
+            | bit(request.threads.is_some(), THREADS);
         self.changed |= self.state.extensions != extensions;
         self.state.extensions = extensions;
     }

@@ -28,6 +28,9 @@ pub(super) const ACCOUNT_DATA: u8 = 1;
 /// The receipts of a room were told.
 pub(super) const RECEIPTS: u8 = 2;
 
+/// Subscriptions to threads were told.
+pub(super) const THREADS: u8 = 4;
+
 /// What was told of one room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Told {

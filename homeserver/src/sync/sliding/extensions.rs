@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use ruma::OwnedRoomId;
 
 use super::build::{Build, Covered};
-use super::connection::{ACCOUNT_DATA, RECEIPTS};
+use super::connection::{ACCOUNT_DATA, RECEIPTS, THREADS};
 use super::room::Shown;
 use crate::http::error::{ApiError, ApiResult};
 use crate::nid::{Pos, RoomNid};
 use crate::services::push_rules::{PUSH_RULES, to_json};
-use crate::services::{device_lists, receipts as told_receipts};
+use crate::services::{device_lists, receipts as told_receipts, threads};
 use crate::storage::account_data::{self, Entry};
 use crate::storage::receipts::{self, Receipt};
 use crate::storage::{sliding, to_device};
@@ -33,6 +33,7 @@ pub(super) async fn write(
     something |= account_data(build, out, covered).await?;
     something |= receipts(build, out, covered, shown).await?;
     something |= typing(build, out, covered).await?;
+    something |= threads(build, out).await?;
     out.close();
     Ok(something)
 }
@@ -106,7 +107,9 @@ async fn encryption(build: &Build<'_>, out: &mut Writer) -> ApiResult<bool> {
             out.open_at("device_lists");
             for (key, users) in [("changed", &changes.changed), ("left", &changes.left)] {
                 out.open_list_at(key);
-                users.iter().for_each(|user| out.text(user.as_str()));
+                for user in users {
+                    out.text(user.as_str());
+                }
                 out.close_list();
             }
             out.close();
@@ -151,7 +154,9 @@ async fn account_data(
     out.open_at("account_data");
     if !global.is_empty() || since.is_none() {
         out.open_list_at("global");
-        global.iter().for_each(|entry| write_account_data(out, entry));
+        for entry in &global {
+            write_account_data(out, entry);
+        }
         // The rules apply from the first day, though they are stored only once they are changed.
         if since.is_none() && !global.iter().any(|entry| entry.kind == PUSH_RULES) {
             push_rules(build, out).await?;
@@ -162,7 +167,9 @@ async fn account_data(
         out.open_at("rooms");
         for (room, entries) in &rooms {
             out.open_list_at(room);
-            entries.iter().for_each(|entry| write_account_data(out, entry));
+            for entry in entries {
+                write_account_data(out, entry);
+            }
             out.close_list();
         }
         out.close();
@@ -368,6 +375,26 @@ async fn typing(build: &Build<'_>, out: &mut Writer, covered: &[Covered<'_>]) ->
         out.close();
     }
     out.close();
+    out.close();
+    Ok(true)
+}
+
+/// What the user says of threads. If there is too much for one answer, the newest, and where going back begins.
+async fn threads(build: &Build<'_>, out: &mut Writer) -> ApiResult<bool> {
+    let Some(limit) = build.request.threads else { return Ok(false) };
+    let (app, user) = (build.app, &build.viewer.user);
+    let since = build.since().filter(|_| build.state.extensions & THREADS != 0);
+    if since.is_some_and(|since| !app.sync.heads.threads_after(user, since)) {
+        return Ok(false);
+    }
+    let listed = app.threads.newest(user, since.unwrap_or(0), build.upto, limit).await?;
+    let Some(last) = listed.last() else { return Ok(false) };
+    out.open_at("io.element.msc4308.thread_subscriptions");
+    threads::write(out, &listed);
+    if listed.len() as i64 == limit {
+        out.key("prev_batch");
+        out.text(&threads::token(last.subscription.pos - 1));
+    }
     out.close();
     Ok(true)
 }

@@ -23,6 +23,8 @@ const MAX_REQUIRED: usize = 500;
 const MAX_CONN_ID: usize = 255;
 /// Entries of a filter or of an extension's list.
 const MAX_NAMES: usize = 1_000;
+/// Subscriptions to threads in one answer.
+const MAX_THREADS: i64 = 100;
 /// The most events of one room in one answer.
 const MAX_TIMELINE: u64 = 1_000;
 
@@ -59,6 +61,14 @@ struct ExtensionsBody {
     account_data: Option<RoomExtension>,
     receipts: Option<RoomExtension>,
     typing: Option<RoomExtension>,
+    #[serde(rename = "io.element.msc4308.thread_subscriptions")]
+    threads: Option<Threads>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Threads {
+    enabled: Option<bool>,
+    limit: Option<i64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -181,6 +191,8 @@ pub struct Request {
     pub(super) account_data: Option<RoomExtension>,
     pub(super) receipts: Option<RoomExtension>,
     pub(super) typing: Option<RoomExtension>,
+    /// Subscriptions to threads, so many at most.
+    pub(super) threads: Option<i64>,
 }
 
 impl Request {
@@ -228,6 +240,10 @@ impl Request {
             account_data: extensions.account_data.filter(on),
             receipts: extensions.receipts.filter(on),
             typing: extensions.typing.filter(on),
+            threads: extensions
+                .threads
+                .filter(|threads| threads.enabled == Some(true))
+                .map(|threads| threads.limit.unwrap_or(MAX_THREADS).clamp(1, MAX_THREADS)),
         })
     }
 }
