@@ -9,7 +9,7 @@ use super::lens::Lens;
 use crate::app::App;
 use crate::event::Event;
 use crate::http::error::{ApiError, ApiResult};
-use crate::nid::TimelineOrd;
+use crate::nid::{EventNid, TimelineOrd};
 use crate::room::visibility::HistoryVisibility;
 use crate::room::{Membership, Room, RoomError, RoomSnapshot, StateMap};
 
@@ -21,8 +21,31 @@ pub struct Access {
     pub snapshot: Arc<RoomSnapshot>,
     /// What the user is to it.
     pub membership: Membership,
-    /// For whoever left: his leaving. Nothing after it is his to see, the room's state included.
+    /// For whoever left: what became of him last. Nothing after it is his to see.
     left: Option<Arc<Event>>,
+    /// And his leaving, which may have been earlier: the room's state after it is not his to see.
+    leaving: Option<Arc<Event>>,
+}
+
+/// Member events of one user that are gone back through to find his leaving: he may have been banned since, and unbanned.
+const HOPS: usize = 64;
+
+/// The event by which a user left whose member event in the room is now this one; `None` if he was never inside.
+pub(in crate::sync) async fn leaving(
+    app: &App,
+    member: EventNid,
+) -> Result<Option<Arc<Event>>, RoomError> {
+    let (mut next, mut after) = (Some(member), None);
+    for _ in 0..HOPS {
+        let Some(nid) = next else { break };
+        let Some(event) = app.rooms.events(&[nid]).await?.pop() else { break };
+        if event.pdu.membership() == Some(Membership::Join) {
+            return Ok(after);
+        }
+        next = event.replaces;
+        after = Some(event);
+    }
+    Ok(None)
 }
 
 fn refusal() -> ApiError {
@@ -40,23 +63,21 @@ impl Access {
         let member = snapshot.member(user);
         let membership = member.map_or(Membership::Leave, |(membership, _)| membership);
         if membership == Membership::Join {
-            return Ok(Self { room, snapshot, membership, left: None });
+            return Ok(Self { room, snapshot, membership, left: None, leaving: None });
         }
         if HistoryVisibility::parse(Some(&snapshot.history_visibility()))
             == HistoryVisibility::WorldReadable
         {
-            return Ok(Self { room, snapshot, membership, left: None });
+            return Ok(Self { room, snapshot, membership, left: None, leaving: None });
         }
         let gone = matches!(membership, Membership::Leave | Membership::Ban);
         let Some((_, nid)) = member.filter(|_| gone) else { return Err(refusal()) };
         let forgotten =
             app.rooms.memberships(user).await?.get(&room.nid()).is_none_or(|mine| mine.forgotten);
-        let mut lens = Lens::new(&app.rooms, user, &snapshot.state);
-        if forgotten || !lens.was_ever_in().await? {
-            return Err(refusal());
-        }
-        let left = app.rooms.events(&[nid]).await?.pop();
-        Ok(Self { room, snapshot, membership, left: Some(left.ok_or_else(refusal)?) })
+        let leaving = if forgotten { None } else { leaving(app, nid).await? };
+        let leaving = leaving.ok_or_else(refusal)?;
+        let left = app.rooms.events(&[nid]).await?.pop().ok_or_else(refusal)?;
+        Ok(Self { room, snapshot, membership, left: Some(left), leaving: Some(leaving) })
     }
 
     /// Opens a room for a user who must be in it now.
@@ -67,7 +88,7 @@ impl Access {
 
     /// The state that is the user's to see.
     pub async fn state(&self) -> Result<StateMap, RoomError> {
-        match self.left.as_ref().and_then(|left| left.state_after) {
+        match self.leaving.as_ref().and_then(|leaving| leaving.state_after) {
             Some(group) => self.room.state_of(group).await,
             None => Ok(self.snapshot.state.clone()),
         }

@@ -15,3 +15,4 @@ mod sliding;
 mod sync;
 mod upgrades;
 mod threads;
+mod visibility;

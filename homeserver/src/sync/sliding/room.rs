@@ -6,8 +6,10 @@ use std::sync::Arc;
 use super::build::Build;
 use super::connection::Told;
 use super::lists::Wanted;
+use crate::event::Event;
 use crate::nid::{EventNid, ORD_SHIFT, Pos, RoomNid, TimelineOrd};
 use crate::room::{MEMBER, Membership, Room, RoomError, RoomSnapshot, StateMap, UserRoom, bumps};
+use crate::sync::access::leaving;
 use crate::sync::changes::{Changed, State, changed_since, state_at};
 use crate::sync::filter::RoomEventFilter;
 use crate::sync::lazy::Session;
@@ -150,7 +152,10 @@ impl Looking<'_> {
         if !is_in && !self.was_in(&mut lens, known).await? {
             return self.turned_down().await;
         }
-        let upto = if is_in { build.upto } else { self.mine.pos };
+        // Whoever was banned after he left does not see what happened in between.
+        let leaving = if is_in { None } else { leaving(build.app, self.mine.event).await? };
+        let left = leaving.as_ref().and_then(|leaving| leaving.place());
+        let upto = left.map_or(if is_in { build.upto } else { self.mine.pos }, |place| place.pos);
         let initial = known.is_none();
         let expanded = !initial && self.told.is_some_and(|told| told.details.limit < wanted.limit);
         let filter = RoomEventFilter::default();
@@ -158,7 +163,7 @@ impl Looking<'_> {
         let span = Span { filter: &filter, since, upto, limit: wanted.limit };
         let app = build.app;
         let window = window(app, &self.snapshot, &mut lens, build.viewer, &span).await?;
-        let end = self.end(upto).await?;
+        let end = self.end(upto, leaving.as_deref()).await?;
 
         let whole = (!window.limited && since.is_some()).then_some(&window);
         let changed = match known {
@@ -219,6 +224,10 @@ impl Looking<'_> {
     /// An invitation was turned down or withdrawn, or a knock: of the room itself nothing was ever the user's to see.
     async fn turned_down(self) -> Result<Look, RoomError> {
         let build = self.build;
+        if self.bound.is_none() {
+            // The client never heard of it, either.
+            return Ok(Look::Quiet);
+        }
         let Some(leave) = build.app.rooms.events(&[self.mine.event]).await?.pop() else {
             return Ok(Look::Quiet);
         };
@@ -242,17 +251,15 @@ impl Looking<'_> {
             snapshot: self.snapshot,
             membership: self.membership,
             member: self.mine.event,
-            initial: self.bound.is_none(),
+            initial: false,
             bump: self.mine.pos,
             inside: Some(inside),
         })))
     }
 
-    async fn end(&self, upto: Pos) -> Result<State, RoomError> {
-        if self.membership != Membership::Join
-            && let Some(leave) = self.build.app.rooms.events(&[self.mine.event]).await?.pop()
-            && let Some(group) = leave.state_after
-        {
+    /// The state at the end of what is told.
+    async fn end(&self, upto: Pos, leaving: Option<&Event>) -> Result<State, RoomError> {
+        if let Some(group) = leaving.and_then(|leaving| leaving.state_after) {
             return Ok(State { map: self.room.state_of(group).await?, group: Some(group) });
         }
         state_at(self.build.app, &self.room, &self.snapshot, upto).await

@@ -11,6 +11,7 @@ use crate::http::error::ApiResult;
 use crate::nid::{ORD_SHIFT, Pos, RoomNid, TimelineOrd};
 use crate::room::{MEMBER, Membership, Room, RoomError, RoomSnapshot, UserRoom};
 use crate::storage::account_data;
+use crate::sync::access::leaving;
 use crate::sync::lazy::Session;
 use crate::sync::lens::Lens;
 use crate::sync::window::{Span, Window, window};
@@ -201,18 +202,21 @@ async fn left(
         }));
     }
     let known = build.since.filter(|_| !came_within);
+    // He may have been banned after he left; what changed in between is not his to see.
+    let leaving = leaving(build.app, mine.event).await?.unwrap_or(leave);
     let span = Span {
         filter: &filter.timeline,
         since: known,
-        upto: mine.pos,
+        upto: leaving.place().map_or(mine.pos, |place| place.pos),
         limit: filter.timeline.limit(),
     };
     let window = window(build.app, &snapshot, &mut lens, build.viewer, &span).await?;
-    let state = match leave.state_after {
+    let group = leaving.state_after;
+    let state = match group {
         Some(group) => room.state_of(group).await?,
         None => snapshot.state.clone(),
     };
-    let end = End { state, group: leave.state_after };
+    let end = End { state, group };
     let scope = match known {
         Some(since) if !build.request.full_state => Scope::Since(since),
         _ => Scope::Full,

@@ -1,0 +1,150 @@
+//! History visibility and ignored users, on every way to read a room.
+
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::rig::{Person, Rig};
+use crate::room::{Preset, Room};
+
+const SLIDING: &str = "unstable/org.matrix.simplified_msc3575/sync";
+
+/// Everything that a user gets of a room by all the ways that tell of many events, by the way's name.
+async fn all_ways(who: &Person<'_>, room: &Room, around: &str) -> Vec<(&'static str, Value)> {
+    let id = room.id();
+    let sliding = json!({"lists": {"all": {"ranges": [[0, 9]], "timeline_limit": 100,
+        "required_state": [["m.room.member", "$LAZY"]]}}});
+    let search = json!({"search_categories": {"room_events": {"search_term": "secret",
+        "event_context": {"before_limit": 9, "after_limit": 9}}}});
+    let limit = json!({"room": {"timeline": {"limit": 100}}});
+    vec![
+        ("sync", who.sync(None, limit.clone()).await.0["rooms"].take()),
+        ("sync, state after", {
+            let (mut answer, _) = who.sync_with(None, limit, "&use_state_after=true").await;
+            answer["rooms"].take()
+        }),
+        ("sliding sync", who.call(Method::POST, SLIDING, sliding).await["rooms"].take()),
+        ("messages back", who.get(&format!("v3/rooms/{id}/messages?dir=b&limit=100")).await),
+        ("messages forth", who.get(&format!("v3/rooms/{id}/messages?dir=f&limit=100")).await),
+        ("context", who.get(&format!("v3/rooms/{id}/context/{around}?limit=100")).await),
+        ("relations", who.get(&format!("v1/rooms/{id}/relations/{around}?recurse=true")).await),
+        ("threads", who.get(&format!("v1/rooms/{id}/threads")).await),
+        ("event", who.get(&format!("v3/rooms/{id}/event/{around}")).await),
+        ("search", {
+            let mut answer = who.call(Method::POST, "v3/search", search).await;
+            answer["search_categories"]["room_events"]["results"].take()
+        }),
+    ]
+}
+
+fn related(body: &str, rel_type: &str, to: &str) -> Value {
+    let mut content = json!({"msgtype": "m.text", "body": body,
+        "m.relates_to": {"rel_type": rel_type, "event_id": to}});
+    if rel_type == "m.replace" {
+        content["m.new_content"] = json!({"msgtype": "m.text", "body": body});
+    }
+    content
+}
+
+#[tokio::test]
+async fn what_was_said_before_one_came_is_shown_by_no_way() {
+    let rig = Rig::new().await;
+    let (alice, bob) = (rig.person("alice").await, rig.person("bob").await);
+    let room = alice.room(Preset::PublicChat, Some("joined")).await;
+    let id = room.id();
+    let before = alice.say(&room, "secret").await;
+    for rel_type in ["m.thread", "m.replace", "m.reference"] {
+        alice.send(&room, "m.room.message", &related("secret too", rel_type, &before)).await;
+    }
+    bob.join(&room).await;
+    let after = alice.say(&room, "open").await;
+    for (way, told) in all_ways(&bob, &room, &after).await {
+        assert!(!told.to_string().contains("secret"), "{way}: {told}");
+    }
+    // The same ways show it to whoever was there.
+    for (way, told) in all_ways(&alice, &room, &before).await {
+        assert!(told.to_string().contains("secret"), "{way}: {told}");
+    }
+    let subscription = "unstable/io.element.msc4306/rooms";
+    for (method, path) in [
+        (Method::GET, format!("v3/rooms/{id}/event/{before}")),
+        (Method::GET, format!("v3/rooms/{id}/context/{before}")),
+        (Method::GET, format!("v1/rooms/{id}/relations/{before}")),
+        (Method::GET, format!("{subscription}/{id}/thread/{before}/subscription")),
+        (Method::PUT, format!("{subscription}/{id}/thread/{before}/subscription")),
+        (Method::POST, format!("v3/rooms/{id}/receipt/m.read/{before}")),
+    ] {
+        let body = json!({});
+        let body = (method != Method::GET).then_some(&body);
+        let (status, answer) = bob.ask(method, &path, body).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{path}: {answer}");
+    }
+    let near = bob.get(&format!("v1/rooms/{id}/timestamp_to_event?ts=0&dir=f")).await;
+    let (status, _) = bob
+        .ask(
+            Method::GET,
+            &format!("v3/rooms/{id}/event/{}", near["event_id"].as_str().expect("an id")),
+            None,
+        )
+        .await;
+    assert_eq!(status, StatusCode::OK, "what is found by its time can be read");
+}
+
+#[tokio::test]
+async fn ignored_users_are_heard_by_no_way() {
+    let rig = Rig::new().await;
+    let (alice, bob) = (rig.person("alice").await, rig.person("bob").await);
+    let room = alice.room(Preset::PublicChat, None).await;
+    bob.join(&room).await;
+    let said = alice.say(&room, "mine").await;
+    bob.say(&room, "secret").await;
+    for rel_type in ["m.thread", "m.reference"] {
+        bob.send(&room, "m.room.message", &related("secret too", rel_type, &said)).await;
+    }
+    for (way, told) in all_ways(&alice, &room, &said).await {
+        // An event is told with the ids of what refers to it.
+        let heard = if way == "event" { "m.relations" } else { "secret" };
+        assert!(told.to_string().contains(heard), "{way}: {told}");
+    }
+    let path = format!("v3/user/{}/account_data/m.ignored_user_list", alice.id);
+    let mut ignored = serde_json::Map::new();
+    ignored.insert(bob.id.to_string(), json!({}));
+    alice.call(Method::PUT, &path, json!({ "ignored_users": ignored })).await;
+    for (way, told) in all_ways(&alice, &room, &said).await {
+        assert!(!told.to_string().contains("secret"), "{way}: {told}");
+        assert!(!told.to_string().contains("m.relations"), "{way}: {told}");
+    }
+    let path = format!("v3/rooms/{}/typing/{}", room.id(), bob.id);
+    bob.call(Method::PUT, &path, json!({"typing": true})).await;
+    let mut body = json!({"lists": {"all": {"ranges": [[0, 9]], "timeline_limit": 1}}});
+    body["extensions"] = json!({"typing": {"enabled": true}});
+    let answer = alice.call(Method::POST, SLIDING, body).await;
+    let typing = &answer["extensions"]["typing"]["rooms"][room.id().as_str()];
+    assert_eq!(typing["content"]["user_ids"], json!([]));
+}
+
+#[tokio::test]
+async fn whoever_left_and_was_banned_sees_the_state_that_he_left() {
+    let rig = Rig::new().await;
+    let (alice, bob) = (rig.person("alice").await, rig.person("bob").await);
+    let room = alice.room(Preset::PublicChat, None).await;
+    let id = room.id();
+    alice.set(&room, "m.room.topic", "", &json!({"topic": "then"})).await;
+    bob.join(&room).await;
+    let everything = json!({"room": {"include_leave": true, "timeline": {"limit": 1}}});
+    bob.leave(&room).await;
+    alice.set(&room, "m.room.topic", "", &json!({"topic": "later"})).await;
+    alice.member(&room, &bob.id, "ban").await;
+    let sliding = json!({"lists": {"all": {"ranges": [[0, 9]], "timeline_limit": 9,
+        "required_state": [["*", "*"]]}}});
+    let lazy = "%7B%22lazy_load_members%22:true%7D";
+    for (way, told) in [
+        ("sync", bob.sync(None, everything.clone()).await.0["rooms"].take()),
+        ("sliding sync", bob.call(Method::POST, SLIDING, sliding).await["rooms"].take()),
+        ("state", bob.get(&format!("v3/rooms/{id}/state")).await),
+    ] {
+        assert!(told.to_string().contains("then"), "{way}: {told}");
+        assert!(!told.to_string().contains("later"), "{way}: {told}");
+    }
+    let page = bob.get(&format!("v3/rooms/{id}/messages?dir=b&limit=9&filter={lazy}")).await;
+    assert!(!page.to_string().contains("later"), "{page}");
+}
