@@ -2,6 +2,7 @@
 
 mod directories;
 mod delayed;
+mod interleavings;
 mod members;
 mod messages;
 mod notifications;

@@ -199,19 +199,16 @@ impl<'a> Next<'a> {
 
     /// The client has this room up to the answer's end.
     fn tell(&mut self, nid: RoomNid, membership: Membership, wanted: &Wanted) {
-        if membership == Membership::Leave {
-            // It is in no list any more. Should the user come again, the client begins anew with it.
-            self.changed |= self.state.rooms.remove(&nid).is_some();
-            return;
-        }
         let before = self.state.rooms.get(&nid);
         let is_in = membership == Membership::Join;
+        // A room that was left is in no list any more, until the user comes again.
+        let bound = (membership == Membership::Leave).then_some(self.build.upto);
         let bit = |on: bool, bit: u8| if on && is_in { bit } else { 0 };
         let extensions = bit(wanted.account_data, ACCOUNT_DATA) | bit(wanted.receipts, RECEIPTS);
         // Wanting fewer events and later more again is no reason to tell any twice.
         let limit = before.map_or(0, |told| told.details.limit).max(wanted.details.limit);
         if let Some(told) = before
-            && told.bound.is_none()
+            && told.bound == bound
             && told.extensions == extensions
             && told.details.limit == limit
             && told.details.required == wanted.details.required
@@ -220,7 +217,7 @@ impl<'a> Next<'a> {
         }
         let required = wanted.details.required.clone();
         let details = self.shared(Details { limit, required });
-        self.state.rooms.insert(nid, Told { bound: None, details, extensions });
+        self.state.rooms.insert(nid, Told { bound, details, extensions });
         self.changed = true;
     }
 

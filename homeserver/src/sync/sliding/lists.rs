@@ -122,13 +122,15 @@ async fn number(build: &Build<'_>, id: &RoomId) -> Result<Option<RoomNid>, RoomE
     }
 }
 
-/// Whether a room is one to be told of: the user is in it or asked into it, was banned from it, or has left it since it was told.
+/// Whether a room is one to be told of: the user is in it or asked into it, was banned from it, or has left it since it was told, or since
+/// the connection was told anything.
 fn is_candidate(build: &Build<'_>, nid: RoomNid, mine: &UserRoom) -> bool {
     match mine.membership {
         Membership::Join | Membership::Invite | Membership::Knock => true,
         Membership::Ban if !mine.forgotten => true,
         Membership::Leave | Membership::Ban => {
-            build.told_bound(nid).is_some_and(|bound| mine.pos > bound)
+            let bound = build.told_bound(nid).or(build.since());
+            bound.is_some_and(|bound| mine.pos > bound)
         }
     }
 }

@@ -392,3 +392,35 @@ async fn ignored_users_are_not_heard_and_rooms_without_names_have_heroes() {
     assert_eq!(answer.get("rooms"), None, "{answer}");
     assert_eq!(answer["lists"]["all"]["count"], 1);
 }
+
+#[tokio::test]
+async fn the_order_of_rooms_outlives_a_restart() {
+    let rig = Rig::new().await;
+    let alice = rig.person("alice").await;
+    let mut rooms = Vec::new();
+    for _ in 0..4 {
+        rooms.push(alice.room(Preset::PublicChat, None).await);
+    }
+    let algorithm = json!({"algorithm": "m.megolm.v1.aes-sha2"});
+    alice.set(&rooms[2], "m.room.encryption", "", &algorithm).await;
+    alice.say(&rooms[0], "up").await;
+    alice.set(&rooms[1], "m.room.topic", "", &json!({"topic": "t"})).await;
+    let ids: Vec<String> = rooms.iter().map(|room| room.id().to_string()).collect();
+    let alice = alice.keep();
+    drop(rooms);
+
+    let rig = rig.restart().await;
+    let alice = rig.again(alice);
+    let shown = async |list: Value| -> Vec<String> {
+        let (answer, _) = alice.slide(None, json!({"lists": {"a": list}})).await;
+        answer["rooms"].as_object().map(|rooms| rooms.keys().cloned().collect()).unwrap_or_default()
+    };
+    assert_eq!(shown(json!({"ranges": [[0, 0]], "timeline_limit": 0})).await, [ids[0].as_str()]);
+    assert_eq!(shown(json!({"ranges": [[1, 1]], "timeline_limit": 0})).await, [ids[3].as_str()]);
+    let filters = json!({"is_encrypted": true});
+    let list = json!({"ranges": [[0, 9]], "timeline_limit": 0, "filters": filters});
+    assert_eq!(shown(list).await, [ids[2].as_str()]);
+    let filters = json!({"room_types": ["m.space"]});
+    let list = json!({"ranges": [[0, 9]], "timeline_limit": 0, "filters": filters});
+    assert_eq!(shown(list).await, Vec::<String>::new());
+}
