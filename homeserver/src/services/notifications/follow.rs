@@ -14,6 +14,7 @@ use ruma::{OwnedUserId, UserId};
 use super::audience::Audience;
 use super::{Notifications, context, is_news};
 use crate::app::App;
+use crate::commit::CommitError;
 use crate::event::Event;
 use crate::feed::{Change, Next, Published};
 use crate::http::error::{ApiError, ApiResult};
@@ -80,11 +81,26 @@ pub async fn run(app: Arc<App>) {
     }
 }
 
+/// Notes where noting begins, at the first start on a database: what happened before notifies nobody. To be called before anything is
+/// served, so that nothing is passed over if the server stops before the follower has come to its first event.
+pub async fn begin(app: &App) -> Result<(), CommitError> {
+    if server::get(&app.db, NOTED).await.map_err(Arc::new)?.is_some() {
+        return Ok(());
+    }
+    let head = app.feed.head().to_string();
+    app.committer
+        .run(move |tx| {
+            let head = head.clone();
+            async move { server::set(tx, NOTED, &head).await }.boxed()
+        })
+        .await
+}
+
 impl Follower {
     async fn open(app: Arc<App>) -> Self {
         let stored = loop {
             match server::get(&app.db, NOTED).await {
-                // What happened before this server noted anything notifies nobody any more.
+                // It is there from the first start on.
                 Ok(stored) => {
                     break stored
                         .and_then(|pos| pos.parse().ok())
