@@ -14,7 +14,11 @@ use crate::{
     feed::Feed,
     http::{limit::Limits, observe::RequestCounter},
     metrics::Metrics,
-    outbox::appservice::Outbox,
+    outbound::Outbound,
+    outbox::{
+        appservice::Outbox,
+        push::{Push, webpush::Vapid},
+    },
     room::Rooms,
     services::{
         account_data::{AccountData, Filters},
@@ -78,6 +82,12 @@ pub struct App {
     pub key_counts: Arc<KeyCounts>,
     /// What application services are told.
     pub outbox: Outbox,
+    /// What push gateways are told.
+    pub push: Push,
+    /// The server's key for web push.
+    pub vapid: Vapid,
+    /// The way to addresses that others name.
+    pub outbound: Outbound,
     /// Uploaded files.
     pub media: Media,
     /// Previews of links.

@@ -8,6 +8,7 @@ mod calls;
 mod limits;
 mod listen;
 mod notices;
+mod push;
 mod secret;
 mod turn;
 mod url_previews;
@@ -24,6 +25,7 @@ pub use calls::{DelayedEventPolicy, RtcPolicy};
 pub use limits::{Rate, RateLimits};
 pub use listen::{Listen, TlsListen};
 pub use notices::ServerNotices;
+pub use push::PushPolicy;
 pub use secret::Secret;
 pub use turn::Turn;
 pub use url_previews::UrlPreviewPolicy;
@@ -53,6 +55,8 @@ pub struct Config {
     pub media: MediaPolicy,
     /// Previews of links.
     pub url_previews: UrlPreviewPolicy,
+    /// Push notifications.
+    pub push: PushPolicy,
     /// Bridges and other application services.
     pub appservices: AppservicePolicy,
     /// Events that are sent later.
@@ -184,6 +188,7 @@ impl Default for Config {
             rooms: RoomPolicy::default(),
             media: MediaPolicy::default(),
             url_previews: UrlPreviewPolicy::default(),
+            push: PushPolicy::default(),
             appservices: AppservicePolicy::default(),
             delayed_events: DelayedEventPolicy::default(),
             rtc: RtcPolicy::default(),

@@ -5,6 +5,7 @@
 //! those that are left, whatever the name resolves to a moment later. Every redirect is checked in the same way.
 
 mod addresses;
+pub mod post;
 
 use std::error::Error;
 use std::sync::Arc;

@@ -26,7 +26,13 @@ use crate::{
     http::{limit::Limits, observe::RequestCounter},
     metrics::Metrics,
     outbound::{FetchError, Outbound},
-    outbox::appservice::Outbox,
+    outbox::{
+        appservice::Outbox,
+        push::{
+            Push,
+            webpush::{Vapid, VapidError},
+        },
+    },
     room::{NoOtherServers, RoomDeps, RoomLimits, Rooms},
     services::{
         account_data::{AccountData, Filters},
@@ -107,6 +113,9 @@ pub enum StartError {
     /// The client for requests to others could not be built.
     #[error("outbound: {0}")]
     Outbound(#[from] FetchError),
+    /// The key for web push could not be had.
+    #[error("web push: {0}")]
+    Vapid(#[from] VapidError),
     /// A file or an address could not be used.
     #[error("{what}: {source}")]
     Io {
@@ -234,15 +243,23 @@ fn sessions(
 
 fn url_previews(
     config: &Config,
+    outbound: &Outbound,
     db: &Database,
     committer: &Committer,
     clock: &Arc<dyn Clock>,
     media: &Media,
-) -> Result<UrlPreviews, StartError> {
-    let outbound = Outbound::new(&config.outbound, extra_root(config)?.as_deref())?;
+) -> UrlPreviews {
     let (db, committer, clock) = (db.clone(), committer.clone(), Arc::clone(clock));
     let policy = &config.url_previews;
-    Ok(UrlPreviews::new(policy, outbound, db, committer, clock, media.clone()))
+    UrlPreviews::new(policy, outbound.clone(), db, committer, clock, media.clone())
+}
+
+/// The URL by which push services find out whose server this is.
+fn subject(config: &Config) -> String {
+    match &config.public_base_url {
+        Some(url) if url.starts_with("https://") => url.clone(),
+        _ => format!("https://{}", config.server_name),
+    }
 }
 
 /// Opens the rooms. None is loaded yet.
@@ -292,7 +309,8 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
 
     let config = Arc::new(config);
     let media = Media::open(&config, db.clone(), committer.clone(), clock.clone())?;
-    let url_previews = url_previews(&config, &db, &committer, &clock, &media)?;
+    let outbound = Outbound::new(&config.outbound, extra_root(&config)?.as_deref())?;
+    let url_previews = url_previews(&config, &outbound, &db, &committer, &clock, &media);
     let key_counts = Arc::<KeyCounts>::default();
     let policy = config.accounts.clone();
     let background = Background::default();
@@ -344,7 +362,10 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
         account_data: AccountData::new(db.clone(), committer.clone()),
         filters: Filters::new(db.clone(), committer.clone()),
         push_rules: PushRules::new(db.clone(), committer.clone()),
-        pushers: Pushers::new(db.clone(), committer.clone()),
+        pushers: Pushers::new(db.clone(), committer.clone(), Arc::clone(&clock), feed.clone()),
+        push: Push::default(),
+        vapid: Vapid::open(&db, &committer, subject(&config)).await?,
+        outbound,
         directory: Directory::new(db.clone(), committer.clone(), Arc::clone(&clock)),
         search_index,
         upgrades: Upgrades::default(),

@@ -90,6 +90,7 @@ async fn capabilities(
             "m.3pid_changes": { "enabled": false },
             "m.get_login_token": on,
             "m.forget_forced_upon_leave": { "enabled": false },
+            "m.webpush": { "enabled": true, "vapid": app.vapid.public() },
         }
     });
     // Left out for whoever may do neither.

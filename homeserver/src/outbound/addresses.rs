@@ -17,6 +17,11 @@ impl Addresses {
         Self { allowed, denied }
     }
 
+    /// Whether the settings name an address as one that may be connected to.
+    pub fn exempts(&self, address: IpAddr) -> bool {
+        self.admit(address) && self.allowed.iter().any(|net| net.contains(&address.to_canonical()))
+    }
+
     /// Whether an address may be connected to.
     pub fn admit(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();

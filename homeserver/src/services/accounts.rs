@@ -220,6 +220,7 @@ impl Accounts {
                     keys::clear(tx, &owner).await?;
                     crate::storage::notifications::clear(tx, &owner).await?;
                     key_backup::mark_all_deleted(tx, &owner).await?;
+                    crate::storage::pushers::clear(tx, &owner).await?;
                     crate::storage::account_data::clear(tx, &owner).await
                 }
                 .boxed()

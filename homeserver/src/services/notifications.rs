@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use landbridge_database::Database;
 use quick_cache::sync::Cache;
+use ruma::events::TimelineEventType;
 use ruma::push::Ruleset;
 use ruma::{EventId, OwnedEventId, OwnedUserId, UserId};
 use tokio::sync::{Mutex, watch};
@@ -28,7 +29,7 @@ use self::tally::{MAX_ITEMS, Tally};
 use super::relations::relation_of;
 use crate::event::{Event, Flags};
 use crate::feed::{Change, FeedObserver, Published};
-use crate::nid::{ORD_SHIFT, Pos, RoomNid, TimelineOrd};
+use crate::nid::{EventNid, ORD_SHIFT, Pos, RoomNid, TimelineOrd};
 use crate::room::{RECENT, Room, RoomError, RoomSnapshot, Rooms};
 use crate::storage::receipts::{self, Receipt};
 use crate::storage::timeline_read;
@@ -120,6 +121,27 @@ impl Notifications {
         ask: &Ask<'_>,
         prepared: &Prepared,
     ) -> Result<Unread, RoomError> {
+        self.look(room, ask, prepared, Tally::unread).await
+    }
+
+    /// Whether an event of a room that the user is in notifies him and is unread.
+    pub async fn is_unread(
+        &self,
+        room: &Room,
+        ask: &Ask<'_>,
+        event: EventNid,
+    ) -> Result<bool, RoomError> {
+        self.look(room, ask, &Prepared::default(), |tally| tally.holds(event)).await
+    }
+
+    /// Looks at the user's unread events in a room.
+    async fn look<T: Default>(
+        &self,
+        room: &Room,
+        ask: &Ask<'_>,
+        prepared: &Prepared,
+        what: impl FnOnce(&Tally) -> T + Send,
+    ) -> Result<T, RoomError> {
         let key = (ask.user.to_owned(), room.nid());
         let entry = self.kept.get(&key).unwrap_or_else(|| {
             let entry: Arc<Entry> = Arc::default();
@@ -143,11 +165,11 @@ impl Notifications {
             });
         }
         // It was just set.
-        let Some(state) = state.as_mut() else { return Ok(Unread::default()) };
+        let Some(state) = state.as_mut() else { return Ok(T::default()) };
         state.tally.read(&markers);
         state.markers = markers;
         self.go_on(&snapshot, ask, &mut state.tally).await?;
-        Ok(state.tally.unread())
+        Ok(what(&state.tally))
     }
 
     async fn markers(&self, user: &UserId, room: RoomNid) -> Result<Markers, RoomError> {
@@ -219,6 +241,9 @@ impl Notifications {
             if verdict.notify {
                 let thread = self.thread(event).await?;
                 tally.add(event.nid, place.ord, thread.as_deref(), verdict.highlight);
+                if *event.kind() == TimelineEventType::CallInvite {
+                    tally.is_call(event.nid);
+                }
             }
         }
         tally.upto = ceiling - 1;

@@ -12,5 +12,7 @@ pub const ACCOUNTS: Migrations = Migrations::new(
         include_str!("migrations/accounts_moderation.sql"),
         include_str!("migrations/accounts_notices.sql"),
         include_str!("migrations/accounts_directories.sql"),
+        include_str!("migrations/accounts_pushers.sql"),
+        include_str!("migrations/accounts_webpush.sql"),
     ],
 );

@@ -18,6 +18,9 @@ const BELOW: &str = "SELECT pos, room, event, ord, thread, highlight, actions, t
 const HIGHLIGHTS_BELOW: &str =
     "SELECT pos, room, event, ord, thread, highlight, actions, ts FROM notification
     WHERE user_id = $1 AND pos < $2 AND highlight = 1 ORDER BY pos DESC LIMIT $3";
+const AFTER: &str = "SELECT pos, room, event, ord, thread, highlight, actions, ts FROM notification
+    WHERE user_id = $1 AND pos > $2 AND pos <= $3 ORDER BY pos LIMIT $4";
+const ROOMS: &str = "SELECT DISTINCT room FROM notification WHERE user_id = $1";
 const PRUNE: &str = "DELETE FROM notification WHERE user_id = $1 AND (ts < $3 OR pos <=
     (SELECT pos FROM notification WHERE user_id = $1 ORDER BY pos DESC LIMIT 1 OFFSET $2))";
 const CLEAR: &str = "DELETE FROM notification WHERE user_id = $1";
@@ -80,6 +83,23 @@ pub async fn below(
 ) -> Result<Vec<Notification>, StorageError> {
     let sql = if only_highlights { HIGHLIGHTS_BELOW } else { BELOW };
     read(&db.fetch(sql, args![user.as_str(), pos, limit as i64]).await?)
+}
+
+/// The oldest notifications of a user after a position and up to another, oldest first.
+pub async fn after(
+    db: &Database,
+    user: &UserId,
+    pos: Pos,
+    upto: Pos,
+    limit: usize,
+) -> Result<Vec<Notification>, StorageError> {
+    read(&db.fetch(AFTER, args![user.as_str(), pos, upto, limit as i64]).await?)
+}
+
+/// The rooms whose notifications of a user are kept.
+pub async fn rooms(db: &Database, user: &UserId) -> Result<Vec<RoomNid>, StorageError> {
+    let rows = db.fetch(ROOMS, args![user.as_str()]).await?;
+    rows.iter().map(|row| Ok(RoomNid(row.int(0)?))).collect()
 }
 
 /// Deletes a user's notifications beyond the newest `keep`, and those from before `since`.

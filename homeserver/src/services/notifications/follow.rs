@@ -21,6 +21,7 @@ use crate::http::error::{ApiError, ApiResult};
 use crate::nid::{ORD_SHIFT, Pos, RoomNid};
 use crate::room::{Membership, RoomError, RoomSnapshot};
 use crate::services::notifications::{Subject, judge};
+use crate::services::push_rules::PUSH_RULES;
 use crate::storage::notifications::{self, NewNotification, Notification};
 use crate::storage::{rooms, server, timeline_read};
 use crate::sync::lens::Lens;
@@ -53,6 +54,8 @@ struct Follower {
     stored: Pos,
     /// Rows written for each user since they were last cut back.
     written: HashMap<OwnedUserId, u32>,
+    /// Whose unread events changed with what is being looked at: in a room, or everywhere.
+    stirred: Vec<(OwnedUserId, Option<RoomNid>)>,
 }
 
 /// Follows until the server stops.
@@ -112,7 +115,7 @@ impl Follower {
         let audience = Audience::new(app.appservices.clone(), app.rooms.server().clone());
         // A position of the future comes from a database that was set back: its rows went with it.
         let stored = stored.min(app.feed.head());
-        Self { app, audience, done: stored, stored, written: HashMap::new() }
+        Self { app, audience, done: stored, stored, written: HashMap::new(), stirred: Vec::new() }
     }
 
     /// Looks at what the tables hold that was not looked at yet.
@@ -122,6 +125,10 @@ impl Follower {
             pause(&error).await;
         }
         self.reached(upto);
+        self.stirred.clear();
+        while let Err(error) = self.app.push.resume(&self.app).await {
+            pause(&error).await;
+        }
     }
 
     async fn read_tables(&mut self, upto: Pos) -> ApiResult<()> {
@@ -152,14 +159,46 @@ impl Follower {
         let mut events = Vec::new();
         for published in changes.filter(|published| published.pos > self.done) {
             upto = upto.max(published.pos);
-            if let Change::Event(event, _) = &published.change {
-                events.push(event);
+            match &published.change {
+                Change::Event(event, _) => {
+                    // Whoever writes has read, and whoever leaves has nothing to read any more.
+                    let moved = event.pdu.membership().and(event.pdu.state_key());
+                    let moved = moved.and_then(|user| UserId::parse(user).ok());
+                    let users = moved.into_iter().chain([event.pdu.sender.clone()]);
+                    self.stirred.extend(users.map(|user| (user, Some(event.room))));
+                    events.push(event);
+                }
+                Change::Receipt { room, user, .. } => {
+                    self.stirred.push((user.clone(), Some(*room)));
+                }
+                Change::AccountData { user, room: None, kind } if decides(kind) => {
+                    self.stirred.push((user.clone(), None));
+                }
+                _ => {}
             }
         }
         while let Err(error) = self.note(&events, upto).await {
             pause(&error).await;
         }
         self.reached(upto);
+        self.wake_pushers().await;
+    }
+
+    /// Lets the pushers of those whose unread events have changed look at it.
+    async fn wake_pushers(&mut self) {
+        let app = &self.app;
+        let mut users: Vec<OwnedUserId> = Vec::new();
+        for (user, room) in self.stirred.drain(..).filter(|(user, _)| app.push.concerns(user)) {
+            app.push.stir(&user, room);
+            users.push(user);
+        }
+        users.sort_unstable();
+        users.dedup();
+        for user in users {
+            while let Err(error) = app.push.wake(app, &user).await {
+                pause(&error).await;
+            }
+        }
     }
 
     async fn note(&mut self, events: &[&Arc<Event>], upto: Pos) -> ApiResult<()> {
@@ -182,6 +221,11 @@ impl Follower {
             return Ok(());
         }
         let due = self.due(&found);
+        let notified = found.iter().flat_map(|new| {
+            let room = new.notification.room;
+            new.users.iter().filter_map(move |user| Some((UserId::parse(user).ok()?, Some(room))))
+        });
+        let notified: Vec<_> = notified.collect();
         let since = self.app.clock.now_ms() - KEEP_MS;
         let (rows, pruned) = (Arc::new(found), Arc::new(due));
         let users = Arc::clone(&pruned);
@@ -207,6 +251,7 @@ impl Follower {
         for user in pruned.iter() {
             self.written.insert(user.clone(), 0);
         }
+        self.stirred.extend(notified);
         self.stored = upto.unwrap_or(self.stored);
         Ok(())
     }
@@ -230,7 +275,7 @@ impl Follower {
     }
 
     /// Who is notified of an event, by the actions that are to be taken.
-    async fn judge(&self, event: &Arc<Event>) -> ApiResult<Vec<NewNotification>> {
+    async fn judge(&mut self, event: &Arc<Event>) -> ApiResult<Vec<NewNotification>> {
         let Some(place) = event.place() else { return Ok(Vec::new()) };
         if place.pos <= self.done
             || !is_news(event)
@@ -246,6 +291,10 @@ impl Follower {
         let snapshot = room.snapshot();
         let mut people = self.audience.of(&snapshot);
         let invited = invited(event).filter(|user| self.audience.is_person(user));
+        if event.pdu.redacts.is_some() {
+            // What it redacts notifies nobody any more.
+            self.stirred.extend(people.iter().map(|user| (user.clone(), Some(event.room))));
+        }
         people.extend(invited.clone());
         people.remove(&event.pdu.sender);
         // Whether somebody may have come since, to whom the event was not sent.
@@ -312,6 +361,11 @@ async fn verdict(
     }
     let actions = serde_json::to_string(verdict.actions).map_err(ApiError::internal)?;
     Ok(Some((actions, verdict.highlight)))
+}
+
+/// Whether a type of account data has a say in what notifies.
+fn decides(kind: &str) -> bool {
+    matches!(kind, PUSH_RULES | "m.ignored_user_list")
 }
 
 /// Whom an event invites.

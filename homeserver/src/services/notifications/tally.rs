@@ -26,6 +26,8 @@ pub struct Unread {
     pub main: Counts,
     /// Of each thread that has some, by its root.
     pub threads: BTreeMap<OwnedEventId, Counts>,
+    /// Those of them all that are calls.
+    pub calls: u32,
 }
 
 impl Unread {
@@ -93,6 +95,7 @@ struct Item {
     /// Index into `threads`; none for the main timeline.
     thread: Option<u16>,
     highlight: bool,
+    call: bool,
 }
 
 /// The notifying events of one user in one room, up to a place.
@@ -139,7 +142,19 @@ impl Tally {
         if self.items.len() >= MAX_ITEMS {
             self.items.remove(0);
         }
-        self.items.push(Item { ord, nid, thread, highlight });
+        self.items.push(Item { ord, nid, thread, highlight, call: false });
+    }
+
+    /// The event that was added last is a call.
+    pub(super) fn is_call(&mut self, nid: EventNid) {
+        if let Some(item) = self.items.last_mut().filter(|item| item.nid == nid) {
+            item.call = true;
+        }
+    }
+
+    /// Whether an event is unread.
+    pub(super) fn holds(&self, nid: EventNid) -> bool {
+        self.items.iter().rev().any(|item| item.nid == nid)
     }
 
     /// An event was redacted and counts no longer.
@@ -168,6 +183,7 @@ impl Tally {
     pub(super) fn unread(&self) -> Unread {
         let mut unread = Unread::default();
         for item in &self.items {
+            unread.calls += u32::from(item.call);
             let counts = match thread_of(&self.threads, item) {
                 None => &mut unread.main,
                 Some(root) => unread.threads.entry(root.to_owned()).or_default(),
@@ -230,7 +246,7 @@ mod tests {
         assert_eq!((tally.unread().main, tally.unread().threads[a]), (counts(1, 0), counts(1, 0)));
         markers.advance(Scope::Thread(a), 7);
         tally.read(&markers);
-        assert_eq!(tally.unread(), Unread { main: counts(1, 0), threads: BTreeMap::new() });
+        assert_eq!(tally.unread(), Unread { main: counts(1, 0), ..Unread::default() });
     }
 
     #[test]

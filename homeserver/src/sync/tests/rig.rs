@@ -57,6 +57,8 @@ impl Rig {
         config.listen.http.clear();
         config.listen.tls.clear();
         config.registration.open = true;
+        // Gateways of tests.
+        config.outbound.allowed_addresses.push("127.0.0.0/8".parse().expect("a range"));
         config.rate_limits.enabled = false;
         config.accounts.password_memory_kib = 8;
         config.accounts.password_passes = 1;

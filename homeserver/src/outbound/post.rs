@@ -1,0 +1,73 @@
+//! Posting to addresses that clients name: push gateways and push services.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::USER_AGENT;
+use http::{HeaderMap, StatusCode};
+use url::{Host, Url};
+
+use super::{FetchError, Outbound, told};
+
+/// The longest answer that is read.
+const MAX_ANSWER: usize = 64 * 1024;
+
+/// What was answered.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Outbound {
+    /// Whether a URL may be posted to, as far as that can be said without resolving its host: HTTPS, or plain HTTP to an address that
+    /// the settings allow, since what goes there stays in the administrator's own network.
+    pub fn may_post(&self, url: &Url) -> Result<(), FetchError> {
+        let literal = match url.host() {
+            None => return Err(FetchError::NotHttp),
+            Some(Host::Domain(_)) => None,
+            Some(Host::Ipv4(address)) => Some(address.into()),
+            Some(Host::Ipv6(address)) => Some(address.into()),
+        };
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(FetchError::Refused);
+        }
+        match (url.scheme(), literal) {
+            (_, Some(address)) if !self.addresses.admit(address) => Err(FetchError::NotPublic),
+            ("https", _) => Ok(()),
+            ("http", Some(address)) if self.addresses.exempts(address) => Ok(()),
+            ("http", _) => Err(FetchError::Refused),
+            _ => Err(FetchError::NotHttp),
+        }
+    }
+
+    /// Posts a body. Redirects are not followed; an answer with an error is an answer.
+    pub async fn post(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        body: Bytes,
+        time: Duration,
+    ) -> Result<Answer, FetchError> {
+        self.may_post(url)?;
+        let work = async {
+            let agent = concat!("Landbridge/", env!("CARGO_PKG_VERSION"));
+            let request = self.client.post(url.clone()).header(USER_AGENT, agent);
+            let mut response = request.headers(headers).body(body).send().await.map_err(told)?;
+            let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+            let mut body = BytesMut::new();
+            while let Some(chunk) = response.chunk().await.map_err(told)? {
+                if body.len() + chunk.len() > MAX_ANSWER {
+                    return Err(FetchError::TooLong);
+                }
+                body.extend_from_slice(&chunk);
+            }
+            Ok(Answer { status, headers, body: body.freeze() })
+        };
+        tokio::time::timeout(time, work).await.unwrap_or(Err(FetchError::Timeout))
+    }
+}
