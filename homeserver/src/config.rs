@@ -3,8 +3,8 @@
 //! Sizes are in bytes and times in the unit that the key's name ends with. Secrets never appear in `Debug` output, nor
 //! when a configuration is serialised.
 
-mod discovery;
 mod calls;
+mod discovery;
 mod limits;
 mod listen;
 mod notices;
@@ -20,8 +20,8 @@ use ruma::OwnedServerName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use discovery::{Contact, PolicyServer, Support};
 pub use calls::{DelayedEventPolicy, RtcPolicy};
+pub use discovery::{Contact, PolicyServer, Support};
 pub use limits::{Rate, RateLimits};
 pub use listen::{Listen, TlsListen};
 pub use notices::ServerNotices;

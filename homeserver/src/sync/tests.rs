@@ -1,7 +1,7 @@
 //! Reading rooms from the outside: through the router, as clients do.
 
-mod directories;
 mod delayed;
+mod directories;
 mod interleavings;
 mod members;
 mod messages;
@@ -15,7 +15,7 @@ mod rig;
 mod search;
 mod sliding;
 mod sync;
-mod upgrades;
 mod threads;
+mod upgrades;
 mod visibility;
 mod webpush;

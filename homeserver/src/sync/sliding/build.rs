@@ -130,6 +130,7 @@ impl<'a> Build<'a> {
             pos: self.upto,
             boot: feed.ephemeral().boot(),
             ephemeral: self.ephemeral,
+            to_device: self.upto,
         };
         let something = told || lists_changed || !shown.is_empty();
         Ok(Answer { out, at, state: next.changed.then_some(next.state), something })
