@@ -88,7 +88,7 @@ async fn each_user_is_shown_what_is_for_them() {
     let server = TestServer::start().await;
     let alice = server.register("alice").await;
     let bob = server.register("bob").await;
-    let root = space(&alice, "root", json!({})).await;
+    let space_id = space(&alice, "root", json!({})).await;
     let club = alice.create_room(json!({ "name": "club" })).await;
     let rule = |content: Value| json!([{ "type": "m.room.join_rules", "content": content }]);
     let allow = json!([{ "type": "m.room_membership", "room_id": club }]);
@@ -104,15 +104,15 @@ async fn each_user_is_shown_what_is_for_them() {
     let mut rooms = std::collections::BTreeMap::new();
     for (order, (name, state)) in kinds.into_iter().enumerate() {
         let room = alice.create_room(json!({ "name": name, "initial_state": state })).await;
-        child(&alice, &root, &room, json!({ "via": ["hs.test"], "order": order.to_string() }))
+        child(&alice, &space_id, &room, json!({ "via": ["hs.test"], "order": order.to_string() }))
             .await;
         rooms.insert(name, room);
     }
     assert_eq!(
-        names(&alice, &root, "").await,
+        names(&alice, &space_id, "").await,
         ["root", "private", "knock", "restricted", "readable"]
     );
-    assert_eq!(names(&bob, &root, "").await, ["root", "knock", "readable"]);
+    assert_eq!(names(&bob, &space_id, "").await, ["root", "knock", "readable"]);
     let summary = format!("v1/room_summary/{}", rooms["restricted"]);
     assert_eq!(bob.refused(Method::GET, &summary, Value::Null).await.0, 404);
 
@@ -123,7 +123,7 @@ async fn each_user_is_shown_what_is_for_them() {
     }
     bob.must(Method::POST, &format!("v3/join/{club}"), json!({})).await;
     assert_eq!(
-        names(&bob, &root, "").await,
+        names(&bob, &space_id, "").await,
         ["root", "private", "knock", "restricted", "readable"]
     );
     let shown = bob.must(Method::GET, &summary, Value::Null).await;
@@ -132,7 +132,7 @@ async fn each_user_is_shown_what_is_for_them() {
     // A ban closes a room that is open to others.
     let ban = format!("v3/rooms/{}/ban", rooms["knock"]);
     alice.must(Method::POST, &ban, json!({ "user_id": bob.id })).await;
-    assert_eq!(names(&bob, &root, "").await, ["root", "private", "restricted", "readable"]);
+    assert_eq!(names(&bob, &space_id, "").await, ["root", "private", "restricted", "readable"]);
 }
 
 #[tokio::test]
@@ -140,11 +140,11 @@ async fn bad_walks_are_refused() {
     let server = TestServer::start().await;
     let alice = server.register("alice").await;
     let bob = server.register("bob").await;
-    let root = space(&alice, "root", json!({})).await;
+    let space_id = space(&alice, "root", json!({})).await;
     let hidden = alice.create_room(json!({})).await;
     for name in ["one", "two"] {
         let room = alice.create_room(json!({ "preset": "public_chat", "name": name })).await;
-        child(&alice, &root, &room, via()).await;
+        child(&alice, &space_id, &room, via()).await;
     }
     let at = |room: &str, query: &str| format!("v1/rooms/{room}/hierarchy?{query}");
     let forbidden = (403, "M_FORBIDDEN".to_owned());
@@ -153,16 +153,16 @@ async fn bad_walks_are_refused() {
         assert_eq!(bob.refused(Method::GET, &at(room, ""), Value::Null).await, forbidden);
     }
     for query in ["limit=0", "limit=-1", "limit=x", "max_depth=-1", "suggested_only=x", "from=x"] {
-        let refused = alice.refused(Method::GET, &at(&root, query), Value::Null).await;
+        let refused = alice.refused(Method::GET, &at(&space_id, query), Value::Null).await;
         assert_eq!(refused, invalid, "{query}");
     }
-    let first = alice.must(Method::GET, &at(&root, "limit=1"), Value::Null).await;
+    let first = alice.must(Method::GET, &at(&space_id, "limit=1"), Value::Null).await;
     let next = first["next_batch"].as_str().unwrap();
     for more in ["max_depth=1", "suggested_only=true"] {
         let query = format!("from={next}&{more}");
-        assert_eq!(alice.refused(Method::GET, &at(&root, &query), Value::Null).await, invalid);
+        assert_eq!(alice.refused(Method::GET, &at(&space_id, &query), Value::Null).await, invalid);
     }
-    let from = at(&root, &format!("from={next}"));
+    let from = at(&space_id, &format!("from={next}"));
     assert_eq!(bob.refused(Method::GET, &from, Value::Null).await, invalid);
     alice.must(Method::GET, &from, Value::Null).await;
 }
