@@ -8,8 +8,8 @@ use ruma::push::{
     NewSimplePushRule, PushCondition, RemovePushRuleError, RuleKind, RuleNotFoundError, Ruleset,
 };
 use ruma::{RoomId, UserId};
-use serde::de::{DeserializeOwned, Error as _};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -20,9 +20,6 @@ use crate::http::json::{EMPTY, Empty, Json, Reply};
 use crate::http::limit::Limit;
 use crate::http::router::{Route, delete, get, put};
 use crate::services::push_rules::{insert, to_json};
-
-/// Actions that older versions of the specification knew; they are ignored wherever they come ("Historical Actions").
-const HISTORICAL: [&str; 2] = ["dont_notify", "coalesce"];
 
 /// The endpoints of this module.
 pub fn routes() -> Vec<Route<Arc<App>>> {
@@ -91,17 +88,10 @@ struct Place {
 
 #[derive(Deserialize)]
 struct Rule {
-    #[serde(deserialize_with = "actions")]
     actions: Vec<Action>,
     #[serde(default)]
     conditions: Vec<PushCondition>,
     pattern: Option<String>,
-}
-
-fn actions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Action>, D::Error> {
-    let actions = Vec::<Value>::deserialize(deserializer)?.into_iter();
-    let current = actions.filter(|action| !HISTORICAL.iter().any(|old| action == old));
-    current.map(|action| serde_json::from_value(action).map_err(D::Error::custom)).collect()
 }
 
 fn rule(kind: &RuleKind, id: &str, body: Rule) -> ApiResult<NewPushRule> {
@@ -197,7 +187,6 @@ impl Field for Enabled {
 
 #[derive(Deserialize)]
 struct Actions {
-    #[serde(deserialize_with = "actions")]
     actions: Vec<Action>,
 }
 
