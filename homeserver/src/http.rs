@@ -6,4 +6,5 @@ pub mod extract;
 pub mod json;
 pub mod limit;
 pub mod observe;
+pub mod page;
 pub mod router;

@@ -1,7 +1,7 @@
 //! One-time links and the data folder's administration, over the server's HTTP interface.
 
 use axum::body::{Body, to_bytes};
-use http::{Method, Request};
+use http::{Method, Request, header};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
