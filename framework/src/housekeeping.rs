@@ -42,9 +42,7 @@ impl Engine {
         }
         if prune && self.config.keep_days > 0 {
             // Where rooms are read back, that must reach no further than what is kept.
-            if !self.homeserver_is_durable().await? {
-                self.catch_up_all(true).await?;
-            }
+            self.catch_up_all(true).await?;
             let before = now - i64::from(self.config.keep_days) * 86_400_000;
             while self.store.prune(before, CHUNK).await? > 0 {
                 tokio::time::sleep(Duration::from_millis(50)).await;

@@ -140,8 +140,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Reads all portals back, a few at a time.
+    /// Reads all portals back, a few at a time, where the homeserver may have lost something.
     pub(crate) async fn catch_up_all(self: &Arc<Self>, again: bool) -> Result<(), Failure> {
+        if self.homeserver_is_durable().await? {
+            return Ok(());
+        }
         let mut after = 0;
         loop {
             let portals = self.store.portals_after(after, 100).await?;

@@ -7,7 +7,7 @@ mod faults;
 mod homeserver;
 mod network;
 mod outage;
-mod pump;
+pub(crate) mod pump;
 mod report;
 
 #[cfg(test)]

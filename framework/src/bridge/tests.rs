@@ -224,21 +224,27 @@ impl World {
         kind: Kind,
         config: impl FnOnce(&mut crate::BridgeConfig),
     ) -> (Self, SimUser, String, crate::Bridge<Sim>) {
-        let mut world = Self::on(kind).await;
+        Self::on(kind).await.opened(config).await
+    }
+
+    async fn opened(
+        mut self,
+        config: impl FnOnce(&mut crate::BridgeConfig),
+    ) -> (Self, SimUser, String, crate::Bridge<Sim>) {
         let ann = "@ann:hs.example".to_owned();
-        world.config.portals = vec![PortalConfig {
+        self.config.portals = vec![PortalConfig {
             remote_id: "c".into(),
             invite: vec![ann.clone()],
             ..PortalConfig::default()
         }];
-        config(&mut world.config);
-        let bridge = world.start().await;
-        let homeserver = world.homeserver.clone();
+        config(&mut self.config);
+        let bridge = self.start().await;
+        let homeserver = self.homeserver.clone();
         eventually("the configured room", || homeserver.all_rooms().len() == 1).await;
-        let room = world.homeserver.all_rooms().remove(0);
-        let user = world.homeserver.user(&ann);
+        let room = self.homeserver.all_rooms().remove(0);
+        let user = self.homeserver.user(&ann);
         eventually("an invitation", || user.join(&room)).await;
-        (world, user, room, bridge)
+        (self, user, room, bridge)
     }
 
     fn said(&self, room: &str) -> Vec<(String, String)> {

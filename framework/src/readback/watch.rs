@@ -127,23 +127,22 @@ impl Engine {
     pub(crate) async fn read_back_loop(self: Arc<Self>) {
         let mut swept = 0;
         let mut again = AGAIN.iter();
-        let mut next = SUSPICION;
+        let mut due = Instant::now() + SUSPICION;
         loop {
             let outages = self.readback.outages.load(Ordering::Acquire);
             if swept == outages || self.readback.down.load(Ordering::Acquire) {
                 tokio::select! {
                     () = self.readback.wake.notified() => continue,
-                    () = tokio::time::sleep(next) => {}
+                    () = tokio::time::sleep_until(due) => {}
                 }
                 // Where nothing hangs, a restart can go unseen: what it lost is found in the end.
                 swept = self.readback.outages.fetch_add(1, Ordering::AcqRel) + 1;
-                next = again.next().copied().unwrap_or(SUSPICION);
             } else {
                 swept = outages;
                 again = AGAIN.iter();
-                next = again.next().copied().unwrap_or(SUSPICION);
             }
             let started = Instant::now();
+            due = started + again.next().copied().unwrap_or(SUSPICION);
             if let Err(failure) = self.catch_up_all(false).await {
                 tracing::warn!(error = %failure, "rooms could not be read back yet");
                 swept = 0;

@@ -140,6 +140,11 @@ impl SimHomeserver {
         self.shared.state().lose_next = true;
     }
 
+    /// From now on application services can't `/sync`: some homeservers refuse it.
+    pub fn refuse_sync(&self) {
+        self.shared.state().no_sync = true;
+    }
+
     /// Somebody with an account here, who acts without any fault.
     pub fn user(&self, user_id: &str) -> SimUser {
         self.shared.state().register(user_id);

@@ -12,7 +12,7 @@ const SPEED: u64 = 40;
 /// # Panics
 ///
 /// When `work` panics, or no runtime can be had.
-pub(super) fn run<T>(work: impl Future<Output = T>) -> T {
+pub(crate) fn run<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)

@@ -95,3 +95,19 @@ async fn a_transaction_that_never_came_is_read_back_in_order() {
     eventually("both", || world.heard().len() == 3).await;
     assert_eq!(world.heard(), ["ann: one", "ann: two", "ann: three"]);
 }
+
+/// Such a homeserver is only asked now and then whether it is there, which must not put off what is due.
+#[test]
+fn what_comes_in_no_transaction_is_found_where_nothing_can_hang() {
+    crate::testing::pump::run(async {
+        let world = World::on(Kind::Synapse).await;
+        world.homeserver.refuse_sync();
+        let (world, ann, room, _bridge) = world.opened(|_| {}).await;
+        ann.say(&room, "one").unwrap();
+        eventually("a message", || world.heard() == ["ann: one"]).await;
+        world.homeserver.lose_transaction();
+        ann.say(&room, "two").unwrap();
+        eventually("what was lost", || world.heard().len() == 2).await;
+        assert_eq!(world.heard(), ["ann: one", "ann: two"]);
+    });
+}

@@ -188,7 +188,7 @@ fn beside_rooms(state: &mut State, asked: &Asked<'_>, user: &str, segments: &[&s
     let get = asked.method == Method::GET;
     match segments {
         // Only for who asks for nothing.
-        ["sync"] => Ok(json!({ "next_batch": "s0" })),
+        ["sync"] if !state.no_sync => Ok(json!({ "next_batch": "s0" })),
         ["account", "whoami"] => Ok(json!({ "user_id": user })),
         ["capabilities"] => Ok(json!({ "capabilities": {} })),
         ["joined_rooms"] => {

@@ -49,6 +49,8 @@ pub(super) struct State {
     pub(super) next_txn: u64,
     /// The next transaction is numbered and never sent.
     pub(super) lose_next: bool,
+    /// There is no `/sync` for application services.
+    pub(super) no_sync: bool,
     pub(super) passing: Vec<(String, String, String)>,
     pub(super) requests: u64,
 }
@@ -77,6 +79,7 @@ impl State {
             in_flight: None,
             next_txn: 0,
             lose_next: false,
+            no_sync: false,
             passing: Vec::new(),
             requests: 0,
         }
