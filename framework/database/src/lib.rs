@@ -45,6 +45,7 @@ mod sqlite;
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod together;
 mod transaction;
 mod value;
 

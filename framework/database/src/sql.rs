@@ -31,6 +31,13 @@ impl Sql {
         }
     }
 
+    /// As written: lists are still to be translated.
+    pub(crate) fn sqlite_text(self) -> &'static str {
+        match self {
+            Self::Both(text) | Self::Each { sqlite: text, .. } => text,
+        }
+    }
+
     pub(crate) fn for_sqlite(self) -> SqlStr {
         match self {
             Self::Each { sqlite, .. } => sqlite.into_sql_str(),
@@ -43,7 +50,7 @@ impl Sql {
 }
 
 /// `= ANY($n)` becomes `IN (SELECT value FROM json_each($n))`.
-fn lists_for_sqlite(text: &'static str) -> Cow<'static, str> {
+pub(crate) fn lists_for_sqlite(text: &'static str) -> Cow<'static, str> {
     const ANY: &str = "= ANY(";
     if !text.contains(ANY) {
         return Cow::Borrowed(text);

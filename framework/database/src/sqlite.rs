@@ -7,7 +7,7 @@ use std::{
 };
 
 use sqlx::{
-    ConnectOptions as _, Connection as _, Sqlite, SqlitePool,
+    ConnectOptions as _, Connection as _, SqlStr, Sqlite, SqlitePool,
     query::Query,
     sqlite::{
         SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode,
@@ -68,7 +68,12 @@ pub(crate) fn lock(path: &Path) -> Result<File, DatabaseError> {
 
 /// A statement with its arguments.
 pub(crate) fn query<'q>(sql: Sql, args: Vec<Value>) -> Query<'q, Sqlite, SqliteArguments> {
-    let mut query = sqlx::query(sql.for_sqlite());
+    bound(sql.for_sqlite(), args)
+}
+
+/// A text with its arguments.
+pub(crate) fn bound<'q>(text: SqlStr, args: Vec<Value>) -> Query<'q, Sqlite, SqliteArguments> {
+    let mut query = sqlx::query(text);
     for value in args {
         query = match value {
             Value::Int(v) => query.bind(v),

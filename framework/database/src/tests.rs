@@ -59,6 +59,53 @@ async fn a_commit_that_is_dropped_halfway_leaves_the_writer_usable() {
 }
 
 #[tokio::test]
+async fn what_is_put_off_runs_in_order_before_what_is_waited_for() {
+    let test = TestDatabase::new();
+    let db = database(&test).await;
+    let mut tx = db.begin().await.unwrap();
+    for id in 0..40 {
+        tx.later("INSERT INTO thing (id, size) VALUES ($1, $2)", args![id, 1]).await.unwrap();
+        tx.later("UPDATE thing SET size = size + $2 WHERE id = $1", args![id, id]).await.unwrap();
+    }
+    let sum = tx
+        .fetch_optional("SELECT CAST(SUM(size) AS BIGINT) FROM thing", args![])
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(sum.int(0).unwrap(), 820);
+    let ids: Vec<i64> = (0..39).collect();
+    tx.later("DELETE FROM thing WHERE id = ANY($1)", args![ids]).await.unwrap();
+    assert_eq!(tx.execute("DELETE FROM thing", args![]).await.unwrap(), 1);
+    tx.later("INSERT INTO thing (id) VALUES ($1)", args![7]).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(db.fetch("SELECT id FROM thing", args![]).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_put_off_and_fails_fails_what_comes_next() {
+    let test = TestDatabase::new();
+    let db = database(&test).await;
+    let insert = "INSERT INTO thing (id) VALUES ($1)";
+    for _ in 0..2 {
+        let mut tx = db.begin().await.unwrap();
+        let mut result = Ok(());
+        for id in [1, 2, 1] {
+            result = match result {
+                Ok(()) => tx.later(insert, args![id]).await,
+                failed => failed,
+            };
+        }
+        let result = match result {
+            Ok(()) => tx.commit().await,
+            failed => failed,
+        };
+        assert!(result.unwrap_err().is_unique_violation());
+    }
+    db.begin().await.unwrap().commit().await.unwrap();
+    assert!(db.fetch_optional("SELECT id FROM thing", args![]).await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn a_repeated_key_is_told_from_other_errors() {
     let test = TestDatabase::new();
     let db = database(&test).await;

@@ -3,7 +3,7 @@
 use sqlx::{AssertSqlSafe, Executor as _, sqlite::SqliteConnection};
 use tokio::sync::OwnedMutexGuard;
 
-use crate::{DatabaseError, Row, Sql, Value, postgres, row::RowKind, sqlite};
+use crate::{DatabaseError, Row, Sql, Value, postgres, row::RowKind, sqlite, together::Together};
 
 /// A transaction. Dropping it rolls it back.
 pub struct Transaction(pub(crate) TransactionKind);
@@ -20,11 +20,12 @@ pub(crate) enum TransactionKind {
 pub(crate) struct SqliteWriter {
     connection: SqliteConnection,
     open: bool,
+    together: Together,
 }
 
 impl SqliteWriter {
     pub(crate) fn new(connection: SqliteConnection) -> Self {
-        Self { connection, open: false }
+        Self { connection, open: false, together: Together::default() }
     }
 
     pub(crate) async fn begin(&mut self) -> Result<(), DatabaseError> {
@@ -33,12 +34,20 @@ impl SqliteWriter {
             let _ = self.run("ROLLBACK").await;
         }
         self.open = true;
+        self.together.clear();
         self.run("BEGIN IMMEDIATE").await
     }
 
     async fn end(&mut self, statement: &'static str) -> Result<(), DatabaseError> {
         self.run(statement).await?;
         self.open = false;
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), DatabaseError> {
+        for (text, args) in self.together.take() {
+            sqlite::bound(text, args).execute(&mut self.connection).await?;
+        }
         Ok(())
     }
 
@@ -61,6 +70,34 @@ impl SqliteWriter {
 }
 
 impl Transaction {
+    /// Runs a statement before the next one whose answer is waited for, or with [`flush`](Self::flush), which bring its error.
+    pub async fn later(
+        &mut self,
+        sql: impl Into<Sql>,
+        args: Vec<Value>,
+    ) -> Result<(), DatabaseError> {
+        let sql = sql.into();
+        match &mut self.0 {
+            TransactionKind::Sqlite(writer) => {
+                if writer.together.add(sql, args) {
+                    writer.flush().await?;
+                }
+            }
+            TransactionKind::Postgres(tx) => {
+                postgres::query(sql, args).execute(&mut **tx).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs what was put off.
+    pub async fn flush(&mut self) -> Result<(), DatabaseError> {
+        match &mut self.0 {
+            TransactionKind::Sqlite(writer) => writer.flush().await,
+            TransactionKind::Postgres(_) => Ok(()),
+        }
+    }
+
     /// Runs a statement; the number of rows it touched.
     pub async fn execute(
         &mut self,
@@ -70,6 +107,7 @@ impl Transaction {
         let sql = sql.into();
         Ok(match &mut self.0 {
             TransactionKind::Sqlite(writer) => {
+                writer.flush().await?;
                 sqlite::query(sql, args).execute(&mut writer.connection).await?.rows_affected()
             }
             TransactionKind::Postgres(tx) => {
@@ -87,6 +125,7 @@ impl Transaction {
         let sql = sql.into();
         Ok(match &mut self.0 {
             TransactionKind::Sqlite(writer) => {
+                writer.flush().await?;
                 let rows = sqlite::query(sql, args).fetch_all(&mut writer.connection).await?;
                 rows.into_iter().map(|row| Row(RowKind::Sqlite(row))).collect()
             }
@@ -109,7 +148,10 @@ impl Transaction {
     /// Makes it durable: on SQLite the log is synced to disk, on Postgres the server's setting holds.
     pub async fn commit(self) -> Result<(), DatabaseError> {
         match self.0 {
-            TransactionKind::Sqlite(mut writer) => writer.end("COMMIT").await,
+            TransactionKind::Sqlite(mut writer) => {
+                writer.flush().await?;
+                writer.end("COMMIT").await
+            }
             TransactionKind::Postgres(tx) => Ok(tx.commit().await?),
         }
     }

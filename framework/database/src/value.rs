@@ -1,7 +1,7 @@
 //! The values that a statement can be given.
 
 /// One argument of a statement. Nulls carry their type, because Postgres wants to know it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     /// A `BIGINT`.
     Int(i64),

@@ -107,14 +107,14 @@ pub async fn queued(db: &Database, service: &str) -> Result<i64, StorageError> {
 /// Fixes a transaction.
 pub async fn close(tx: &mut CommitTx, service: &str, txn: &TxnRow) -> Result<(), StorageError> {
     let values = args![service, txn.number, txn.body.as_slice(), txn.to_device.as_str()];
-    tx.sql().execute(INSERT_TXN, values).await?;
-    tx.sql().execute(SET_LAST, args![service, txn.number]).await?;
+    tx.sql().later(INSERT_TXN, values).await?;
+    tx.sql().later(SET_LAST, args![service, txn.number]).await?;
     Ok(())
 }
 
 /// Forgets the transactions up to `number`, which the service has taken.
 pub async fn taken(tx: &mut CommitTx, service: &str, number: i64) -> Result<(), StorageError> {
-    tx.sql().execute(DELETE_TXNS, args![service, number]).await?;
+    tx.sql().later(DELETE_TXNS, args![service, number]).await?;
     Ok(())
 }
 
@@ -123,7 +123,7 @@ pub async fn push(tx: &mut CommitTx, service: &str, item: &Item) -> Result<(), S
     let kind = ItemKind::ALL.iter().position(|kind| *kind == item.kind).unwrap_or(0) as i64;
     let (user, device) = item.device.clone().unzip();
     let values = args![service, item.pos, item.part, kind, item.item.as_str(), user, device];
-    tx.sql().execute(INSERT_ITEM, values).await?;
+    tx.sql().later(INSERT_ITEM, values).await?;
     Ok(())
 }
 

@@ -119,7 +119,7 @@ pub async fn insert(tx: &mut CommitTx, event: &NewEvent<'_>) -> Result<(), Stora
     let (scope, txn) = event.txn.map_or((None, None), |(scope, id)| (Some(scope), Some(id)));
     let (relates_to, rel_type) = relation(event.raw);
     tx.sql()
-        .execute(
+        .later(
             INSERT,
             args![
                 event.nid.0,
@@ -145,7 +145,7 @@ pub async fn insert(tx: &mut CommitTx, event: &NewEvent<'_>) -> Result<(), Stora
             ],
         )
         .await?;
-    tx.sql().execute(INSERT_JSON, args![event.nid.0, event.raw]).await?;
+    tx.sql().later(INSERT_JSON, args![event.nid.0, event.raw]).await?;
     Ok(())
 }
 
@@ -189,7 +189,7 @@ pub async fn place(
     let (ord, pos) = place.map_or((None, None), |(ord, pos)| (Some(ord), pos));
     let groups = (state_before.map(|g| g.0), state_after.map(|g| g.0));
     let replaces = replaces.map(|e| e.0);
-    tx.sql().execute(PLACE, args![nid.0, flags, groups.0, groups.1, replaces, ord, pos]).await?;
+    tx.sql().later(PLACE, args![nid.0, flags, groups.0, groups.1, replaces, ord, pos]).await?;
     Ok(())
 }
 

@@ -40,7 +40,7 @@ pub async fn set(
     event: EventNid,
     pos: Pos,
 ) -> Result<(), StorageError> {
-    tx.sql().execute(SET, args![user, room.0, membership, event.0, pos]).await?;
+    tx.sql().later(SET, args![user, room.0, membership, event.0, pos]).await?;
     Ok(())
 }
 

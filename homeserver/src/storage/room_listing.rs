@@ -103,7 +103,7 @@ pub async fn add_by_id(tx: &mut CommitTx, room: &str) -> Result<(), StorageError
 
 /// A room's state has changed.
 pub async fn touch(tx: &mut CommitTx, room: RoomNid) -> Result<(), StorageError> {
-    tx.sql().execute(TOUCH, args![room.0]).await?;
+    tx.sql().later(TOUCH, args![room.0]).await?;
     Ok(())
 }
 

@@ -81,7 +81,7 @@ pub async fn set_head(
     let Head { extremities, state, depth, pos, bump, encrypted, kind } = head;
     let kind = kind.as_deref();
     tx.sql()
-        .execute(
+        .later(
             SET_HEAD,
             args![room.0, pack(extremities), state.0, *depth, *pos, *bump, *encrypted, kind],
         )

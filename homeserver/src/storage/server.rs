@@ -41,6 +41,6 @@ pub async fn stream(db: &Database) -> Result<Stream, StorageError> {
 
 /// Moves the stream, within the commit that gave out the positions.
 pub async fn advance(tx: &mut CommitTx, to: Stream) -> Result<(), StorageError> {
-    tx.sql().execute(ADVANCE, args![to.head, to.commits]).await?;
+    tx.sql().later(ADVANCE, args![to.head, to.commits]).await?;
     Ok(())
 }

@@ -40,7 +40,7 @@ pub struct GroupRow {
 pub async fn insert(tx: &mut CommitTx, group: &GroupRow) -> Result<(), StorageError> {
     let GroupRow { nid, room, parent, hops, hash, delta } = group;
     let parent = parent.map(|p| p.0);
-    tx.sql().execute(INSERT, args![nid.0, room.0, parent, *hops, hash.as_slice(), delta]).await?;
+    tx.sql().later(INSERT, args![nid.0, room.0, parent, *hops, hash.as_slice(), delta]).await?;
     Ok(())
 }
 

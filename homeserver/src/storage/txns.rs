@@ -31,7 +31,7 @@ pub async fn insert(
     event_id: &str,
     now_ms: i64,
 ) -> Result<(), StorageError> {
-    tx.sql().execute(INSERT, args![digest(scope, path), event.0, event_id, now_ms]).await?;
+    tx.sql().later(INSERT, args![digest(scope, path), event.0, event_id, now_ms]).await?;
     Ok(())
 }
 
