@@ -1,5 +1,7 @@
 //! Which events relate to which ([Relationships](https://spec.matrix.org/v1.19/client-server-api/#forming-relationships-between-events)).
 
+use std::collections::HashSet;
+
 use landbridge_database::{Database, Row, args};
 
 use super::StorageError;
@@ -19,6 +21,8 @@ const THREADS_OF: &str = "SELECT relates_to, COUNT(*), MAX(ord),
     WHERE relates_to = ANY($1) AND room = $2 AND rel_type = 'm.thread' AND ord < $5 AND NOT (sender = ANY($4))
     GROUP BY relates_to";
 const ANY: &str = "SELECT 1 FROM event WHERE relates_to = ANY($1) LIMIT 1";
+const EDITED: &str =
+    "SELECT DISTINCT relates_to FROM event WHERE relates_to = ANY($1) AND rel_type = 'm.replace'";
 const AT_PLACES: &str = "SELECT nid, ord FROM event WHERE room = $1 AND ord = ANY($2)";
 const ROOTS: &str = "SELECT c.relates_to, MAX(c.ord) AS latest FROM event c JOIN event r ON r.id = c.relates_to AND r.room = c.room
     WHERE c.room = $1 AND c.rel_type = 'm.thread' AND c.ord < $5 AND r.ord IS NOT NULL
@@ -104,6 +108,12 @@ pub async fn child_ids(
 /// Whether anything relates to one of these events.
 pub async fn any(db: &Database, parents: &[String]) -> Result<bool, StorageError> {
     Ok(db.fetch_optional(ANY, args![parents.to_vec()]).await?.is_some())
+}
+
+/// Which of these events something wants to edit.
+pub async fn edited(db: &Database, parents: Vec<String>) -> Result<HashSet<String>, StorageError> {
+    let rows = db.fetch(EDITED, args![parents]).await?;
+    rows.iter().map(|row| Ok(row.text(0)?)).collect()
 }
 
 /// The edits and references of some events of a room that stand below a place, newest first: what is bundled with the events.

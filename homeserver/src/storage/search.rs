@@ -1,6 +1,7 @@
 //! The words of events: SQLite's FTS5, Postgres' `tsvector`.
 
 use landbridge_database::{Database, Sql, args};
+use serde_json::{Value, json};
 
 use super::StorageError;
 use crate::{
@@ -12,16 +13,25 @@ use crate::{
 const MATCHES: i64 = 20_000;
 /// Rooms that are named to SQLite's index itself; with more of them the matches are sorted out afterwards.
 const NAMED_ROOMS: usize = 100;
+/// Bytes of words, about, that are written by one statement.
+const AT_ONCE: usize = 256 * 1024;
 
-const DROP_DOC: &str = "DELETE FROM search_doc WHERE nid = $1";
+const DROP_DOCS: &str = "DELETE FROM search_doc WHERE nid = ANY($1) RETURNING nid";
 const DROP_WORDS: Sql = Sql::Each {
-    sqlite: "DELETE FROM search_words WHERE rowid = $1",
-    postgres: "DELETE FROM search_words WHERE nid = $1",
+    sqlite: "DELETE FROM search_words WHERE rowid IN (SELECT value FROM json_each($1))",
+    postgres: "DELETE FROM search_words WHERE nid = ANY($1)",
 };
-const PUT_DOC: &str = "INSERT INTO search_doc (nid, part, source) VALUES ($1, $2, $3)";
+const PUT_DOCS: Sql = Sql::Each {
+    sqlite: "INSERT INTO search_doc (nid, part, source)
+        SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1)",
+    postgres: "INSERT INTO search_doc (nid, part, source)
+        SELECT (value ->> 0)::bigint, (value ->> 1)::bigint, (value ->> 2)::bigint FROM jsonb_array_elements($1::jsonb)",
+};
 const PUT_WORDS: Sql = Sql::Each {
-    sqlite: "INSERT INTO search_words (rowid, room, words) VALUES ($1, 'r' || $2, $3)",
-    postgres: "INSERT INTO search_words (nid, room, words) VALUES ($1, $2, to_tsvector('simple', $3))",
+    sqlite: "INSERT INTO search_words (rowid, room, words)
+        SELECT value ->> 0, 'r' || (value ->> 1), value ->> 2 FROM json_each($1)",
+    postgres: "INSERT INTO search_words (nid, room, words)
+        SELECT (value ->> 0)::bigint, (value ->> 1)::bigint, to_tsvector('simple', value ->> 2) FROM jsonb_array_elements($1::jsonb)",
 };
 const OF_SOURCES: &str = "SELECT nid FROM search_doc WHERE source = ANY($1)";
 const CURSOR: &str = "SELECT pos FROM follower WHERE name = 'search'";
@@ -119,22 +129,42 @@ pub struct Match {
     pub room: RoomNid,
 }
 
-/// Writes the words of an event in the place of those before; none: it can't be found any more.
+/// Writes the words of events in the place of those before; none: it can't be found any more. A few statements, however many events.
 pub async fn put(
     tx: &mut CommitTx,
-    nid: EventNid,
-    document: Option<&Document>,
+    events: &[(EventNid, Option<Document>)],
 ) -> Result<(), StorageError> {
-    if tx.sql().execute(DROP_DOC, args![nid.0]).await? > 0 {
-        tx.sql().execute(DROP_WORDS, args![nid.0]).await?;
+    let nids: Vec<i64> = events.iter().map(|(nid, _)| nid.0).collect();
+    let before = tx.sql().fetch(DROP_DOCS, args![nids]).await?;
+    if !before.is_empty() {
+        let before: Vec<i64> = before.iter().map(|row| row.int(0)).collect::<Result<_, _>>()?;
+        tx.sql().execute(DROP_WORDS, args![before]).await?;
     }
-    if let Some(document) = document {
-        let source = document.source.map(|source| source.0);
-        tx.sql().execute(PUT_DOC, args![nid.0, document.part, source]).await?;
-        let words = args![nid.0, document.room.0, document.words.as_str()];
-        tx.sql().execute(PUT_WORDS, words).await?;
+    for (docs, words) in chunks(events) {
+        tx.sql().execute(PUT_DOCS, args![docs]).await?;
+        tx.sql().execute(PUT_WORDS, args![words]).await?;
     }
     Ok(())
+}
+
+/// The rows of documents and of their words, as JSON, a piece at a time.
+fn chunks(events: &[(EventNid, Option<Document>)]) -> Vec<(String, String)> {
+    let mut chunks = Vec::new();
+    let mut found = events.iter().filter_map(|(nid, document)| Some((nid.0, document.as_ref()?)));
+    loop {
+        let (mut docs, mut words, mut size) = (Vec::new(), Vec::new(), 0);
+        while size < AT_ONCE
+            && let Some((nid, document)) = found.next()
+        {
+            size += document.words.len();
+            docs.push(json!([nid, document.part, document.source.map(|source| source.0)]));
+            words.push(json!([nid, document.room.0, document.words]));
+        }
+        if docs.is_empty() {
+            return chunks;
+        }
+        chunks.push((Value::Array(docs).to_string(), Value::Array(words).to_string()));
+    }
 }
 
 /// The events that are found by the words of these edits.

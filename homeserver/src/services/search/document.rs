@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use landbridge_database::Database;
+use ruma::events::TimelineEventType;
 use serde_json::Value;
 
 use super::Words;
@@ -33,39 +34,40 @@ pub(super) fn edited(event: &Event) -> Option<String> {
     (!event.is_state()).then(|| relation.event_id.into_owned())
 }
 
+/// Whether an event is of a type that can be found.
+pub(super) fn is_found(event: &Event) -> bool {
+    use TimelineEventType::{RoomMessage, RoomName, RoomTopic};
+    matches!(event.kind(), RoomMessage | RoomName | RoomTopic)
+}
+
 /// What an event can be found by, as it is now: with its newest edit, and not at all where it was redacted.
-pub(super) async fn document(
-    db: &Database,
-    rooms: &Rooms,
-    event: &Arc<Event>,
-) -> Result<Option<Document>, RoomError> {
+pub(super) fn document(event: &Event, edit: Option<&Event>) -> Option<Document> {
     if event.flags.has(Flags::REDACTED) || !event.flags.is_shown() || edited(event).is_some() {
-        return Ok(None);
+        return None;
     }
     let state = event.pdu.state_key() == Some("");
-    let found = match &*event.kind().to_string() {
-        "m.room.message" if !event.is_state() => {
-            let edit = newest_edit(db, rooms, event).await?;
-            let text = match &edit {
+    let (part, text, source) = match event.kind() {
+        TimelineEventType::RoomMessage if !event.is_state() => {
+            let text = match edit {
                 Some(edit) => new_body(edit),
                 None => event.pdu.content_str("body"),
             };
-            text.map(|text| (BODY, text, edit.map(|edit| edit.nid)))
+            (BODY, text?, edit.map(|edit| edit.nid))
         }
-        "m.room.name" if state => event.pdu.content_str("name").map(|text| (NAME, text, None)),
-        "m.room.topic" if state => topic(event).map(|text| (TOPIC, text, None)),
-        _ => None,
+        TimelineEventType::RoomName if state => (NAME, event.pdu.content_str("name")?, None),
+        TimelineEventType::RoomTopic if state => (TOPIC, topic(event)?, None),
+        _ => return None,
     };
-    let Some((part, text, source)) = found else { return Ok(None) };
     let words = Words::of(&text);
     if words.is_empty() {
-        return Ok(None);
+        return None;
     }
     let words = words.iter().collect::<Vec<_>>().join(" ");
-    Ok(Some(Document { room: event.room, part, source, words }))
+    Some(Document { room: event.room, part, source, words })
 }
 
-async fn newest_edit(
+/// The edit that an event is shown with.
+pub(super) async fn newest_edit(
     db: &Database,
     rooms: &Rooms,
     event: &Arc<Event>,

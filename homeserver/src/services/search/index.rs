@@ -12,16 +12,17 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use landbridge_database::Database;
-use ruma::OwnedEventId;
+use ruma::{OwnedEventId, events::TimelineEventType};
 use tokio::sync::{Notify, watch};
 
-use super::document::{KINDS, REDACTION, document, edited};
+use super::document::{KINDS, REDACTION, document, edited, is_found, newest_edit};
 use crate::app::Background;
 use crate::commit::Committer;
 use crate::event::{Event, Flags};
 use crate::feed::{Change, Feed, FeedObserver, Published};
 use crate::nid::{EventNid, Pos};
 use crate::room::{RoomError, Rooms};
+use crate::storage::relations;
 use crate::storage::search::{self as table, Backlog, Document};
 
 /// For how long events gather unless somebody waits for them.
@@ -63,7 +64,7 @@ struct Pending {
 }
 
 /// What is to be written: the events, and what they are found by.
-type Writes = BTreeMap<EventNid, Option<Document>>;
+type Writes = Vec<(EventNid, Option<Document>)>;
 
 impl FeedObserver for SearchIndex {
     fn published(&self, batch: &[Published]) {
@@ -71,8 +72,7 @@ impl FeedObserver for SearchIndex {
         let before = pending.named;
         for published in batch {
             if let Change::Event(event, _) = &published.change {
-                let kind = event.kind().to_string();
-                if kind == REDACTION || KINDS.contains(&&*kind) {
+                if is_found(event) || *event.kind() == TimelineEventType::RoomRedaction {
                     pending.named += 1;
                     pending.events.push(event.nid);
                 }
@@ -226,9 +226,7 @@ impl SearchIndex {
             .run(move |tx| {
                 let writes = Arc::clone(&writes);
                 async move {
-                    for (nid, document) in writes.iter() {
-                        table::put(tx, *nid, document.as_ref()).await?;
-                    }
+                    table::put(tx, &writes).await?;
                     if let Some(pos) = cursor {
                         table::set_cursor(tx, pos).await?;
                     }
@@ -271,12 +269,17 @@ impl SearchIndex {
                 touched.insert(event.nid, event);
             }
         }
-        let mut writes = Writes::new();
+        touched.retain(|_, event| is_found(event));
+        let ids = touched.values().map(|event| event.pdu.event_id.to_string()).collect();
+        let edited = relations::edited(&self.0.db, ids).await?;
+        let mut writes = Writes::with_capacity(touched.len());
         for (nid, event) in touched {
-            let kind = event.kind().to_string();
-            if KINDS.contains(&&*kind) {
-                writes.insert(nid, document(&self.0.db, &self.0.rooms, &event).await?);
-            }
+            let edit = if edited.contains(event.pdu.event_id.as_str()) {
+                newest_edit(&self.0.db, &self.0.rooms, &event).await?
+            } else {
+                None
+            };
+            writes.push((nid, document(&event, edit.as_deref())));
         }
         Ok(writes)
     }

@@ -227,9 +227,8 @@ async fn what_a_stop_left_out_is_written_after_the_start() {
     let high = crate::nid::EventNid(nid.0 + 1_000);
     let erase = rig.app().committer.run(move |tx| {
         Box::pin(async move {
-            for nid in 1..high.0 {
-                crate::storage::search::put(tx, crate::nid::EventNid(nid), None).await?;
-            }
+            let none: Vec<_> = (1..high.0).map(|nid| (crate::nid::EventNid(nid), None)).collect();
+            crate::storage::search::put(tx, &none).await?;
             crate::storage::search::add_backlog(tx, crate::nid::EventNid(1), high).await
         })
     });
