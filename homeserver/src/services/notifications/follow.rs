@@ -4,7 +4,7 @@
 //! What it notes is written after the event's own commit, in commits of its own, together with how far it has come: after a crash it goes
 //! on there, and an event that is looked at twice is noted once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -180,22 +180,26 @@ impl Follower {
         while let Err(error) = self.note(&events, upto).await {
             pause(&error).await;
         }
+        // Before anybody hears that it is noted: a pusher that is set afterwards has nothing to do with it.
+        let users = self.stir_pushers();
         self.reached(upto);
-        self.wake_pushers().await;
+        self.wake_pushers(users).await;
     }
 
-    /// Lets the pushers of those whose unread events have changed look at it.
-    async fn wake_pushers(&mut self) {
-        let app = &self.app;
-        let mut users: Vec<OwnedUserId> = Vec::new();
-        for (user, room) in self.stirred.drain(..).filter(|(user, _)| app.push.concerns(user)) {
-            app.push.stir(&user, room);
-            users.push(user);
+    /// Tells the pushers of those whose unread events have changed; gives their users.
+    fn stir_pushers(&mut self) -> BTreeSet<OwnedUserId> {
+        let push = &self.app.push;
+        let mut users = BTreeSet::new();
+        for (user, room) in self.stirred.drain(..).filter(|(user, _)| push.concerns(user)) {
+            push.stir(&user, room);
+            users.insert(user);
         }
-        users.sort_unstable();
-        users.dedup();
+        users
+    }
+
+    async fn wake_pushers(&self, users: BTreeSet<OwnedUserId>) {
         for user in users {
-            while let Err(error) = app.push.wake(app, &user).await {
+            while let Err(error) = self.app.push.wake(&self.app, &user).await {
                 pause(&error).await;
             }
         }
@@ -297,6 +301,9 @@ impl Follower {
         }
         people.extend(invited.clone());
         people.remove(&event.pdu.sender);
+        if people.is_empty() {
+            return Ok(Vec::new());
+        }
         // Whether somebody may have come since, to whom the event was not sent.
         let moved_on = event.state_after.is_some() && event.state_after != snapshot.state_group();
         let subject = Subject::of(event, &snapshot);
