@@ -215,8 +215,8 @@ impl Unit {
         let opens = |step: &Step| {
             step.event.is_state()
                 && matches!(
-                    &*step.event.kind().to_string(),
-                    "m.room.join_rules" | "m.room.history_visibility"
+                    step.event.kind(),
+                    TimelineEventType::RoomJoinRules | TimelineEventType::RoomHistoryVisibility
                 )
         };
         if self.birth.is_some() || self.steps.iter().any(opens) {

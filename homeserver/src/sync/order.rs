@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use landbridge_database::Database;
-use ruma::OwnedRoomId;
+use ruma::{OwnedRoomId, events::TimelineEventType};
 
 use crate::feed::{Change, FeedObserver, Published};
 use crate::nid::{Pos, RoomNid};
@@ -155,7 +155,7 @@ impl FeedObserver for Order {
             let news = News {
                 bump: bumps(event.kind()).then_some(published.pos),
                 encrypted: event.pdu.state_key() == Some("")
-                    && event.kind().to_string() == "m.room.encryption",
+                    && *event.kind() == TimelineEventType::RoomEncryption,
             };
             (news.bump.is_some() || news.encrypted).then_some((event.room, news))
         });

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use ruma::{OwnedUserId, UserId};
+use ruma::{OwnedUserId, UserId, events::TimelineEventType};
 
 use super::{Outbox, Rest, ephemeral};
 use crate::feed::{Change, FeedReader, Next, Published};
@@ -95,7 +95,7 @@ fn left_user(event: &crate::event::Event) -> Option<OwnedUserId> {
     struct Content {
         membership: String,
     }
-    if event.kind().to_string() != "m.room.member" {
+    if *event.kind() != TimelineEventType::RoomMember {
         return None;
     }
     let content: Content = serde_json::from_str(event.pdu.content().get()).ok()?;
