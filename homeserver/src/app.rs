@@ -43,6 +43,7 @@ use crate::{
         server_notices::ServerNotices,
         sessions::Sessions,
         spaces::Walks,
+        sso::Sso,
         threads::Threads,
         to_device::ToDevice,
         typing::Typing,
@@ -94,6 +95,8 @@ pub struct App {
     pub url_previews: UrlPreviews,
     /// Who exists.
     pub accounts: Accounts,
+    /// Who they are at identity providers.
+    pub sso: Sso,
     /// Who is logged in.
     pub sessions: Sessions,
     /// What the server says to them.

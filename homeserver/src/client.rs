@@ -11,6 +11,7 @@ pub mod dehydrated_device;
 pub mod delayed_events;
 pub mod devices;
 pub mod event_context;
+pub mod fallback;
 pub mod filter;
 pub mod key_backup;
 pub mod keys;
@@ -43,6 +44,7 @@ pub mod send;
 pub mod server_admin;
 pub mod sliding_sync;
 pub mod space_hierarchy;
+pub mod sso;
 pub mod state;
 mod suspension;
 pub mod sync;
@@ -82,6 +84,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         delayed_events::routes(),
         devices::routes(),
         event_context::routes(),
+        fallback::routes(),
         filter::routes(),
         key_backup::routes(),
         keys::routes(),
@@ -112,6 +115,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         server_admin::routes(),
         space_hierarchy::routes(),
         sliding_sync::routes(),
+        sso::routes(),
         state::routes(),
         sync::routes(),
         third_party::routes(),

@@ -10,6 +10,7 @@ mod listen;
 mod notices;
 mod push;
 mod secret;
+mod sso;
 mod turn;
 mod url_previews;
 
@@ -27,6 +28,7 @@ pub use listen::{Listen, TlsListen};
 pub use notices::ServerNotices;
 pub use push::PushPolicy;
 pub use secret::Secret;
+pub use sso::{ClientAuth, RequiredClaim, Sso, SsoProvider};
 pub use turn::Turn;
 pub use url_previews::UrlPreviewPolicy;
 
@@ -49,6 +51,8 @@ pub struct Config {
     pub registration: Registration,
     /// How accounts are protected.
     pub accounts: AccountPolicy,
+    /// Signing in through identity providers.
+    pub sso: Sso,
     /// What rooms are like.
     pub rooms: RoomPolicy,
     /// Uploaded files.
@@ -185,6 +189,7 @@ impl Default for Config {
             database: DatabaseConfig::default(),
             registration: Registration::default(),
             accounts: AccountPolicy::default(),
+            sso: Sso::default(),
             rooms: RoomPolicy::default(),
             media: MediaPolicy::default(),
             url_previews: UrlPreviewPolicy::default(),
@@ -287,6 +292,7 @@ impl Config {
         self.support.check()?;
         self.policy_server.check()?;
         self.rtc.check()?;
+        self.sso.check(self.public_base_url.as_deref())?;
         self.rate_limits.check()
     }
 }

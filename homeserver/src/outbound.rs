@@ -6,6 +6,7 @@
 
 mod addresses;
 pub mod post;
+pub mod trusted;
 
 use std::error::Error;
 use std::sync::Arc;

@@ -25,7 +25,7 @@ use crate::{
     feed::Feed,
     http::{limit::Limits, observe::RequestCounter},
     metrics::Metrics,
-    outbound::{FetchError, Outbound},
+    outbound::{FetchError, Outbound, trusted::Trusted},
     outbox::{
         appservice::Outbox,
         push::{
@@ -58,6 +58,7 @@ use crate::{
         server_notices::ServerNotices,
         sessions::Sessions,
         spaces::Walks,
+        sso::{Sso, provider::SettingError},
         threads::Threads,
         to_device::ToDevice,
         typing::Typing,
@@ -113,6 +114,9 @@ pub enum StartError {
     /// The client for requests to others could not be built.
     #[error("outbound: {0}")]
     Outbound(#[from] FetchError),
+    /// An identity provider can't be used as it is set.
+    #[error(transparent)]
+    IdentityProvider(#[from] SettingError),
     /// The key for web push could not be had.
     #[error("web push: {0}")]
     Vapid(#[from] VapidError),
@@ -309,7 +313,9 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
 
     let config = Arc::new(config);
     let media = Media::open(&config, db.clone(), committer.clone(), clock.clone())?;
-    let outbound = Outbound::new(&config.outbound, extra_root(&config)?.as_deref())?;
+    let root = extra_root(&config)?;
+    let outbound = Outbound::new(&config.outbound, root.as_deref())?;
+    let sso = Sso::new(&config, &Trusted::new(root.as_deref())?, &clock)?;
     let url_previews = url_previews(&config, &outbound, &db, &committer, &clock, &media);
     let key_counts = Arc::<KeyCounts>::default();
     let policy = config.accounts.clone();
@@ -342,6 +348,7 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
         notifications,
         key_counts: Arc::clone(&key_counts),
         accounts: Accounts::new(db.clone(), committer.clone(), Arc::clone(&clock), &policy)?,
+        sso,
         sessions: sessions(&db, &committer, &clock, &policy, &key_counts),
         server_notices: ServerNotices::default(),
         guests,

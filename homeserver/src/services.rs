@@ -28,6 +28,7 @@ pub mod search;
 pub mod server_notices;
 pub mod sessions;
 pub mod spaces;
+pub mod sso;
 pub mod threads;
 pub mod to_device;
 pub mod typing;

@@ -14,6 +14,7 @@ pub mod delayed;
 pub mod devices;
 mod error;
 pub mod events;
+pub mod external_ids;
 pub mod filters;
 pub mod gaps;
 pub mod key_backup;

@@ -16,5 +16,9 @@ mod client_api {
     mod rooms;
     mod sessions;
     mod spaces;
+    mod sso;
+    mod sso_accounts;
+    mod sso_confirm;
+    mod sso_provider;
     mod support;
 }

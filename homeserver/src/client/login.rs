@@ -17,8 +17,10 @@ use crate::http::json::{EMPTY, Empty, Json, JsonOrEmpty, Reply};
 use crate::http::limit::Limit;
 use crate::http::router::{Route, get, post};
 use crate::services::sessions::{NewSession, SessionRequest};
+use crate::services::sso;
 use crate::services::uia::{Auth, login_user, user_of};
 
+const TOKEN: &str = "m.login.token";
 /// The longest device ID that a client may choose.
 const MAX_DEVICE_ID: usize = 255;
 
@@ -58,12 +60,14 @@ impl Login {
     }
 }
 
-async fn flows() -> Reply<Value> {
-    Reply(json!({ "flows": [
-        { "type": "m.login.password" },
-        { "type": "m.login.token", "get_login_token": true },
-        { "type": "m.login.application_service" },
-    ] }))
+async fn flows(State(app): State<Arc<App>>) -> Reply<Value> {
+    let mut flows = vec![
+        json!({ "type": "m.login.password" }),
+        json!({ "type": "m.login.token", "get_login_token": true }),
+        json!({ "type": "m.login.application_service" }),
+    ];
+    flows.extend(app.sso.flow());
+    Reply(json!({ "flows": flows }))
 }
 
 /// Starts a session and makes the answer that `/login` and `/register` share.
@@ -142,7 +146,7 @@ async fn login(
             }
             user
         }
-        "m.login.token" => {
+        TOKEN => {
             let token = login
                 .token
                 .as_deref()
@@ -181,7 +185,12 @@ async fn login(
         display_name: login.initial_device_display_name,
         refresh: login.refresh_token,
     };
-    session(&app, &user, request).await.map(Reply)
+    let token = login.token.filter(|_| login.kind == TOKEN);
+    let answer = session(&app, &user, request).await?;
+    if let (Some(token), Some(Value::String(device))) = (token, answer.get("device_id")) {
+        sso::logout::bind(&app, &token, &user, device.as_str().into()).await?;
+    }
+    Ok(Reply(answer))
 }
 
 #[derive(Default, Deserialize)]

@@ -3,18 +3,32 @@
 use std::sync::Arc;
 
 use axum::extract::{Form, State};
-use axum::response::{Html, IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::{HeaderValue, header};
+use maud::{Markup, PreEscaped, html};
+use ruma::UserId;
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use crate::app::App;
+use crate::client::sso;
 use crate::http::auth::Requester;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::{Path, Query};
+use crate::http::limit::Limit;
+use crate::http::page::{Page, alert};
 use crate::http::router::{Route, get, post};
-use crate::services::uia::{Auth, DUMMY, Flow, Operation, PASSWORD, REGISTRATION_TOKEN};
+use crate::services::sso::accounts::of_user;
+use crate::services::uia::{Auth, DUMMY, Flow, Operation, PASSWORD, REGISTRATION_TOKEN, SSO};
 
-const BY_PASSWORD: &[Flow] = &[&[PASSWORD]];
+const BY_PASSWORD: Flow = &[PASSWORD];
+const BY_SSO: Flow = &[SSO];
+
+/// Clients wait for this call (Client-Server API, "Fallback").
+const DONE: &str = "if (window.onAuthDone) { window.onAuthDone(); } \
+    else if (window.opener && window.opener.postMessage) { window.opener.postMessage('authDone', '*'); }";
 
 /// The endpoints of this module.
 pub fn routes() -> Vec<Route<Arc<App>>> {
@@ -24,7 +38,8 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
     ]
 }
 
-/// Asks the user who makes a request to confirm it with their password.
+/// Asks the user who makes a request to confirm it with their password, or by an identity provider that they have signed in
+/// through.
 pub(super) async fn confirm(
     app: &App,
     requester: &Requester,
@@ -35,8 +50,23 @@ pub(super) async fn confirm(
     if requester.appservice.is_some() {
         return Ok(());
     }
-    let operation = Operation { name, user: Some(&requester.user), flows: BY_PASSWORD };
+    let flows = ways(app, &requester.user).await?;
+    let operation = Operation { name, user: Some(&requester.user), flows: &flows };
     app.uia.authorise(&app.accounts, &app.config.server_name, operation, auth).await
+}
+
+/// How a user can confirm something.
+async fn ways(app: &App, user: &UserId) -> ApiResult<Vec<Flow>> {
+    if app.sso.providers().is_empty() {
+        return Ok(vec![BY_PASSWORD]);
+    }
+    let known = of_user(app, user).await?;
+    if !known.iter().any(|id| app.sso.provider(&id.provider).is_some()) {
+        return Ok(vec![BY_PASSWORD]);
+    }
+    let has_password =
+        app.accounts.get(user).await?.is_some_and(|account| account.password.is_some());
+    Ok(if has_password { vec![BY_PASSWORD, BY_SSO] } else { vec![BY_SSO] })
 }
 
 #[derive(Deserialize)]
@@ -48,10 +78,19 @@ struct SessionQuery {
 struct Answer {
     session: String,
     token: Option<String>,
+    password: Option<String>,
 }
 
-async fn page(Path(stage): Path<String>, Query(query): Query<SessionQuery>) -> ApiResult<Response> {
-    form(&stage, &query.session, "")
+async fn page(
+    State(app): State<Arc<App>>,
+    browser: sso::Browser,
+    Path(stage): Path<String>,
+    Query(query): Query<SessionQuery>,
+) -> ApiResult<Response> {
+    if stage == SSO {
+        return sso::confirm_page(&app, &browser, &query.session).await;
+    }
+    form(&stage, &query.session, false)
 }
 
 async fn answer(
@@ -59,60 +98,85 @@ async fn answer(
     Path(stage): Path<String>,
     Form(answer): Form<Answer>,
 ) -> ApiResult<Response> {
-    if app.uia.complete(&answer.session, &stage, answer.token.as_deref()) {
-        // Clients wait for this call (Client-Server API, "Fallback").
-        Ok(html(
-            "<p>Done. You can close this window.</p><script>if (window.onAuthDone) { window.onAuthDone(); } \
-             else if (window.opener && window.opener.postMessage) { window.opener.postMessage('authDone', '*'); }</script>",
-        ))
+    let right = if stage == PASSWORD {
+        password(&app, &answer).await?
     } else {
-        form(
-            &stage,
-            &answer.session,
-            "<p role=\"alert\">That was not right, or it took too long.</p>",
-        )
-    }
+        app.uia.complete(&answer.session, &stage, answer.token.as_deref())
+    };
+    if right { Ok(done()) } else { form(&stage, &answer.session, true) }
 }
 
-fn form(stage: &str, session: &str, notice: &str) -> ApiResult<Response> {
-    let field = match stage {
-        DUMMY => "",
-        REGISTRATION_TOKEN => {
-            "<label for=\"token\">Registration token</label> <input id=\"token\" name=\"token\" required> "
-        }
+async fn password(app: &App, answer: &Answer) -> ApiResult<bool> {
+    let Some((_, Some(user))) = app.uia.waiting(&answer.session) else { return Ok(false) };
+    app.limits.check(Limit::Login, user.as_str())?;
+    let password = answer.password.as_deref().unwrap_or_default();
+    let fits = app.accounts.password_fits(&user, password).await?;
+    Ok(fits && app.uia.confirmed(&answer.session, PASSWORD, &user))
+}
+
+/// The page that says that a stage is done.
+pub(super) fn done() -> Response {
+    let body = html! {
+        p { "You can close this window and go back to your client." }
+        script { (PreEscaped(DONE)) }
+    };
+    let mut response = Page::new("Done").body(body).into_response();
+    let digest = BASE64_STANDARD.encode(Sha256::digest(DONE));
+    let policy = format!(
+        "default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; base-uri 'none'"
+    );
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}
+
+fn form(stage: &str, session: &str, again: bool) -> ApiResult<Response> {
+    let field: Markup = match stage {
+        DUMMY => html! {},
+        REGISTRATION_TOKEN => html! { label { "Registration token" input name="token" required; } },
+        PASSWORD => html! {
+            label { "Password" input type="password" name="password" required autocomplete="current-password"; }
+        },
         _ => return Err(ApiError::not_found("There is no page for that stage")),
     };
-    let session = escape(session);
-    Ok(html(&format!(
-        "{notice}<form method=\"post\"><input type=\"hidden\" name=\"session\" value=\"{session}\">{field}\
-         <button>Continue</button></form>"
-    )))
-}
-
-fn html(body: &str) -> Response {
-    let page = format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Authentication</title>\
-         <meta name=\"viewport\" content=\"width=device-width\"></head><body>{body}</body></html>"
-    );
-    let mut response = (StatusCode::OK, Html(page)).into_response();
-    let policy = "default-src 'none'; script-src 'unsafe-inline'; form-action 'self'";
-    response
-        .headers_mut()
-        .insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
-    response
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;")
+    let body = html! {
+        @if again { (alert("That was not right, or it took too long.")) }
+        form method="post" {
+            input type="hidden" name="session" value=(session);
+            (field)
+            button { "Continue" }
+        }
+    };
+    Ok(Page::new("Authentication").body(body).into_response())
 }
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::BodyExt as _;
+
     use super::*;
 
-    #[test]
-    fn nothing_of_the_session_is_markup() {
-        assert_eq!(escape("\"><script>&"), "&quot;&gt;&lt;script&gt;&amp;");
-        assert!(form("m.login.recaptcha", "x", "").is_err());
+    #[tokio::test]
+    async fn nothing_of_the_session_is_markup() {
+        let page = form(DUMMY, "\"><script>&", false).unwrap();
+        let body = page.into_body().collect().await.unwrap().to_bytes();
+        let text = std::str::from_utf8(&body).unwrap();
+        assert!(
+            text.contains("&quot;&gt;&lt;script&gt;&amp;") && !text.contains("<script>"),
+            "{text}"
+        );
+        assert!(form("m.login.recaptcha", "x", false).is_err());
+    }
+
+    #[tokio::test]
+    async fn the_page_at_the_end_runs_the_call_that_clients_wait_for_and_nothing_else() {
+        let page = done();
+        let policy = page.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
+        let digest = BASE64_STANDARD.encode(Sha256::digest(DONE));
+        assert!(policy.contains(&format!("script-src 'sha256-{digest}';")), "{policy}");
+        let body = page.into_body().collect().await.unwrap().to_bytes();
+        let text = std::str::from_utf8(&body).unwrap();
+        assert!(text.contains(&format!("<script>{DONE}</script>")), "{text}");
     }
 }

@@ -218,6 +218,7 @@ impl Accounts {
                         announce(tx, &owner).await?;
                     }
                     keys::clear(tx, &owner).await?;
+                    crate::storage::external_ids::clear(tx, &owner).await?;
                     crate::storage::notifications::clear(tx, &owner).await?;
                     key_backup::mark_all_deleted(tx, &owner).await?;
                     crate::storage::pushers::clear(tx, &owner).await?;

@@ -25,6 +25,9 @@ pub const DUMMY: &str = "m.login.dummy";
 /// The stage that asks for a registration token.
 pub const REGISTRATION_TOKEN: &str = "m.login.registration_token";
 
+/// The stage that asks for an identity at a provider, on the fallback page.
+pub const SSO: &str = "m.login.sso";
+
 /// One way to authenticate: its stages in order.
 pub type Flow = &'static [&'static str];
 
@@ -174,6 +177,23 @@ impl Uia {
         true
     }
 
+    /// What a session that is under way is about: the operation, and whose account it concerns.
+    pub fn waiting(&self, id: &str) -> Option<(Arc<str>, Option<OwnedUserId>)> {
+        self.live(id).map(|session| (session.operation, session.user))
+    }
+
+    /// Completes a stage for the user whom a session concerns, who has shown elsewhere that it is them; `false` when the session is over
+    /// or concerns somebody else.
+    pub fn confirmed(&self, id: &str, stage: &'static str, user: &UserId) -> bool {
+        let session = self.live(id).filter(|session| session.user.as_deref() == Some(user));
+        let Some(mut session) = session else { return false };
+        if !session.completed.contains(&stage) {
+            session.completed.push(stage);
+        }
+        self.sessions.insert(id.to_owned(), session);
+        true
+    }
+
     /// Whether this is one of the registration tokens.
     pub fn token_fits(&self, token: &str) -> bool {
         // Compared as hashes, so that the time taken tells nothing of how much was right.
@@ -193,6 +213,7 @@ impl Uia {
     ) -> ApiResult<()> {
         match stage {
             DUMMY => Ok(()),
+            SSO => Err(refused("Open the fallback page of m.login.sso in a browser")),
             REGISTRATION_TOKEN => {
                 let token = auth
                     .token

@@ -14,5 +14,6 @@ pub const ACCOUNTS: Migrations = Migrations::new(
         include_str!("migrations/accounts_directories.sql"),
         include_str!("migrations/accounts_pushers.sql"),
         include_str!("migrations/accounts_webpush.sql"),
+        include_str!("migrations/accounts_sso.sql"),
     ],
 );

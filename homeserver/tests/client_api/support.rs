@@ -1,14 +1,27 @@
 //! A server with a database of its own, on the engine that the environment asks for, and a client that speaks to its router.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use axum::body::Body;
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use landbridge_database::testing::TestDatabase;
 use landbridge_homeserver::Server;
-use landbridge_homeserver::clock::Clock;
+use landbridge_homeserver::clock::{Clock, SystemClock};
 use landbridge_homeserver::config::{Config, Secret};
 use serde_json::{Value, json};
 use tower::ServiceExt;
+
+/// The machine's time, and some more.
+#[derive(Default)]
+pub(crate) struct Later(pub(crate) AtomicI64);
+
+impl Clock for Later {
+    fn now_ms(&self) -> i64 {
+        SystemClock.now_ms() + self.0.load(Ordering::SeqCst)
+    }
+}
 
 /// A running server; dropping it loses its data.
 pub(crate) struct TestServer {
@@ -46,17 +59,22 @@ impl TestServer {
 
     /// The same with other settings.
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_with_at(change, Arc::new(SystemClock)).await
+    }
+
+    /// Starts a server with a clock of its own.
+    pub(crate) async fn start_at(clock: Arc<dyn Clock>) -> Self {
+        Self::start_with_at(|_| {}, clock).await
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn start_with_at(
+        change: impl FnOnce(&mut Config),
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let test = TestDatabase::new();
         let mut config = config(&test).await;
         change(&mut config);
-        let server = Server::start(config.clone()).await.unwrap();
-        Self { test, config, server }
-    }
-
-    /// Starts a server with a clock of its own, which lets in whoever registers.
-    pub(crate) async fn start_at(clock: std::sync::Arc<dyn Clock>) -> Self {
-        let test = TestDatabase::new();
-        let config = config(&test).await;
         let server = Server::start_at(config.clone(), clock).await.unwrap();
         Self { test, config, server }
     }
