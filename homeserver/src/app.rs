@@ -39,6 +39,7 @@ use crate::{
         profiles::Profiles,
         push_rules::PushRules,
         pushers::Pushers,
+        rendezvous::Rendezvous,
         search::SearchIndex,
         server_notices::ServerNotices,
         sessions::Sessions,
@@ -137,6 +138,8 @@ pub struct App {
     pub walks: Walks,
     /// Authentication in several steps.
     pub uia: Uia,
+    /// Where devices meet that sign each other in.
+    pub rendezvous: Rendezvous,
     /// Nonces for registration by shared secret.
     pub nonces: Nonces,
     /// How many requests are served to whom.

@@ -34,6 +34,7 @@ pub mod pushers;
 pub mod receipts;
 pub mod register;
 pub mod relations;
+pub mod rendezvous;
 pub mod report;
 mod room_access;
 pub mod room_summary;
@@ -106,6 +107,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         receipts::routes(),
         register::routes(),
         relations::routes(),
+        rendezvous::routes(),
         report::routes(),
         room_summary::routes(),
         room_upgrades::routes(),

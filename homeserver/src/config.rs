@@ -120,6 +120,8 @@ pub struct AccountPolicy {
     pub access_token_lifetime_seconds: u64,
     /// For how long a user-interactive session may take.
     pub uia_session_lifetime_seconds: u64,
+    /// Whether devices without an account may begin the sign-in by a QR code, so that it is them who show the code (MSC4388).
+    pub rendezvous_without_account: bool,
 }
 
 /// What rooms are like.
@@ -215,6 +217,7 @@ impl Default for AccountPolicy {
             password_minimum_length: 8,
             access_token_lifetime_seconds: 300,
             uia_session_lifetime_seconds: 900,
+            rendezvous_without_account: false,
         }
     }
 }

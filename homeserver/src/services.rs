@@ -24,6 +24,7 @@ pub mod push_rules;
 pub mod pushers;
 pub mod receipts;
 pub mod relations;
+pub mod rendezvous;
 pub mod search;
 pub mod server_notices;
 pub mod sessions;

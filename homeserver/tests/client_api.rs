@@ -13,6 +13,7 @@ mod client_api {
     mod keys;
     mod moderation;
     mod notices;
+    mod rendezvous;
     mod rooms;
     mod sessions;
     mod spaces;

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, State};
-use http::request::Parts;
+use axum::extract::State;
 use ruma::{OwnedRoomId, OwnedRoomOrAliasId, UserId};
 use serde::Serialize;
 
 use crate::app::App;
 use crate::client::membership::{allowed_rooms, is_in_any};
 use crate::client::room_access::{content_field, find};
-use crate::http::auth::{Requester, access_token};
+use crate::http::auth::MaybeRequester;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::Path;
 use crate::http::json::Reply;
@@ -61,20 +60,6 @@ pub(super) async fn describe(room: &Room) -> ApiResult<Listed> {
             .as_deref()
             == Some("can_join"),
     })
-}
-
-/// Whoever asks, if they say who they are.
-struct MaybeRequester(Option<Requester>);
-
-impl FromRequestParts<Arc<App>> for MaybeRequester {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
-        if access_token(&parts.headers, &parts.uri).is_none() {
-            return Ok(Self(None));
-        }
-        Requester::from_request_parts(parts, app).await.map(|requester| Self(Some(requester)))
-    }
 }
 
 /// A room as it is shown from outside (`definitions/room_summary.yaml`).

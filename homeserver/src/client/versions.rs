@@ -20,7 +20,7 @@ const VERSIONS: [&str; 27] = [
 ];
 
 /// Proposals that bridges and clients ask for by name.
-const FEATURES: [&str; 27] = [
+const FEATURES: [&str; 28] = [
     "com.beeper.arbitrary_member_change",
     "com.beeper.arbitrary_profile_meta",
     "com.beeper.batch_sending",
@@ -36,6 +36,7 @@ const FEATURES: [&str; 27] = [
     "org.matrix.msc3202",
     "org.matrix.msc3916.stable",
     "org.matrix.msc3967",
+    "org.matrix.msc4108",
     "org.matrix.msc4140",
     "org.matrix.msc4143",
     "org.matrix.msc4190",

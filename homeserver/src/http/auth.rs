@@ -39,6 +39,10 @@ pub struct Requester {
     pub appservice: Option<Arc<Appservice>>,
 }
 
+/// Whoever asks, if they say who they are.
+#[derive(Debug, Clone)]
+pub struct MaybeRequester(pub Option<Requester>);
+
 /// The address that a request comes from, as far as it is known: requests within the process have none.
 #[derive(Debug, Clone, Copy)]
 pub struct Address(pub Option<IpAddr>);
@@ -196,6 +200,17 @@ impl FromRequestParts<Arc<App>> for Requester {
             address,
             appservice: None,
         })
+    }
+}
+
+impl FromRequestParts<Arc<App>> for MaybeRequester {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        if access_token(&parts.headers, &parts.uri).is_none() {
+            return Ok(Self(None));
+        }
+        Requester::from_request_parts(parts, app).await.map(|requester| Self(Some(requester)))
     }
 }
 

@@ -13,8 +13,9 @@ use tracing::Instrument;
 use crate::app::App;
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, DELETE, OPTIONS");
-const HEADERS: HeaderValue =
-    HeaderValue::from_static("X-Requested-With, Content-Type, Authorization");
+const HEADERS: HeaderValue = HeaderValue::from_static(
+    "X-Requested-With, Content-Type, Authorization, If-Match, If-None-Match",
+);
 const ANYONE: HeaderValue = HeaderValue::from_static("*");
 
 /// The routes' names for what matched none.
