@@ -158,7 +158,7 @@ async fn pages_of_all_kinds_have_an_answer() {
     let redirected = world.preview(&at("/to//page")).await.1;
     assert_eq!(redirected["og:title"], "The \"Rock\"", "{redirected}");
     for path in ["/broken", "/none", "/loop"] {
-        assert_eq!(world.refused(&at(path)).await, (502, "M_UNKNOWN".to_owned()), "{path}");
+        assert_eq!(world.refused(&at(path)).await, (404, "M_NOT_FOUND".to_owned()), "{path}");
     }
 }
 

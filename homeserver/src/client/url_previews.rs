@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use http::StatusCode;
 use serde::Deserialize;
 
 use crate::app::App;
@@ -55,10 +54,10 @@ impl From<PreviewError> for ApiError {
                 FetchError::NotHttp => Self::invalid_param(text),
                 FetchError::Refused | FetchError::NotPublic => Self::forbidden(text),
                 // What went wrong between us and the other side is for the log: it would tell who asks about our network.
+                // It is no fault of this server's, which is what a 5xx would say.
                 error => {
                     tracing::debug!(%error, "a page could not be fetched for a preview");
-                    let text = "The page could not be fetched";
-                    Self::new(StatusCode::BAD_GATEWAY, "M_UNKNOWN", text)
+                    Self::not_found("The page could not be fetched")
                 }
             },
             PreviewError::Media(_)
