@@ -133,14 +133,14 @@ async fn joined_members(
         let profile: Profile<'_> = serde_json::from_str(event.pdu.content().get())
             .unwrap_or(Profile { displayname: None, avatar_url: None });
         out.open_at(user);
-        for (key, value) in
-            [("display_name", profile.displayname), ("avatar_url", profile.avatar_url)]
-        {
-            out.key(key);
-            match value {
-                Some(value) => out.text(&value),
-                None => out.raw("null"),
-            }
+        // Left out where there is none: the spec has strings here, and an `mxc://` URI.
+        if let Some(name) = profile.displayname {
+            out.key("display_name");
+            out.text(&name);
+        }
+        if let Some(url) = profile.avatar_url.filter(|url| url.starts_with("mxc://")) {
+            out.key("avatar_url");
+            out.text(&url);
         }
         out.close();
     }
