@@ -6,7 +6,7 @@ use axum::extract::State;
 use http::StatusCode;
 use ruma::{OwnedRoomId, OwnedUserId, RoomId};
 use serde_json::value::{RawValue, to_raw_value};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 
 use crate::app::App;
 use crate::http::auth::Requester;
@@ -119,16 +119,29 @@ async fn set_tag(
     State(app): State<Arc<App>>,
     requester: Requester,
     Path((user, id, tag)): Path<(OwnedUserId, OwnedRoomId, String)>,
-    JsonOrEmpty(value): JsonOrEmpty<Map<String, Value>>,
+    JsonOrEmpty(mut value): JsonOrEmpty<Map<String, Value>>,
 ) -> ApiResult<Reply<Empty>> {
     requester.must_be(&user)?;
     requester.limit(&app, Limit::Other)?;
+    if let Some(order) = value.get_mut("order") {
+        *order = number(order)?;
+    }
     if tag.len() > MAX_TAG {
         return Err(ApiError::invalid_param(format!("A tag may have {MAX_TAG} bytes")));
     }
     let room = room(&app, &id).await?;
     app.account_data.tag(&user, room, &tag, Some(value)).await?;
     Ok(EMPTY)
+}
+
+/// The place of a tag. Other clients sort by it, so it has to be a number; old clients send it as a text.
+fn number(order: &Value) -> ApiResult<Value> {
+    let read = order.as_str().and_then(|order| order.parse().ok());
+    match read.and_then(Number::from_f64) {
+        Some(order) => Ok(Value::Number(order)),
+        None if order.is_number() => Ok(order.clone()),
+        None => Err(ApiError::bad_json("order must be a number")),
+    }
 }
 
 async fn remove_tag(

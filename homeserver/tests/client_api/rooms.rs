@@ -23,12 +23,43 @@ async fn membership_follows_the_rules() {
         json!([room])
     );
     assert_eq!(bob.refused(Method::POST, &at("forget"), json!({})).await.0, 400);
+    alice.must(Method::POST, &at("kick"), json!({ "user_id": bob.id, "reason": "noise" })).await;
+    let path = at(&format!("state/m.room.member/{}", bob.id));
+    let kicked = alice.must(Method::GET, &path, Value::Null).await;
+    assert_eq!((&kicked["membership"], &kicked["reason"]), (&json!("leave"), &json!("noise")));
+    alice.must(Method::POST, &at("invite"), bob_is.clone()).await;
+    bob.must(Method::POST, &join, json!({})).await;
     alice.must(Method::POST, &at("ban"), bob_is.clone()).await;
     assert_eq!(bob.refused(Method::POST, &join, json!({})).await.0, 403);
     assert_eq!(alice.refused(Method::POST, &at("kick"), bob_is.clone()).await.0, 403);
     alice.must(Method::POST, &at("unban"), bob_is.clone()).await;
     assert_eq!(alice.refused(Method::POST, &at("unban"), bob_is).await.0, 403);
     bob.must(Method::POST, &at("forget"), json!({})).await;
+}
+
+#[tokio::test]
+async fn tags_are_ordered_by_numbers() {
+    let server = TestServer::start().await;
+    let alice = server.register("alice").await;
+    let bob = server.register("bob").await;
+    let room = alice.create_room(json!({})).await;
+    let tags = format!("v3/user/{}/rooms/{room}/tags", alice.id);
+    let tag = format!("{tags}/u.work");
+    for (order, kept) in [(json!(0.5), json!(0.5)), (json!(1), json!(1)), (json!("0.25"), json!(0.25))] {
+        alice.must(Method::PUT, &tag, json!({ "order": order, "org.example.more": [1] })).await;
+        let expected = json!({ "tags": { "u.work": { "order": kept, "org.example.more": [1] } } });
+        assert_eq!(alice.must(Method::GET, &tags, Value::Null).await, expected);
+    }
+    for order in [json!({ "a": 1 }), json!("first"), json!("inf"), json!(null), json!([])] {
+        let refused = alice.refused(Method::PUT, &tag, json!({ "order": order })).await;
+        assert_eq!(refused, (400, "M_BAD_JSON".to_owned()), "{order}");
+    }
+    let forbidden = (403, "M_FORBIDDEN".to_owned());
+    assert_eq!(bob.refused(Method::PUT, &tag, json!({})).await, forbidden);
+    assert_eq!(bob.refused(Method::GET, &tags, Value::Null).await, forbidden);
+    assert_eq!(bob.refused(Method::DELETE, &tag, Value::Null).await, forbidden);
+    alice.must(Method::DELETE, &tag, Value::Null).await;
+    assert_eq!(alice.must(Method::GET, &tags, Value::Null).await, json!({ "tags": {} }));
 }
 
 #[tokio::test]
