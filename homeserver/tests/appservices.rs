@@ -349,3 +349,50 @@ async fn networks_are_looked_up_pinged_and_listed() {
     let (_, answer) = world.call(Method::POST, search, &bob, network).await;
     assert_eq!(answer["chunk"], json!([]));
 }
+
+#[tokio::test]
+async fn places_and_people_of_networks_are_looked_up_both_ways() {
+    let world = World::new().await;
+    let bob = world.person("bob").await;
+    let place = json!({ "alias": "#_irc_rust:localhost", "protocol": "irc", "fields": { "channel": "#rust" } });
+    let person = json!({ "userid": "@_irc_ann:localhost", "protocol": "irc", "fields": { "nick": "ann" } });
+    // Answers where it is asked for what it knows, with the query that it is asked with.
+    let knows = |thing: Value, key: &'static str, value: &'static str| {
+        get(move |uri: http::Uri| {
+            let query = uri.query().unwrap_or_default().as_bytes();
+            let wanted = url::form_urlencoded::parse(query).any(|(k, v)| k == key && v == value);
+            std::future::ready(axum::Json(if wanted { json!([thing]) } else { json!([]) }))
+        })
+    };
+    let base = "/_matrix/app/v1/thirdparty";
+    let service = Router::new()
+        .route(&format!("{base}/protocol/irc"), get(async || axum::Json(json!({ "instances": [] }))))
+        .route(&format!("{base}/location/irc"), knows(place.clone(), "channel", "#rust"))
+        .route(&format!("{base}/user/irc"), knows(person.clone(), "nick", "ann"))
+        .route(&format!("{base}/location"), knows(place.clone(), "alias", "#_irc_rust:localhost"))
+        .route(&format!("{base}/user"), knows(person.clone(), "userid", "@_irc_ann:localhost"));
+    world.server.app().appservices.attach("irc", service).unwrap();
+    let ask = async |path: &str| {
+        let path = format!("/_matrix/client/v3/thirdparty/{path}");
+        let (status, answer) = world.call(Method::GET, &path, &bob, Value::Null).await;
+        (status.as_u16(), answer)
+    };
+    assert_eq!(ask("protocol/irc").await.1["instances"], json!([]));
+    assert_eq!(ask("location/irc?channel=%23rust").await, (200, json!([place])));
+    assert_eq!(ask("user/irc?nick=ann").await, (200, json!([person])));
+    assert_eq!(ask("user/irc?nick=bob").await, (200, json!([])));
+    assert_eq!(ask("location?alias=%23_irc_rust:localhost").await, (200, json!([place])));
+    assert_eq!(ask("user?userid=@_irc_ann:localhost").await, (200, json!([person])));
+    for (path, status, code) in [
+        ("protocol/mail", 404, "M_NOT_FOUND"),
+        ("location/mail", 404, "M_NOT_FOUND"),
+        ("location?alias=%23other:localhost", 404, "M_NOT_FOUND"),
+        ("user?userid=@other:localhost", 404, "M_NOT_FOUND"),
+        ("location", 400, "M_MISSING_PARAM"),
+        ("location?alias=rust", 400, "M_INVALID_PARAM"),
+        ("user?userid=ann", 400, "M_INVALID_PARAM"),
+    ] {
+        let (got, answer) = ask(path).await;
+        assert_eq!((got, answer["errcode"].as_str()), (status, Some(code)), "{path}: {answer}");
+    }
+}

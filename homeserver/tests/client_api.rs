@@ -9,11 +9,15 @@ mod client_api {
     mod dehydrated;
     mod devices;
     mod discovery;
+    mod filters;
     mod key_backup;
     mod keys;
     mod moderation;
     mod notices;
     mod rendezvous;
+    mod operations;
+    mod presence;
+    mod reports;
     mod rooms;
     mod sessions;
     mod spaces;

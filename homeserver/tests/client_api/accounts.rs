@@ -120,6 +120,83 @@ async fn deleting_a_device_asks_for_its_owners_password() {
 }
 
 #[tokio::test]
+async fn several_devices_are_deleted_at_once_or_all_logged_out() {
+    let server = TestServer::start().await;
+    let alice = server.register("alice").await;
+    let mut others = Vec::new();
+    for _ in 0..3 {
+        let body = password("alice", "correct horse");
+        others.push(server.request(Method::POST, LOGIN, None, &body).await.1);
+    }
+    let ids: Vec<_> = others.iter().map(|other| other["device_id"].clone()).collect();
+    let path = "v3/delete_devices";
+    let mut body = json!({ "devices": [ids[0], ids[1], "NONE"] });
+    let (status, challenge) = alice.ask(Method::POST, path, body.clone()).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    body["auth"] = password("alice", "correct horse");
+    body["auth"]["session"] = challenge["session"].clone();
+    assert_eq!(alice.must(Method::POST, path, body).await, json!({}));
+    for wrong in [json!({}), json!({ "devices": "all" })] {
+        let refused = alice.refused(Method::POST, path, wrong).await;
+        assert_eq!(refused, (400, "M_BAD_JSON".to_owned()));
+    }
+    let left = alice.must(Method::GET, "v3/devices", Value::Null).await;
+    let mut left: Vec<_> =
+        left["devices"].as_array().unwrap().iter().map(|device| &device["device_id"]).collect();
+    left.sort_by_key(|id| id.to_string());
+    let mut expected = vec![json!(alice.device), ids[2].clone()];
+    expected.sort_by_key(Value::to_string);
+    assert_eq!(left, expected.iter().collect::<Vec<_>>());
+
+    assert_eq!(alice.must(Method::POST, "v3/logout/all", Value::Null).await, json!({}));
+    for user in [alice, server.user(&others[2])] {
+        let refused = user.refused(Method::GET, "v3/account/whoami", Value::Null).await;
+        assert_eq!(refused, (401, "M_UNKNOWN_TOKEN".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_name_is_available_until_it_is_taken() {
+    let server = TestServer::start().await;
+    let ask = async |name: &str| {
+        let path = format!("/_matrix/client/v3/register/available?username={name}");
+        let (status, answer) = server.request(Method::GET, &path, None, &Value::Null).await;
+        (status.as_u16(), answer)
+    };
+    assert_eq!(ask("alice").await, (200, json!({ "available": true })));
+    server.register("alice").await;
+    for (name, code) in [("alice", "M_USER_IN_USE"), ("%20", "M_INVALID_USERNAME")] {
+        let (status, answer) = ask(name).await;
+        assert_eq!((status, answer["errcode"].as_str()), (400, Some(code)), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_profile_is_replaced_as_a_whole() {
+    let server = TestServer::start().await;
+    let alice = server.register("alice").await;
+    let bob = server.register("bob").await;
+    let (path, shown) = (
+        format!("unstable/com.beeper.msc4437/profile/{}", alice.id),
+        format!("v3/profile/{}", alice.id),
+    );
+    alice.must(Method::PUT, &format!("{shown}/m.tz"), json!({ "m.tz": "UTC" })).await;
+    let whole = json!({ "displayname": "Alice", "org.example.field": [1] });
+    assert_eq!(alice.must(Method::PUT, &path, whole.clone()).await, json!({}));
+    assert_eq!(bob.must(Method::GET, &shown, Value::Null).await, whole);
+    let merged = json!({ "displayname": "A.", "org.example.field": [1] });
+    alice.must(Method::PATCH, &shown, json!({ "displayname": "A." })).await;
+    assert_eq!(bob.must(Method::GET, &shown, Value::Null).await, merged);
+    for (method, path) in [(Method::PUT, &path), (Method::PATCH, &shown)] {
+        let refused = bob.refused(method.clone(), path, json!({ "displayname": "B" })).await;
+        assert_eq!(refused, (403, "M_FORBIDDEN".to_owned()));
+        let refused = alice.refused(method, path, json!({ "avatar_url": 1 })).await;
+        assert_eq!(refused.0, 400, "{refused:?}");
+    }
+    assert_eq!(bob.must(Method::GET, &shown, Value::Null).await, merged);
+}
+
+#[tokio::test]
 async fn a_new_name_reaches_the_rooms() {
     let server = TestServer::start().await;
     let alice = server.register("alice").await;

@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use http::{Method, StatusCode};
+use axum::body::Body;
+use http::{Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
 use landbridge_homeserver::clock::{Clock, SystemClock};
 use landbridge_homeserver::config::Secret;
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 
 use super::support::{TestServer, User};
 
@@ -178,6 +181,41 @@ async fn registration_tokens_let_people_register() {
     let closed = TestServer::start_with(|config| config.registration.open = false).await;
     assert_eq!(valid(&closed, "sesame").await.0, StatusCode::FORBIDDEN);
     assert_eq!(post(&closed, "register", body).await.0, 403);
+}
+
+#[tokio::test]
+async fn a_stage_is_completed_on_its_fallback_page() {
+    let server = TestServer::start_with(|config| {
+        config.registration.open = false;
+        config.registration.tokens = vec![Secret::new("sesame")];
+    })
+    .await;
+    let mut body = json!({ "username": "alice", "password": "correct horse" });
+    let (_, challenge) = post(&server, "register", body.clone()).await;
+    let session = challenge["session"].as_str().unwrap();
+    let page = async |method: Method, stage: &str, form: String| {
+        let query = if form.is_empty() { format!("?session={session}") } else { String::new() };
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{CLIENT}/auth/{stage}/fallback/web{query}"))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Body::from(form));
+        let answer = server.server.router().oneshot(request.unwrap()).await.unwrap();
+        let status = answer.status().as_u16();
+        let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(bytes.to_vec()).unwrap())
+    };
+    let stage = "m.login.registration_token";
+    let (status, form) = page(Method::GET, stage, String::new()).await;
+    assert!(status == 200 && form.contains(session) && form.contains("name=\"token\""), "{form}");
+    assert_eq!(page(Method::GET, "m.login.nonsense", String::new()).await.0, 404);
+    let (_, answer) = page(Method::POST, stage, format!("session={session}&token=other")).await;
+    assert!(answer.contains("not right") && !answer.contains("onAuthDone"), "{answer}");
+    body["auth"] = json!({ "session": session });
+    assert_eq!(post(&server, "register", body.clone()).await.0, 401);
+    let (status, answer) = page(Method::POST, stage, format!("session={session}&token=sesame")).await;
+    assert!(status == 200 && answer.contains("onAuthDone"), "{answer}");
+    assert_eq!(post(&server, "register", body).await.0, 200);
 }
 
 #[tokio::test]
