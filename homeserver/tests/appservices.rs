@@ -355,7 +355,8 @@ async fn places_and_people_of_networks_are_looked_up_both_ways() {
     let world = World::new().await;
     let bob = world.person("bob").await;
     let place = json!({ "alias": "#_irc_rust:localhost", "protocol": "irc", "fields": { "channel": "#rust" } });
-    let person = json!({ "userid": "@_irc_ann:localhost", "protocol": "irc", "fields": { "nick": "ann" } });
+    let person =
+        json!({ "userid": "@_irc_ann:localhost", "protocol": "irc", "fields": { "nick": "ann" } });
     // Answers where it is asked for what it knows, with the query that it is asked with.
     let knows = |thing: Value, key: &'static str, value: &'static str| {
         get(move |uri: http::Uri| {
@@ -366,7 +367,12 @@ async fn places_and_people_of_networks_are_looked_up_both_ways() {
     };
     let base = "/_matrix/app/v1/thirdparty";
     let service = Router::new()
-        .route(&format!("{base}/protocol/irc"), get(async || axum::Json(json!({ "instances": [] }))))
+        .route(
+            &format!("{base}/protocol/irc"),
+            get(async || {
+                axum::Json(json!({ "instances": [], "user_fields": ["nick"], "icon": null }))
+            }),
+        )
         .route(&format!("{base}/location/irc"), knows(place.clone(), "channel", "#rust"))
         .route(&format!("{base}/user/irc"), knows(person.clone(), "nick", "ann"))
         .route(&format!("{base}/location"), knows(place.clone(), "alias", "#_irc_rust:localhost"))
@@ -377,7 +383,11 @@ async fn places_and_people_of_networks_are_looked_up_both_ways() {
         let (status, answer) = world.call(Method::GET, &path, &bob, Value::Null).await;
         (status.as_u16(), answer)
     };
-    assert_eq!(ask("protocol/irc").await.1["instances"], json!([]));
+    // What the service left out of its protocol is there all the same.
+    let protocol = json!({
+        "instances": [], "user_fields": ["nick"], "location_fields": [], "icon": "", "field_types": {},
+    });
+    assert_eq!(ask("protocol/irc").await, (200, protocol));
     assert_eq!(ask("location/irc?channel=%23rust").await, (200, json!([place])));
     assert_eq!(ask("user/irc?nick=ann").await, (200, json!([person])));
     assert_eq!(ask("user/irc?nick=bob").await, (200, json!([])));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use http::Method;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::transport::segment;
 use super::{Appservice, Appservices, InstanceId};
@@ -56,8 +56,18 @@ impl Appservices {
                     };
                     instance.insert("instance_id".to_owned(), id.to_string().into());
                 }
+                complete(instance, &[("desc", json!("")), ("fields", json!({}))]);
             }
             let whole = merged.get_or_insert(protocol);
+            complete(
+                whole,
+                &[
+                    ("user_fields", json!([])),
+                    ("location_fields", json!([])),
+                    ("icon", json!("")),
+                    ("field_types", json!({})),
+                ],
+            );
             match whole.entry("instances").or_insert_with(|| Value::Array(Vec::new())) {
                 Value::Array(all) => all.extend(instances),
                 other => *other = Value::Array(instances),
@@ -138,6 +148,18 @@ impl Appservices {
             }
         });
         join_all(asked).await.into_iter().flatten().collect()
+    }
+}
+
+/// Adds what the spec requires and a service left out, so that clients get no half of a protocol.
+fn complete(object: &mut Map<String, Value>, required: &[(&str, Value)]) {
+    for (key, empty) in required {
+        if object
+            .get(*key)
+            .is_none_or(|value| std::mem::discriminant(value) != std::mem::discriminant(empty))
+        {
+            object.insert((*key).to_owned(), empty.clone());
+        }
     }
 }
 
