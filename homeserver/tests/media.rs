@@ -66,6 +66,23 @@ impl World {
         (status, serde_json::from_str(&text(response).await).unwrap_or(Value::Null))
     }
 
+    /// Uploads a picture of 16 by 8 pixels.
+    async fn picture(&self) -> String {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        let picture = image::DynamicImage::new_rgb8(16, 8);
+        picture.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+        let path = "/_matrix/media/v3/upload?filename=x.png";
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(path)
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("content-type", "image/png")
+            .body(Body::from(bytes.into_inner()));
+        let answer = self.server.router().oneshot(request.unwrap()).await.unwrap();
+        let answer: Value = serde_json::from_str(&text(answer).await).unwrap();
+        answer["content_uri"].as_str().unwrap().strip_prefix("mxc://").unwrap().to_owned()
+    }
+
     /// Uploads a file and gives `SERVER/ID`.
     async fn upload(&self, kind: &str, name: &str, body: &str) -> String {
         let path = format!("/_matrix/media/v3/upload?filename={name}");
@@ -130,12 +147,18 @@ async fn the_old_paths_are_frozen_unless_opened() {
         for version in ["v3", "r0", "v1"] {
             let path = format!("/_matrix/media/{version}/download/{file}");
             let status = world.call(Method::GET, &path, "", &[("no-token", "")]).await.status();
-            assert_eq!(
-                status,
-                if open { StatusCode::OK } else { StatusCode::NOT_FOUND },
-                "{version}"
-            );
+            let expected = if open { StatusCode::OK } else { StatusCode::NOT_FOUND };
+            assert_eq!(status, expected, "{version}");
+            let named = format!("{path}/name.txt");
+            let status = world.call(Method::GET, &named, "", &[("no-token", "")]).await.status();
+            assert_eq!(status, expected, "{version}");
         }
+        let (status, config) = world.json(Method::GET, "/_matrix/media/v3/config", "", &[]).await;
+        assert_eq!((status, &config["m.upload.size"]), (StatusCode::OK, &json!(100_000)));
+        let picture = world.picture().await;
+        let path = format!("/_matrix/media/v3/thumbnail/{picture}?width=4&height=4&method=scale");
+        let status = world.call(Method::GET, &path, "", &[("no-token", "")]).await.status();
+        assert_eq!(status, if open { StatusCode::OK } else { StatusCode::NOT_FOUND });
         let path = format!("/_matrix/client/v1/media/download/{file}");
         let (status, answer) = world.json(Method::GET, &path, "", &[("no-token", "")]).await;
         assert_eq!(
@@ -199,6 +222,12 @@ async fn an_upload_may_come_after_its_uri() {
 #[tokio::test]
 async fn thumbnails_ask_for_a_size_and_a_picture() {
     let world = World::new(false).await;
+    let picture = world.picture().await;
+    let path =
+        format!("/_matrix/client/v1/media/thumbnail/{picture}?width=4&height=4&method=scale");
+    let answer = world.call(Method::GET, &path, "", &[]).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert!(answer.headers()[header::CONTENT_TYPE].to_str().unwrap().starts_with("image/"));
     let file = world.upload("image/png", "x.png", "no picture").await;
     let path = format!("/_matrix/client/v1/media/thumbnail/{file}");
     let (status, answer) =

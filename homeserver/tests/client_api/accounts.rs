@@ -261,3 +261,60 @@ async fn a_deactivated_user_is_gone_from_rooms_and_stays_out() {
         server.request(Method::POST, "/_matrix/client/v3/register", None, &body).await;
     assert_eq!(answer["errcode"], "M_USER_IN_USE");
 }
+
+#[tokio::test]
+async fn account_data_is_its_owners_alone() {
+    let server = TestServer::start().await;
+    let alice = server.register("alice").await;
+    let bob = server.register("bob").await;
+    let room = alice.create_room(json!({})).await;
+    for path in [
+        format!("v3/user/{}/account_data/org.example.kind", alice.id),
+        format!("v3/user/{}/rooms/{room}/account_data/org.example.kind", alice.id),
+    ] {
+        let missing = alice.refused(Method::GET, &path, Value::Null).await;
+        assert_eq!(missing, (404, "M_NOT_FOUND".to_owned()));
+        let content = json!({ "a": [1, { "b": null }] });
+        assert_eq!(alice.must(Method::PUT, &path, content.clone()).await, json!({}));
+        assert_eq!(alice.must(Method::GET, &path, Value::Null).await, content);
+        let forbidden = (403, "M_FORBIDDEN".to_owned());
+        assert_eq!(bob.refused(Method::GET, &path, Value::Null).await, forbidden);
+        assert_eq!(bob.refused(Method::PUT, &path, json!({})).await, forbidden);
+        let refused = alice.refused(Method::PUT, &path, json!([1])).await;
+        assert_eq!(refused, (400, "M_BAD_JSON".to_owned()));
+        assert_eq!(alice.must(Method::GET, &path, Value::Null).await, content);
+    }
+}
+
+#[tokio::test]
+async fn a_device_has_the_name_that_it_was_given() {
+    let server = TestServer::start().await;
+    let alice = server.register("alice").await;
+    let bob = server.register("bob").await;
+    let path = format!("v3/devices/{}", alice.device);
+    alice.must(Method::PUT, &path, json!({ "display_name": "Telephone" })).await;
+    let shown = alice.must(Method::GET, &path, Value::Null).await;
+    assert_eq!(
+        (&shown["device_id"], &shown["display_name"]),
+        (&json!(alice.device), &json!("Telephone"))
+    );
+    let missing = (404, "M_NOT_FOUND".to_owned());
+    for (user, path) in [(&bob, path.as_str()), (&alice, "v3/devices/NONE")] {
+        assert_eq!(user.refused(Method::GET, path, Value::Null).await, missing);
+        let body = json!({ "display_name": "x" });
+        assert_eq!(user.refused(Method::PUT, path, body).await, missing);
+    }
+    let long = json!({ "display_name": "x".repeat(2_000) });
+    assert_eq!(alice.refused(Method::PUT, &path, long).await, (413, "M_TOO_LARGE".to_owned()));
+}
+
+#[tokio::test]
+async fn a_new_account_has_no_third_party_identifiers() {
+    let server = TestServer::start().await;
+    let alice = server.register("alice").await;
+    let none = json!({ "threepids": [] });
+    assert_eq!(alice.must(Method::GET, "v3/account/3pid", Value::Null).await, none);
+    let path = "/_matrix/client/v3/account/3pid";
+    let (status, _) = server.request(Method::GET, path, None, &Value::Null).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+}

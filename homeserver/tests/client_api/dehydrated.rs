@@ -12,8 +12,8 @@ fn device(user: &User<'_>, id: &str) -> Value {
         "device_data": { "algorithm": "org.matrix.msc3814.v2", "device_pickle": "encrypted", "nonce": "n" },
         "device_keys": { "user_id": user.id, "device_id": id, "algorithms": [], "dehydrated": true,
             "keys": { format!("ed25519:{id}"): "k" }, "signatures": {} },
-        "one_time_keys": { "signed_curve25519:A": { "key": "k" } },
-        "fallback_keys": { "signed_curve25519:F": { "key": "f", "fallback": true } } })
+        "one_time_keys": { "signed_curve25519:A": { "key": "k", "signatures": {} } },
+        "fallback_keys": { "signed_curve25519:F": { "key": "f", "fallback": true, "signatures": {} } } })
 }
 
 async fn send(from: &User<'_>, to: &User<'_>, n: usize) {

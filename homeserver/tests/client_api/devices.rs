@@ -244,8 +244,8 @@ async fn nothing_of_a_deleted_device_is_left() {
     let room = alice.create_room(json!({ "preset": "public_chat" })).await;
     join(&bob, &room).await;
     let mut keys = device_keys(&bob, "1");
-    keys["one_time_keys"] = json!({ "signed_curve25519:A": { "key": "k" } });
-    keys["fallback_keys"] = json!({ "signed_curve25519:F": { "key": "f" } });
+    keys["one_time_keys"] = json!({ "signed_curve25519:A": { "key": "k", "signatures": {} } });
+    keys["fallback_keys"] = json!({ "signed_curve25519:F": { "key": "f", "signatures": {} } });
     bob.must(Method::POST, "v3/keys/upload", keys).await;
     let message = json!({ "messages": { &bob.id: { "*": { "n": 1 } } } });
     alice.must(Method::PUT, "v3/sendToDevice/m.test/1", message).await;

@@ -134,3 +134,24 @@ async fn rooms_in_common_are_those_that_both_are_in() {
         assert_eq!(refused, (400, code.to_owned()), "{query}");
     }
 }
+
+#[tokio::test]
+async fn clients_find_the_server_and_its_versions() {
+    let get = async |server: &TestServer, path: &str| {
+        server.request(Method::GET, path, None, &Value::Null).await
+    };
+    let server = TestServer::start().await;
+    let (status, answer) = get(&server, "/_matrix/client/versions").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(answer["versions"].as_array().unwrap().contains(&json!("v1.11")), "{answer}");
+    assert_eq!(answer["unstable_features"]["org.matrix.simplified_msc3575"], true, "{answer}");
+    let path = "/.well-known/matrix/client";
+    assert_eq!(get(&server, path).await.0, StatusCode::NOT_FOUND);
+    let server = TestServer::start_with(|config| {
+        config.public_base_url = Some("https://matrix.hs.test".to_owned());
+    })
+    .await;
+    let (status, answer) = get(&server, path).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(answer["m.homeserver"], json!({ "base_url": "https://matrix.hs.test" }));
+}

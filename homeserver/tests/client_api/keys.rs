@@ -46,7 +46,8 @@ async fn no_key_is_claimed_twice_whatever_happens_at_once() {
     let bob = server.register("bob").await;
     let keys: serde_json::Map<String, Value> =
         (0..40).map(|n| (format!("signed_curve25519:{n:02}"), key(&n.to_string()))).collect();
-    let fallback = json!({ "signed_curve25519:F": { "key": "F", "fallback": true } });
+    let fallback =
+        json!({ "signed_curve25519:F": { "key": "F", "fallback": true, "signatures": {} } });
     let body = json!({ "one_time_keys": keys, "fallback_keys": fallback });
     alice.must(Method::POST, "v3/keys/upload", body).await;
     let claims = (0..60).map(|_| claim(&bob, &alice));
@@ -89,8 +90,7 @@ async fn a_used_fallback_key_is_missed_until_another_comes() {
         let sync = alice.must(Method::GET, "v3/sync", Value::Null).await;
         sync["device_unused_fallback_key_types"].clone()
     };
-    let fallback =
-        |name: &str| json!({ "fallback_keys": { name: { "key": name, "fallback": true } } });
+    let fallback = |name: &str| json!({ "fallback_keys": { name: { "key": name, "fallback": true, "signatures": {} } } });
     assert_eq!(unused().await, json!([]));
     alice.must(Method::POST, "v3/keys/upload", fallback("signed_curve25519:F1")).await;
     assert_eq!(unused().await, json!(["signed_curve25519"]));

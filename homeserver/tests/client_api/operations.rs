@@ -1,9 +1,11 @@
 //! What operators and other servers ask: health, metrics, the server's key.
 
 use axum::body::Body;
+use hmac::{Hmac, Mac as _};
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
+use sha1::Sha1;
 use tower::ServiceExt as _;
 
 use super::support::TestServer;
@@ -53,4 +55,51 @@ async fn the_servers_key_is_signed_by_itself() {
     ruma::signatures::verify_json(&known, &signed).unwrap();
     signed.insert("valid_until_ts".to_owned(), ruma::CanonicalJsonValue::Null);
     assert!(ruma::signatures::verify_json(&known, &signed).is_err());
+}
+
+fn mac(fields: &[&str]) -> String {
+    let mut mac = Hmac::<Sha1>::new_from_slice(b"shared").unwrap();
+    mac.update(fields.join("\0").as_bytes());
+    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[tokio::test]
+async fn who_knows_the_shared_secret_makes_administrators() {
+    let server = TestServer::start().await;
+    let path = "/_synapse/admin/v1/register";
+    let nonce = async || {
+        let (status, answer) = server.request(Method::GET, path, None, &Value::Null).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        answer["nonce"].as_str().unwrap().to_owned()
+    };
+    let register = async |nonce: &str, mac: &str| {
+        let body = json!({ "nonce": nonce, "username": "root", "password": "pass", "admin": true, "mac": mac });
+        let (status, answer) = server.request(Method::POST, path, None, &body).await;
+        (status.as_u16(), answer)
+    };
+    let first = nonce().await;
+    assert_eq!(register(&first, &mac(&[&first, "root", "pass", "notadmin"])).await.0, 403);
+    // A nonce is good for one attempt.
+    assert_eq!(register(&first, &mac(&[&first, "root", "pass", "admin"])).await.0, 400);
+    let second = nonce().await;
+    let (status, answer) = register(&second, &mac(&[&second, "root", "pass", "admin"])).await;
+    assert_eq!(status, 200, "{answer}");
+    let root = server.user(&answer);
+    assert_eq!(root.id, "@root:hs.test");
+    let alice = server.register("alice").await;
+    let rights = |user: &str| format!("/_synapse/admin/v1/users/{user}/admin");
+    let ask = async |token: &str, method: Method, user: &str, body: Value| {
+        let (status, answer) = server.request(method, &rights(user), Some(token), &body).await;
+        (status.as_u16(), answer)
+    };
+    let is = |admin: bool| (200, json!({ "admin": admin }));
+    assert_eq!(ask(&root.token, Method::GET, &root.id, Value::Null).await, is(true));
+    assert_eq!(ask(&root.token, Method::GET, &alice.id, Value::Null).await, is(false));
+    assert_eq!(ask(&alice.token, Method::GET, &alice.id, Value::Null).await.0, 403);
+    let yes = json!({ "admin": true });
+    assert_eq!(ask(&alice.token, Method::PUT, &alice.id, yes.clone()).await.0, 403);
+    assert_eq!(ask(&root.token, Method::PUT, "@nobody:hs.test", yes.clone()).await.0, 404);
+    assert_eq!(ask(&root.token, Method::PUT, &root.id, json!({ "admin": false })).await.0, 400);
+    assert_eq!(ask(&root.token, Method::PUT, &alice.id, yes).await.0, 200);
+    assert_eq!(ask(&alice.token, Method::GET, &root.id, Value::Null).await, is(true));
 }

@@ -45,7 +45,9 @@ async fn tags_are_ordered_by_numbers() {
     let room = alice.create_room(json!({})).await;
     let tags = format!("v3/user/{}/rooms/{room}/tags", alice.id);
     let tag = format!("{tags}/u.work");
-    for (order, kept) in [(json!(0.5), json!(0.5)), (json!(1), json!(1)), (json!("0.25"), json!(0.25))] {
+    for (order, kept) in
+        [(json!(0.5), json!(0.5)), (json!(1), json!(1)), (json!("0.25"), json!(0.25))]
+    {
         alice.must(Method::PUT, &tag, json!({ "order": order, "org.example.more": [1] })).await;
         let expected = json!({ "tags": { "u.work": { "order": kept, "org.example.more": [1] } } });
         assert_eq!(alice.must(Method::GET, &tags, Value::Null).await, expected);
@@ -189,4 +191,63 @@ async fn an_upgraded_room_takes_its_state_aliases_and_settings_along() {
     let tags =
         bob.must(Method::GET, &format!("v3/user/{}/rooms/{new}/tags", bob.id), Value::Null).await;
     assert_eq!(tags["tags"]["m.favourite"]["order"], 0.5);
+}
+
+#[tokio::test]
+async fn aliases_and_listing_are_shown_to_whom_they_concern() {
+    let server = TestServer::start().await;
+    let alice = server.register("alice").await;
+    let bob = server.register("bob").await;
+    let body = json!({ "room_alias_name": "one", "visibility": "public" });
+    let room = alice.create_room(body).await;
+    alice.must(Method::PUT, "v3/directory/room/%23two:hs.test", json!({ "room_id": room })).await;
+    let path = format!("v3/rooms/{room}/aliases");
+    let mut aliases = alice.must(Method::GET, &path, Value::Null).await;
+    aliases["aliases"].as_array_mut().unwrap().sort_by_key(Value::to_string);
+    assert_eq!(aliases, json!({ "aliases": ["#one:hs.test", "#two:hs.test"] }));
+    assert_eq!(bob.refused(Method::GET, &path, Value::Null).await, (403, "M_FORBIDDEN".to_owned()));
+    let listed = format!("v3/directory/list/room/{room}");
+    assert_eq!(
+        bob.must(Method::GET, &listed, Value::Null).await,
+        json!({ "visibility": "public" })
+    );
+    alice.must(Method::PUT, &listed, json!({ "visibility": "private" })).await;
+    let path = format!("/_matrix/client/{listed}");
+    let (_, answer) = server.request(Method::GET, &path, None, &Value::Null).await;
+    assert_eq!(answer, json!({ "visibility": "private" }));
+    for (method, path) in [
+        (Method::GET, "v3/directory/list/room/!none:hs.test"),
+        (Method::GET, "v3/rooms/!none:hs.test/aliases"),
+    ] {
+        let refused = bob.refused(method, path, Value::Null).await;
+        assert!([403, 404].contains(&refused.0), "{path}: {refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_knocks_waits_to_be_let_in() {
+    let server = TestServer::start().await;
+    let alice = server.register("alice").await;
+    let bob = server.register("bob").await;
+    let rules = json!([{ "type": "m.room.join_rules", "state_key": "", "content": { "join_rule": "knock" } }]);
+    let room =
+        alice.create_room(json!({ "room_alias_name": "door", "initial_state": rules })).await;
+    let closed = alice.create_room(json!({})).await;
+    let forbidden = (403, "M_FORBIDDEN".to_owned());
+    let knock = format!("v3/knock/{closed}");
+    assert_eq!(bob.refused(Method::POST, &knock, json!({})).await, forbidden);
+    let join = format!("v3/join/{room}");
+    assert_eq!(bob.refused(Method::POST, &join, json!({})).await, forbidden);
+    let body = json!({ "reason": "it is me" });
+    let answer = bob.must(Method::POST, "v3/knock/%23door:hs.test", body).await;
+    assert_eq!(answer, json!({ "room_id": room }));
+    let member = format!("v3/rooms/{room}/state/m.room.member/{}", bob.id);
+    let knocked = alice.must(Method::GET, &member, Value::Null).await;
+    assert_eq!((&knocked["membership"], &knocked["reason"]), (&json!("knock"), &json!("it is me")));
+    alice
+        .must(Method::POST, &format!("v3/rooms/{room}/invite"), json!({ "user_id": bob.id }))
+        .await;
+    bob.must(Method::POST, &join, json!({})).await;
+    let knock = format!("v3/knock/{room}");
+    assert_eq!(bob.refused(Method::POST, &knock, json!({})).await, forbidden);
 }

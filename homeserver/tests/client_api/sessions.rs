@@ -213,7 +213,8 @@ async fn a_stage_is_completed_on_its_fallback_page() {
     assert!(answer.contains("not right") && !answer.contains("onAuthDone"), "{answer}");
     body["auth"] = json!({ "session": session });
     assert_eq!(post(&server, "register", body.clone()).await.0, 401);
-    let (status, answer) = page(Method::POST, stage, format!("session={session}&token=sesame")).await;
+    let (status, answer) =
+        page(Method::POST, stage, format!("session={session}&token=sesame")).await;
     assert!(status == 200 && answer.contains("onAuthDone"), "{answer}");
     assert_eq!(post(&server, "register", body).await.0, 200);
 }

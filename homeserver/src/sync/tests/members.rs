@@ -77,7 +77,9 @@ async fn joined_members_come_with_their_profiles() {
     let path = format!("v3/rooms/{}/joined_members", room.id());
     let answer = alice.get(&path).await;
     assert_eq!(answer, json!({"joined": {"@alice:h": {"display_name": "A \"q\""}}}));
-    for (url, shown) in [("mxc://h/a", json!({"avatar_url": "mxc://h/a"})), ("https://h/a", json!({}))] {
+    for (url, shown) in
+        [("mxc://h/a", json!({"avatar_url": "mxc://h/a"})), ("https://h/a", json!({}))]
+    {
         let content = json!({"membership": "join", "avatar_url": url});
         alice.set(&room, "m.room.member", alice.id.as_str(), &content).await;
         assert_eq!(alice.get(&path).await, json!({"joined": {"@alice:h": shown}}));

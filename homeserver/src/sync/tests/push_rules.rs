@@ -32,6 +32,9 @@ async fn rules_are_set_shown_changed_and_deleted() {
         "actions": ["dont_notify", "notify", "coalesce"],
     });
     assert_eq!(bob.get(&format!("{RULES}/content/cake")).await, rule);
+    let global = bob.get(&format!("{RULES}/")).await;
+    assert_eq!(global["content"][0], rule);
+    assert_eq!(bob.get("v3/pushrules/").await["global"], global);
     put("content/cake/enabled", json!({"enabled": false})).await;
     assert_eq!(bob.get(&format!("{RULES}/content/cake/enabled")).await, json!({"enabled": false}));
     let actions = json!({"actions": [{"set_tweak": "sound", "value": "bing"}]});
