@@ -146,5 +146,8 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
 /// Everything the server serves.
 pub fn router(app: &Arc<App>) -> Router {
     let observed = axum::middleware::from_fn_with_state(Arc::clone(app), observe);
-    build([routes()]).layer(observed).with_state(Arc::clone(app))
+    let router = build([routes()]);
+    #[cfg(feature = "testing")]
+    let router = crate::http::record::recorded(router);
+    router.layer(observed).with_state(Arc::clone(app))
 }

@@ -7,4 +7,6 @@ pub mod json;
 pub mod limit;
 pub mod observe;
 pub mod page;
+#[cfg(feature = "testing")]
+pub mod record;
 pub mod router;

@@ -17,6 +17,8 @@ pub struct Route<S> {
     pub method: Method,
     /// The path, with parameters in braces as the spec's OpenAPI data has them.
     pub path: &'static str,
+    /// The file of the table that it stands in.
+    pub file: &'static str,
     endpoint: MethodRouter<S>,
 }
 
@@ -29,13 +31,15 @@ impl<S> std::fmt::Debug for Route<S> {
 macro_rules! methods {
     ($($name:ident $method:ident),*) => {$(
         #[doc = concat!("A `", stringify!($method), "` endpoint.")]
+        #[track_caller]
         pub fn $name<H, T, S>(path: &'static str, handler: H) -> Route<S>
         where
             H: Handler<T, S>,
             T: 'static,
             S: Clone + Send + Sync + 'static,
         {
-            Route { method: Method::$method, path, endpoint: on(MethodFilter::$method, handler) }
+            let file = std::panic::Location::caller().file();
+            Route { method: Method::$method, path, file, endpoint: on(MethodFilter::$method, handler) }
         }
     )*};
 }
