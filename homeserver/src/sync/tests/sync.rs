@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::rig::{Rig, bodies, ids, keys};
+use super::rig::{Person, Rig, bodies, ids, keys};
 use crate::room::Preset;
 
 #[tokio::test]
@@ -73,6 +73,33 @@ async fn the_state_is_the_one_before_the_timeline() {
         assert_eq!(unstable.get("state_after"), None);
         let unstable = &unstable["org.matrix.msc4222.state_after"]["events"];
         assert_eq!(ids(unstable), ids(&told["state_after"]["events"]));
+    }
+}
+
+#[tokio::test]
+async fn the_state_after_the_timeline_tells_the_members_that_the_timeline_shows() {
+    let rig = Rig::new().await;
+    let (alice, bob) = (rig.person("alice").await, rig.person("bob").await);
+    let (carol, dave) = (rig.person("carol").await, rig.person("dave").await);
+    let room = alice.room(Preset::PublicChat, None).await;
+    carol.join(&room).await;
+    let filter = json!({"room": {"timeline": {"limit": 3}, "state": {"lazy_load_members": true}}});
+    let members = |answer: &Value| {
+        let events = &answer["rooms"]["join"][room.id().as_str()]["state_after"]["events"];
+        let all = keys(events).into_iter().filter(|key| key.starts_with("m.room.member/"));
+        all.collect::<Vec<_>>()
+    };
+    let member = |person: &Person<'_>| format!("m.room.member/{}", person.id);
+    let use_after = "&use_state_after=true";
+    let (_, token) = alice.sync_with(None, filter.clone(), use_after).await;
+    bob.join(&room).await;
+    bob.say(&room, "hello").await;
+    alice.member(&room, &dave.id, "invite").await;
+    for since in [None, Some(token.as_str())] {
+        let (answer, _) = alice.sync_with(since, filter.clone(), use_after).await;
+        let told = members(&answer);
+        assert!(told.contains(&member(&bob)), "who spoke: {answer}");
+        assert!(told.contains(&member(&dave)), "who was invited: {answer}");
     }
 }
 

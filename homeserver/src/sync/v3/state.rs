@@ -222,12 +222,18 @@ fn choose_members(
         needed.insert(ask.user.as_str());
     }
     for (event, _) in &window.events {
-        if event.kind().to_string() == MEMBER {
-            if let Some(key) = event.pdu.state_key() {
+        if event.kind().to_string() != MEMBER {
+            continue;
+        }
+        if let Some(key) = event.pdu.state_key() {
+            if ask.after {
+                // Clients take no state from the timeline (MSC4222), so what it shows of members is told here.
+                needed.insert(key);
+            } else {
                 // The timeline tells this member itself.
                 needed.remove(key);
+                lazy.tell(room, event.nid);
             }
-            lazy.tell(room, event.nid);
         }
     }
     if full {
