@@ -73,16 +73,17 @@ async fn who_knows_the_shared_secret_makes_administrators() {
         answer["nonce"].as_str().unwrap().to_owned()
     };
     let register = async |nonce: &str, mac: &str| {
-        let body = json!({ "nonce": nonce, "username": "root", "password": "pass", "admin": true, "mac": mac });
+        let body = json!({ "nonce": nonce, "username": "root", "password": "correct horse", "admin": true, "mac": mac });
         let (status, answer) = server.request(Method::POST, path, None, &body).await;
         (status.as_u16(), answer)
     };
     let first = nonce().await;
-    assert_eq!(register(&first, &mac(&[&first, "root", "pass", "notadmin"])).await.0, 403);
+    assert_eq!(register(&first, &mac(&[&first, "root", "correct horse", "notadmin"])).await.0, 403);
     // A nonce is good for one attempt.
-    assert_eq!(register(&first, &mac(&[&first, "root", "pass", "admin"])).await.0, 400);
+    assert_eq!(register(&first, &mac(&[&first, "root", "correct horse", "admin"])).await.0, 400);
     let second = nonce().await;
-    let (status, answer) = register(&second, &mac(&[&second, "root", "pass", "admin"])).await;
+    let (status, answer) =
+        register(&second, &mac(&[&second, "root", "correct horse", "admin"])).await;
     assert_eq!(status, 200, "{answer}");
     let root = server.user(&answer);
     assert_eq!(root.id, "@root:hs.test");
