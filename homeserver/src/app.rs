@@ -24,6 +24,7 @@ use crate::{
         account_data::{AccountData, Filters},
         accounts::Accounts,
         appservices::Appservices,
+        blocked_rooms::BlockedRooms,
         delayed::DelayedEvents,
         departures::Departures,
         devices::Devices,
@@ -40,6 +41,8 @@ use crate::{
         push_rules::PushRules,
         pushers::Pushers,
         rendezvous::Rendezvous,
+        room_facts::RoomFacts,
+        room_jobs::RoomJobs,
         search::SearchIndex,
         server_notices::ServerNotices,
         sessions::Sessions,
@@ -72,6 +75,12 @@ pub struct App {
     pub appservices: Appservices,
     /// The rooms.
     pub rooms: Rooms,
+    /// Rooms that nobody may come into.
+    pub blocked_rooms: BlockedRooms,
+    /// Work on rooms that takes long.
+    pub room_jobs: RoomJobs,
+    /// What lists of all rooms say of each.
+    pub room_facts: RoomFacts,
     /// What `/sync` keeps between requests.
     pub sync: SyncService,
     /// Who is typing.

@@ -36,7 +36,7 @@ pub mod register;
 pub mod relations;
 pub mod rendezvous;
 pub mod report;
-mod room_access;
+pub(crate) mod room_access;
 pub mod room_summary;
 pub mod room_upgrades;
 pub mod rtc;
@@ -135,6 +135,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         admin::local::routes(),
         admin::notices::routes(),
         admin::register::routes(),
+        admin::rooms::routes(),
         admin::users::routes(),
         admin::welcome::routes(),
         federation::keys::routes(),

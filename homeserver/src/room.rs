@@ -17,6 +17,7 @@ mod load;
 mod membership;
 mod pending;
 mod power;
+mod purge;
 mod receive;
 mod redaction;
 mod registry;

@@ -38,6 +38,7 @@ use crate::{
         account_data::{AccountData, Filters},
         accounts::Accounts,
         appservices::{AppserviceError, Appservices},
+        blocked_rooms::BlockedRooms,
         delayed::DelayedEvents,
         departures::Departures,
         devices::Devices,
@@ -55,6 +56,8 @@ use crate::{
         push_rules::PushRules,
         pushers::Pushers,
         rendezvous::Rendezvous,
+        room_facts::RoomFacts,
+        room_jobs::{self, RoomJobs},
         search::SearchIndex,
         server_notices::ServerNotices,
         sessions::Sessions,
@@ -66,7 +69,7 @@ use crate::{
         uia::Uia,
         url_previews::UrlPreviews,
     },
-    storage::{ACCOUNTS, SCHEMA, StorageError, receipts, rooms, server},
+    storage::{ACCOUNTS, SCHEMA, StorageError, rate_overrides, receipts, rooms, server},
     sync::SyncService,
 };
 
@@ -174,6 +177,7 @@ impl Server {
         app.background.spawn(crate::services::key_backup::purge::run(Arc::clone(&app)));
         app.background.spawn(crate::services::guests::run(Arc::clone(&app)));
         app.background.spawn(crate::services::delayed::run(Arc::clone(&app)));
+        app.background.spawn(room_jobs::run(Arc::clone(&app)));
         let stopping = CancellationToken::new();
         let (addresses, listeners) = listen::start(&app.config.listen, &router, &stopping).await?;
         Ok(Self { app, router, addresses, stopping, listeners: Mutex::new(listeners) })
@@ -287,11 +291,40 @@ async fn open_rooms(
     }))
 }
 
-/// Starts the work of services that nothing else drives.
-fn keep_up(background: &Background, typing: Arc<Typing>, presence: Presence, metrics: Metrics) {
+/// The rate limits, with those of single users.
+async fn limits(config: &Config, db: &Database) -> Result<Limits, StartError> {
+    let limits = Limits::new(&config.rate_limits);
+    for (user, limit) in rate_overrides::all(db).await? {
+        limits.set_override(user.as_str(), Some(limit));
+    }
+    Ok(limits)
+}
+
+/// Keeps everybody from rooms that are blocked or half deleted. It comes before everything that reads rooms in the background.
+async fn guard(
+    db: &Database,
+    rooms: &Rooms,
+    committer: &Committer,
+    clock: &Arc<dyn Clock>,
+) -> Result<BlockedRooms, StartError> {
+    room_jobs::shut_rooms(db, rooms).await?;
+    Ok(BlockedRooms::open(db, rooms, committer, clock).await?)
+}
+
+/// Starts what goes by the clock: rooms are put away, people stop typing and go away, metrics are tidied.
+fn keep_up(
+    rooms: &Rooms,
+    typing: &Arc<Typing>,
+    presence: &Presence,
+    background: &Background,
+) -> Metrics {
+    background.spawn(rooms.clone().upkeep());
+    let (typing, presence) = (Arc::clone(typing), presence.clone());
     background.spawn(async move { typing.run().await });
     background.spawn(async move { presence.run().await });
-    background.spawn(metrics.upkeep());
+    let metrics = Metrics::new();
+    background.spawn(metrics.clone().upkeep());
+    metrics
 }
 
 /// Opens the database and builds the services on it.
@@ -322,7 +355,7 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
     let policy = config.accounts.clone();
     let background = Background::default();
     let rooms = open_rooms(&db, &committer, &clock, &key, &appservices).await?;
-    background.spawn(rooms.clone().upkeep());
+    let blocked_rooms = guard(&db, &rooms, &committer, &clock).await?;
     let sync = SyncService::following(&feed);
     let notifications = Arc::new(Notifications::new(db.clone(), rooms.clone()));
     feed.observe(notifications.clone());
@@ -339,9 +372,11 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
         committer.clone(),
         &background,
     );
-    let metrics = Metrics::new();
-    keep_up(&background, Arc::clone(&typing), presence.clone(), metrics.clone());
+    let metrics = keep_up(&rooms, &typing, &presence, &background);
     Ok(App {
+        blocked_rooms,
+        room_jobs: RoomJobs::new(db.clone(), committer.clone(), Arc::clone(&clock)),
+        room_facts: RoomFacts::default(),
         rooms,
         sync,
         typing,
@@ -385,7 +420,7 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
         ),
         rendezvous: Rendezvous::new(Arc::clone(&clock)),
         nonces: Nonces::new(Arc::clone(&clock)),
-        limits: Limits::new(&config.rate_limits),
+        limits: limits(&config, &db).await?,
         metrics,
         requests: RequestCounter::default(),
         appservices,

@@ -3,6 +3,7 @@
 pub mod account_data;
 pub mod accounts;
 pub mod appservices;
+pub mod blocked_rooms;
 pub mod cache;
 pub mod delayed;
 pub mod departures;
@@ -25,6 +26,8 @@ pub mod pushers;
 pub mod receipts;
 pub mod relations;
 pub mod rendezvous;
+pub mod room_facts;
+pub mod room_jobs;
 pub mod search;
 pub mod server_notices;
 pub mod sessions;

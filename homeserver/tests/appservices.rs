@@ -285,6 +285,14 @@ async fn a_room_is_deleted_for_all_its_members() {
     let alias = "/_matrix/client/v3/directory/room/%23_irc_rust:localhost";
     let (status, _) = world.call(Method::GET, alias, &bob, Value::Null).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
+    let id = ruma::RoomId::parse(&room).unwrap();
+    let gone = async {
+        let app = world.server.app();
+        while app.account_data.room(&id).await.unwrap().is_some() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), gone).await.expect("the room goes");
 }
 
 #[tokio::test]

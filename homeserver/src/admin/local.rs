@@ -18,7 +18,7 @@ use crate::{
         json::{EMPTY, Empty, JsonOrEmpty, Reply},
         router::{Route, get, post, put},
     },
-    services::{accounts::new_user_id, welcome},
+    services::{accounts::new_user_id, departures, welcome},
     storage::{
         accounts::{Account, Kind},
         tokens::TokenHash,
@@ -151,9 +151,7 @@ async fn deactivate(
     Path(user): Path<OwnedUserId>,
 ) -> ApiResult<Reply<Empty>> {
     must_be_active(&app, &user).await?;
-    app.accounts.deactivate(&user).await?;
-    app.profiles.forget(&user);
-    app.sessions.end_all(&user, None).await?;
+    departures::close(&app, &user).await?;
     Ok(EMPTY)
 }
 

@@ -1,4 +1,8 @@
-//! Whether users are administrators, in Synapse's form: bridges ask for themselves.
+//! Users, in the form of Synapse's admin API. Whether they are administrators stands here: bridges ask that for themselves.
+
+mod accounts;
+mod activity;
+mod sessions;
 
 use std::sync::Arc;
 
@@ -7,8 +11,8 @@ use ruma::OwnedUserId;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::request::Admin;
 use crate::app::App;
-use crate::http::auth::Requester;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::Path;
 use crate::http::json::{EMPTY, Empty, Json, Reply};
@@ -18,15 +22,18 @@ const PATH: &str = "/_synapse/admin/v1/users/{userId}/admin";
 
 /// The endpoints of this module.
 pub fn routes() -> Vec<Route<Arc<App>>> {
-    vec![get(PATH, read), put(PATH, write)]
+    let mut routes = vec![get(PATH, read), put(PATH, write)];
+    routes.extend(accounts::routes());
+    routes.extend(activity::routes());
+    routes.extend(sessions::routes());
+    routes
 }
 
 async fn read(
     State(app): State<Arc<App>>,
-    requester: Requester,
+    _: Admin,
     Path(user): Path<OwnedUserId>,
 ) -> ApiResult<Reply<Value>> {
-    requester.must_be_admin(&app).await?;
     if app.accounts.get(&user).await?.is_none() {
         return Err(ApiError::not_found("There is no such user"));
     }
@@ -40,11 +47,10 @@ struct Rights {
 
 async fn write(
     State(app): State<Arc<App>>,
-    requester: Requester,
+    Admin(requester): Admin,
     Path(user): Path<OwnedUserId>,
     Json(rights): Json<Rights>,
 ) -> ApiResult<Reply<Empty>> {
-    requester.must_be_admin(&app).await?;
     if app.accounts.get(&user).await?.is_none() {
         return Err(ApiError::not_found("There is no such user"));
     }

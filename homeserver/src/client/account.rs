@@ -13,6 +13,7 @@ use crate::http::error::{ApiError, ApiResult};
 use crate::http::json::{EMPTY, Empty, JsonOrEmpty, Reply};
 use crate::http::limit::Limit;
 use crate::http::router::{Route, get, post};
+use crate::services::departures;
 use crate::services::uia::Auth;
 
 /// The endpoints of this module.
@@ -70,11 +71,7 @@ async fn deactivate(
     JsonOrEmpty(body): JsonOrEmpty<Deactivate>,
 ) -> ApiResult<Reply<Value>> {
     uia::confirm(&app, &requester, "account/deactivate", body.auth.as_ref()).await?;
-    app.accounts.deactivate(&requester.user).await?;
-    app.departures.wake();
-    app.key_backups.wake();
-    app.profiles.forget(&requester.user);
-    app.sessions.end_all(&requester.user, None).await?;
+    departures::close(&app, &requester.user).await?;
     // No identifier was ever bound on an identity server from here, so there is none to unbind.
     Ok(Reply(json!({ "id_server_unbind_result": "success" })))
 }

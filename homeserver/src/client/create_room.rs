@@ -58,7 +58,7 @@ struct Body {
 }
 
 /// A user with the profile that their member event will show.
-pub(super) async fn invitee(app: &App, user: &UserId) -> ApiResult<Invitee> {
+pub(crate) async fn invitee(app: &App, user: &UserId) -> ApiResult<Invitee> {
     let mut profile = app.profiles.member_content(user, "invite").await?;
     profile.remove("membership");
     let profile = ruma::canonical_json::try_from_json_map(profile).map_err(ApiError::internal)?;
@@ -66,7 +66,7 @@ pub(super) async fn invitee(app: &App, user: &UserId) -> ApiResult<Invitee> {
 }
 
 /// The room version that a request asks for, or the default.
-pub(super) fn version(app: &App, asked: Option<&str>) -> ApiResult<RoomVersionId> {
+pub(crate) fn version(app: &App, asked: Option<&str>) -> ApiResult<RoomVersionId> {
     let name = asked.unwrap_or(&app.config.rooms.default_version);
     let unsupported = || {
         let text = format!("Room version {name:?} is not known");

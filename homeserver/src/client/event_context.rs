@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId};
+use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId, UserId};
 use serde::Deserialize;
 
 use super::messages::{direction, filter, members_of, surroundings, viewer};
@@ -22,7 +22,7 @@ use crate::sync::filter::{MAX_LIMIT, RoomEventFilter};
 use crate::sync::json::Writer;
 use crate::sync::page::{Ask, page};
 use crate::sync::token::PageToken;
-use crate::sync::viewer::{Form, Surroundings};
+use crate::sync::viewer::{Form, Surroundings, Viewer};
 
 /// Events around one when the request names no limit.
 const DEFAULT_LIMIT: usize = 10;
@@ -77,8 +77,9 @@ async fn open(app: &App, requester: &Requester, room: &RoomId) -> ApiResult<Acce
     })
 }
 
-#[derive(Deserialize)]
-struct ContextParams {
+/// What surroundings of an event are asked for by.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ContextParams {
     limit: Option<usize>,
     filter: Option<String>,
 }
@@ -89,13 +90,24 @@ async fn context(
     Path((room, id)): Path<(OwnedRoomId, OwnedEventId)>,
     Query(params): Query<ContextParams>,
 ) -> ApiResult<RawReply> {
-    let filter = filter(params.filter.as_deref())?;
     let access = Access::open(&app, &requester.user, &room).await?;
-    let (event, membership) = access.event(&app, &requester.user, &id).await?;
+    let viewer = viewer(&app, &requester).await?;
+    answer(&app, &access, &viewer, &id, &params).await
+}
+
+/// An event and what is around it, as one viewer gets it.
+pub(crate) async fn answer(
+    app: &App,
+    access: &Access,
+    viewer: &Viewer,
+    id: &EventId,
+    params: &ContextParams,
+) -> ApiResult<RawReply> {
+    let filter = filter(params.filter.as_deref())?;
+    let (event, membership) = access.event(app, &viewer.user, id).await?;
     let limit = params.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
     let around =
-        around(&app, &requester, &access, &event, (limit / 2, limit - limit / 2), &filter).await?;
-    let viewer = viewer(&app, &requester).await?;
+        around(app, viewer, access, &event, (limit / 2, limit - limit / 2), &filter).await?;
 
     let all: Vec<Arc<Event>> = around
         .before
@@ -104,7 +116,7 @@ async fn context(
         .map(|(event, _)| Arc::clone(event))
         .chain([Arc::clone(&event)])
         .collect();
-    let surroundings = surroundings(&app, &viewer, &access, &all).await?;
+    let surroundings = surroundings(app, viewer, access, &all).await?;
     let mut out = Writer::with_capacity(all.len() * 700 + 1024);
     out.open();
     out.key("event");
@@ -121,7 +133,7 @@ async fn context(
     out.key("end");
     out.text(&PageToken(around.end).to_string());
     out.open_list_at("state");
-    for event in state_at(&app, &access, &around, &event, &all, &filter).await? {
+    for event in state_at(app, access, &around, &event, &all, &filter).await? {
         viewer.write(&mut out, &event, None, FORM, &Surroundings::default());
     }
     out.close_list();
@@ -140,16 +152,15 @@ pub(super) struct Around {
 /// Reads what is around an event.
 pub(super) async fn around(
     app: &App,
-    requester: &Requester,
+    viewer: &Viewer,
     access: &Access,
     event: &Event,
     (before, after): (usize, usize),
     filter: &RoomEventFilter,
 ) -> ApiResult<Around> {
-    let viewer = viewer(app, requester).await?;
     let place =
         event.place().ok_or_else(|| ApiError::not_found("The event stands in no timeline"))?.ord;
-    let mut lens = access.lens(app, &requester.user);
+    let mut lens = access.lens(app, &viewer.user);
     let mut ask = Ask {
         room: access.room.nid(),
         from: place,
@@ -158,9 +169,9 @@ pub(super) async fn around(
         limit: before,
         filter,
     };
-    let earlier = page(app, &mut lens, &viewer, &ask).await?;
+    let earlier = page(app, &mut lens, viewer, &ask).await?;
     ask = Ask { from: place + 1, to: access.ceiling(), forwards: true, limit: after, ..ask };
-    let later = page(app, &mut lens, &viewer, &ask).await?;
+    let later = page(app, &mut lens, viewer, &ask).await?;
     let ord = |event: Option<&(Arc<Event>, Membership)>| {
         event.and_then(|(event, _)| event.place()).map(|place| place.ord)
     };
@@ -214,8 +225,19 @@ async fn timestamp_to_event(
 ) -> ApiResult<RawReply> {
     let forwards = direction(Some(&params.dir))?;
     let access = Access::open(&app, &requester.user, &room).await?;
-    let mut lens = access.lens(&app, &requester.user);
-    let mut from = (params.ts, if forwards { TimelineOrd::MIN } else { TimelineOrd::MAX });
+    nearest(&app, &access, &requester.user, params.ts, forwards).await
+}
+
+/// The event nearest to a time that a user may see.
+pub(crate) async fn nearest(
+    app: &App,
+    access: &Access,
+    user: &UserId,
+    ts: i64,
+    forwards: bool,
+) -> ApiResult<RawReply> {
+    let mut lens = access.lens(app, user);
+    let mut from = (ts, if forwards { TimelineOrd::MIN } else { TimelineOrd::MAX });
     for _ in 0..MAX_PAGES {
         let near = near_time(&app.db, access.room.nid(), from, forwards, NEAR).await?;
         let nids: Vec<_> = near.iter().map(|placed| placed.nid).collect();

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::app::App;
 use crate::client::register::{APPLICATION_SERVICE, appservice, may_log_in};
 use crate::client::uia;
-use crate::http::auth::{Address, Requester};
+use crate::http::auth::{Address, Requester, access_token};
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::json::{EMPTY, Empty, Json, JsonOrEmpty, Reply};
 use crate::http::limit::Limit;
@@ -228,7 +228,19 @@ async fn refresh(
     Ok(Reply(tokens(&session)))
 }
 
-async fn logout(State(app): State<Arc<App>>, requester: Requester) -> ApiResult<Reply<Empty>> {
+async fn logout(
+    State(app): State<Arc<App>>,
+    requester: Requester,
+    headers: HeaderMap,
+    OriginalUri(uri): OriginalUri,
+) -> ApiResult<Reply<Empty>> {
+    if requester.device.is_none() && requester.appservice.is_none() {
+        // An administrator acts as the user; nothing of the user's own ends.
+        if let Some(token) = access_token(&headers, &uri) {
+            app.sessions.end_token(&token).await?;
+        }
+        return Ok(EMPTY);
+    }
     let device = requester.device()?.to_owned();
     app.sessions.end(&requester.user, std::slice::from_ref(&device)).await?;
     app.devices.forget(&requester.user, &[device]);

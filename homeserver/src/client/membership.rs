@@ -60,7 +60,7 @@ struct Target {
 }
 
 /// Sends a member event.
-async fn set(
+pub(crate) async fn set(
     room: &Room,
     sender: &UserId,
     target: &UserId,

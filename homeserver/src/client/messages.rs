@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::extract::State;
-use ruma::OwnedRoomId;
+use ruma::{OwnedRoomId, RoomId};
 use serde::Deserialize;
 
 use crate::app::App;
@@ -32,11 +32,12 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
     vec![get("/_matrix/client/v3/rooms/{roomId}/messages", messages)]
 }
 
-#[derive(Deserialize)]
-struct Params {
+/// What a page of a timeline is asked for by.
+#[derive(Debug, Deserialize)]
+pub(crate) struct MessagesParams {
     from: Option<String>,
     to: Option<String>,
-    dir: Option<String>,
+    pub(crate) dir: Option<String>,
     limit: Option<usize>,
     filter: Option<String>,
 }
@@ -45,10 +46,22 @@ async fn messages(
     State(app): State<Arc<App>>,
     requester: Requester,
     Path(room): Path<OwnedRoomId>,
-    Query(params): Query<Params>,
+    Query(params): Query<MessagesParams>,
 ) -> ApiResult<RawReply> {
     // Whoever may not read the room learns that first, whatever else is wrong with the request.
     let access = Access::open(&app, &requester.user, &room).await?;
+    let viewer = viewer(&app, &requester).await?;
+    answer(&app, &access, &viewer, &room, &params).await
+}
+
+/// A page of a room's timeline, as one viewer gets it.
+pub(crate) async fn answer(
+    app: &App,
+    access: &Access,
+    viewer: &Viewer,
+    room: &RoomId,
+    params: &MessagesParams,
+) -> ApiResult<RawReply> {
     let dir = params.dir.as_deref().ok_or_else(|| ApiError::missing_param("dir must be f or b"))?;
     let forwards = direction(Some(dir))?;
     let filter = filter(params.filter.as_deref())?;
@@ -60,8 +73,7 @@ async fn messages(
     };
     let to = boundary(params.to.as_deref(), "to")?;
     let limit = params.limit.or(filter.explicit_limit()).unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
-    let viewer = viewer(&app, &requester).await?;
-    let mut lens = access.lens(&app, &requester.user);
+    let mut lens = access.lens(app, &viewer.user);
     let ask = Ask {
         room: access.room.nid(),
         from: if forwards { from } else { from.min(ceiling) },
@@ -70,14 +82,14 @@ async fn messages(
         limit,
         filter: &filter,
     };
-    let page = if filter.admits_room(&room) {
-        page(&app, &mut lens, &viewer, &ask).await?
+    let page = if filter.admits_room(room) {
+        page(app, &mut lens, viewer, &ask).await?
     } else {
         crate::sync::page::Page { events: Vec::new(), end: None }
     };
 
     let events: Vec<Arc<Event>> = page.events.iter().map(|(event, _)| Arc::clone(event)).collect();
-    let around = surroundings(&app, &viewer, &access, &events).await?;
+    let around = surroundings(app, viewer, access, &events).await?;
     let mut out = Writer::with_capacity(events.len() * 700 + 200);
     out.open();
     out.key("start");
@@ -94,7 +106,7 @@ async fn messages(
     out.close_list();
     if filter.lazy_load_members {
         let state = access.state().await?;
-        let members = members_of(&app, &state, &events).await?;
+        let members = members_of(app, &state, &events).await?;
         out.open_list_at("state");
         for event in members {
             viewer.write(&mut out, &event, None, form, &Surroundings::default());

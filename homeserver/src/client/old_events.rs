@@ -133,7 +133,7 @@ async fn find(
         for (nid, mine) in &memberships {
             if mine.membership == Membership::Join {
                 if app.feed.room_head(*nid) > from.pos {
-                    rooms.push(app.rooms.handle(*nid).await?);
+                    rooms.extend(app.rooms.find(*nid).await?);
                 }
             } else if mine.pos > from.pos && mine.pos <= upto && !mine.forgotten {
                 // That he was invited, or is out, he is told by that event alone.

@@ -87,7 +87,7 @@ async fn initial_sync(
         if !told {
             continue;
         }
-        let room = app.rooms.handle(*nid).await?;
+        let Some(room) = app.rooms.find(*nid).await? else { continue };
         if mine.membership == Membership::Invite {
             let Some(invite) = app.rooms.events(&[mine.event]).await?.pop() else { continue };
             if viewer.ignored.contains(invite.pdu.sender.as_str()) {

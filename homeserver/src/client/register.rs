@@ -231,9 +231,14 @@ async fn available(
     State(app): State<Arc<App>>,
     Query(query): Query<UsernameQuery>,
 ) -> ApiResult<Reply<Value>> {
-    let user_id = new_user_id(&query.username, &app.config.server_name)?;
-    free(&app, &user_id).await?;
+    must_be_free(&app, &query.username).await?;
     Ok(Reply(json!({ "available": true })))
+}
+
+/// Refuses names that nobody can register.
+pub(crate) async fn must_be_free(app: &App, name: &str) -> ApiResult<()> {
+    let user_id = new_user_id(name, &app.config.server_name)?;
+    free(app, &user_id).await
 }
 
 #[derive(Deserialize)]

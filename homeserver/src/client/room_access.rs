@@ -16,7 +16,7 @@ use crate::room::{Membership, Room, StateMap};
 const HOPS: usize = 8;
 
 /// The room that an ID or alias names.
-pub(super) async fn find(app: &App, name: &RoomOrAliasId) -> ApiResult<Room> {
+pub(crate) async fn find(app: &App, name: &RoomOrAliasId) -> ApiResult<Room> {
     let id = if name.is_room_id() {
         RoomId::parse(name.as_str()).map_err(|error| ApiError::invalid_param(error.to_string()))?
     } else {
@@ -107,6 +107,6 @@ pub(super) async fn content_field(
 }
 
 /// A map as raw JSON, for an event's content.
-pub(super) fn raw(content: &Map<String, Value>) -> ApiResult<Box<RawValue>> {
+pub(crate) fn raw(content: &Map<String, Value>) -> ApiResult<Box<RawValue>> {
     to_raw_value(content).map_err(ApiError::internal)
 }

@@ -250,7 +250,7 @@ async fn page(
     for hit in &hits {
         around.push(match (&criteria.event_context, rooms.get(&hit.event.room)) {
             (Some(context), Some(access)) => {
-                Some(context_of(app, requester, access, &hit.event, context).await?)
+                Some(context_of(app, viewer, access, &hit.event, context).await?)
             }
             _ => None,
         });
@@ -332,7 +332,7 @@ async fn open<'a>(
 
 async fn context_of(
     app: &App,
-    requester: &Requester,
+    viewer: &Viewer,
     access: &Access,
     event: &Arc<Event>,
     context: &Context,
@@ -341,5 +341,5 @@ async fn context_of(
         context.before_limit.unwrap_or(5).min(MAX_CONTEXT),
         context.after_limit.unwrap_or(5).min(MAX_CONTEXT),
     );
-    around(app, requester, access, event, limits, &RoomEventFilter::default()).await
+    around(app, viewer, access, event, limits, &RoomEventFilter::default()).await
 }

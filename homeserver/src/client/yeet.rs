@@ -1,13 +1,11 @@
 //! Getting rid of a portal (`com.beeper.room_yeeting`): everybody leaves and forgets the room, its aliases and its
-//! places in directories go. What was said stays in the database until retention takes it.
+//! places in directories go, and then, in the background, all that the database has of it.
 
 use std::sync::Arc;
 
 use axum::extract::State;
-use futures::{FutureExt as _, StreamExt as _, stream};
-use ruma::events::TimelineEventType;
-use ruma::{OwnedRoomId, OwnedUserId, RoomAliasId, UserId};
-use serde_json::value::RawValue;
+use futures::{StreamExt as _, stream};
+use ruma::OwnedRoomId;
 
 use crate::app::App;
 use crate::http::auth::Requester;
@@ -15,8 +13,9 @@ use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::Path;
 use crate::http::json::{EMPTY, Empty, Reply};
 use crate::http::router::{Route, post};
-use crate::room::{Draft, Membership, Room, RoomError};
-use crate::storage::appservice_directory;
+use crate::room::Membership;
+use crate::services::room_jobs::Deletion;
+use crate::services::room_jobs::shutdown::{leave, members, unlist};
 
 /// The power that deleting a room takes: that of who made it.
 const POWER: i64 = 100;
@@ -42,45 +41,24 @@ async fn delete(
     if !snapshot.is_joined(&requester.user) || power < POWER {
         return Err(ApiError::forbidden(format!("{} may not delete the room", requester.user)));
     }
-    for alias in app.directory.aliases(room.nid()).await? {
-        if let Ok(alias) = RoomAliasId::parse(&alias) {
-            app.directory.remove(&alias).await?;
-        }
-    }
-    app.directory.publish(room.id(), false).await?;
-    let nid = room.nid();
-    app.committer.run(move |tx| appservice_directory::forget(tx, nid).boxed()).await?;
+    unlist(&app, &room, None).await?;
 
     // Whoever deletes the room goes last: if this breaks off, it can be asked for again.
-    let members: Vec<OwnedUserId> = snapshot
-        .state
-        .members()
-        .filter(|(_, entry)| {
-            matches!(
-                entry.membership,
-                Some(Membership::Join | Membership::Invite | Membership::Knock)
-            )
-        })
-        .filter_map(|(user, _)| UserId::parse(user).ok())
-        .filter(|user| user.server_name() == app.config.server_name && *user != requester.user)
-        .collect();
-    let mut leaving = stream::iter(members)
+    let inside = [Membership::Join, Membership::Invite, Membership::Knock];
+    let others = members(&app, &room, &inside).into_iter().filter(|user| *user != requester.user);
+    let mut leaving = stream::iter(others)
         .map(|user| {
             let (app, room) = (&app, &room);
-            async move { leave(app, room, user).await }
+            async move { leave(app, room, &user).await }
         })
         .buffer_unordered(AT_ONCE);
     while let Some(left) = leaving.next().await {
         left?;
     }
-    leave(&app, &room, requester.user.clone()).await?;
+    leave(&app, &room, &requester.user).await?;
+    let (room_name, message) = (String::new(), String::new());
+    let deletion =
+        Deletion { new_room_user_id: None, room_name, message, purge: true, force_purge: false };
+    app.room_jobs.delete(&id, &deletion).await?;
     Ok(EMPTY)
-}
-
-async fn leave(app: &App, room: &Room, user: OwnedUserId) -> Result<(), RoomError> {
-    let content = RawValue::from_string(r#"{"membership":"leave"}"#.to_owned())
-        .map_err(|error| RoomError::BadJson(error.to_string()))?;
-    let draft = Draft::state(user.clone(), TimelineEventType::RoomMember, user.as_str(), content);
-    room.send(draft).await?;
-    app.rooms.forget(&user, room).await
 }

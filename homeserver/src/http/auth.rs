@@ -194,7 +194,7 @@ impl FromRequestParts<Arc<App>> for Requester {
         app.sessions.seen(&session, address, agent);
         Ok(Self {
             user: session.user.clone(),
-            device: Some(session.device.clone()),
+            device: session.device.clone(),
             guest: session.guest,
             suspended,
             address,

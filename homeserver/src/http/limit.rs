@@ -1,14 +1,17 @@
 //! Rate limits (Client-Server API, "Rate limiting"), kept per user or per address.
 
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use crate::config::{Rate, RateLimits};
 use crate::http::error::{ApiError, ApiResult};
+use crate::storage::rate_overrides::Override;
 
 /// Checks after which forgotten keys are swept out, so that memory doesn't grow with everyone ever seen.
 const SWEEP_EVERY: u32 = 10_000;
@@ -33,7 +36,28 @@ pub enum Limit {
 pub struct Limits {
     enabled: bool,
     limiters: [DefaultKeyedRateLimiter<String>; 5],
+    /// Of single users, set by administrators.
+    own: RwLock<HashMap<String, Own>>,
     checks: AtomicU32,
+}
+
+/// A user's own limit, for all that is limited by user but logging in.
+#[derive(Debug)]
+struct Own {
+    limit: Override,
+    /// None if nothing limits the user.
+    limiter: Option<DefaultDirectRateLimiter>,
+}
+
+impl Own {
+    fn new(limit: Override) -> Self {
+        let rate = NonZeroU32::new(limit.per_second);
+        let limiter = rate.map(|rate| {
+            let burst = NonZeroU32::new(limit.burst).unwrap_or(rate);
+            RateLimiter::direct(Quota::per_second(rate).allow_burst(burst))
+        });
+        Self { limit, limiter }
+    }
 }
 
 fn limiter(rate: Rate) -> DefaultKeyedRateLimiter<String> {
@@ -50,7 +74,27 @@ impl Limits {
     /// The limits that the settings ask for.
     pub fn new(config: &RateLimits) -> Self {
         let rates = [config.message, config.join, config.login, config.registration, config.other];
-        Self { enabled: config.enabled, limiters: rates.map(limiter), checks: AtomicU32::new(0) }
+        Self {
+            enabled: config.enabled,
+            limiters: rates.map(limiter),
+            own: RwLock::default(),
+            checks: AtomicU32::new(0),
+        }
+    }
+
+    /// Gives a user a limit of their own, or takes it away.
+    pub fn set_override(&self, user: &str, limit: Option<Override>) {
+        let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
+        match limit {
+            Some(limit) => drop(own.insert(user.to_owned(), Own::new(limit))),
+            None => drop(own.remove(user)),
+        }
+    }
+
+    /// The user's own limit.
+    pub fn override_of(&self, user: &str) -> Option<Override> {
+        let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
+        own.get(user).map(|own| own.limit)
     }
 
     /// Counts one request of `key` (a user or an address); 429 `M_LIMIT_EXCEEDED` when it is one too many.
@@ -58,15 +102,23 @@ impl Limits {
         if !self.enabled {
             return Ok(());
         }
+        let too_many = |busy: governor::NotUntil<_>| {
+            ApiError::limit_exceeded(busy.wait_time_from(DefaultClock::default().now()))
+        };
+        // How often a password may be tried is for the account's good, not for its owner to be freed from.
+        if !matches!(limit, Limit::Login | Limit::Registration) {
+            let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(own) = own.get(key) {
+                return own.limiter.as_ref().map_or(Ok(()), |one| one.check().map_err(too_many));
+            }
+        }
         if self.checks.fetch_add(1, Ordering::Relaxed) % SWEEP_EVERY == SWEEP_EVERY - 1 {
             for limiter in &self.limiters {
                 limiter.retain_recent();
             }
         }
         let limiter = &self.limiters[limit as usize];
-        limiter.check_key(&key.to_owned()).map_err(|busy| {
-            ApiError::limit_exceeded(busy.wait_time_from(DefaultClock::default().now()))
-        })
+        limiter.check_key(&key.to_owned()).map_err(too_many)
     }
 }
 
@@ -85,6 +137,25 @@ mod tests {
         assert!(error.extra["retry_after_ms"].as_u64().unwrap() > 0);
         limits.check(Limit::Login, "b").unwrap();
         limits.check(Limit::Message, "a").unwrap();
+    }
+
+    #[test]
+    fn a_user_may_have_a_limit_of_their_own() {
+        let rate = Rate { per_second: 0.001, burst: 1 };
+        let config = RateLimits { message: rate, login: rate, ..RateLimits::default() };
+        let limits = Limits::new(&config);
+        limits.set_override("a", Some(Override { per_second: 0, burst: 0 }));
+        limits.set_override("b", Some(Override { per_second: 1, burst: 3 }));
+        for _ in 0..10 {
+            limits.check(Limit::Message, "a").unwrap();
+        }
+        let passed = (0..10).filter(|_| limits.check(Limit::Message, "b").is_ok()).count();
+        assert!((3..10).contains(&passed), "{passed}");
+        limits.check(Limit::Login, "a").unwrap();
+        limits.check(Limit::Login, "a").unwrap_err();
+        limits.set_override("a", None);
+        limits.check(Limit::Message, "a").unwrap();
+        limits.check(Limit::Message, "a").unwrap_err();
     }
 
     #[test]

@@ -76,6 +76,7 @@ impl<'a> Builder<'a> {
             draft.redacts = id.and_then(|id| EventId::parse(id).ok());
         }
         sensible(&draft, &content)?;
+        self.must_be_open(&draft, &content)?;
         if let Some(same) = self.same_state(&draft, &content).await? {
             return Ok(Appended::Same(same));
         }
@@ -113,6 +114,23 @@ impl<'a> Builder<'a> {
             }
         }
         self.accept(event, target)
+    }
+
+    /// Refuses to let anybody into a blocked room.
+    fn must_be_open(&self, draft: &Draft, content: &CanonicalJsonObject) -> Result<(), RoomError> {
+        let info = self.info();
+        if draft.kind != TimelineEventType::RoomMember || !self.ctx.is_blocked(&info.id) {
+            return Ok(());
+        }
+        let membership = content.get("membership").and_then(CanonicalJsonValue::as_str);
+        let inside = draft
+            .state_key
+            .as_deref()
+            .and_then(|key| <&UserId>::try_from(key).ok().map(|user| self.view.is_joined(user)));
+        if matches!(membership, Some("join" | "invite" | "knock")) && inside != Some(true) {
+            return Err(RoomError::Forbidden("this room is blocked on this server".to_owned()));
+        }
+        Ok(())
     }
 
     /// The quick check, where it applies.

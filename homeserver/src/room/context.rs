@@ -1,9 +1,12 @@
 //! What all rooms share: the ways to the database, the clock, the key, the caches.
 
-use std::sync::Arc;
+use std::{
+    collections::HashSet,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use landbridge_database::Database;
-use ruma::OwnedServerName;
+use ruma::{OwnedRoomId, OwnedServerName, RoomId};
 
 use super::{Events, InterestSource, SetKey, fetch::MissingEvents, groups::Groups, users::Users};
 use crate::{clock::Clock, commit::Committer, event::ServerKey, nid::Numbers};
@@ -61,6 +64,7 @@ pub(super) struct Context {
     pub(super) events: Events,
     pub(super) groups: Groups,
     pub(super) users: Users,
+    blocked: RwLock<HashSet<OwnedRoomId>>,
 }
 
 impl Context {
@@ -70,6 +74,7 @@ impl Context {
             events: Events::new(deps.db.clone(), deps.limits.event_cache),
             groups: Groups::new(deps.db.clone(), set_key, deps.limits.state_cache),
             users: Users::new(deps.db.clone()),
+            blocked: RwLock::default(),
             server: deps.key.server().to_owned(),
             db: deps.db,
             committer: deps.committer,
@@ -79,6 +84,20 @@ impl Context {
             interest: deps.interest,
             missing: deps.missing,
             limits: deps.limits,
+        }
+    }
+
+    /// Whether nobody may come into a room any more.
+    pub(super) fn is_blocked(&self, room: &RoomId) -> bool {
+        self.blocked.read().unwrap_or_else(PoisonError::into_inner).contains(room)
+    }
+
+    pub(super) fn set_blocked(&self, room: &RoomId, blocked: bool) {
+        let mut rooms = self.blocked.write().unwrap_or_else(PoisonError::into_inner);
+        if blocked {
+            rooms.insert(room.to_owned());
+        } else {
+            rooms.remove(room);
         }
     }
 }

@@ -64,6 +64,17 @@ impl Events {
         self.put(event);
     }
 
+    /// Drops events that were deleted.
+    pub(super) fn forget(&self, nids: &[EventNid]) {
+        // What is being read may be from before: it is not kept.
+        self.0.replaced.fetch_add(1, Ordering::AcqRel);
+        for nid in nids {
+            if let Some((_, event)) = self.0.by_nid.remove(nid) {
+                self.0.by_id.remove(&event.pdu.event_id);
+            }
+        }
+    }
+
     /// An event that is in the cache.
     pub fn cached(&self, nid: EventNid) -> Option<Arc<Event>> {
         self.0.by_nid.get(&nid)

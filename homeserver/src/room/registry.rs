@@ -1,7 +1,7 @@
 //! All rooms: finds, loads and makes them, and puts away those that nobody uses.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -30,9 +30,11 @@ pub(super) struct Registry {
 }
 
 #[derive(Default)]
-struct Slots {
-    by_id: HashMap<OwnedRoomId, Slot>,
-    ids: HashMap<RoomNid, OwnedRoomId>,
+pub(super) struct Slots {
+    pub(super) by_id: HashMap<OwnedRoomId, Slot>,
+    pub(super) ids: HashMap<RoomNid, OwnedRoomId>,
+    /// Rooms that are being deleted: nobody gets them any more.
+    pub(super) shut: HashSet<OwnedRoomId>,
     /// Lookups since the last sweep.
     lookups: usize,
 }
@@ -53,6 +55,11 @@ impl Rooms {
     /// The name of this server.
     pub fn server(&self) -> &OwnedServerName {
         &self.0.ctx.server
+    }
+
+    /// Lets nobody come into a room any more, known or not, or lets them again. Who is inside stays.
+    pub fn set_blocked(&self, room: &RoomId, blocked: bool) {
+        self.0.ctx.set_blocked(room, blocked);
     }
 
     /// The durable events, through their cache.
@@ -76,7 +83,7 @@ impl Rooms {
         id: &RoomId,
         start: impl Future<Output = Result<Room, RoomError>>,
     ) -> Result<Room, RoomError> {
-        let mut slot = self.slot(id);
+        let mut slot = self.slot(id)?;
         if let Some(room) = slot.get() {
             if !room.is_dead() {
                 room.touch();
@@ -111,6 +118,9 @@ impl Rooms {
         if slots.by_id.get(id).is_some_and(|slot| Arc::ptr_eq(slot, dead)) {
             slots.by_id.remove(id);
         }
+        if slots.shut.contains(id) {
+            return Err(RoomError::NotFound);
+        }
         Ok(slots.by_id.entry(id.to_owned()).or_default().clone())
     }
 
@@ -126,6 +136,20 @@ impl Rooms {
                 .map_err(|error| RoomError::Storage(format!("damaged room id: {error}")))?
         };
         self.get(&id).await
+    }
+
+    /// A room by its number; `None` for one that is not here any more, because an administrator has it deleted.
+    pub async fn find(&self, nid: RoomNid) -> Result<Option<Room>, RoomError> {
+        match self.handle(nid).await {
+            Ok(room) => Ok(Some(room)),
+            Err(RoomError::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a room is being deleted: what the tables have of it is not whole any more.
+    pub fn is_shut(&self, id: &str) -> bool {
+        <&RoomId>::try_from(id).is_ok_and(|id| self.slots().shut.contains(id))
     }
 
     /// A room that is in memory. Never waits: for those who may not, such as the committer's hooks.
@@ -217,8 +241,11 @@ impl Rooms {
         Ok(Room::start(self.0.ctx.clone(), snapshot))
     }
 
-    fn slot(&self, id: &RoomId) -> Slot {
+    fn slot(&self, id: &RoomId) -> Result<Slot, RoomError> {
         let mut slots = self.slots();
+        if slots.shut.contains(id) {
+            return Err(RoomError::NotFound);
+        }
         slots.lookups += 1;
         let limits = &self.0.ctx.limits;
         if slots.lookups >= SWEEP_EVERY || slots.by_id.len() > limits.rooms.saturating_mul(5) / 4 {
@@ -226,14 +253,14 @@ impl Rooms {
             slots.sweep(limits.rooms, self.0.ctx.clock.now_ms() - limits.idle_ms);
         }
         if let Some(slot) = slots.by_id.get(id) {
-            return slot.clone();
+            return Ok(slot.clone());
         }
         let slot = Slot::default();
         slots.by_id.insert(id.to_owned(), slot.clone());
-        slot
+        Ok(slot)
     }
 
-    fn slots(&self) -> MutexGuard<'_, Slots> {
+    pub(super) fn slots(&self) -> MutexGuard<'_, Slots> {
         self.0.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

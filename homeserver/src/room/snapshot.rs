@@ -122,6 +122,11 @@ impl RoomSnapshot {
         Self { head: OnceLock::new(), ..self.clone() }
     }
 
+    /// The events that no other one refers to yet: each with its depth and the state after it.
+    pub fn forward_extremities(&self) -> impl Iterator<Item = (EventNid, i64, Option<StateGroup>)> {
+        self.extremities.iter().map(|end| (end.nid, end.depth, end.group))
+    }
+
     /// The number of the stored form of the current state.
     pub fn state_group(&self) -> Option<StateGroup> {
         self.group.map(|group| group.nid)

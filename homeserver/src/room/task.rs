@@ -23,6 +23,7 @@ use super::{
 use crate::{
     commit::{CommitError, CommitReply},
     event::Event,
+    nid::TimelineOrd,
     storage,
 };
 
@@ -49,6 +50,10 @@ pub(super) enum Request {
     Receive { incoming: Box<Incoming>, reply: Reply<Verdict> },
     /// Take in history.
     Import { import: Arc<Import>, reply: Reply<Vec<OwnedEventId>> },
+    /// Show no messages before a place any more: they were deleted.
+    ForgetBefore { before: TimelineOrd, reply: Reply<()> },
+    /// Write what there is, and end.
+    Close { reply: Reply<()> },
 }
 
 /// A unit on its way to the disk.
@@ -88,6 +93,8 @@ pub(super) struct Task {
     epoch: u64,
     in_flight: VecDeque<InFlight>,
     done: DoneTxns,
+    /// Who waits for the task to end.
+    closing: Vec<Reply<()>>,
 }
 
 /// The transactions that became durable last.
@@ -128,6 +135,7 @@ impl Task {
             epoch: 1,
             in_flight: VecDeque::new(),
             done: DoneTxns::default(),
+            closing: Vec::new(),
         };
         tokio::spawn(task.run());
     }
@@ -146,10 +154,31 @@ impl Task {
                 },
             }
         }
+        self.settle_all().await;
+        let closing = std::mem::take(&mut self.closing);
+        self.answer_all(closing, &Ok(()));
+    }
+
+    /// Waits until nothing is on its way.
+    async fn settle_all(&mut self) {
         while !self.in_flight.is_empty() {
             let outcome = front(&mut self.in_flight).await;
             self.settle(outcome).await;
         }
+    }
+
+    /// Takes deleted messages out of what the room shows.
+    async fn forget_before(&mut self, before: TimelineOrd, reply: Reply<()>) {
+        // What is on its way would bring them back when it arrives.
+        self.settle_all().await;
+        let stays = |event: &Arc<Event>| {
+            event.is_state() || event.place().is_none_or(|place| place.ord >= before)
+        };
+        self.view.recent.retain(stays);
+        let mut snapshot = (*self.shared.published.snapshot.load_full()).clone();
+        snapshot.recent.retain(stays);
+        self.shared.published.snapshot.store(Arc::new(snapshot));
+        self.answer_all(vec![reply], &Ok(()));
     }
 
     async fn handle(&mut self, request: Request) {
@@ -158,6 +187,12 @@ impl Task {
             Request::Send { draft, seen, reply } => self.send(draft, seen, reply).await,
             Request::Import { import, reply } => self.import(import, vec![reply]).await,
             Request::Receive { incoming, reply } => self.receive(incoming, vec![reply]).await,
+            Request::ForgetBefore { before, reply } => self.forget_before(before, reply).await,
+            Request::Close { reply } => {
+                // What waits already is still carried out; nothing more is taken.
+                self.mailbox.close();
+                self.closing.push(reply);
+            }
         }
     }
 

@@ -125,6 +125,19 @@ impl Users {
         }
     }
 
+    /// A room was deleted, with what these users were to it.
+    pub(super) fn lost(&self, users: &[String], room: RoomNid) {
+        let mut slots = self.slots();
+        for user in users.iter().filter_map(|user| <&UserId>::try_from(user.as_str()).ok()) {
+            match slots.get_mut(user) {
+                Some(Slot::Known(rooms)) => drop(rooms.remove(&room)),
+                // What is being read may be from before: read again.
+                Some(Slot::Loading { .. }) => drop(slots.remove(user)),
+                None => {}
+            }
+        }
+    }
+
     fn slots(&self) -> MutexGuard<'_, HashMap<OwnedUserId, Slot>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }

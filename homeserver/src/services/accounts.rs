@@ -16,7 +16,10 @@ use crate::services::password::{HashError, Hasher, MAX_BYTES};
 use crate::services::sessions::announce;
 use crate::services::user_directory::words_of;
 use crate::storage::accounts::{Account, Found, Kind, Report};
-use crate::storage::{StorageError, accounts, key_backup, keys, profiles, user_directory};
+use crate::storage::rate_overrides::Override;
+use crate::storage::{
+    StorageError, accounts, admin_users, key_backup, keys, profiles, rate_overrides, user_directory,
+};
 
 const CACHED: usize = 50_000;
 
@@ -229,6 +232,55 @@ impl Accounts {
             .await?;
         self.known.forget(&user.to_owned());
         Ok(())
+    }
+
+    /// Opens a closed account again; it is as empty as on its first day.
+    pub async fn reactivate(&self, user: &UserId) -> Result<(), CommitError> {
+        let owner = user.to_owned();
+        self.committer
+            .run(move |tx| {
+                let owner = owner.clone();
+                async move { admin_users::reactivate(tx, &owner).await }.boxed()
+            })
+            .await?;
+        self.known.forget(&user.to_owned());
+        Ok(())
+    }
+
+    /// Says what an account is for: `bot`, `support`, or a person's if `None`.
+    pub async fn set_user_type(
+        &self,
+        user: &UserId,
+        kind: Option<String>,
+    ) -> Result<(), CommitError> {
+        let owner = user.to_owned();
+        self.committer
+            .run(move |tx| {
+                let (owner, kind) = (owner.clone(), kind.clone());
+                async move { admin_users::set_type(tx, &owner, kind.as_deref()).await }.boxed()
+            })
+            .await
+    }
+
+    /// Writes down a rate limit of the user's own, or that there is none any more.
+    pub async fn set_rate_override(
+        &self,
+        user: &UserId,
+        limit: Option<Override>,
+    ) -> Result<(), CommitError> {
+        let owner = user.to_owned();
+        self.committer
+            .run(move |tx| {
+                let owner = owner.clone();
+                async move {
+                    match limit {
+                        Some(limit) => rate_overrides::set(tx, &owner, limit).await,
+                        None => rate_overrides::delete(tx, &owner).await,
+                    }
+                }
+                .boxed()
+            })
+            .await
     }
 
     /// Finds people (others than the `viewer`) by a part of their ID or name; with `shared_only`, those whom the viewer may

@@ -217,7 +217,11 @@ impl DelayedEvents {
         let Some(key) = &event.state_key else { return Ok(false) };
         let Ok(id) = <&RoomId>::try_from(event.room.as_str()) else { return Ok(true) };
         let room = match app.rooms.get(id).await {
-            Err(RoomError::NotFound) => return Ok(true),
+            // An administrator has it deleted. What is never done would be due for ever.
+            Err(RoomError::NotFound) => {
+                self.finish(event.id.clone(), event.status, CANCELLED).await?;
+                return Ok(true);
+            }
             room => room?,
         };
         let current = room.state_event(&event.kind, key).await?;

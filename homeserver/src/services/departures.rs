@@ -28,6 +28,17 @@ impl Departures {
     }
 }
 
+/// Closes an account for good: it can't be used any more, what it kept here is gone, and its user leaves all rooms.
+pub async fn close(app: &App, user: &UserId) -> ApiResult<()> {
+    app.accounts.deactivate(user).await?;
+    app.departures.wake();
+    app.key_backups.wake();
+    app.profiles.forget(user);
+    app.sessions.end_all(user, None).await?;
+    app.sessions.end_acting(user).await?;
+    Ok(())
+}
+
 /// Works until the server stops.
 pub async fn run(app: Arc<App>) {
     loop {
@@ -54,7 +65,7 @@ async fn all(app: &App) -> ApiResult<()> {
 }
 
 async fn leave(app: &App, user: &UserId, nid: crate::nid::RoomNid) -> ApiResult<()> {
-    let room = app.rooms.handle(nid).await?;
+    let Some(room) = app.rooms.find(nid).await? else { return Ok(()) };
     let content = RawValue::from_string(LEAVE.to_owned()).map_err(ApiError::internal)?;
     let draft =
         Draft::state(user.to_owned(), TimelineEventType::RoomMember, user.as_str(), content);

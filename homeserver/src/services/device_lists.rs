@@ -54,7 +54,10 @@ pub async fn last_stay(rooms: &Rooms, newest: EventNid) -> Result<Option<Stay>, 
     let Some(place) = leave.place() else { return Ok(None) };
     let state = match leave.state_after {
         Some(group) => rooms.state_of(group).await?,
-        None => rooms.handle(leave.room).await?.snapshot().state.clone(),
+        None => match rooms.find(leave.room).await? {
+            Some(room) => room.snapshot().state.clone(),
+            None => return Ok(None),
+        },
     };
     Ok(Some(Stay { end: place.pos, members: joined(&state).collect() }))
 }
@@ -84,7 +87,8 @@ pub async fn between(
     for (nid, room) in memberships.iter().filter(|(_, room)| room.pos > from && room.pos <= to) {
         match room.membership {
             Membership::Join => {
-                moved.extend(joined(&rooms.handle(*nid).await?.snapshot().state));
+                let Some(room) = rooms.find(*nid).await? else { continue };
+                moved.extend(joined(&room.snapshot().state));
             }
             // Of a room that the viewer is not in, nothing is told but up to the leaving.
             Membership::Leave | Membership::Ban | Membership::Invite | Membership::Knock => {

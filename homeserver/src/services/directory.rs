@@ -131,6 +131,11 @@ impl Directory {
             })
             .await
     }
+
+    /// All rooms in the public directory.
+    pub async fn public(&self) -> Result<Vec<OwnedRoomId>, StorageError> {
+        published::all(&self.db).await
+    }
 }
 
 impl std::fmt::Debug for Directory {

@@ -79,7 +79,7 @@ async fn may_join(room: &Room) -> ApiResult<bool> {
 
 async fn all(app: &App) -> ApiResult<()> {
     for (user, nid) in accounts::guests(&app.db).await? {
-        let room = app.rooms.handle(nid).await?;
+        let Some(room) = app.rooms.find(nid).await? else { continue };
         if !may_join(&room).await? {
             leave(&room, &user).await?;
         }

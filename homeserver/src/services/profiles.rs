@@ -61,7 +61,7 @@ fn check_field(field: &str) -> ApiResult<()> {
 }
 
 /// Checks the value of a field whose form the spec sets.
-fn check_value(field: &str, value: &Value) -> ApiResult<()> {
+pub fn check_value(field: &str, value: &Value) -> ApiResult<()> {
     match (field, value) {
         (DISPLAYNAME, Value::String(name)) if name.len() > MAX_NAME_BYTES => {
             Err(ApiError::too_large(format!("A display name may have {MAX_NAME_BYTES} bytes")))

@@ -35,8 +35,8 @@ const MAX_AGENT: usize = 256;
 pub struct Session {
     /// Whose it is.
     pub user: OwnedUserId,
-    /// The device it is for.
-    pub device: OwnedDeviceId,
+    /// The device it is for; none if an administrator acts as the user with it.
+    pub device: Option<OwnedDeviceId>,
     /// Whether the account is a guest's.
     pub guest: bool,
     expires_ms: Option<i64>,
@@ -135,7 +135,7 @@ impl Sessions {
         }
         Ok(Some(Arc::new(Session {
             user: row.user_id,
-            device: row.device_id,
+            device: Some(row.device_id).filter(|id| !id.as_str().is_empty()),
             guest: row.guest,
             expires_ms: row.expires_ms,
             seen_ms: AtomicI64::new(0),
@@ -150,6 +150,7 @@ impl Sessions {
 
     /// Notes that a session is in use. Written at most every ten minutes, and nobody waits for it.
     pub fn seen(&self, session: &Session, address: Option<IpAddr>, agent: Option<&str>) {
+        let Some(device) = &session.device else { return };
         let now = self.clock.now_ms();
         let before = session.seen_ms.load(Ordering::Relaxed);
         if now - before < SEEN_EVERY_MS
@@ -163,7 +164,7 @@ impl Sessions {
         let address = address.map(|address| address.to_string());
         let agent = agent.map(|agent| agent.chars().take(MAX_AGENT).collect::<String>());
         let (committer, user, device) =
-            (self.committer.clone(), session.user.clone(), session.device.clone());
+            (self.committer.clone(), session.user.clone(), device.clone());
         tokio::spawn(async move {
             let written = committer.run(move |tx| {
                 let (user, device) = (user.clone(), device.clone());
@@ -284,13 +285,57 @@ impl Sessions {
                         .map(|d| d.device_id)
                         .filter(|id| Some(id) != keep.as_ref())
                         .collect();
-                    let ended = delete_devices(tx, &counts, &owner, &ids).await?;
+                    let mut ended = delete_devices(tx, &counts, &owner, &ids).await?;
                     if let Some(keep) = &keep {
                         pushers::delete_of_others(tx, &owner, keep).await?;
                     }
+                    ended.extend(tokens::delete_made_by(tx, &owner).await?);
                     Ok(ended)
                 }
                 .boxed()
+            })
+            .await?;
+        self.forget(&ended);
+        Ok(())
+    }
+
+    /// Makes a token with which `by` acts as another user, without a device and unseen by that user. It ends with `until_ms`, with
+    /// its own log-out, and when `by` logs out everywhere.
+    pub async fn act_as(
+        &self,
+        user: &UserId,
+        by: &UserId,
+        until_ms: Option<i64>,
+    ) -> Result<String, CommitError> {
+        let token = random_token();
+        let (hash, user, by) = (TokenHash::of(&token), user.to_owned(), by.to_owned());
+        self.committer
+            .run(move |tx| {
+                let (user, by) = (user.clone(), by.clone());
+                async move { tokens::insert_made_by(tx, hash, &user, &by, until_ms).await }.boxed()
+            })
+            .await?;
+        Ok(token)
+    }
+
+    /// Ends one token that belongs to no device.
+    pub async fn end_token(&self, token: &str) -> Result<(), CommitError> {
+        let hash = TokenHash::of(token);
+        self.committer
+            .run(move |tx| async move { tokens::delete_one(tx, hash).await }.boxed())
+            .await?;
+        self.forget(&[hash]);
+        Ok(())
+    }
+
+    /// Ends all tokens with which others act as a user.
+    pub async fn end_acting(&self, user: &UserId) -> Result<(), CommitError> {
+        let user = user.to_owned();
+        let ended = self
+            .committer
+            .run(move |tx| {
+                let user = user.clone();
+                async move { tokens::delete_of_device(tx, &user, "".into()).await }.boxed()
             })
             .await?;
         self.forget(&ended);

@@ -15,5 +15,6 @@ pub const ACCOUNTS: Migrations = Migrations::new(
         include_str!("migrations/accounts_pushers.sql"),
         include_str!("migrations/accounts_webpush.sql"),
         include_str!("migrations/accounts_sso.sql"),
+        include_str!("migrations/accounts_admin.sql"),
     ],
 );

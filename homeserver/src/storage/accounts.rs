@@ -61,7 +61,7 @@ impl Kind {
         }
     }
 
-    fn from_code(code: i64) -> Self {
+    pub(super) fn from_code(code: i64) -> Self {
         match code {
             1 => Self::Guest,
             2 => Self::Appservice,

@@ -16,6 +16,21 @@ const FORGET: &str = "UPDATE membership SET forgotten = 1 WHERE user_id = $1 AND
 const OF_USER: &str =
     "SELECT room, membership, event, pos, forgotten FROM membership WHERE user_id = $1";
 
+const LOCAL_DEVICES: &str =
+    "SELECT COUNT(*) FROM devices d JOIN membership m ON m.user_id = d.user_id
+    WHERE m.room = $1 AND m.user_id = ANY($2) AND m.membership = 'join'";
+const REMEMBERED: &str =
+    "SELECT COUNT(*) FROM membership WHERE room = $1 AND user_id = ANY($2) AND forgotten = 0";
+
+/// What this server's users have to do with a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalMembers {
+    /// How many devices those have who are in it.
+    pub devices: i64,
+    /// Whether all of them have forgotten it.
+    pub all_forgot: bool,
+}
+
 /// What a user is in one room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredMembership {
@@ -64,4 +79,20 @@ pub async fn of_user(db: &Database, user: &str) -> Result<Vec<StoredMembership>,
             })
         })
         .collect()
+}
+
+/// What some users of this server have to do with a room.
+pub async fn local_of_room(
+    db: &Database,
+    room: RoomNid,
+    users: &[String],
+) -> Result<LocalMembers, StorageError> {
+    let count = async |sql: &'static str| {
+        let row = db.fetch_optional(sql, args![room.0, users.to_vec()]).await?;
+        row.map_or(Ok(0), |row| row.int(0))
+    };
+    Ok(LocalMembers {
+        devices: count(LOCAL_DEVICES).await?,
+        all_forgot: count(REMEMBERED).await? == 0,
+    })
 }

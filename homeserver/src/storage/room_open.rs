@@ -7,8 +7,8 @@ use crate::{commit::CommitTx, nid::RoomNid};
 
 const SET: &str = "INSERT INTO room_open (room, open) VALUES ($1, $2)
     ON CONFLICT (room) DO UPDATE SET open = excluded.open";
-const FILL: &str =
-    "INSERT INTO room_open (room, open) VALUES ($1, $2) ON CONFLICT (room) DO NOTHING";
+const FILL: &str = "INSERT INTO room_open (room, open) SELECT nid, $2 FROM room WHERE nid = $1
+    ON CONFLICT (room) DO NOTHING";
 const MISSING: &str = "SELECT r.nid FROM room r LEFT JOIN room_open o ON o.room = r.nid
     WHERE o.room IS NULL AND r.state_group IS NOT NULL AND r.nid > $1 ORDER BY r.nid LIMIT $2";
 

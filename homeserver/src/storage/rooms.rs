@@ -20,8 +20,11 @@ const BY_NID: &str =
 const IDS: &str = "SELECT nid, id FROM room WHERE nid = ANY($1)";
 const HEADS: &str = "SELECT nid, pos FROM room";
 const MOVED: &str = "SELECT nid FROM room WHERE pos > $1 ORDER BY nid";
-const HIGHEST: &str = "SELECT (SELECT COALESCE(MAX(nid), 0) FROM room),
-    (SELECT COALESCE(MAX(nid), 0) FROM event), (SELECT COALESCE(MAX(nid), 0) FROM state_group)";
+const ALL: &str = "SELECT nid, id, version, state_group, pos FROM room ORDER BY nid";
+const HIGHEST: &str = "SELECT
+    (SELECT MAX(n) FROM (SELECT MAX(nid) AS n FROM room UNION ALL SELECT room FROM number_floor) AS r),
+    (SELECT MAX(n) FROM (SELECT MAX(nid) AS n FROM event UNION ALL SELECT event FROM number_floor) AS e),
+    (SELECT MAX(n) FROM (SELECT MAX(nid) AS n FROM state_group UNION ALL SELECT state_group FROM number_floor) AS g)";
 
 /// A room as stored.
 #[derive(Clone, Debug)]
@@ -116,6 +119,37 @@ pub async fn heads(db: &Database) -> Result<Vec<(RoomNid, Pos)>, StorageError> {
 pub async fn moved_since(db: &Database, pos: Pos) -> Result<Vec<RoomNid>, StorageError> {
     let rows = db.fetch(MOVED, args![pos]).await?;
     rows.iter().map(|row| Ok(RoomNid(row.int(0)?))).collect()
+}
+
+/// A room as lists of all rooms need it.
+#[derive(Clone, Debug)]
+pub struct RoomRow {
+    /// Its number.
+    pub nid: RoomNid,
+    /// Its id.
+    pub id: String,
+    /// Its version.
+    pub version: String,
+    /// The current state.
+    pub state_group: Option<StateGroup>,
+    /// The position of the newest event.
+    pub pos: Pos,
+}
+
+/// All rooms, the oldest first.
+pub async fn all(db: &Database) -> Result<Vec<RoomRow>, StorageError> {
+    let rows = db.fetch(ALL, args![]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(RoomRow {
+                nid: RoomNid(row.int(0)?),
+                id: row.text(1)?,
+                version: row.text(2)?,
+                state_group: row.opt_int(3)?.map(StateGroup),
+                pos: row.int(4)?,
+            })
+        })
+        .collect()
 }
 
 /// The counters of numbers, going on after the highest ones stored.

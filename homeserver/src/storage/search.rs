@@ -21,17 +21,22 @@ const DROP_WORDS: Sql = Sql::Each {
     sqlite: "DELETE FROM search_words WHERE rowid IN (SELECT value FROM json_each($1))",
     postgres: "DELETE FROM search_words WHERE nid = ANY($1)",
 };
+// Events that were deleted since they were read are not written any more.
 const PUT_DOCS: Sql = Sql::Each {
     sqlite: "INSERT INTO search_doc (nid, part, source)
-        SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1)",
+        SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1)
+        WHERE EXISTS (SELECT 1 FROM event e WHERE e.nid = value ->> 0)",
     postgres: "INSERT INTO search_doc (nid, part, source)
-        SELECT (value ->> 0)::bigint, (value ->> 1)::bigint, (value ->> 2)::bigint FROM jsonb_array_elements($1::jsonb)",
+        SELECT (value ->> 0)::bigint, (value ->> 1)::bigint, (value ->> 2)::bigint FROM jsonb_array_elements($1::jsonb)
+        WHERE EXISTS (SELECT 1 FROM event e WHERE e.nid = (value ->> 0)::bigint)",
 };
 const PUT_WORDS: Sql = Sql::Each {
     sqlite: "INSERT INTO search_words (rowid, room, words)
-        SELECT value ->> 0, 'r' || (value ->> 1), value ->> 2 FROM json_each($1)",
+        SELECT value ->> 0, 'r' || (value ->> 1), value ->> 2 FROM json_each($1)
+        WHERE EXISTS (SELECT 1 FROM event e WHERE e.nid = value ->> 0)",
     postgres: "INSERT INTO search_words (nid, room, words)
-        SELECT (value ->> 0)::bigint, (value ->> 1)::bigint, to_tsvector('simple', value ->> 2) FROM jsonb_array_elements($1::jsonb)",
+        SELECT (value ->> 0)::bigint, (value ->> 1)::bigint, to_tsvector('simple', value ->> 2) FROM jsonb_array_elements($1::jsonb)
+        WHERE EXISTS (SELECT 1 FROM event e WHERE e.nid = (value ->> 0)::bigint)",
 };
 const OF_SOURCES: &str = "SELECT nid FROM search_doc WHERE source = ANY($1)";
 const CURSOR: &str = "SELECT pos FROM follower WHERE name = 'search'";
@@ -129,17 +134,24 @@ pub struct Match {
     pub room: RoomNid,
 }
 
+/// Takes the words of events away.
+pub async fn forget(tx: &mut CommitTx, events: &[EventNid]) -> Result<(), StorageError> {
+    let nids: Vec<i64> = events.iter().map(|event| event.0).collect();
+    let gone = tx.sql().fetch(DROP_DOCS, args![nids]).await?;
+    if !gone.is_empty() {
+        let gone: Vec<i64> = gone.iter().map(|row| row.int(0)).collect::<Result<_, _>>()?;
+        tx.sql().execute(DROP_WORDS, args![gone]).await?;
+    }
+    Ok(())
+}
+
 /// Writes the words of events in the place of those before; none: it can't be found any more. A few statements, however many events.
 pub async fn put(
     tx: &mut CommitTx,
     events: &[(EventNid, Option<Document>)],
 ) -> Result<(), StorageError> {
-    let nids: Vec<i64> = events.iter().map(|(nid, _)| nid.0).collect();
-    let before = tx.sql().fetch(DROP_DOCS, args![nids]).await?;
-    if !before.is_empty() {
-        let before: Vec<i64> = before.iter().map(|row| row.int(0)).collect::<Result<_, _>>()?;
-        tx.sql().execute(DROP_WORDS, args![before]).await?;
-    }
+    let nids: Vec<EventNid> = events.iter().map(|(nid, _)| *nid).collect();
+    forget(tx, &nids).await?;
     for (docs, words) in chunks(events) {
         tx.sql().execute(PUT_DOCS, args![docs]).await?;
         tx.sql().execute(PUT_WORDS, args![words]).await?;

@@ -13,6 +13,11 @@ const INSERT_ACCESS: &str =
     VALUES ($1, $2, $3, $4, $5, $6)";
 const GET_ACCESS: &str = "SELECT t.user_id, t.device_id, t.expires_ms, t.used, t.refresh, a.kind
     FROM access_tokens t JOIN accounts a ON a.user_id = t.user_id WHERE t.hash = $1 AND a.deactivated = 0";
+const INSERT_MADE_BY: &str =
+    "INSERT INTO access_tokens (hash, user_id, device_id, expires_ms, refresh, used, made_by)
+    VALUES ($1, $2, '', $3, NULL, 1, $4)";
+const DELETE_MADE_BY: &str = "DELETE FROM access_tokens WHERE made_by = $1 RETURNING hash";
+const DELETE_ONE: &str = "DELETE FROM access_tokens WHERE hash = $1";
 const USE_ACCESS: &str = "UPDATE access_tokens SET used = 1 WHERE hash = $1";
 const DELETE_OF_DEVICE: &str =
     "DELETE FROM access_tokens WHERE user_id = $1 AND device_id = $2 RETURNING hash";
@@ -93,6 +98,34 @@ pub async fn insert_access(
     let refresh = refresh.map(|hash| hash.0.to_vec());
     let values = args![&token.0[..], of.0.as_str(), of.1.as_str(), expires_ms, refresh, used];
     tx.sql().execute(INSERT_ACCESS, values).await?;
+    Ok(())
+}
+
+/// Stores an access token with which somebody else acts as a user. It belongs to no device: its device ID is empty.
+pub async fn insert_made_by(
+    tx: &mut CommitTx,
+    token: TokenHash,
+    user: &UserId,
+    by: &UserId,
+    expires_ms: Option<i64>,
+) -> Result<(), StorageError> {
+    let values = args![&token.0[..], user.as_str(), expires_ms, by.as_str()];
+    tx.sql().execute(INSERT_MADE_BY, values).await?;
+    Ok(())
+}
+
+/// Deletes the tokens with which somebody acts as others; they are returned.
+pub async fn delete_made_by(
+    tx: &mut CommitTx,
+    by: &UserId,
+) -> Result<Vec<TokenHash>, StorageError> {
+    let rows = tx.sql().fetch(DELETE_MADE_BY, args![by.as_str()]).await?;
+    rows.iter().map(|row| TokenHash::from_blob(&row.blob(0)?)).collect()
+}
+
+/// Deletes one access token.
+pub async fn delete_one(tx: &mut CommitTx, token: TokenHash) -> Result<(), StorageError> {
+    tx.sql().execute(DELETE_ONE, args![&token.0[..]]).await?;
     Ok(())
 }
 

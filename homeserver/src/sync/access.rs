@@ -25,6 +25,8 @@ pub struct Access {
     left: Option<Arc<Event>>,
     /// And his leaving, which may have been earlier: the room's state after it is not his to see.
     leaving: Option<Arc<Event>>,
+    /// Whether nothing of the room is hidden: an administrator reads it.
+    everything: bool,
 }
 
 /// Member events of one user that are gone back through to find his leaving: he may have been banned since, and unbanned.
@@ -63,12 +65,12 @@ impl Access {
         let member = snapshot.member(user);
         let membership = member.map_or(Membership::Leave, |(membership, _)| membership);
         if membership == Membership::Join {
-            return Ok(Self { room, snapshot, membership, left: None, leaving: None });
+            return Ok(Self::whole(room, snapshot, membership));
         }
         if HistoryVisibility::parse(Some(&snapshot.history_visibility()))
             == HistoryVisibility::WorldReadable
         {
-            return Ok(Self { room, snapshot, membership, left: None, leaving: None });
+            return Ok(Self::whole(room, snapshot, membership));
         }
         let gone = matches!(membership, Membership::Leave | Membership::Ban);
         let Some((_, nid)) = member.filter(|_| gone) else { return Err(refusal()) };
@@ -77,7 +79,20 @@ impl Access {
         let leaving = if forgotten { None } else { leaving(app, nid).await? };
         let leaving = leaving.ok_or_else(refusal)?;
         let left = app.rooms.events(&[nid]).await?.pop().ok_or_else(refusal)?;
-        Ok(Self { room, snapshot, membership, left: Some(left), leaving: Some(leaving) })
+        let whole = Self::whole(room, snapshot, membership);
+        Ok(Self { left: Some(left), leaving: Some(leaving), ..whole })
+    }
+
+    /// Opens a room for an administrator, who sees all of it.
+    pub async fn of_administrator(app: &App, id: &RoomId) -> ApiResult<Self> {
+        let room = app.rooms.get(id).await?;
+        let snapshot = room.snapshot();
+        Ok(Self { everything: true, ..Self::whole(room, snapshot, Membership::Join) })
+    }
+
+    /// A room whose end is not hidden from the user.
+    fn whole(room: Room, snapshot: Arc<RoomSnapshot>, membership: Membership) -> Self {
+        Self { room, snapshot, membership, left: None, leaving: None, everything: false }
     }
 
     /// Opens a room for a user who must be in it now.
@@ -104,7 +119,8 @@ impl Access {
 
     /// The user's view on the room, event by event.
     pub fn lens<'a>(&self, app: &'a App, user: &'a UserId) -> Lens<'a> {
-        Lens::new(&app.rooms, user, &self.snapshot.state)
+        let lens = Lens::new(&app.rooms, user, &self.snapshot.state);
+        if self.everything { lens.of_everything() } else { lens }
     }
 
     /// An event of the room, if the user may see it, with what he was to the room at it.

@@ -73,7 +73,7 @@ async fn one(app: &App, mut job: ProfileJob) -> ApiResult<()> {
 }
 
 async fn update(app: &App, job: &ProfileJob, nid: RoomNid) -> ApiResult<()> {
-    let room = app.rooms.handle(nid).await?;
+    let Some(room) = app.rooms.find(nid).await? else { return Ok(()) };
     let Some(event) = room.state_event("m.room.member", job.user_id.as_str()).await? else {
         return Ok(());
     };

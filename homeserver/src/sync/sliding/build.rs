@@ -124,6 +124,9 @@ impl<'a> Build<'a> {
         }
         next.extensions(self.request);
         let told = extensions::write(self, &mut out, &covered, &shown).await?;
+        if next.changed {
+            next.forget_deleted(&memberships);
+        }
         let feed = &self.app.feed;
         let at = SyncToken {
             generation: feed.generation(),
@@ -238,6 +241,16 @@ impl<'a> Next<'a> {
                 told.bound = Some(since);
                 self.changed = true;
             }
+        }
+    }
+
+    /// What the user is nothing to any more, not even somebody who left, an administrator has deleted: it comes never again.
+    fn forget_deleted(&mut self, memberships: &UserRooms) {
+        let rooms = self.state.rooms.keys();
+        let deleted: Vec<RoomNid> =
+            rooms.filter(|nid| !memberships.contains_key(*nid)).copied().collect();
+        for nid in deleted {
+            self.state.rooms.remove(&nid);
         }
     }
 

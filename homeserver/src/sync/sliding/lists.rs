@@ -268,7 +268,8 @@ async fn type_passes(
     let kind = if let Some(kind) = &candidate.kind {
         Arc::clone(kind)
     } else {
-        let snapshot = build.app.rooms.handle(candidate.nid).await?.snapshot();
+        let Some(room) = build.app.rooms.find(candidate.nid).await? else { return Ok(false) };
+        let snapshot = room.snapshot();
         let create = snapshot.create_event();
         let kind = create.and_then(|create| create.pdu.content_str("type")).unwrap_or_default();
         build.app.sync.order.learn_kind(candidate.nid, &kind);

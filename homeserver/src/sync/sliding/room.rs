@@ -91,7 +91,7 @@ pub(super) async fn look(
     {
         return Ok(Look::Quiet);
     }
-    let room = build.app.rooms.handle(nid).await?;
+    let Some(room) = build.app.rooms.find(nid).await? else { return Ok(Look::Later) };
     let snapshot = room.snapshot();
     let mut lens = Lens::new(&build.app.rooms, &build.viewer.user, &snapshot.state);
     let membership = if mine.pos > build.upto {

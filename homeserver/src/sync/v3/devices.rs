@@ -78,7 +78,9 @@ async fn everyone(build: &Build<'_>) -> ApiResult<Changes> {
     let mut changes = Changes::default();
     changes.changed.insert(build.viewer.user.clone());
     for nid in app.rooms.joined(&build.viewer.user).await? {
-        changes.changed.extend(joined(&app.rooms.handle(nid).await?.snapshot().state));
+        if let Some(room) = app.rooms.find(nid).await? {
+            changes.changed.extend(joined(&room.snapshot().state));
+        }
     }
     Ok(changes)
 }

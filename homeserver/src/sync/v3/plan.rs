@@ -74,7 +74,7 @@ pub(super) async fn plan(
             Membership::Leave | Membership::Ban if !leave_is_told(build, mine) => continue,
             _ => {}
         }
-        let room = build.app.rooms.handle(*nid).await?;
+        let Some(room) = build.app.rooms.find(*nid).await? else { continue };
         if !rooms_filter.admits_room(room.id()) {
             continue;
         }

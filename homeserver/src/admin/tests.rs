@@ -1,0 +1,5 @@
+//! The administration API through the router of a whole server, on either engine.
+
+mod rig;
+mod rooms;
+mod users;

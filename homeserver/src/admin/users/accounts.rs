@@ -1,0 +1,261 @@
+//! Accounts listed, shown, made and changed.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
+use ruma::{OwnedUserId, UserId};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value, json};
+
+use super::super::request::{Admin, Params, listed, local};
+use crate::app::App;
+use crate::http::auth::Requester;
+use crate::http::error::{ApiError, ApiResult};
+use crate::http::extract::Path;
+use crate::http::json::{Json, Reply};
+use crate::http::router::{Route, get, put};
+use crate::services::accounts::new_user_id;
+use crate::services::departures;
+use crate::services::profiles::{AVATAR_URL, DISPLAYNAME, check_value};
+use crate::storage::accounts::{Account, Kind};
+use crate::storage::admin_users::{self, Listed, ORDERS, Wanted, containing};
+
+const USER: &str = "/_synapse/admin/v2/users/{userId}";
+/// What an account may be for, besides a person's.
+const TYPES: [&str; 2] = ["bot", "support"];
+
+/// The endpoints of this module.
+pub(super) fn routes() -> Vec<Route<Arc<App>>> {
+    vec![
+        get("/_synapse/admin/v2/users", list_v2),
+        get("/_synapse/admin/v3/users", list_v3),
+        get(USER, show),
+        put(USER, write),
+    ]
+}
+
+async fn list_v2(State(app): State<Arc<App>>, _: Admin, params: Params) -> ApiResult<Reply<Value>> {
+    // Closed accounts are left out, or are among the others.
+    let deactivated = (!params.flag("deactivated")?.unwrap_or(false)).then_some(false);
+    list(&app, &params, deactivated).await
+}
+
+async fn list_v3(State(app): State<Arc<App>>, _: Admin, params: Params) -> ApiResult<Reply<Value>> {
+    list(&app, &params, params.flag("deactivated")?).await
+}
+
+async fn list(app: &App, params: &Params, deactivated: Option<bool>) -> ApiResult<Reply<Value>> {
+    let (id, name) = match (params.text("name"), params.text("user_id")) {
+        (Some(name), _) => {
+            // The localpart alone: every ID has the server's name in it.
+            let localpart = format!("@{}:{}", containing(name), app.config.server_name);
+            (localpart.to_lowercase(), containing(name))
+        }
+        (None, Some(id)) => (containing(id), String::new()),
+        (None, None) => (String::new(), String::new()),
+    };
+    let wanted = Wanted {
+        id,
+        name,
+        guests: params.flag("guests")?.unwrap_or(true),
+        admins: params.flag("admins")?,
+        deactivated,
+        not_types: params.all("not_user_type"),
+        locked: params.flag("locked")?.unwrap_or(false),
+    };
+    let order = (params.order(&ORDERS)?.unwrap_or("name"), params.backwards()?.unwrap_or(false));
+    let page = params.page()?;
+    let (found, total) =
+        admin_users::list(&app.db, &wanted, order, (page.from, page.limit)).await?;
+    let users = found.iter().map(|account| Value::Object(shown(account))).collect();
+    let next = page.next(total).map(|next| json!(next.to_string()));
+    Ok(Reply(listed("users", users, total, next)))
+}
+
+/// A value of a profile as it is stored.
+fn profile(value: Option<&String>) -> Value {
+    value.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
+}
+
+/// What both the list and a single account's answer say.
+fn shown(account: &Listed) -> Map<String, Value> {
+    let mut shown = Map::new();
+    let mut say = |key: &str, value: Value| drop(shown.insert(key.to_owned(), value));
+    say("name", json!(account.user_id));
+    say("is_guest", json!(account.kind == Kind::Guest));
+    say("admin", json!(account.admin));
+    say("user_type", json!(account.user_type));
+    say("deactivated", json!(account.deactivated));
+    // What a closed account has said stays in its rooms, and nobody is deceived about being heard.
+    say("erased", json!(false));
+    say("shadow_banned", json!(false));
+    say("locked", json!(account.locked));
+    say("displayname", profile(account.displayname.as_ref()));
+    say("avatar_url", profile(account.avatar_url.as_ref()));
+    say("creation_ts", json!(account.created_ms));
+    say("last_seen_ts", json!(account.seen_ms));
+    shown
+}
+
+async fn show(
+    State(app): State<Arc<App>>,
+    _: Admin,
+    Path(user): Path<OwnedUserId>,
+) -> ApiResult<Reply<Value>> {
+    local(&app, &user)?;
+    details(&app, &user).await.map(Reply)
+}
+
+async fn details(app: &App, user: &UserId) -> ApiResult<Value> {
+    let account = admin_users::one(&app.db, user).await?;
+    let account = account.ok_or_else(|| ApiError::not_found("There is no such user"))?;
+    let mut answer = shown(&account);
+    // Seconds, other than in the list.
+    answer.insert("creation_ts".to_owned(), json!(account.created_ms / 1000));
+    answer.insert("appservice_id".to_owned(), json!(account.appservice));
+    answer.insert("suspended".to_owned(), json!(account.suspended));
+    answer.insert("threepids".to_owned(), json!([]));
+    answer.insert("external_ids".to_owned(), json!([]));
+    for key in ["consent_server_notice_sent", "consent_version", "consent_ts"] {
+        answer.insert(key.to_owned(), Value::Null);
+    }
+    Ok(Value::Object(answer))
+}
+
+/// A field that may be left out, which is something else than `null`.
+#[derive(Default)]
+enum Field {
+    #[default]
+    Absent,
+    Given(Option<String>),
+}
+
+impl<'de> Deserialize<'de> for Field {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Option::<String>::deserialize(from).map(Self::Given)
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Change {
+    password: Option<String>,
+    logout_devices: Option<bool>,
+    displayname: Field,
+    avatar_url: Field,
+    threepids: Vec<Value>,
+    external_ids: Vec<Value>,
+    admin: Option<bool>,
+    deactivated: Option<bool>,
+    locked: Option<bool>,
+    user_type: Field,
+}
+
+impl Change {
+    /// The fields of the profile that are named, checked.
+    fn profile(&self) -> ApiResult<Map<String, Value>> {
+        let mut fields = Map::new();
+        for (field, value) in [(DISPLAYNAME, &self.displayname), (AVATAR_URL, &self.avatar_url)] {
+            if let Field::Given(value) = value {
+                let value = json!(value);
+                check_value(field, &value)?;
+                fields.insert(field.to_owned(), value);
+            }
+        }
+        if let Field::Given(Some(avatar)) = &self.avatar_url
+            && !avatar.is_empty()
+            && !avatar.starts_with("mxc://")
+        {
+            return Err(ApiError::invalid_param("avatar_url must be an mxc:// address"));
+        }
+        Ok(fields)
+    }
+
+    /// Refuses what this server can't do, before anything is written.
+    fn check(&self, requester: &Requester, user: &UserId) -> ApiResult<()> {
+        if self.admin == Some(false) && requester.user == user {
+            return Err(ApiError::invalid_param("You can't take that right from yourself"));
+        }
+        if self.locked == Some(true) && requester.user == user {
+            return Err(ApiError::invalid_param("You can't lock yourself out"));
+        }
+        if self.locked == Some(true) && self.deactivated == Some(true) {
+            return Err(ApiError::invalid_param("An account is locked or closed, not both"));
+        }
+        if let Field::Given(Some(kind)) = &self.user_type
+            && !TYPES.contains(&kind.as_str())
+        {
+            let text = format!("user_type must be one of {}, or null", TYPES.join(", "));
+            return Err(ApiError::invalid_param(text));
+        }
+        let lacking = if !self.threepids.is_empty() {
+            "Addresses can't be given to accounts on this server"
+        } else if !self.external_ids.is_empty() {
+            "This server has no identity providers to name people by"
+        } else {
+            return Ok(());
+        };
+        Err(ApiError::invalid_param(lacking))
+    }
+}
+
+async fn write(
+    State(app): State<Arc<App>>,
+    Admin(requester): Admin,
+    Path(user): Path<OwnedUserId>,
+    Json(change): Json<Change>,
+) -> ApiResult<Response> {
+    local(&app, &user)?;
+    change.check(&requester, &user)?;
+    let fields = change.profile()?;
+    let password = match &change.password {
+        Some(password) => Some(app.accounts.hash_password(password).await?),
+        None => None,
+    };
+    let known = app.accounts.get(&user).await?;
+    let created = known.is_none();
+    let was_closed = known.as_ref().is_some_and(|account| account.deactivated);
+    if created {
+        create(&app, &user, password, change.admin.unwrap_or_default()).await?;
+    } else {
+        if change.deactivated == Some(false) && was_closed {
+            app.accounts.reactivate(&user).await?;
+        } else if was_closed && password.is_some() {
+            return Err(ApiError::invalid_param("Open the account again to give it a password"));
+        }
+        if let Some(password) = password {
+            app.accounts.set_password(&user, password).await?;
+            if change.logout_devices.unwrap_or(true) {
+                app.sessions.end_all(&user, None).await?;
+            }
+        }
+        if let Some(admin) = change.admin {
+            app.accounts.set_admin(&user, admin).await?;
+        }
+    }
+    if !fields.is_empty() {
+        app.profiles.merge(&user, fields, false).await?;
+    }
+    if let Field::Given(kind) = change.user_type {
+        app.accounts.set_user_type(&user, kind).await?;
+    }
+    if let Some(locked) = change.locked {
+        app.accounts.set_locked(&user, locked).await?;
+    }
+    if change.deactivated == Some(true) && !was_closed {
+        departures::close(&app, &user).await?;
+    }
+    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Reply(details(&app, &user).await?)).into_response())
+}
+
+async fn create(app: &App, user: &UserId, password: Option<String>, admin: bool) -> ApiResult<()> {
+    let user_id = new_user_id(user.localpart(), &app.config.server_name)?;
+    if user_id != user {
+        let text = format!("New user IDs are lower case: {user_id}");
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, "M_INVALID_USERNAME", text));
+    }
+    app.accounts.create(Account { password, admin, ..Account::new(user_id, Kind::User) }).await
+}

@@ -1,0 +1,269 @@
+//! How users get in: passwords, devices, acting as them, and closing their accounts.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use ruma::{OwnedDeviceId, OwnedUserId, UserId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::super::request::{Admin, account};
+use crate::app::App;
+use crate::http::auth::Requester;
+use crate::http::error::{ApiError, ApiResult};
+use crate::http::extract::Path;
+use crate::http::json::{EMPTY, Empty, Json, JsonOrEmpty, Reply};
+use crate::http::router::{Route, delete, get, post, put};
+use crate::services::departures;
+use crate::storage::devices::Device;
+
+const DEVICES: &str = "/_synapse/admin/v2/users/{userId}/devices";
+const DEVICE: &str = "/_synapse/admin/v2/users/{userId}/devices/{deviceId}";
+/// The longest name and ID of a device.
+const MAX_NAME: usize = 1_024;
+const MAX_ID: usize = 255;
+
+/// The endpoints of this module.
+pub(super) fn routes() -> Vec<Route<Arc<App>>> {
+    vec![
+        post("/_synapse/admin/v1/deactivate/{userId}", deactivate),
+        post("/_synapse/admin/v1/reset_password/{userId}", reset_password),
+        put("/_synapse/admin/v1/suspend/{userId}", suspend),
+        post("/_synapse/admin/v1/users/{userId}/login", act_as),
+        get("/_synapse/admin/v1/whois/{userId}", whois),
+        get(DEVICES, list),
+        post(DEVICES, create),
+        get(DEVICE, one),
+        put(DEVICE, rename),
+        delete(DEVICE, remove),
+        post("/_synapse/admin/v2/users/{userId}/delete_devices", remove_many),
+    ]
+}
+
+#[derive(Default, Deserialize)]
+struct Deactivate {
+    /// What the user said stays in the rooms; the profile goes in any case.
+    #[serde(default, rename = "erase")]
+    _erase: bool,
+}
+
+async fn deactivate(
+    State(app): State<Arc<App>>,
+    _: Admin,
+    Path(user): Path<OwnedUserId>,
+    JsonOrEmpty(_): JsonOrEmpty<Deactivate>,
+) -> ApiResult<Reply<Value>> {
+    account(&app, &user).await?;
+    departures::close(&app, &user).await?;
+    Ok(Reply(json!({ "id_server_unbind_result": "success" })))
+}
+
+#[derive(Deserialize)]
+struct Suspend {
+    suspend: bool,
+}
+
+async fn suspend(
+    State(app): State<Arc<App>>,
+    Admin(requester): Admin,
+    Path(user): Path<OwnedUserId>,
+    Json(body): Json<Suspend>,
+) -> ApiResult<Reply<Value>> {
+    account(&app, &user).await?;
+    if user == requester.user {
+        return Err(ApiError::invalid_param("You can't suspend yourself"));
+    }
+    app.accounts.set_suspended(&user, body.suspend).await?;
+    let key = format!("user_{user}_suspended");
+    Ok(Reply(Value::Object(serde_json::Map::from_iter([(key, json!(body.suspend))]))))
+}
+
+#[derive(Deserialize)]
+struct ResetPassword {
+    new_password: String,
+    logout_devices: Option<bool>,
+}
+
+async fn reset_password(
+    State(app): State<Arc<App>>,
+    _: Admin,
+    Path(user): Path<OwnedUserId>,
+    Json(body): Json<ResetPassword>,
+) -> ApiResult<Reply<Empty>> {
+    if account(&app, &user).await?.deactivated {
+        return Err(ApiError::invalid_param("The account is closed"));
+    }
+    let hash = app.accounts.hash_password(&body.new_password).await?;
+    app.accounts.set_password(&user, hash).await?;
+    if body.logout_devices.unwrap_or(true) {
+        app.sessions.end_all(&user, None).await?;
+    }
+    Ok(EMPTY)
+}
+
+#[derive(Default, Deserialize)]
+struct ActAs {
+    valid_until_ms: Option<i64>,
+}
+
+async fn act_as(
+    State(app): State<Arc<App>>,
+    Admin(requester): Admin,
+    Path(user): Path<OwnedUserId>,
+    JsonOrEmpty(body): JsonOrEmpty<ActAs>,
+) -> ApiResult<Reply<Value>> {
+    if account(&app, &user).await?.deactivated {
+        return Err(ApiError::invalid_param("The account is closed"));
+    }
+    if user == requester.user {
+        return Err(ApiError::invalid_param("You can't log in as yourself this way"));
+    }
+    tracing::info!(admin = %requester.user, %user, "an administrator gets a token to act as a user");
+    let token = app.sessions.act_as(&user, &requester.user, body.valid_until_ms).await?;
+    Ok(Reply(json!({ "access_token": token })))
+}
+
+/// Where a user is logged in (Client-Server API, "Server administration"); users may ask for themselves.
+async fn whois(
+    State(app): State<Arc<App>>,
+    requester: Requester,
+    Path(user): Path<OwnedUserId>,
+) -> ApiResult<Reply<Value>> {
+    if requester.user != user {
+        requester.must_be_admin(&app).await?;
+    }
+    account(&app, &user).await?;
+    let mut devices = serde_json::Map::new();
+    for device in app.devices.list(&user).await? {
+        let connections: Vec<_> = device
+            .last_seen_ip
+            .iter()
+            .map(|ip| {
+                json!({ "ip": ip, "last_seen": device.last_seen_ms.unwrap_or(0),
+                    "user_agent": device.user_agent.as_deref().unwrap_or_default() })
+            })
+            .collect();
+        let sessions = json!({ "sessions": [{ "connections": connections }] });
+        devices.insert(device.device_id.to_string(), sessions);
+    }
+    Ok(Reply(json!({ "user_id": user, "devices": devices })))
+}
+
+async fn shown(app: &App, user: &UserId, device: &Device) -> ApiResult<Value> {
+    let dehydrated = app.keys.is_dehydrated(user, &device.device_id).await?;
+    Ok(json!({
+        "device_id": device.device_id,
+        "display_name": device.display_name,
+        "last_seen_ip": device.last_seen_ip,
+        "last_seen_ts": device.last_seen_ms,
+        "last_seen_user_agent": device.user_agent,
+        "user_id": user,
+        "dehydrated": dehydrated,
+    }))
+}
+
+async fn list(
+    State(app): State<Arc<App>>,
+    _: Admin,
+    Path(user): Path<OwnedUserId>,
+) -> ApiResult<Reply<Value>> {
+    account(&app, &user).await?;
+    let mut devices = Vec::new();
+    for device in app.devices.list(&user).await? {
+        devices.push(shown(&app, &user, &device).await?);
+    }
+    Ok(Reply(json!({ "total": devices.len(), "devices": devices })))
+}
+
+#[derive(Deserialize)]
+struct Create {
+    device_id: OwnedDeviceId,
+}
+
+async fn create(
+    State(app): State<Arc<App>>,
+    _: Admin,
+    Path(user): Path<OwnedUserId>,
+    Json(body): Json<Create>,
+) -> ApiResult<Reply<Empty>> {
+    if account(&app, &user).await?.deactivated {
+        return Err(ApiError::invalid_param("The account is closed"));
+    }
+    if !(1..=MAX_ID).contains(&body.device_id.as_str().len()) {
+        return Err(ApiError::invalid_param(format!("device_id must have 1 to {MAX_ID} bytes")));
+    }
+    if app.devices.get(&user, &body.device_id).await?.is_none() {
+        if app.keys.is_taken(&user, &body.device_id).await? {
+            return Err(ApiError::invalid_param("A cross-signing key has that name"));
+        }
+        app.devices.create(&user, &body.device_id, None).await?;
+    }
+    Ok(EMPTY)
+}
+
+fn no_device() -> ApiError {
+    ApiError::not_found("The user has no such device")
+}
+
+async fn one(
+    State(app): State<Arc<App>>,
+    _: Admin,
+    Path((user, id)): Path<(OwnedUserId, OwnedDeviceId)>,
+) -> ApiResult<Reply<Value>> {
+    account(&app, &user).await?;
+    let device = app.devices.get(&user, &id).await?.ok_or_else(no_device)?;
+    Ok(Reply(shown(&app, &user, &device).await?))
+}
+
+#[derive(Default, Deserialize)]
+struct Rename {
+    display_name: Option<String>,
+}
+
+async fn rename(
+    State(app): State<Arc<App>>,
+    _: Admin,
+    Path((user, id)): Path<(OwnedUserId, OwnedDeviceId)>,
+    JsonOrEmpty(body): JsonOrEmpty<Rename>,
+) -> ApiResult<Reply<Empty>> {
+    account(&app, &user).await?;
+    if body.display_name.as_ref().is_some_and(|name| name.len() > MAX_NAME) {
+        return Err(ApiError::too_large(format!("A device's name may have {MAX_NAME} bytes")));
+    }
+    app.devices.get(&user, &id).await?.ok_or_else(no_device)?;
+    if let Some(name) = body.display_name {
+        app.devices.rename(&user, &id, Some(name)).await?;
+    }
+    Ok(EMPTY)
+}
+
+async fn remove(
+    State(app): State<Arc<App>>,
+    _: Admin,
+    Path((user, id)): Path<(OwnedUserId, OwnedDeviceId)>,
+) -> ApiResult<Reply<Empty>> {
+    account(&app, &user).await?;
+    app.devices.get(&user, &id).await?.ok_or_else(no_device)?;
+    end(&app, &user, vec![id]).await
+}
+
+#[derive(Deserialize)]
+struct RemoveMany {
+    devices: Vec<OwnedDeviceId>,
+}
+
+async fn remove_many(
+    State(app): State<Arc<App>>,
+    _: Admin,
+    Path(user): Path<OwnedUserId>,
+    Json(body): Json<RemoveMany>,
+) -> ApiResult<Reply<Empty>> {
+    account(&app, &user).await?;
+    end(&app, &user, body.devices).await
+}
+
+async fn end(app: &App, user: &UserId, ids: Vec<OwnedDeviceId>) -> ApiResult<Reply<Empty>> {
+    app.sessions.end(user, &ids).await?;
+    app.devices.forget(user, &ids);
+    Ok(EMPTY)
+}
