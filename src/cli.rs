@@ -6,6 +6,7 @@ mod config;
 mod doctor;
 mod homeserver;
 mod playground;
+mod room;
 pub(crate) mod user;
 
 use std::{fmt::Display, io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode};
@@ -49,6 +50,12 @@ enum Command {
     /// Administer accounts
     #[command(subcommand)]
     User(user::User),
+    /// Administer rooms
+    #[command(subcommand)]
+    Room(room::Room),
+    /// Administer uploaded files
+    #[command(subcommand)]
+    Media(room::Media),
     /// Copy everything that is kept into a new folder, also while the program runs
     Backup {
         /// The folder, which must not exist yet
@@ -137,6 +144,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             bridge::generate(&loaded()?.config, name, output)
         }
         Some(Command::User(command)) => user::run(&loaded()?.config, command).await,
+        Some(Command::Room(command)) => room::run(&loaded()?.config, command).await,
+        Some(Command::Media(command)) => room::run_media(&loaded()?.config, command).await,
         Some(Command::Backup { folder }) => backup::backup(&loaded()?.config, &folder).await,
         Some(Command::Restore { folder }) => backup::restore(&loaded()?.config, &folder).await,
         Some(Command::Homeserver) => homeserver::run(logged(loaded()?)?.config).await,

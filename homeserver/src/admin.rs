@@ -2,10 +2,13 @@
 
 pub mod health;
 pub mod local;
+pub mod media;
 pub mod notices;
 pub mod register;
+pub mod reports;
 mod request;
 pub mod rooms;
+pub mod server_info;
 #[cfg(test)]
 mod tests;
 pub mod users;

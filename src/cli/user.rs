@@ -71,14 +71,14 @@ pub(super) async fn run(config: &Config, command: User) -> Result<(), Failure> {
 }
 
 /// Who carries the requests out.
-struct Office {
+pub(super) struct Office {
     carrier: Box<dyn Carrier>,
     token: String,
     own: Option<Server>,
 }
 
 impl Office {
-    async fn open(config: &Config) -> Result<Self, Failure> {
+    pub(super) async fn open(config: &Config) -> Result<Self, Failure> {
         let home = &config.homeserver;
         if !home.data_dir.is_dir() {
             return Err(Failure::Other(format!(
@@ -112,16 +112,26 @@ impl Office {
         })
     }
 
-    async fn close(self) {
+    pub(super) async fn close(self) {
         if let Some(server) = self.own {
             server.stop().await;
         }
     }
 
     async fn call(&self, method: &str, path: &str, body: Value) -> Result<Value, Failure> {
+        self.ask(method, &format!("/_landbridge/admin/v1/users{path}"), body).await
+    }
+
+    /// Makes a request; why it was refused if it was.
+    pub(super) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        body: Value,
+    ) -> Result<Value, Failure> {
         let request = http::Request::builder()
             .method(method)
-            .uri(format!("/_landbridge/admin/v1/users{path}"))
+            .uri(path)
             .header(http::header::AUTHORIZATION, format!("Bearer {}", self.token))
             .body(Body::Bytes(body.to_string().into()))
             .map_err(|error| Failure::Other(error.to_string()))?;
@@ -240,9 +250,14 @@ fn user_id(config: &Config, name: &str) -> String {
 }
 
 fn user_path(user: &str) -> String {
-    let encoded: String = url::form_urlencoded::byte_serialize(user.as_bytes()).collect();
+    format!("/{}", encoded(user))
+}
+
+/// A text as it may stand in a path or a query.
+pub(super) fn encoded(text: &str) -> String {
+    let encoded: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
     // A form writes a space as a plus sign, a path doesn't.
-    format!("/{}", encoded.replace('+', "%20"))
+    encoded.replace('+', "%20")
 }
 
 fn read_password() -> Result<String, Failure> {

@@ -47,21 +47,20 @@ impl FromRequestParts<Arc<App>> for Owner {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> ApiResult<Self> {
         let given = access_token(&parts.headers, &parts.uri).ok_or_else(ApiError::missing_token)?;
-        let token = match tokio::fs::read_to_string(app.config.data_dir.join(TOKEN_FILE)).await {
-            Ok(token) => token,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(ApiError::unknown_token(false));
-            }
-            Err(error) => return Err(ApiError::internal(error)),
-        };
-        let token = token.trim();
-        // The hashes are compared: how long that takes says nothing of the token.
-        if token.len() >= 32 && TokenHash::of(token) == TokenHash::of(&given) {
-            Ok(Self)
-        } else {
-            Err(ApiError::unknown_token(false))
-        }
+        if is_owner(app, &given).await? { Ok(Self) } else { Err(ApiError::unknown_token(false)) }
     }
+}
+
+/// Whether a token is the one in the data folder.
+pub(super) async fn is_owner(app: &App, given: &str) -> ApiResult<bool> {
+    let token = match tokio::fs::read_to_string(app.config.data_dir.join(TOKEN_FILE)).await {
+        Ok(token) => token,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(ApiError::internal(error)),
+    };
+    let token = token.trim();
+    // The hashes are compared: how long that takes says nothing of the token.
+    Ok(token.len() >= 32 && TokenHash::of(token) == TokenHash::of(given))
 }
 
 #[derive(Deserialize)]

@@ -1,5 +1,6 @@
 //! The administration API through the router of a whole server, on either engine.
 
+mod media;
 mod rig;
 mod rooms;
 mod users;

@@ -18,7 +18,8 @@ use crate::services::user_directory::words_of;
 use crate::storage::accounts::{Account, Found, Kind, Report};
 use crate::storage::rate_overrides::Override;
 use crate::storage::{
-    StorageError, accounts, admin_users, key_backup, keys, profiles, rate_overrides, user_directory,
+    StorageError, accounts, admin_users, key_backup, keys, profiles, rate_overrides, reports,
+    user_directory,
 };
 
 const CACHED: usize = 50_000;
@@ -293,6 +294,11 @@ impl Accounts {
         limit: usize,
     ) -> Result<Vec<Found>, StorageError> {
         accounts::search(&self.db, term, viewer, shared_only, limit as i64).await
+    }
+
+    /// Forgets a complaint; `false` when there was none.
+    pub async fn forget_report(&self, id: i64) -> Result<bool, CommitError> {
+        self.committer.run(move |tx| reports::delete(tx, id).boxed()).await
     }
 
     /// Keeps a complaint for the administrators.

@@ -5,6 +5,7 @@
 
 mod blobs;
 mod error;
+mod moderation;
 mod thumbnail;
 mod waiting;
 
@@ -28,10 +29,12 @@ use crate::clock::Clock;
 use crate::commit::Committer;
 use crate::config::{Config, MediaPolicy};
 use crate::storage::media::{self as rows, FileRow};
+use crate::storage::media_admin;
 
 /// How many ids one user may hold that still await their file.
 const MAX_PENDING: i64 = 100;
 const ID_CHARS: usize = 24;
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Who uploads.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +76,8 @@ struct Inner {
     blobs: Blobs,
     thumbnailer: Thumbnailer,
     waiting: Waiting,
+    /// Held for reading while a file's bytes are known to be there and its id isn't recorded yet.
+    recording: tokio::sync::RwLock<()>,
 }
 
 impl Media {
@@ -106,6 +111,7 @@ impl Media {
             thumbnailer: Thumbnailer::new(blobs.clone(), config.media.max_thumbnail_source_pixels),
             blobs,
             waiting: Waiting::default(),
+            recording: tokio::sync::RwLock::default(),
         }))
     }
 
@@ -168,13 +174,18 @@ impl Media {
     pub async fn keep(&self, about: Description, bytes: Bytes) -> Result<String, MediaError> {
         let body = futures::stream::iter([Ok::<_, std::convert::Infallible>(bytes)]);
         let file = self.store(about, body).await?;
+        let _recording = self.0.recording.read().await;
+        self.must_be_there(&file).await?;
         let (id, now) = (new_id(), self.0.clock.now_ms());
         let row = id.clone();
         self.0
             .committer
             .run(move |tx| {
                 let (id, file) = (row.clone(), file.clone());
-                Box::pin(async move { rows::insert(tx, &id, "", now, &file).await })
+                Box::pin(async move {
+                    rows::insert(tx, &id, "", now, &file).await?;
+                    media_admin::inherit(tx, &id, &file.sha256).await
+                })
             })
             .await?;
         Ok(id)
@@ -218,9 +229,14 @@ impl Media {
             // Listening starts before looking, so that an upload in between is not missed.
             let arrival = self.0.waiting.listen(id)?;
             let row = rows::get(&self.0.db, id).await?.ok_or(MediaError::NotFound)?;
+            let (accessed, quarantined) = (row.accessed, row.quarantined);
             match row.file {
+                Some(_) if quarantined => return Err(MediaError::NotFound),
                 Some(file) if old_path && file.frozen => return Err(MediaError::NotFound),
-                Some(file) => return Ok(file),
+                Some(file) => {
+                    self.served(id, accessed);
+                    return Ok(file);
+                }
                 None if row.expires.is_some_and(|at| at <= self.0.clock.now_ms()) => {
                     return Err(MediaError::NotFound);
                 }
@@ -230,6 +246,24 @@ impl Media {
                 return Err(MediaError::NotYetUploaded);
             }
         }
+    }
+
+    /// Notes that a file was served. Written at most once a day, and nobody waits for it.
+    fn served(&self, id: &str, before: Option<i64>) {
+        let now = self.0.clock.now_ms();
+        if before.is_some_and(|before| now - before < DAY_MS) {
+            return;
+        }
+        let (committer, id) = (self.0.committer.clone(), id.to_owned());
+        tokio::spawn(async move {
+            let written = committer.run(move |tx| {
+                let id = id.clone();
+                Box::pin(async move { media_admin::accessed(tx, &id, now).await })
+            });
+            if let Err(error) = written.await {
+                tracing::warn!(%error, "when a file was last served could not be noted");
+            }
+        });
     }
 
     /// The bytes of a file, or a part of them.
@@ -285,6 +319,11 @@ impl Media {
         })
     }
 
+    /// The same bytes may have been deleted as they were uploaded again; whoever uploads does it once more.
+    async fn must_be_there(&self, file: &FileRow) -> Result<(), MediaError> {
+        if self.0.blobs.exist(&file.sha256).await? { Ok(()) } else { Err(MediaError::BrokenOff) }
+    }
+
     /// Writes down a stored file: under a new id, or under a reserved one (`reserved`: until when).
     async fn record(
         &self,
@@ -293,6 +332,8 @@ impl Media {
         file: FileRow,
         reserved: Option<i64>,
     ) -> Result<(), MediaError> {
+        let _recording = self.0.recording.read().await;
+        self.must_be_there(&file).await?;
         let (user, quota, now) = (who.user.to_string(), self.quota(who), self.0.clock.now_ms());
         self.0
             .committer
@@ -314,6 +355,7 @@ impl Media {
                             if gone { MediaError::NotFound } else { MediaError::AlreadyUploaded };
                         return Ok(Err(error));
                     }
+                    media_admin::inherit(tx, &id, &file.sha256).await?;
                     rows::add_used(tx, &user, file.bytes).await?;
                     Ok(Ok(()))
                 })

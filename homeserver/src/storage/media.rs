@@ -5,7 +5,9 @@ use landbridge_database::{Database, Row, args};
 use super::StorageError;
 use crate::commit::CommitTx;
 
-const GET: &str = "SELECT uploader, created, expires, sha256, bytes, content_type, filename, frozen
+const GET: &str =
+    "SELECT uploader, created, expires, sha256, bytes, content_type, filename, frozen,
+        quarantined_by, accessed
     FROM media WHERE id = $1";
 const RESERVE: &str = "INSERT INTO media (id, uploader, created, expires) VALUES ($1, $2, $3, $4)";
 const INSERT: &str =
@@ -31,6 +33,10 @@ pub struct MediaRow {
     pub expires: Option<i64>,
     /// The file, unless it is still awaited.
     pub file: Option<FileRow>,
+    /// Whether an administrator took it out of sight.
+    pub quarantined: bool,
+    /// When it was last served, give or take a day.
+    pub accessed: Option<i64>,
 }
 
 /// An uploaded file.
@@ -60,7 +66,14 @@ impl MediaRow {
                 frozen: row.bool(7)?,
             }),
         };
-        Ok(Self { uploader: row.text(0)?, created: row.int(1)?, expires: row.opt_int(2)?, file })
+        Ok(Self {
+            uploader: row.text(0)?,
+            created: row.int(1)?,
+            expires: row.opt_int(2)?,
+            file,
+            quarantined: row.opt_text(8)?.is_some(),
+            accessed: row.opt_int(9)?,
+        })
     }
 }
 

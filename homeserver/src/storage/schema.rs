@@ -20,5 +20,6 @@ pub const SCHEMA: Migrations = Migrations::new(
         include_str!("migrations/0005_delayed_events.sql"),
         include_str!("migrations/0006_thread_subscriptions.sql"),
         include_str!("migrations/admin_rooms.sql"),
+        include_str!("migrations/admin_media.sql"),
     ],
 );

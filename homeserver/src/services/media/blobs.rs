@@ -114,6 +114,31 @@ impl Blobs {
         }
     }
 
+    /// Whether a file is there.
+    pub(super) async fn exist(&self, sha256: &[u8]) -> Result<bool, MediaError> {
+        match self.0.head(&content_path(sha256)).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Deletes a file with its thumbnails. What is gone already doesn't matter.
+    pub(super) async fn delete(&self, sha256: &[u8]) -> Result<(), MediaError> {
+        let mut paths = vec![content_path(sha256)];
+        let mut thumbnails = self.0.list(Some(&thumbnail_folder(sha256)));
+        while let Some(thumbnail) = thumbnails.try_next().await? {
+            paths.push(thumbnail.location);
+        }
+        for path in paths {
+            match self.0.delete(&path).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
     /// Reads a file, or a part of it.
     pub(super) async fn read(
         &self,
@@ -218,6 +243,12 @@ fn content_path(sha256: &[u8]) -> Path {
     let name = hex(sha256);
     let (first, second) = (name.get(0..2).unwrap_or_default(), name.get(2..4).unwrap_or_default());
     Path::from_iter(["content", first, second, &name])
+}
+
+fn thumbnail_folder(sha256: &[u8]) -> Path {
+    let of = hex(sha256);
+    let first = of.get(0..2).unwrap_or_default();
+    Path::from_iter(["thumbnails", first, &of])
 }
 
 fn thumbnail_path(sha256: &[u8], name: &str) -> Path {
