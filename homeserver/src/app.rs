@@ -30,6 +30,7 @@ use crate::{
         devices::Devices,
         directory::Directory,
         guests::Guests,
+        jobs::Jobs,
         key_backup::KeyBackups,
         key_counts::KeyCounts,
         keys::Keys,
@@ -41,8 +42,8 @@ use crate::{
         push_rules::PushRules,
         pushers::Pushers,
         rendezvous::Rendezvous,
+        registration_tokens::RegistrationTokens,
         room_facts::RoomFacts,
-        room_jobs::RoomJobs,
         search::SearchIndex,
         server_notices::ServerNotices,
         sessions::Sessions,
@@ -77,8 +78,10 @@ pub struct App {
     pub rooms: Rooms,
     /// Rooms that nobody may come into.
     pub blocked_rooms: BlockedRooms,
-    /// Work on rooms that takes long.
-    pub room_jobs: RoomJobs,
+    /// Work for administrators that takes long.
+    pub jobs: Jobs,
+    /// The tokens that let people register.
+    pub registration_tokens: RegistrationTokens,
     /// What lists of all rooms say of each.
     pub room_facts: RoomFacts,
     /// What `/sync` keeps between requests.

@@ -136,11 +136,13 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         admin::notices::routes(),
         admin::media::routes(),
         admin::register::routes(),
+        admin::registration_tokens::routes(),
         admin::reports::routes(),
         admin::rooms::routes(),
         admin::server_info::routes(),
         admin::users::routes(),
         admin::welcome::routes(),
+        admin::work::routes(),
         federation::keys::routes(),
         federation::openid::routes(),
     ];

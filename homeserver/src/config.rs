@@ -98,7 +98,8 @@ pub struct Registration {
     /// Whether anyone may register. Without `tokens` nothing but a free name is asked of them (`m.login.dummy`).
     pub open: bool,
     /// Tokens of which one must be shown to register (`m.login.registration_token`); they let people register even when
-    /// registration isn't `open`.
+    /// registration isn't `open`. So do those that administrators make (`landbridge user token`), but where anyone may register
+    /// and none stands here, nobody is asked for one.
     pub tokens: Vec<Secret>,
     /// Whether guests may register: accounts without a password that may only look at rooms that let them.
     pub guests: bool,

@@ -44,6 +44,7 @@ use crate::{
         devices::Devices,
         directory::Directory,
         guests::Guests,
+        jobs::Jobs,
         key_backup::KeyBackups,
         key_counts::KeyCounts,
         keys::Keys,
@@ -56,8 +57,10 @@ use crate::{
         push_rules::PushRules,
         pushers::Pushers,
         rendezvous::Rendezvous,
+        redactions,
+        registration_tokens::RegistrationTokens,
         room_facts::RoomFacts,
-        room_jobs::{self, RoomJobs},
+        room_jobs,
         search::SearchIndex,
         server_notices::ServerNotices,
         sessions::Sessions,
@@ -178,6 +181,7 @@ impl Server {
         app.background.spawn(crate::services::guests::run(Arc::clone(&app)));
         app.background.spawn(crate::services::delayed::run(Arc::clone(&app)));
         app.background.spawn(room_jobs::run(Arc::clone(&app)));
+        app.background.spawn(redactions::run(Arc::clone(&app)));
         let stopping = CancellationToken::new();
         let (addresses, listeners) = listen::start(&app.config.listen, &router, &stopping).await?;
         Ok(Self { app, router, addresses, stopping, listeners: Mutex::new(listeners) })
@@ -291,6 +295,21 @@ async fn open_rooms(
     }))
 }
 
+fn registration_tokens(
+    config: &Config,
+    db: &Database,
+    committer: &Committer,
+    clock: &Arc<dyn Clock>,
+) -> RegistrationTokens {
+    let configured = config.registration.tokens.clone();
+    RegistrationTokens::new(db.clone(), committer.clone(), Arc::clone(clock), configured)
+}
+
+fn uia(config: &Config, clock: &Arc<dyn Clock>, tokens: &RegistrationTokens) -> Uia {
+    let lifetime = Duration::from_secs(config.accounts.uia_session_lifetime_seconds);
+    Uia::new(Arc::clone(clock), lifetime, tokens.clone())
+}
+
 /// The rate limits, with those of single users.
 async fn limits(config: &Config, db: &Database) -> Result<Limits, StartError> {
     let limits = Limits::new(&config.rate_limits);
@@ -372,10 +391,11 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
         committer.clone(),
         &background,
     );
+    let registration_tokens = registration_tokens(&config, &db, &committer, &clock);
     let metrics = keep_up(&rooms, &typing, &presence, &background);
     Ok(App {
         blocked_rooms,
-        room_jobs: RoomJobs::new(db.clone(), committer.clone(), Arc::clone(&clock)),
+        jobs: Jobs::new(db.clone(), committer.clone(), Arc::clone(&clock)),
         room_facts: RoomFacts::default(),
         rooms,
         sync,
@@ -416,9 +436,11 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
         uia: Uia::new(
             Arc::clone(&clock),
             Duration::from_secs(policy.uia_session_lifetime_seconds),
-            config.registration.tokens.clone(),
+            registration_tokens.clone(),
         ),
         rendezvous: Rendezvous::new(Arc::clone(&clock)),
+        uia: uia(&config, &clock, &registration_tokens),
+        registration_tokens,
         nonces: Nonces::new(Arc::clone(&clock)),
         limits: limits(&config, &db).await?,
         metrics,

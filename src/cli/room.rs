@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::user::{Office, encoded};
+use super::user::{DAY_MS, Office, encoded, now_ms, say_all};
 use super::{Failure, say};
 use crate::config::Config;
 
@@ -29,6 +29,14 @@ pub(crate) enum Room {
         /// Its ID
         id: String,
     },
+    /// Let nobody come into a room any more; who is in it stays
+    Block {
+        /// Its ID, also of a room that this server doesn't know yet
+        id: String,
+        /// Let people come in again
+        #[arg(long)]
+        undo: bool,
+    },
     /// Take everybody out of a room, and the room out of the database
     Delete {
         /// Its ID
@@ -45,6 +53,24 @@ pub(crate) enum Room {
 /// What can be done with files.
 #[derive(Subcommand)]
 pub(crate) enum Media {
+    /// List a user's files, the newest first
+    List {
+        /// The user's ID
+        user: String,
+    },
+    /// Take a file out of sight, with all that have the same bytes
+    Quarantine {
+        /// Its mxc:// address
+        uri: String,
+        /// Show it again
+        #[arg(long)]
+        undo: bool,
+    },
+    /// Delete a file
+    Delete {
+        /// Its mxc:// address
+        uri: String,
+    },
     /// Delete files that nobody was served lately; avatars stay
     Purge {
         /// For how many days
@@ -75,15 +101,13 @@ async fn room(office: &Office, command: Room) -> Result<(), Failure> {
         Room::List { search } => list(office, &search).await,
         Room::Show { id } => {
             let path = format!("{ADMIN}/v1/rooms/{}", encoded(&id));
-            let room = office.ask("GET", &path, Value::Null).await?;
-            for (key, value) in room.as_object().into_iter().flatten() {
-                match value {
-                    Value::Null => {}
-                    Value::String(text) => say(format_args!("{key}: {}", text.escape_debug()))?,
-                    other => say(format_args!("{key}: {other}"))?,
-                }
-            }
-            Ok(())
+            say_all(&office.ask("GET", &path, Value::Null).await?)
+        }
+        Room::Block { id, undo } => {
+            let path = format!("{ADMIN}/v1/rooms/{}/block", encoded(&id));
+            office.ask("PUT", &path, json!({ "block": !undo })).await?;
+            let done = if undo { "may be joined again" } else { "may be joined no more" };
+            say(format_args!("{id} {done}."))
         }
         Room::Delete { id, block, keep } => delete(office, &id, block, !keep).await,
     }
@@ -135,14 +159,58 @@ async fn delete(office: &Office, id: &str, block: bool, purge: bool) -> Result<(
 }
 
 async fn media(office: &Office, command: Media) -> Result<(), Failure> {
-    let Media::Purge { unused_for_days, larger_than } = command;
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let now = now.map_err(|error| Failure::Other(error.to_string()))?;
-    let age = Duration::from_hours(u64::from(unused_for_days) * 24);
-    let before = now.saturating_sub(age).as_millis();
-    let path = format!("{ADMIN}/v1/media/delete?before_ts={before}&size_gt={larger_than}");
-    let answer = office.ask("POST", &path, json!({})).await?;
-    say(format_args!("Deleted {} files.", answer["total"]))
+    match command {
+        Media::List { user } => files(office, &user).await,
+        Media::Quarantine { uri, undo } => {
+            let what = if undo { "unquarantine" } else { "quarantine" };
+            let path = format!("{ADMIN}/v1/media/{what}/{}", file(&uri)?);
+            office.ask("POST", &path, json!({})).await?;
+            let done = if undo { "is shown again" } else { "is out of sight" };
+            say(format_args!("{uri} {done}."))
+        }
+        Media::Delete { uri } => {
+            let path = format!("{ADMIN}/v1/media/{}", file(&uri)?);
+            office.ask("DELETE", &path, json!({})).await?;
+            say(format_args!("Deleted {uri}."))
+        }
+        Media::Purge { unused_for_days, larger_than } => {
+            let before = now_ms()?.saturating_sub(u64::from(unused_for_days) * DAY_MS);
+            let path = format!("{ADMIN}/v1/media/delete?before_ts={before}&size_gt={larger_than}");
+            let answer = office.ask("POST", &path, json!({})).await?;
+            say(format_args!("Deleted {} files.", answer["total"]))
+        }
+    }
+}
+
+/// A file's address as it stands in paths: server and id.
+fn file(uri: &str) -> Result<String, Failure> {
+    let parts = uri.strip_prefix("mxc://").and_then(|rest| rest.split_once('/'));
+    let (server, id) =
+        parts.ok_or_else(|| Failure::Other(format!("{uri} is not of the form mxc://server/id")))?;
+    Ok(format!("{}/{}", encoded(server), encoded(id)))
+}
+
+async fn files(office: &Office, user: &str) -> Result<(), Failure> {
+    let server = user.split_once(':').map_or("", |(_, server)| server);
+    let mut from = 0;
+    loop {
+        let path = format!("{ADMIN}/v1/users/{}/media?limit=500&from={from}", encoded(user));
+        let answer = office.ask("GET", &path, Value::Null).await?;
+        for file in answer["media"].as_array().into_iter().flatten() {
+            let text = |key: &str| file[key].as_str().unwrap_or_default().escape_debug();
+            let mut line =
+                format!("mxc://{server}/{}  {} bytes", text("media_id"), file["media_length"]);
+            let _ = write!(line, "  {}  {}", text("media_type"), text("upload_name"));
+            if file["quarantined_by"].is_string() {
+                line.push_str("  [out of sight]");
+            }
+            say(line.trim_end())?;
+        }
+        match answer["next_token"].as_i64() {
+            Some(next) => from = next,
+            None => return Ok(()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -159,7 +227,15 @@ mod tests {
         run(&config, list()).await.unwrap();
         let delete = Room::Delete { id: "!nowhere:localhost".into(), block: false, keep: false };
         assert!(run(&config, delete).await.is_err(), "there is no such room");
+        let block = |undo| Room::Block { id: "!nowhere:localhost".into(), undo };
+        run(&config, block(false)).await.unwrap();
+        run(&config, block(true)).await.unwrap();
         let purge = Media::Purge { unused_for_days: 0, larger_than: 0 };
         run_media(&config, purge).await.unwrap();
+        let delete = |uri: &str| Media::Delete { uri: uri.into() };
+        assert!(run_media(&config, delete("mxc://localhost/x")).await.is_err(), "no such file");
+        assert!(run_media(&config, delete("https://localhost/x")).await.is_err());
+        let list = Media::List { user: "@nobody:localhost".into() };
+        assert!(run_media(&config, list).await.is_err(), "no such user");
     }
 }

@@ -18,6 +18,9 @@ use serde_json::{Value, json};
 use super::{Failure, say};
 use crate::config::Config;
 
+const ACCOUNTS: &str = "/_synapse/admin/v2/users";
+pub(super) const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
 /// What can be done with accounts.
 #[derive(Subcommand)]
 pub(crate) enum User {
@@ -49,6 +52,28 @@ pub(crate) enum User {
         /// Take it away
         #[arg(long)]
         revoke: bool,
+    },
+    /// Show what is known of an account
+    Show {
+        /// The name
+        name: String,
+    },
+    /// Keep an account's owner out for a while, with all that is in it left as it is
+    Lock {
+        /// The name
+        name: String,
+        /// Let the owner in again
+        #[arg(long)]
+        undo: bool,
+    },
+    /// Make a token that lets people register
+    Token {
+        /// For how many people; any number unless said
+        #[arg(long)]
+        uses: Option<u32>,
+        /// For how many days; for ever unless said
+        #[arg(long)]
+        days: Option<u32>,
     },
     /// Close an account for good; its name stays taken
     Deactivate {
@@ -181,6 +206,18 @@ impl Office {
                     if revoke { "no longer" } else { "now" }
                 ))
             }
+            User::Show { name } => {
+                let path = format!("{ACCOUNTS}/{}", encoded(&user_id(config, &name)));
+                say_all(&self.ask("GET", &path, Value::Null).await?)
+            }
+            User::Lock { name, undo } => {
+                let user = user_id(config, &name);
+                self.must_exist(&user).await?;
+                let path = format!("{ACCOUNTS}/{}", encoded(&user));
+                self.ask("PUT", &path, json!({ "locked": !undo })).await?;
+                say(format_args!("{user} is {}.", if undo { "let in again" } else { "locked" }))
+            }
+            User::Token { uses, days } => self.token(uses, days).await,
             User::Deactivate { name } => {
                 let user = user_id(config, &name);
                 self.call("POST", &format!("{}/deactivate", user_path(&user)), json!({})).await?;
@@ -188,6 +225,17 @@ impl Office {
             }
             User::List { search } => self.list(&search).await,
         }
+    }
+
+    async fn token(&self, uses: Option<u32>, days: Option<u32>) -> Result<(), Failure> {
+        let until = match days {
+            Some(days) => Some(now_ms()?.saturating_add(u64::from(days) * DAY_MS)),
+            None => None,
+        };
+        let body = json!({ "uses_allowed": uses, "expiry_time": until });
+        let path = "/_synapse/admin/v1/registration_tokens/new";
+        let made = self.ask("POST", path, body).await?;
+        say(made["token"].as_str().unwrap_or_default())
     }
 
     async fn show_link(&self, config: &Config, user: &str) -> Result<(), Failure> {
@@ -229,6 +277,25 @@ impl Office {
         }
         Ok(())
     }
+}
+
+/// The time, in milliseconds since 1970.
+pub(super) fn now_ms() -> Result<u64, Failure> {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let since = since.map_err(|error| Failure::Other(error.to_string()))?;
+    u64::try_from(since.as_millis()).map_err(|error| Failure::Other(error.to_string()))
+}
+
+/// Prints what an object says, but for what is unknown.
+pub(super) fn say_all(object: &Value) -> Result<(), Failure> {
+    for (key, value) in object.as_object().into_iter().flatten() {
+        match value {
+            Value::Null => {}
+            Value::String(text) => say(format_args!("{key}: {}", text.escape_debug()))?,
+            other => say(format_args!("{key}: {other}"))?,
+        }
+    }
+    Ok(())
 }
 
 /// The address to print for people.

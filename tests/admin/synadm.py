@@ -1,4 +1,4 @@
-"""Lists, creates and deactivates a user and deletes a room with synadm (https://codeberg.org/synadm/synadm), on a server of its own.
+"""Lists, creates, redacts and deactivates a user and deletes a room with synadm (https://codeberg.org/synadm/synadm), on a server of its own.
 
 Usage: synadm.py LANDBRIDGE SYNADM, the paths of the two programs.
 """
@@ -86,7 +86,7 @@ class Synadm:
         )
 
     def __call__(self, *arguments):
-        """The last of what it prints, read as JSON: it also tells what it is about to change."""
+        """The last of what it prints, read as JSON (it also tells what it is about to change); none if it only says that it is done."""
         print("$ synadm", *arguments)
         command = [self.program, "--batch", "--output", "json", "--config-file", self.config, *arguments]
         environment = {**os.environ, "HOME": str(self.home)}
@@ -94,8 +94,18 @@ class Synadm:
         print(done.stdout.strip())
         must(done.returncode == 0, f"synadm succeeds: {done.stderr}")
         lines = done.stdout.splitlines()
-        begin = max(number for number, line in enumerate(lines) if line == "{")
-        return json.loads("\n".join(lines[begin:]))
+        begins = [number for number, line in enumerate(lines) if line == "{"]
+        return json.loads("\n".join(lines[begins[-1] :])) if begins else None
+
+
+def until_complete(ask):
+    """Asks until work is complete; the last answer."""
+    for _ in range(100):
+        answer = ask()
+        if answer["status"] == "complete":
+            return answer
+        time.sleep(0.1)
+    raise SystemExit(f"it is never complete: {answer}")
 
 
 def administer(server, synadm):
@@ -112,15 +122,20 @@ def administer(server, synadm):
     room = server.ask("POST", "/_matrix/client/v3/createRoom", {"name": "Attic"}, token)["room_id"]
     must([found["room_id"] for found in synadm("room", "list")["rooms"]] == [room], "rooms are listed")
     must(synadm("room", "details", room)["name"] == "Attic", "a room is shown")
+    said = server.ask("PUT", f"/_matrix/client/v3/rooms/{room}/send/m.room.message/1", {"msgtype": "m.text", "body": "spam"}, token)
+    work = synadm("user", "redact", anna)["redact_id"]
+    until_complete(lambda: synadm("user", "redact-status", work))
+    event = server.ask("GET", f"/_matrix/client/v3/rooms/{room}/event/{said['event_id']}", None, token)
+    must(event["content"] == {}, "what a user said is redacted")
     job = synadm("room", "delete", room)["delete_id"]
-    for _ in range(100):
-        status = synadm("room", "delete-status", "--delete-id", job)
-        if status["status"] == "complete":
-            break
-        time.sleep(0.1)
-    must(status["status"] == "complete", "the room is deleted")
+    status = until_complete(lambda: synadm("room", "delete-status", "--delete-id", job))
     must(status["shutdown_room"]["kicked_users"] == [anna], "its people are taken out of it")
     must(synadm("room", "list")["rooms"] == [], "it is listed no more")
+
+    made = synadm("regtok", "new", "--uses-allowed", "1")
+    must(synadm("regtok", "details", made["token"]) == made, "a registration token is made")
+    synadm("regtok", "delete", made["token"])
+    must(synadm("regtok", "list")["registration_tokens"] == [], "and deleted")
 
     synadm("user", "deactivate", anna)
     must(synadm("user", "details", anna)["deactivated"], "a user is deactivated")
@@ -139,7 +154,7 @@ def main():
             administer(server, Synadm(program, server))
         finally:
             server.stop()
-    print("synadm lists, creates and deactivates a user and deletes a room")
+    print("synadm lists, creates, redacts and deactivates a user, deletes a room and makes a registration token")
 
 
 main()

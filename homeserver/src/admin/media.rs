@@ -19,6 +19,8 @@ use crate::storage::timeline_read::forwards;
 
 /// Events of a room that are looked at in one query.
 const PIECE: usize = 500;
+/// Changes of what is out of sight that are told at once.
+const CHANGES: i64 = 100;
 const OF_USER: &str = "/_synapse/admin/v1/users/{userId}/media";
 const ONE: &str = "/_synapse/admin/v1/media/{serverName}/{mediaId}";
 
@@ -31,6 +33,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         post("/_synapse/admin/v1/user/{userId}/media/quarantine", quarantine_user),
         post("/_synapse/admin/v1/media/quarantine/{serverName}/{mediaId}", quarantine),
         post("/_synapse/admin/v1/media/unquarantine/{serverName}/{mediaId}", release),
+        get("/_synapse/admin/v1/media/quarantine_changes", quarantine_changes),
         post("/_synapse/admin/v1/media/protect/{mediaId}", protect),
         post("/_synapse/admin/v1/media/unprotect/{mediaId}", unprotect),
         get(ONE, show),
@@ -132,6 +135,25 @@ async fn release(
 ) -> ApiResult<Reply<Empty>> {
     must_be_ours(&app, &server)?;
     if app.media.release(&id).await? { Ok(EMPTY) } else { Err(unknown()) }
+}
+
+/// For other tools that hide the same files.
+async fn quarantine_changes(
+    State(app): State<Arc<App>>,
+    _: Admin,
+    params: Params,
+) -> ApiResult<Reply<Value>> {
+    let after = params.number("from")?.unwrap_or(0);
+    let found = app.media.quarantine_changes(after, CHANGES).await?;
+    let next = found.last().map_or(after, |change| change.number);
+    let changes: Vec<Value> = found
+        .iter()
+        .map(|change| {
+            let origin = &app.config.server_name;
+            json!({ "origin": origin, "media_id": change.id, "quarantined": change.quarantined })
+        })
+        .collect();
+    Ok(Reply(json!({ "next_batch": next, "changes": changes })))
 }
 
 async fn protect(

@@ -1,4 +1,4 @@
-//! Complaints about events, in the form of Synapse's admin API.
+//! Complaints about events and users, in the form of Synapse's admin API.
 
 use std::sync::Arc;
 
@@ -12,13 +12,21 @@ use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::Path;
 use crate::http::json::{EMPTY, Empty, Reply};
 use crate::http::router::{Route, delete, get};
-use crate::storage::reports::{self, EventReport, Wanted};
+use crate::storage::reports::{self, EventReport, UserReport, Wanted};
 
 const ONE: &str = "/_synapse/admin/v1/event_reports/{reportId}";
+const ONE_OF_USER: &str = "/_synapse/admin/v1/user_reports/{reportId}";
 
 /// The endpoints of this module.
 pub fn routes() -> Vec<Route<Arc<App>>> {
-    vec![get("/_synapse/admin/v1/event_reports", list), get(ONE, show), delete(ONE, forget)]
+    vec![
+        get("/_synapse/admin/v1/event_reports", list),
+        get(ONE, show),
+        delete(ONE, forget),
+        get("/_synapse/admin/v1/user_reports", list_users),
+        get(ONE_OF_USER, show_user),
+        delete(ONE_OF_USER, forget_user),
+    ]
 }
 
 async fn told(app: &App, report: &EventReport) -> ApiResult<Value> {
@@ -92,4 +100,45 @@ async fn forget(
     Path(id): Path<String>,
 ) -> ApiResult<Reply<Empty>> {
     if app.accounts.forget_report(number(&id)?).await? { Ok(EMPTY) } else { Err(unknown()) }
+}
+
+fn told_user(report: &UserReport) -> Value {
+    json!({
+        "id": report.id,
+        "received_ts": report.reported_ms,
+        "target_user_id": report.user_id,
+        "user_id": report.reporter,
+        "reason": report.reason,
+    })
+}
+
+async fn list_users(
+    State(app): State<Arc<App>>,
+    _: Admin,
+    params: Params,
+) -> ApiResult<Reply<Value>> {
+    let text = |name: &str| params.text(name).unwrap_or_default();
+    let (page, newest_first) = (params.page()?, params.backwards()?.unwrap_or(true));
+    let wanted = (text("user_id"), text("target_user_id"));
+    let (found, total) =
+        reports::list_users(&app.db, wanted, newest_first, (page.from, page.limit)).await?;
+    let rows = found.iter().map(told_user).collect();
+    Ok(Reply(listed("user_reports", rows, total, page.next(total).map(Value::from))))
+}
+
+async fn show_user(
+    State(app): State<Arc<App>>,
+    _: Admin,
+    Path(id): Path<String>,
+) -> ApiResult<Reply<Value>> {
+    let report = reports::get_user(&app.db, number(&id)?).await?.ok_or_else(unknown)?;
+    Ok(Reply(told_user(&report)))
+}
+
+async fn forget_user(
+    State(app): State<Arc<App>>,
+    _: Admin,
+    Path(id): Path<String>,
+) -> ApiResult<Reply<Empty>> {
+    if app.accounts.forget_user_report(number(&id)?).await? { Ok(EMPTY) } else { Err(unknown()) }
 }

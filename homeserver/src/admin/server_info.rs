@@ -1,5 +1,6 @@
 //! What the server is and does, in the form of Synapse's admin API. Much of what that asks about isn't here, which is said as it is.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -16,48 +17,34 @@ use crate::http::json::{Json, Reply};
 use crate::http::router::{Route, get, post, put};
 use crate::storage::admin_users::containing;
 use crate::storage::media_usage::{self, ORDERS, Wanted};
+use crate::storage::{room_sizes, rooms};
 
 const FEATURES: &str = "/_synapse/admin/v1/experimental_features/{userId}";
-const ENABLED: &str = "/_synapse/admin/v1/background_updates/enabled";
+const DESTINATION: &str = "/_synapse/admin/v1/federation/destinations/{destination}";
+/// The largest rooms that are told, and the rooms with most events that are looked at for them.
+const LARGEST: usize = 10;
+const LOOKED_AT: i64 = 50;
 
 /// The endpoints of this module.
 pub fn routes() -> Vec<Route<Arc<App>>> {
     vec![
         get("/_synapse/admin/v1/server_version", version),
-        get("/_synapse/admin/v1/background_updates/status", background_updates),
-        get(ENABLED, enabled),
-        post(ENABLED, enable),
         get(FEATURES, features),
         put(FEATURES, set_features),
         get("/_synapse/admin/v1/federation/destinations", destinations),
-        get("/_synapse/admin/v1/federation/destinations/{destination}", destination),
+        get(DESTINATION, destination),
+        get("/_synapse/admin/v1/federation/destinations/{destination}/rooms", destination),
+        post(
+            "/_synapse/admin/v1/federation/destinations/{destination}/reset_connection",
+            destination,
+        ),
         get("/_synapse/admin/v1/statistics/users/media", media_by_user),
+        get("/_synapse/admin/v1/statistics/database/rooms", largest_rooms),
     ]
 }
 
 async fn version(_: Admin) -> Reply<Value> {
     Reply(json!({ "server_version": concat!("Landbridge ", env!("CARGO_PKG_VERSION")) }))
-}
-
-/// The database is brought up to date before the server starts: nothing is ever left to be done behind it.
-async fn background_updates(_: Admin) -> Reply<Value> {
-    Reply(json!({ "enabled": true, "current_updates": {} }))
-}
-
-async fn enabled(_: Admin) -> Reply<Value> {
-    Reply(json!({ "enabled": true }))
-}
-
-#[derive(Deserialize)]
-struct Enable {
-    enabled: bool,
-}
-
-async fn enable(_: Admin, Json(body): Json<Enable>) -> ApiResult<Reply<Value>> {
-    if body.enabled {
-        return Ok(Reply(json!({ "enabled": true })));
-    }
-    Err(ApiError::invalid_param("There are no background updates here that could be paused"))
 }
 
 /// Everything experimental is for everybody.
@@ -99,6 +86,21 @@ async fn destinations(_: Admin, params: Params) -> ApiResult<Reply<Value>> {
 
 async fn destination(_: Admin, Path(name): Path<String>) -> ApiResult<Reply<Value>> {
     Err(ApiError::not_found(format!("This server has never spoken to {name}")))
+}
+
+/// By what their events take up, estimated.
+async fn largest_rooms(State(app): State<Arc<App>>, _: Admin) -> ApiResult<Reply<Value>> {
+    let mut sizes = room_sizes::largest(&app.db, LOOKED_AT).await?;
+    sizes.truncate(LARGEST);
+    let nids: Vec<_> = sizes.iter().map(|(nid, _)| *nid).collect();
+    let ids: HashMap<_, _> = rooms::ids(&app.db, &nids).await?.into_iter().collect();
+    let rooms: Vec<Value> = sizes
+        .iter()
+        .filter_map(|(nid, bytes)| {
+            Some(json!({ "room_id": ids.get(nid)?, "estimated_size": bytes }))
+        })
+        .collect();
+    Ok(Reply(json!({ "rooms": rooms })))
 }
 
 async fn media_by_user(

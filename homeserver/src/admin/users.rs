@@ -2,6 +2,7 @@
 
 mod accounts;
 mod activity;
+mod redaction;
 mod sessions;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
     let mut routes = vec![get(PATH, read), put(PATH, write)];
     routes.extend(accounts::routes());
     routes.extend(activity::routes());
+    routes.extend(redaction::routes());
     routes.extend(sessions::routes());
     routes
 }

@@ -160,7 +160,10 @@ async fn device_signing(
     };
     let stored = app.keys.set_cross_signing(&requester.user, &keys, false).await?;
     if stored == Stored::NeedsConfirmation {
-        uia::confirm(&app, &requester, "keys/device_signing/upload", body.auth.as_ref()).await?;
+        if !app.keys.may_replace(&requester.user, app.clock.now_ms()).await? {
+            let name = "keys/device_signing/upload";
+            uia::confirm(&app, &requester, name, body.auth.as_ref()).await?;
+        }
         app.keys.set_cross_signing(&requester.user, &keys, true).await?;
     }
     Ok(EMPTY)

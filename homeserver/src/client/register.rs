@@ -125,17 +125,19 @@ async fn ghost(app: &App, service: &Appservice, body: Register) -> ApiResult<Map
 }
 
 /// The ways to register that the settings leave open.
-fn flows(app: &App) -> ApiResult<&'static [Flow]> {
-    let registration = &app.config.registration;
-    match (registration.tokens.is_empty(), registration.open) {
-        (false, _) => Ok(BY_TOKEN),
-        (true, true) => Ok(OPEN),
-        (true, false) => Err(ApiError::forbidden("Registration is closed on this server")),
+async fn flows(app: &App) -> ApiResult<&'static [Flow]> {
+    // Where everybody may register, a token that an administrator makes must not shut them out.
+    if app.config.registration.open && !app.registration_tokens.are_required() {
+        Ok(OPEN)
+    } else if app.registration_tokens.any_is_good().await? {
+        Ok(BY_TOKEN)
+    } else {
+        Err(ApiError::forbidden("Registration is closed on this server"))
     }
 }
 
 async fn user(app: &App, from: &str, body: Register) -> ApiResult<Map<String, Value>> {
-    let flows = flows(app)?;
+    let flows = flows(app).await?;
     let guest = guest_of(app, &body).await?;
     let user_id = match (&guest, &body.username) {
         (Some(guest), _) => guest.clone(),
@@ -149,7 +151,8 @@ async fn user(app: &App, from: &str, body: Register) -> ApiResult<Map<String, Va
         }
     };
     let operation = Operation { name: "register", user: None, flows };
-    app.uia
+    let passed = app
+        .uia
         .authorise(&app.accounts, &app.config.server_name, operation, body.auth.as_ref())
         .await?;
     let password =
@@ -157,11 +160,12 @@ async fn user(app: &App, from: &str, body: Register) -> ApiResult<Map<String, Va
     app.limits.check(Limit::Registration, from)?;
     let hash = app.accounts.hash_password(password).await?;
     if guest.is_some() {
-        app.accounts.upgrade(&user_id, hash).await?;
+        app.accounts.upgrade(&user_id, hash, passed).await?;
         // What the guest's token could do, and what it couldn't, ends with the guest.
         app.sessions.end_all(&user_id, None).await?;
     } else {
-        create(app, &user_id, Some(hash), Kind::User).await?;
+        let account = Account { password: Some(hash), ..Account::new(user_id.clone(), Kind::User) };
+        app.accounts.create_with(account, passed).await?;
     }
     finish(app, &user_id, body).await
 }
@@ -189,18 +193,9 @@ async fn guest(app: &App, from: &str, body: Register) -> ApiResult<Map<String, V
         &format!("{PREFIX}{:012x}", rand::random::<u64>() >> 16),
         &app.config.server_name,
     )?;
-    create(app, &user_id, None, Kind::Guest).await?;
+    app.accounts.create(Account::new(user_id.clone(), Kind::Guest)).await?;
     // A guest's device ID is the server's choice (Client-Server API, "Guest Access").
     finish(app, &user_id, Register { device_id: None, inhibit_login: false, ..body }).await
-}
-
-async fn create(
-    app: &App,
-    user_id: &UserId,
-    password: Option<String>,
-    kind: Kind,
-) -> ApiResult<()> {
-    app.accounts.create(Account { password, ..Account::new(user_id.to_owned(), kind) }).await
 }
 
 async fn finish(app: &App, user_id: &UserId, body: Register) -> ApiResult<Map<String, Value>> {
@@ -256,6 +251,6 @@ async fn token_validity(
         &address.map(|address| address.to_string()).unwrap_or_default(),
     )?;
     // Where nobody may register, no token is good for anything.
-    flows(&app)?;
-    Ok(Reply(json!({ "valid": app.uia.token_fits(&query.token) })))
+    flows(&app).await?;
+    Ok(Reply(json!({ "valid": app.uia.token_is_good(&query.token).await? })))
 }

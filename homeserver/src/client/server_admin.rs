@@ -30,7 +30,8 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
     ]
 }
 
-async fn whois(
+/// Where a user is logged in; users may ask for themselves.
+pub(crate) async fn whois(
     State(app): State<Arc<App>>,
     requester: Requester,
     Path(user): Path<OwnedUserId>,

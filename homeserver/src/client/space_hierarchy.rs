@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use axum::extract::State;
-use ruma::{OwnedRoomId, OwnedUserId, RoomId};
+use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -37,8 +37,9 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
     vec![get("/_matrix/client/v1/rooms/{roomId}/hierarchy", hierarchy)]
 }
 
-#[derive(Deserialize)]
-struct Params {
+/// What a page of the tree is asked for by.
+#[derive(Debug, Deserialize)]
+pub(crate) struct HierarchyParams {
     #[serde(default)]
     suggested_only: bool,
     limit: Option<i64>,
@@ -46,8 +47,9 @@ struct Params {
     from: Option<String>,
 }
 
+/// A page of the tree.
 #[derive(Serialize)]
-struct Page {
+pub(crate) struct Page {
     rooms: Vec<Told>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_batch: Option<String>,
@@ -76,9 +78,20 @@ async fn hierarchy(
     State(app): State<Arc<App>>,
     requester: Requester,
     Path(space): Path<OwnedRoomId>,
-    Query(params): Query<Params>,
+    Query(params): Query<HierarchyParams>,
 ) -> ApiResult<Reply<Page>> {
     requester.limit(&app, Limit::Other)?;
+    tree(&app, &requester.user, false, &space, &params).await.map(Reply)
+}
+
+/// A page of the rooms below a space that a user may see; to `everything` an administrator may.
+pub(crate) async fn tree(
+    app: &App,
+    user: &UserId,
+    everything: bool,
+    space: &RoomId,
+    params: &HierarchyParams,
+) -> ApiResult<Page> {
     let limit = match params.limit {
         Some(..=0) => return Err(ApiError::invalid_param("limit must be above 0")),
         limit => limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT) as usize,
@@ -88,11 +101,18 @@ async fn hierarchy(
         depth => depth.unwrap_or(MAX_DEPTH).min(MAX_DEPTH) as u32,
     };
     let mut walk = match params.from.as_deref().filter(|from| !from.is_empty()) {
-        None => begin(&app, &requester, &space, params.suggested_only, depth).await?,
+        None => {
+            if everything {
+                app.rooms.get(space).await?;
+            } else {
+                must_see(app, user, space).await?;
+            }
+            Walk::new(user.to_owned(), space.to_owned(), params.suggested_only, depth)
+        }
         Some(token) => {
             let walk = app.walks.find(token).await.filter(|walk| {
                 // Nobody goes on with another's walk, nor elsewhere than where it began.
-                walk.user == requester.user && walk.root == space
+                walk.user == user && walk.root == space
             });
             let walk = walk.ok_or_else(|| {
                 ApiError::invalid_param("from is unknown, or too old; begin without it")
@@ -116,12 +136,12 @@ async fn hierarchy(
             Err(RoomError::NotFound) => continue,
             Err(error) => return Err(error.into()),
         };
-        if !may_preview(&app, &room, Some(&requester.user)).await? {
+        if !everything && !may_preview(app, &room, Some(user)).await? {
             continue;
         }
         let summary = summarise(&room).await?;
         let children = if summary.listed.room_type.as_deref() == Some("m.space") {
-            children(&app, &room, walk.suggested_only).await?
+            children(app, &room, walk.suggested_only).await?
         } else {
             Vec::new()
         };
@@ -129,27 +149,18 @@ async fn hierarchy(
         rooms.push(Told { summary, children_state: children });
     }
     let next_batch = if walk.is_over() { None } else { Some(app.walks.keep(walk).await) };
-    Ok(Reply(Page { rooms, next_batch }))
+    Ok(Page { rooms, next_batch })
 }
 
-/// A walk from a room that the user may see.
-async fn begin(
-    app: &App,
-    requester: &Requester,
-    space: &RoomId,
-    suggested_only: bool,
-    max_depth: u32,
-) -> ApiResult<Walk> {
+/// Refuses users who may not see a room.
+async fn must_see(app: &App, user: &UserId, space: &RoomId) -> ApiResult<()> {
     // Rooms that don't exist and rooms that are not for this user look the same.
     let refused = || ApiError::forbidden("You may not see this room, or it does not exist");
     let room = match app.rooms.get(space).await {
         Err(RoomError::NotFound) => return Err(refused()),
         room => room?,
     };
-    if !may_preview(app, &room, Some(&requester.user)).await? {
-        return Err(refused());
-    }
-    Ok(Walk::new(requester.user.clone(), space.to_owned(), suggested_only, max_depth))
+    if may_preview(app, &room, Some(user)).await? { Ok(()) } else { Err(refused()) }
 }
 
 /// What decides a child's place among its siblings.

@@ -52,7 +52,8 @@ pub(super) async fn confirm(
     }
     let flows = ways(app, &requester.user).await?;
     let operation = Operation { name, user: Some(&requester.user), flows: &flows };
-    app.uia.authorise(&app.accounts, &app.config.server_name, operation, auth).await
+    app.uia.authorise(&app.accounts, &app.config.server_name, operation, auth).await?;
+    Ok(())
 }
 
 /// How a user can confirm something.
@@ -101,7 +102,7 @@ async fn answer(
     let right = if stage == PASSWORD {
         password(&app, &answer).await?
     } else {
-        app.uia.complete(&answer.session, &stage, answer.token.as_deref())
+        app.uia.complete(&answer.session, &stage, answer.token.as_deref()).await?
     };
     if right { Ok(done()) } else { form(&stage, &answer.session, true) }
 }

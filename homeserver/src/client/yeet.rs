@@ -59,6 +59,6 @@ async fn delete(
     let (room_name, message) = (String::new(), String::new());
     let deletion =
         Deletion { new_room_user_id: None, room_name, message, purge: true, force_purge: false };
-    app.room_jobs.delete(&id, &deletion).await?;
+    deletion.start(&app.jobs, &id).await?;
     Ok(EMPTY)
 }

@@ -9,8 +9,8 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
@@ -53,6 +53,40 @@ pub struct RawReply(pub Bytes);
 
 /// The answer `{}`, ready to return.
 pub const EMPTY: Reply<Empty> = Reply(Empty {});
+
+/// A field of a body that may be left out, which is something else than `null`.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Field<T> {
+    /// Left out.
+    #[default]
+    Absent,
+    /// Named, with `None` for `null`.
+    Given(Option<T>),
+}
+
+impl<T> Field<T> {
+    /// What it is to be where it was `old`.
+    pub fn or(self, old: Option<T>) -> Option<T> {
+        match self {
+            Self::Absent => old,
+            Self::Given(new) => new,
+        }
+    }
+
+    /// Checks what is given.
+    pub fn checked(self, check: impl FnOnce(Option<T>) -> ApiResult<Option<T>>) -> ApiResult<Self> {
+        match self {
+            Self::Absent => Ok(Self::Absent),
+            Self::Given(new) => check(new).map(Self::Given),
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Option::<T>::deserialize(from).map(Self::Given)
+    }
+}
 
 /// Reads a body of at most `limit` bytes.
 pub async fn read_body(body: Body, limit: usize) -> ApiResult<Bytes> {

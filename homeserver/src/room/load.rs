@@ -48,15 +48,23 @@ pub(super) async fn load(ctx: &Context, stored: StoredRoom) -> Result<RoomSnapsh
     }
     snapshot.extremities = Arc::new(extremities);
 
-    let mark = ctx.events.mark();
-    let newest = storage::timeline::live(&ctx.db, stored.nid, 0, stored.pos, RECENT as i64).await?;
-    let newest = ctx.events.read(newest, mark).await?;
-    snapshot.recent = newest.into_iter().rev().collect::<Vector<_>>();
     if stored.pos > 0 {
         snapshot.set_head(Place { pos: stored.pos, ord: ord_of(stored.pos) });
     }
+    recent(ctx, &mut snapshot).await?;
     count_interest(ctx, &mut snapshot).await;
     Ok(snapshot)
+}
+
+/// Reads the newest events up to a snapshot's head.
+pub(super) async fn recent(ctx: &Context, snapshot: &mut RoomSnapshot) -> Result<(), RoomError> {
+    let upto = snapshot.head().map_or(0, |head| head.pos);
+    let mark = ctx.events.mark();
+    let newest =
+        storage::timeline::live(&ctx.db, snapshot.info.nid, 0, upto, RECENT as i64).await?;
+    let newest = ctx.events.read(newest, mark).await?;
+    snapshot.recent = newest.into_iter().rev().collect::<Vector<_>>();
+    Ok(())
 }
 
 /// Counts anew which appservices the room interests.

@@ -92,9 +92,8 @@ impl Rooms {
                 })
                 .await?;
         }
-        if count > 0 {
-            room.ask(|reply| Request::ForgetBefore { before, reply }).await?;
-        }
+        // Also if there was nothing: an earlier attempt may have broken off right here.
+        room.ask(|reply| Request::Reread { reply }).await?;
         Ok(count)
     }
 

@@ -16,6 +16,7 @@ use super::{
     Draft, Import, RoomError, RoomSnapshot, Sent, TxnKey,
     builder::{Appended, Builder},
     context::Context,
+    load,
     receive::{Incoming, Verdict},
     room::Shared,
     unit::{Placing, Step, Unit},
@@ -23,7 +24,6 @@ use super::{
 use crate::{
     commit::{CommitError, CommitReply},
     event::Event,
-    nid::TimelineOrd,
     storage,
 };
 
@@ -50,8 +50,8 @@ pub(super) enum Request {
     Receive { incoming: Box<Incoming>, reply: Reply<Verdict> },
     /// Take in history.
     Import { import: Arc<Import>, reply: Reply<Vec<OwnedEventId>> },
-    /// Show no messages before a place any more: they were deleted.
-    ForgetBefore { before: TimelineOrd, reply: Reply<()> },
+    /// Read the newest events anew: some were deleted.
+    Reread { reply: Reply<()> },
     /// Write what there is, and end.
     Close { reply: Reply<()> },
 }
@@ -167,18 +167,17 @@ impl Task {
         }
     }
 
-    /// Takes deleted messages out of what the room shows.
-    async fn forget_before(&mut self, before: TimelineOrd, reply: Reply<()>) {
+    /// Reads the newest events anew, after some were deleted.
+    async fn reread(&mut self, reply: Reply<()>) {
         // What is on its way would bring them back when it arrives.
         self.settle_all().await;
-        let stays = |event: &Arc<Event>| {
-            event.is_state() || event.place().is_none_or(|place| place.ord >= before)
-        };
-        self.view.recent.retain(stays);
         let mut snapshot = (*self.shared.published.snapshot.load_full()).clone();
-        snapshot.recent.retain(stays);
-        self.shared.published.snapshot.store(Arc::new(snapshot));
-        self.answer_all(vec![reply], &Ok(()));
+        let read = load::recent(&self.ctx, &mut snapshot).await;
+        if read.is_ok() {
+            self.view.recent = snapshot.recent.clone();
+            self.shared.published.snapshot.store(Arc::new(snapshot));
+        }
+        self.answer_all(vec![reply], &read);
     }
 
     async fn handle(&mut self, request: Request) {
@@ -187,7 +186,7 @@ impl Task {
             Request::Send { draft, seen, reply } => self.send(draft, seen, reply).await,
             Request::Import { import, reply } => self.import(import, vec![reply]).await,
             Request::Receive { incoming, reply } => self.receive(incoming, vec![reply]).await,
-            Request::ForgetBefore { before, reply } => self.forget_before(before, reply).await,
+            Request::Reread { reply } => self.reread(reply).await,
             Request::Close { reply } => {
                 // What waits already is still carried out; nothing more is taken.
                 self.mailbox.close();

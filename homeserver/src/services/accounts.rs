@@ -8,21 +8,41 @@ use landbridge_database::Database;
 use ruma::{OwnedUserId, ServerName, UserId};
 
 use crate::clock::Clock;
-use crate::commit::{CommitError, Committer};
+use crate::commit::{CommitError, CommitTx, Committer};
 use crate::config::AccountPolicy;
 use crate::http::error::{ApiError, ApiResult};
 use crate::services::cache::LoadCache;
 use crate::services::password::{HashError, Hasher, MAX_BYTES};
 use crate::services::sessions::announce;
+use crate::services::uia::Passed;
 use crate::services::user_directory::words_of;
 use crate::storage::accounts::{Account, Found, Kind, Report};
 use crate::storage::rate_overrides::Override;
 use crate::storage::{
-    StorageError, accounts, admin_users, key_backup, keys, profiles, rate_overrides, reports,
-    user_directory,
+    StorageError, accounts, admin_users, key_backup, keys, profiles, rate_overrides,
+    registration_tokens, reports, user_directory,
 };
 
 const CACHED: usize = 50_000;
+
+/// Whether what somebody showed to register is good for one more.
+async fn is_good(tx: &mut CommitTx, passed: &Passed, now: i64) -> Result<bool, StorageError> {
+    let Some(token) = &passed.token else { return Ok(true) };
+    let known = registration_tokens::get_in(tx, token).await?;
+    Ok(known.is_some_and(|known| known.is_good(now, 0)))
+}
+
+/// Counts that somebody registered with it.
+async fn count(tx: &mut CommitTx, passed: &Passed, now: i64) -> Result<(), StorageError> {
+    if let Some(token) = &passed.token {
+        registration_tokens::take(tx, token, now).await?;
+    }
+    Ok(())
+}
+
+fn used_up() -> ApiError {
+    ApiError::forbidden("That registration token was used up meanwhile")
+}
 
 /// The accounts of this server.
 pub struct Accounts {
@@ -70,40 +90,59 @@ impl Accounts {
 
     /// Creates an account. `M_USER_IN_USE` when the name is taken, also by one that was deactivated.
     pub async fn create(&self, account: Account) -> ApiResult<()> {
+        self.create_with(account, Passed::default()).await
+    }
+
+    /// The same for somebody who registers, with what he showed for it.
+    pub async fn create_with(&self, account: Account, passed: Passed) -> ApiResult<()> {
         let now = self.clock.now_ms();
         let user = account.user_id.clone();
         let created = self
             .committer
             .run(move |tx| {
-                let account = account.clone();
+                let (account, passed) = (account.clone(), passed.clone());
                 async move {
-                    let created = accounts::insert(tx, &account, now).await?;
-                    if created {
-                        let words = words_of(&account.user_id, None);
-                        user_directory::set(tx, &account.user_id, &words).await?;
+                    if !is_good(tx, &passed, now).await? {
+                        return Ok(Err(used_up()));
                     }
-                    Ok(created)
+                    if !accounts::insert(tx, &account, now).await? {
+                        return Ok(Err(user_in_use()));
+                    }
+                    count(tx, &passed, now).await?;
+                    let words = words_of(&account.user_id, None);
+                    user_directory::set(tx, &account.user_id, &words).await?;
+                    Ok(Ok(()))
                 }
                 .boxed()
             })
             .await?;
         self.known.forget(&user);
-        if created { Ok(()) } else { Err(user_in_use()) }
+        created
     }
 
     /// Makes a guest a user with a password (Client-Server API, "Guest Access"). The guest's sessions are
     /// [`Sessions`](super::sessions::Sessions)' to end. `M_USER_IN_USE` when the account is no guest's by now.
-    pub async fn upgrade(&self, user: &UserId, hash: String) -> ApiResult<()> {
-        let owner = user.to_owned();
+    pub async fn upgrade(&self, user: &UserId, hash: String, passed: Passed) -> ApiResult<()> {
+        let (owner, now) = (user.to_owned(), self.clock.now_ms());
         let upgraded = self
             .committer
             .run(move |tx| {
-                let (owner, hash) = (owner.clone(), hash.clone());
-                async move { accounts::upgrade(tx, &owner, &hash).await }.boxed()
+                let (owner, hash, passed) = (owner.clone(), hash.clone(), passed.clone());
+                async move {
+                    if !is_good(tx, &passed, now).await? {
+                        return Ok(Err(used_up()));
+                    }
+                    if !accounts::upgrade(tx, &owner, &hash).await? {
+                        return Ok(Err(user_in_use()));
+                    }
+                    count(tx, &passed, now).await?;
+                    Ok(Ok(()))
+                }
+                .boxed()
             })
             .await?;
         self.known.forget(&user.to_owned());
-        if upgraded { Ok(()) } else { Err(user_in_use()) }
+        upgraded
     }
 
     /// Sees to it that a user of an application service exists; `true` when they were created just now.
@@ -296,7 +335,12 @@ impl Accounts {
         accounts::search(&self.db, term, viewer, shared_only, limit as i64).await
     }
 
-    /// Forgets a complaint; `false` when there was none.
+    /// Forgets a complaint about a user; `false` when there was none.
+    pub async fn forget_user_report(&self, id: i64) -> Result<bool, CommitError> {
+        self.committer.run(move |tx| reports::delete_user(tx, id).boxed()).await
+    }
+
+    /// Forgets a complaint about an event; `false` when there was none.
     pub async fn forget_report(&self, id: i64) -> Result<bool, CommitError> {
         self.committer.run(move |tx| reports::delete(tx, id).boxed()).await
     }

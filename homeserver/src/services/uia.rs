@@ -2,6 +2,7 @@
 //!
 //! Sessions are few, short and in memory: a restart asks clients to begin again, which they know how to do.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::clock::Clock;
 use crate::http::error::{ApiError, ApiResult};
 use crate::services::accounts::Accounts;
+use crate::services::registration_tokens::RegistrationTokens;
 use crate::services::sessions::random_token;
 
 const SESSIONS: usize = 10_000;
@@ -60,11 +62,20 @@ pub struct Auth {
     pub token: Option<String>,
 }
 
+/// What is known of whoever passed.
+#[derive(Debug, Clone, Default)]
+pub struct Passed {
+    /// The registration token that was shown and is to be counted.
+    pub token: Option<String>,
+}
+
 #[derive(Clone)]
 struct Session {
     operation: Arc<str>,
     user: Option<OwnedUserId>,
     completed: Vec<&'static str>,
+    /// The registration token that was shown, if its uses are counted.
+    token: Option<String>,
     until_ms: i64,
 }
 
@@ -72,17 +83,13 @@ struct Session {
 pub struct Uia {
     clock: Arc<dyn Clock>,
     lifetime_ms: i64,
-    tokens: Vec<crate::config::Secret>,
+    tokens: RegistrationTokens,
     sessions: Cache<String, Session>,
 }
 
 impl Uia {
-    /// No sessions yet. `tokens` are the registration tokens.
-    pub fn new(
-        clock: Arc<dyn Clock>,
-        lifetime: Duration,
-        tokens: Vec<crate::config::Secret>,
-    ) -> Self {
+    /// No sessions yet.
+    pub fn new(clock: Arc<dyn Clock>, lifetime: Duration, tokens: RegistrationTokens) -> Self {
         Self {
             clock,
             lifetime_ms: lifetime.as_millis() as i64,
@@ -98,7 +105,7 @@ impl Uia {
         server: &ServerName,
         operation: Operation<'_>,
         auth: Option<&Auth>,
-    ) -> ApiResult<()> {
+    ) -> ApiResult<Passed> {
         let Some(auth) = auth else { return Err(self.challenge(&operation, None, None)) };
         let id = auth.session.as_deref();
         let mut session = match id {
@@ -130,8 +137,9 @@ impl Uia {
                 );
                 return Err(self.challenge(&operation, id, Some(error)));
             };
-            match self.attempt(accounts, server, &operation, auth, stage).await {
-                Ok(()) => {
+            match self.attempt(accounts, server, (&operation, &session), auth, stage).await {
+                Ok(passed) => {
+                    session.token = passed.token.or(session.token);
                     if !session.completed.contains(stage) {
                         session.completed.push(stage);
                     }
@@ -147,11 +155,12 @@ impl Uia {
             .iter()
             .any(|flow| flow.iter().all(|stage| session.completed.contains(stage)));
         match (done, id) {
-            (true, Some(id)) => {
-                self.sessions.remove(id);
-                Ok(())
+            (true, id) => {
+                if let Some(id) = id {
+                    self.sessions.remove(id);
+                }
+                Ok(Passed { token: session.token })
             }
-            (true, None) => Ok(()),
             (false, id) => {
                 let id = id.map_or_else(random_token, ToOwned::to_owned);
                 self.sessions.insert(id.clone(), session);
@@ -161,20 +170,25 @@ impl Uia {
     }
 
     /// Completes a stage from a fallback page; `false` when there is no such session or the answer is wrong.
-    pub fn complete(&self, id: &str, stage: &str, token: Option<&str>) -> bool {
-        let Some(mut session) = self.live(id) else { return false };
+    pub async fn complete(&self, id: &str, stage: &str, token: Option<&str>) -> ApiResult<bool> {
+        let Some(mut session) = self.live(id) else { return Ok(false) };
         let stage = match stage {
             DUMMY => DUMMY,
-            REGISTRATION_TOKEN if token.is_some_and(|token| self.token_fits(token)) => {
+            REGISTRATION_TOKEN => {
+                let Some(token) = token else { return Ok(false) };
+                if !self.token_fits(token, Some(&session)).await? {
+                    return Ok(false);
+                }
+                session.token = self.counted(token);
                 REGISTRATION_TOKEN
             }
-            _ => return false,
+            _ => return Ok(false),
         };
         if !session.completed.contains(&stage) {
             session.completed.push(stage);
         }
         self.sessions.insert(id.to_owned(), session);
-        true
+        Ok(true)
     }
 
     /// What a session that is under way is about: the operation, and whose account it concerns.
@@ -194,33 +208,58 @@ impl Uia {
         true
     }
 
-    /// Whether this is one of the registration tokens.
-    pub fn token_fits(&self, token: &str) -> bool {
-        // Compared as hashes, so that the time taken tells nothing of how much was right.
-        let hash = crate::storage::tokens::TokenHash::of(token);
-        self.tokens
-            .iter()
-            .any(|known| crate::storage::tokens::TokenHash::of(known.expose()) == hash)
+    /// Whether somebody could register with a token now.
+    pub async fn token_is_good(&self, token: &str) -> ApiResult<bool> {
+        self.token_fits(token, None).await
+    }
+
+    /// The same in a session that may have shown it before.
+    async fn token_fits(&self, token: &str, session: Option<&Session>) -> ApiResult<bool> {
+        let own = session.is_some_and(|session| session.token.as_deref() == Some(token));
+        let pending = self.pending(token) - i64::from(own);
+        Ok(self.tokens.is_good(token, pending).await?)
+    }
+
+    /// A token whose uses are counted; those in the settings are for everybody.
+    fn counted(&self, token: &str) -> Option<String> {
+        (!self.tokens.is_configured(token)).then(|| token.to_owned())
+    }
+
+    /// How many have shown a registration token and are not done.
+    pub fn pending(&self, token: &str) -> i64 {
+        self.all_pending().get(token).copied().unwrap_or(0)
+    }
+
+    /// The same of all tokens that were shown.
+    pub fn all_pending(&self) -> HashMap<String, i64> {
+        let now = self.clock.now_ms();
+        let mut pending = HashMap::new();
+        for (_, session) in self.sessions.iter().filter(|(_, session)| session.until_ms > now) {
+            if let Some(token) = session.token {
+                *pending.entry(token).or_insert(0) += 1;
+            }
+        }
+        pending
     }
 
     async fn attempt(
         &self,
         accounts: &Accounts,
         server: &ServerName,
-        operation: &Operation<'_>,
+        (operation, session): (&Operation<'_>, &Session),
         auth: &Auth,
         stage: &str,
-    ) -> ApiResult<()> {
+    ) -> ApiResult<Passed> {
         match stage {
-            DUMMY => Ok(()),
+            DUMMY => Ok(Passed::default()),
             SSO => Err(refused("Open the fallback page of m.login.sso in a browser")),
             REGISTRATION_TOKEN => {
                 let token = auth
                     .token
                     .as_deref()
                     .ok_or_else(|| ApiError::missing_param("token is missing"))?;
-                if self.token_fits(token) {
-                    Ok(())
+                if self.token_fits(token, Some(session)).await? {
+                    Ok(Passed { token: self.counted(token) })
                 } else {
                     Err(refused("That registration token is not valid"))
                 }
@@ -242,7 +281,7 @@ impl Uia {
                     ));
                 }
                 if accounts.password_fits(&named, password).await? {
-                    Ok(())
+                    Ok(Passed::default())
                 } else {
                     Err(refused("The password is not right"))
                 }
@@ -259,6 +298,7 @@ impl Uia {
             operation: operation.name.into(),
             user: operation.user.map(ToOwned::to_owned),
             completed: Vec::new(),
+            token: None,
             until_ms: self.clock.now_ms() + self.lifetime_ms,
         }
     }

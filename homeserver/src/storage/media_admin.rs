@@ -38,11 +38,16 @@ const OLD: &str = concat!(
     AND id > $3 ORDER BY id LIMIT $4"
 );
 const QUARANTINE: &str = "UPDATE media SET quarantined_by = $2
-    WHERE sha256 = $1 AND protected = 0 AND quarantined_by IS NULL";
-const RELEASE: &str =
-    "UPDATE media SET quarantined_by = NULL WHERE sha256 = $1 AND quarantined_by IS NOT NULL";
+    WHERE sha256 = $1 AND protected = 0 AND quarantined_by IS NULL RETURNING id";
+const RELEASE: &str = "UPDATE media SET quarantined_by = NULL WHERE sha256 = $1 AND quarantined_by IS NOT NULL RETURNING id";
 const INHERIT: &str = "UPDATE media SET quarantined_by =
-        (SELECT MAX(other.quarantined_by) FROM media other WHERE other.sha256 = $2) WHERE id = $1";
+        (SELECT MAX(other.quarantined_by) FROM media other WHERE other.sha256 = $2)
+    WHERE id = $1 AND EXISTS (SELECT 1 FROM media twin WHERE twin.sha256 = $2 AND twin.quarantined_by IS NOT NULL)
+    RETURNING id";
+const NOTE: &str = "INSERT INTO media_quarantine (number, media_id, quarantined)
+    SELECT COALESCE(MAX(number), 0) + 1, $1, $2 FROM media_quarantine";
+const CHANGES: &str = "SELECT number, media_id, quarantined FROM media_quarantine
+    WHERE number > $1 ORDER BY number LIMIT $2";
 const PROTECT: &str = "UPDATE media SET protected = $2 WHERE id = $1 AND sha256 IS NOT NULL";
 const DELETE: &str = "DELETE FROM media WHERE id = $1 RETURNING uploader, bytes, sha256";
 const SAME: &str = "SELECT COUNT(*) FROM media WHERE sha256 = $1";
@@ -134,21 +139,58 @@ pub async fn unused(
     db.fetch(OLD, args![before_ms, bytes, after, limit]).await?.iter().map(file).collect()
 }
 
+/// Writes down that files were taken out of sight, or shown again. How many.
+async fn note(tx: &mut CommitTx, rows: &[Row], quarantined: bool) -> Result<u64, StorageError> {
+    for row in rows {
+        tx.sql().execute(NOTE, args![row.text(0)?, quarantined]).await?;
+    }
+    Ok(rows.len() as u64)
+}
+
 /// Takes these bytes out of sight, under all their ids that aren't protected. How many ids that were.
 pub async fn quarantine(tx: &mut CommitTx, sha256: &[u8], by: &str) -> Result<u64, StorageError> {
-    Ok(tx.sql().execute(QUARANTINE, args![sha256, by]).await?)
+    let rows = tx.sql().fetch(QUARANTINE, args![sha256, by]).await?;
+    note(tx, &rows, true).await
 }
 
 /// Shows these bytes again.
 pub async fn release(tx: &mut CommitTx, sha256: &[u8]) -> Result<(), StorageError> {
-    tx.sql().execute(RELEASE, args![sha256]).await?;
+    let rows = tx.sql().fetch(RELEASE, args![sha256]).await?;
+    note(tx, &rows, false).await?;
     Ok(())
 }
 
 /// A new file is out of sight if its bytes are so already.
 pub async fn inherit(tx: &mut CommitTx, id: &str, sha256: &[u8]) -> Result<(), StorageError> {
-    tx.sql().execute(INHERIT, args![id, sha256]).await?;
+    let rows = tx.sql().fetch(INHERIT, args![id, sha256]).await?;
+    note(tx, &rows, true).await?;
     Ok(())
+}
+
+/// A file that was taken out of sight, or shown again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuarantineChange {
+    /// Its place among all changes.
+    pub number: i64,
+    /// The file's media id.
+    pub id: String,
+    /// Whether it was taken out of sight.
+    pub quarantined: bool,
+}
+
+/// What was taken out of sight and shown again after a change.
+pub async fn quarantine_changes(
+    db: &Database,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<QuarantineChange>, StorageError> {
+    let rows = db.fetch(CHANGES, args![after, limit]).await?;
+    rows.iter()
+        .map(|row| {
+            let (number, id) = (row.int(0)?, row.text(1)?);
+            Ok(QuarantineChange { number, id, quarantined: row.bool(2)? })
+        })
+        .collect()
 }
 
 /// Keeps a file from being taken out of sight, or no longer; `false` when there is none.

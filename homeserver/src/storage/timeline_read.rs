@@ -125,6 +125,6 @@ pub async fn near_time(
     placed(&db.fetch(sql, args![room.0, ts, ord, limit as i64]).await?)
 }
 
-fn placed(rows: &[Row]) -> Result<Vec<Placed>, StorageError> {
+pub(super) fn placed(rows: &[Row]) -> Result<Vec<Placed>, StorageError> {
     rows.iter().map(|row| Ok(Placed { nid: EventNid(row.int(0)?), ord: row.int(1)? })).collect()
 }

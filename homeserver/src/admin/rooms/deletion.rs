@@ -17,7 +17,7 @@ use crate::nid::TimelineOrd;
 use crate::room::{Room, RoomError};
 use crate::services::room_jobs::shutdown::Shutdown;
 use crate::services::room_jobs::{Deletion, HistoryPurge};
-use crate::storage::room_jobs::{Job, Kind, Status};
+use crate::storage::jobs::{Job, Kind, Status};
 use crate::storage::timeline_read::near_time;
 
 /// The longest name of a new room, and the longest message in it.
@@ -98,8 +98,8 @@ async fn delete_and_wait(
     if !known {
         return Ok(Reply(Shutdown::default()));
     }
-    let job = app.room_jobs.delete(&id, &body.deletion()).await?;
-    let job = app.room_jobs.ended(&job).await?;
+    let job = body.deletion().start(&app.jobs, &id).await?;
+    let job = app.jobs.ended(&job).await?;
     match (job.status, &job.error) {
         (Status::Failed, Some(error)) => Err(ApiError::unknown(error.clone())),
         _ => Ok(Reply(shutdown(&job)?)),
@@ -117,14 +117,14 @@ async fn start(
     if body.block {
         app.blocked_rooms.block(&id, &requester.user).await?;
     }
-    let job = app.room_jobs.delete(&id, &body.deletion()).await?;
+    let job = body.deletion().start(&app.jobs, &id).await?;
     Ok(Reply(json!({ "delete_id": job })))
 }
 
 fn told(job: &Job) -> ApiResult<Value> {
     let mut answer = json!({
         "delete_id": job.id,
-        "room_id": job.room_id,
+        "room_id": job.subject,
         "status": job.status.as_str(),
         "shutdown_room": shutdown(job)?,
     });
@@ -139,7 +139,7 @@ async fn of_room(
     _: Admin,
     Path(id): Path<OwnedRoomId>,
 ) -> ApiResult<Reply<Value>> {
-    let jobs = app.room_jobs.deletions(&id).await?;
+    let jobs = app.jobs.on(id.as_str(), Kind::Delete).await?;
     if jobs.is_empty() {
         return Err(ApiError::not_found("That room was not deleted lately"));
     }
@@ -148,7 +148,7 @@ async fn of_room(
 }
 
 async fn find(app: &App, id: &str, kind: Kind) -> ApiResult<Job> {
-    let job = app.room_jobs.get(id).await?.filter(|job| job.kind == kind);
+    let job = app.jobs.get(id).await?.filter(|job| job.kind == kind);
     job.ok_or_else(|| ApiError::not_found("Nothing is known under that ID"))
 }
 
@@ -200,7 +200,7 @@ async fn start_purge(app: &App, id: &OwnedRoomId, body: &Purge) -> ApiResult<Rep
         }
     };
     let purge = HistoryPurge { before, local_too: body.delete_local_events };
-    let job = app.room_jobs.purge_history(id, purge).await?;
+    let job = purge.start(&app.jobs, id).await?;
     Ok(Reply(json!({ "purge_id": job })))
 }
 

@@ -5,22 +5,25 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::extract::State;
-use ruma::{OwnedRoomId, OwnedUserId};
+use ruma::{OwnedRoomId, OwnedRoomOrAliasId, OwnedUserId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::request::{Admin, Params};
 use crate::app::App;
+use crate::client::room_access::find;
+use crate::client::space_hierarchy::{HierarchyParams, Page, tree};
 use crate::event::Unsigned;
 use crate::http::error::ApiResult;
-use crate::http::extract::Path;
+use crate::http::extract::{Path, Query};
 use crate::http::json::{Json, RawReply, Reply};
-use crate::http::router::{Route, get, put};
+use crate::http::router::{Route, delete, get, put};
 use crate::nid::EventNid;
 use crate::room::Membership;
 use crate::services::room_facts::Facts;
 use crate::storage::memberships;
 
+const EXTREMITIES: &str = "/_synapse/admin/v1/rooms/{roomIdOrAlias}/forward_extremities";
 const BLOCK: &str = "/_synapse/admin/v1/rooms/{roomId}/block";
 
 /// What rooms can be listed by. Numbers count down, texts up.
@@ -51,7 +54,9 @@ pub(super) fn routes() -> Vec<Route<Arc<App>>> {
         get("/_synapse/admin/v1/rooms/{roomId}", show),
         get("/_synapse/admin/v1/rooms/{roomId}/members", members),
         get("/_synapse/admin/v1/rooms/{roomId}/state", state),
-        get("/_synapse/admin/v1/rooms/{roomId}/forward_extremities", extremities),
+        get("/_synapse/admin/v1/rooms/{roomId}/hierarchy", hierarchy),
+        get(EXTREMITIES, extremities),
+        delete(EXTREMITIES, drop_extremities),
         get(BLOCK, blocked),
         put(BLOCK, block),
     ]
@@ -215,13 +220,33 @@ async fn state(
     Ok(RawReply(out.into()))
 }
 
-/// More than one of them come from other servers alone, and the room merges them by itself.
+/// The rooms of a space and below, whoever may see them.
+async fn hierarchy(
+    State(app): State<Arc<App>>,
+    Admin(requester): Admin,
+    Path(id): Path<OwnedRoomId>,
+    Query(params): Query<HierarchyParams>,
+) -> ApiResult<Reply<Page>> {
+    tree(&app, &requester.user, true, &id, &params).await.map(Reply)
+}
+
+/// There are none too many that could be dropped: the next event refers to all of them, and where other servers make many, the
+/// room merges them by itself.
+async fn drop_extremities(
+    State(app): State<Arc<App>>,
+    _: Admin,
+    Path(name): Path<OwnedRoomOrAliasId>,
+) -> ApiResult<Reply<Value>> {
+    find(&app, &name).await?;
+    Ok(Reply(json!({ "deleted": 0 })))
+}
+
 async fn extremities(
     State(app): State<Arc<App>>,
     _: Admin,
-    Path(id): Path<OwnedRoomId>,
+    Path(name): Path<OwnedRoomOrAliasId>,
 ) -> ApiResult<Reply<Value>> {
-    let snapshot = app.rooms.get(&id).await?.snapshot();
+    let snapshot = find(&app, &name).await?.snapshot();
     let ends: Vec<_> = snapshot.forward_extremities().collect();
     let nids: Vec<EventNid> = ends.iter().map(|(nid, ..)| *nid).collect();
     let mut results = Vec::with_capacity(ends.len());

@@ -43,6 +43,17 @@ async fn files_are_taken_out_of_sight_and_shown_again() {
     assert_eq!(info["media_info"]["quarantined_by"], "@boss:h");
     rig.must("POST", &format!("v1/media/unquarantine/h/{bad}"), json!({})).await;
     assert_eq!(download(&rig, &bob, &later).await, 200);
+    let told = async |query: &str| {
+        rig.must("GET", &format!("v1/media/quarantine_changes{query}"), Value::Null).await
+    };
+    let changes = told("").await;
+    let quarantined = |change: &Value| change["quarantined"] == true;
+    let list = changes["changes"].as_array().unwrap();
+    assert_eq!((list.len(), list.iter().filter(|change| quarantined(change)).count()), (6, 3));
+    assert_eq!(list[2], json!({ "origin": "h", "media_id": later, "quarantined": true }));
+    assert_eq!(changes["next_batch"], 6);
+    assert_eq!(told("?from=4").await["changes"].as_array().unwrap().len(), 2);
+    assert_eq!(told("?from=6").await, json!({ "next_batch": 6, "changes": [] }));
 
     let room = rig.room(&bob, json!({})).await;
     let body = json!({ "msgtype": "m.file", "body": "c", "url": format!("mxc://h/{good}"),
@@ -152,6 +163,63 @@ async fn complaints_are_read_and_forgotten() {
 }
 
 #[tokio::test]
+async fn complaints_about_users_are_read_and_forgotten() {
+    let rig = Rig::new().await;
+    let (bob, eve) = (rig.person("bob").await, rig.person("eve").await);
+    let room = rig.room(&bob, json!({ "invite": [eve.id] })).await;
+    rig.client(&eve, "POST", &format!("join/{room}"), json!({})).await;
+    for (who, whom, reason) in [(&eve, "@bob:h", "rude"), (&bob, "@eve:h", "touchy")] {
+        let path = format!("users/{whom}/report");
+        rig.client(who, "POST", &path, json!({ "reason": reason })).await;
+    }
+    let event = rig.say(&bob, &room, "rude").await;
+    rig.client(&eve, "POST", &format!("rooms/{room}/report/{event}"), json!({})).await;
+    let list = rig.must("GET", "v1/user_reports", Value::Null).await;
+    assert_eq!(texts(&list["user_reports"], "reason"), ["touchy", "rude"]);
+    assert_eq!(list["total"], 2, "those about events are elsewhere");
+    let first = &list["user_reports"][1];
+    assert_eq!((&first["user_id"], &first["target_user_id"]), (&json!("@eve:h"), &json!("@bob:h")));
+    for (query, reasons) in [
+        ("user_id=@eve:h", vec!["rude"]),
+        ("target_user_id=@eve:h", vec!["touchy"]),
+        ("user_id=@eve:h&target_user_id=@eve:h", vec![]),
+        ("dir=f&limit=1", vec!["rude"]),
+    ] {
+        let list = rig.must("GET", &format!("v1/user_reports?{query}"), Value::Null).await;
+        assert_eq!(texts(&list["user_reports"], "reason"), reasons, "{query}");
+    }
+    let path = format!("v1/user_reports/{}", first["id"]);
+    assert_eq!(rig.must("GET", &path, Value::Null).await, *first);
+    // A number names one complaint, whatever it is about.
+    let other = format!("v1/event_reports/{}", first["id"]);
+    assert_eq!(rig.refused("GET", &other, Value::Null).await.0, 404);
+    assert_eq!(rig.refused("DELETE", &other, Value::Null).await.0, 404);
+    rig.must("DELETE", &path, Value::Null).await;
+    assert_eq!(rig.refused("GET", &path, Value::Null).await.0, 404);
+    assert_eq!(rig.refused("DELETE", &path, Value::Null).await.0, 404);
+    assert_eq!(rig.refused("GET", "v1/user_reports/-1", Value::Null).await.1, "M_INVALID_PARAM");
+}
+
+#[tokio::test]
+async fn the_largest_rooms_come_first() {
+    let rig = Rig::new().await;
+    let bob = rig.person("bob").await;
+    let (small, large) = (rig.room(&bob, json!({})).await, rig.room(&bob, json!({})).await);
+    for _ in 0..5 {
+        rig.say(&bob, &large, &"long ".repeat(200)).await;
+    }
+    let answer = rig.must("GET", "v1/statistics/database/rooms", Value::Null).await;
+    assert_eq!(texts(&answer["rooms"], "room_id"), [large, small]);
+    let sizes: Vec<i64> = answer["rooms"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|r| r["estimated_size"].as_i64())
+        .collect();
+    assert!(sizes[1] > 1_000 && sizes[0] > sizes[1] + 5_000, "{sizes:?}");
+}
+
+#[tokio::test]
 async fn the_server_says_what_it_is_and_what_it_lacks() {
     let rig = Rig::new().await;
     let version = rig.must("GET", "v1/server_version", Value::Null).await;
@@ -162,7 +230,19 @@ async fn the_server_says_what_it_is_and_what_it_lacks() {
     assert_eq!(rig.refused("POST", "v1/background_updates/enabled", pause).await.0, 400);
     let others = rig.must("GET", "v1/federation/destinations", Value::Null).await;
     assert_eq!(others, json!({ "destinations": [], "total": 0 }));
-    assert_eq!(rig.refused("GET", "v1/federation/destinations/x.org", Value::Null).await.0, 404);
+    for (method, path) in [
+        ("GET", "federation/destinations/x.org"),
+        ("GET", "federation/destinations/x.org/rooms"),
+        ("POST", "federation/destinations/x.org/reset_connection"),
+        ("GET", "threepid/email/users/a@b.c"),
+        ("GET", "auth_providers/oidc-x/users/1"),
+    ] {
+        let refused = rig.refused(method, &format!("v1/{path}"), Value::Null).await;
+        assert_eq!(refused, (404, "M_NOT_FOUND".into()), "{path}");
+    }
+    let job = json!({ "job_name": "regenerate_directory" });
+    let refused = rig.refused("POST", "v1/background_updates/start_job", job).await;
+    assert_eq!(refused, (400, "M_INVALID_PARAM".into()));
     let features = "v1/experimental_features/@boss:h";
     assert_eq!(rig.must("GET", features, Value::Null).await, json!({ "features": {} }));
     let on = json!({ "features": { "msc3881": true } });

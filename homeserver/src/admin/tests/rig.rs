@@ -1,6 +1,7 @@
 //! A server with an administrator, and short ways to ask it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use http::{Method, Request, StatusCode};
@@ -47,10 +48,15 @@ impl Rig {
 
     /// The same database after a restart; everything in memory is gone.
     pub(super) async fn restart(self) -> Self {
+        self.restart_with(|_| {}).await
+    }
+
+    /// The same, configured otherwise.
+    pub(super) async fn restart_with(self, change: impl FnOnce(&mut Config)) -> Self {
         let Self { server, admin, test } = self;
         server.stop().await;
         drop(server);
-        Self { server: start(&test, |_| {}).await, admin, test }
+        Self { server: start(&test, change).await, admin, test }
     }
 
     pub(super) fn app(&self) -> &Arc<App> {
@@ -85,6 +91,15 @@ impl Rig {
         let status = response.status();
         let bytes = response.into_body().collect().await.expect("a body").to_bytes();
         (status, serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
+    /// Sends a page's form.
+    pub(super) async fn form(&self, path: &str, form: &str) -> StatusCode {
+        let request = Request::post(path)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Body::from(form.to_owned()));
+        let request = request.expect("a request");
+        self.server.router().oneshot(request).await.expect("an answer").status()
     }
 
     /// What a user asks of the Client-Server API; it must succeed.
@@ -165,4 +180,24 @@ async fn start(test: &TestDatabase, change: impl FnOnce(&mut Config)) -> Server 
 pub(super) fn texts<'a>(list: &'a Value, field: &str) -> Vec<&'a str> {
     let objects = list.as_array().into_iter().flatten();
     objects.map(|object| object[field].as_str().unwrap_or("")).collect()
+}
+
+/// Asks until the answer's `status` is this one.
+pub(super) async fn wait_for(rig: &Rig, path: &str, status: &str) -> Value {
+    let done = async {
+        loop {
+            let answer = rig.must("GET", path, Value::Null).await;
+            if answer["status"] == status {
+                break answer;
+            }
+            assert!(answer["status"] == "active" || answer["status"] == "scheduled", "{answer}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), done).await.expect("it ends")
+}
+
+/// Joins a room.
+pub(super) async fn join(rig: &Rig, who: &Person, room: &str) {
+    rig.client(who, "POST", &format!("join/{room}"), json!({})).await;
 }

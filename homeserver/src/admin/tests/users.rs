@@ -241,6 +241,31 @@ async fn devices_are_shown_made_renamed_and_deleted() {
 }
 
 #[tokio::test]
+async fn cross_signing_keys_may_be_replaced_unconfirmed_for_a_while() {
+    let rig = Rig::new().await;
+    let bob = rig.person("bob").await;
+    let path = "v1/users/@bob:h/_allow_cross_signing_replacement_without_uia";
+    assert_eq!(rig.refused("POST", path, Value::Null).await, (404, "M_NOT_FOUND".into()));
+    let upload = "/_matrix/client/v3/keys/device_signing/upload";
+    let key = |letter: &str| {
+        let public = letter.repeat(42) + "A";
+        let name = format!("ed25519:{public}");
+        json!({ "master_key": { "user_id": "@bob:h", "usage": ["master"], "keys": { name: public } } })
+    };
+    let put = async |letter: &str| rig.ask("POST", upload, &bob.token, &key(letter)).await;
+    let (status, answer) = put("A").await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    assert_eq!(put("B").await.0, StatusCode::UNAUTHORIZED);
+    let allowed = rig.must("POST", path, json!({})).await;
+    let until = allowed["updatable_without_uia_before_ms"].as_i64().unwrap();
+    assert!(until > rig.app().clock.now_ms());
+    let rig = rig.restart().await;
+    let (status, answer) = rig.ask("POST", upload, &bob.token, &key("B")).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    assert_eq!(rig.refused("POST", &path.replace("bob", "nobody"), json!({})).await.0, 404);
+}
+
+#[tokio::test]
 async fn what_users_have_and_did_is_told() {
     let rig = Rig::new().await;
     let (bob, eve) = (rig.person("bob").await, rig.person("eve").await);

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use ruma::{OwnedUserId, UserId};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::super::request::{Admin, Params, listed, local};
@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::http::auth::Requester;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::Path;
-use crate::http::json::{Json, Reply};
+use crate::http::json::{Field, Json, Reply};
 use crate::http::router::{Route, get, put};
 use crate::services::accounts::new_user_id;
 use crate::services::departures;
@@ -33,6 +33,8 @@ pub(super) fn routes() -> Vec<Route<Arc<App>>> {
         get("/_synapse/admin/v3/users", list_v3),
         get(USER, show),
         put(USER, write),
+        get("/_synapse/admin/v1/threepid/{medium}/users/{address}", by_threepid),
+        get("/_synapse/admin/v1/auth_providers/{provider}/users/{externalId}", by_external_id),
     ]
 }
 
@@ -72,6 +74,16 @@ async fn list(app: &App, params: &Params, deactivated: Option<bool>) -> ApiResul
     let users = found.iter().map(|account| Value::Object(shown(account))).collect();
     let next = page.next(total).map(|next| json!(next.to_string()));
     Ok(Reply(listed("users", users, total, next)))
+}
+
+/// Whose an e-mail address or telephone number is: no account of this server has any.
+async fn by_threepid(_: Admin, _: Path<(String, String)>) -> ApiResult<Reply<Value>> {
+    Err(ApiError::not_found("No account has that address"))
+}
+
+/// Who somebody at an identity provider is here: none is connected.
+async fn by_external_id(_: Admin, _: Path<(String, String)>) -> ApiResult<Reply<Value>> {
+    Err(ApiError::not_found("No account belongs to that identity"))
 }
 
 /// A value of a profile as it is stored.
@@ -124,33 +136,19 @@ async fn details(app: &App, user: &UserId) -> ApiResult<Value> {
     Ok(Value::Object(answer))
 }
 
-/// A field that may be left out, which is something else than `null`.
-#[derive(Default)]
-enum Field {
-    #[default]
-    Absent,
-    Given(Option<String>),
-}
-
-impl<'de> Deserialize<'de> for Field {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Option::<String>::deserialize(from).map(Self::Given)
-    }
-}
-
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Change {
     password: Option<String>,
     logout_devices: Option<bool>,
-    displayname: Field,
-    avatar_url: Field,
+    displayname: Field<String>,
+    avatar_url: Field<String>,
     threepids: Vec<Value>,
     external_ids: Vec<Value>,
     admin: Option<bool>,
     deactivated: Option<bool>,
     locked: Option<bool>,
-    user_type: Field,
+    user_type: Field<String>,
 }
 
 impl Change {

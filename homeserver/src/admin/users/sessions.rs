@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::super::request::{Admin, account};
 use crate::app::App;
-use crate::http::auth::Requester;
+use crate::client::server_admin::whois;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::Path;
 use crate::http::json::{EMPTY, Empty, Json, JsonOrEmpty, Reply};
@@ -19,6 +19,10 @@ use crate::storage::devices::Device;
 
 const DEVICES: &str = "/_synapse/admin/v2/users/{userId}/devices";
 const DEVICE: &str = "/_synapse/admin/v2/users/{userId}/devices/{deviceId}";
+const REPLACE_KEYS: &str =
+    "/_synapse/admin/v1/users/{userId}/_allow_cross_signing_replacement_without_uia";
+/// For how long keys may be replaced then.
+const REPLACE_MS: i64 = 10 * 60 * 1000;
 /// The longest name and ID of a device.
 const MAX_NAME: usize = 1_024;
 const MAX_ID: usize = 255;
@@ -31,6 +35,7 @@ pub(super) fn routes() -> Vec<Route<Arc<App>>> {
         put("/_synapse/admin/v1/suspend/{userId}", suspend),
         post("/_synapse/admin/v1/users/{userId}/login", act_as),
         get("/_synapse/admin/v1/whois/{userId}", whois),
+        post(REPLACE_KEYS, let_replace_keys),
         get(DEVICES, list),
         post(DEVICES, create),
         get(DEVICE, one),
@@ -123,30 +128,19 @@ async fn act_as(
     Ok(Reply(json!({ "access_token": token })))
 }
 
-/// Where a user is logged in (Client-Server API, "Server administration"); users may ask for themselves.
-async fn whois(
+/// Lets a user who can't confirm it, having no password, replace the cross-signing keys.
+async fn let_replace_keys(
     State(app): State<Arc<App>>,
-    requester: Requester,
+    Admin(requester): Admin,
     Path(user): Path<OwnedUserId>,
 ) -> ApiResult<Reply<Value>> {
-    if requester.user != user {
-        requester.must_be_admin(&app).await?;
-    }
     account(&app, &user).await?;
-    let mut devices = serde_json::Map::new();
-    for device in app.devices.list(&user).await? {
-        let connections: Vec<_> = device
-            .last_seen_ip
-            .iter()
-            .map(|ip| {
-                json!({ "ip": ip, "last_seen": device.last_seen_ms.unwrap_or(0),
-                    "user_agent": device.user_agent.as_deref().unwrap_or_default() })
-            })
-            .collect();
-        let sessions = json!({ "sessions": [{ "connections": connections }] });
-        devices.insert(device.device_id.to_string(), sessions);
+    let until = app.clock.now_ms() + REPLACE_MS;
+    if !app.keys.allow_replacement(&user, until).await? {
+        return Err(ApiError::not_found("The user has no cross-signing keys"));
     }
-    Ok(Reply(json!({ "user_id": user, "devices": devices })))
+    tracing::info!(admin = %requester.user, %user, "cross-signing keys may be replaced for a while");
+    Ok(Reply(json!({ "updatable_without_uia_before_ms": until })))
 }
 
 async fn shown(app: &App, user: &UserId, device: &Device) -> ApiResult<Value> {

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::Keys;
 use crate::http::error::{ApiError, ApiResult};
 use crate::services::sessions::announce;
-use crate::storage::{devices, keys};
+use crate::storage::{cross_signing_grants, devices, keys};
 
 pub(super) const MASTER: &str = "master";
 pub(super) const SELF_SIGNING: &str = "self_signing";
@@ -197,6 +197,26 @@ impl Keys {
                 .boxed()
             })
             .await?
+    }
+
+    /// Lets a user replace the cross-signing keys without confirming it until a time; `false` for one who has none.
+    pub async fn allow_replacement(&self, user: &UserId, until_ms: i64) -> ApiResult<bool> {
+        if !keys::cross_signing(&self.db, user).await?.contains_key(MASTER) {
+            return Ok(false);
+        }
+        let owner = user.to_owned();
+        self.committer
+            .run(move |tx| {
+                let owner = owner.clone();
+                async move { cross_signing_grants::set(tx, &owner, until_ms).await }.boxed()
+            })
+            .await?;
+        Ok(true)
+    }
+
+    /// Whether that was allowed and holds.
+    pub async fn may_replace(&self, user: &UserId, now_ms: i64) -> ApiResult<bool> {
+        Ok(cross_signing_grants::holds(&self.db, user, now_ms).await?)
     }
 
     /// Whether a name for a device is taken by one of the user's cross-signing keys.

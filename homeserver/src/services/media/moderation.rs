@@ -6,7 +6,7 @@ use futures::FutureExt as _;
 use ruma::UserId;
 
 use super::{Media, MediaError};
-use crate::storage::media_admin::{self, File};
+use crate::storage::media_admin::{self, File, QuarantineChange};
 
 /// Files that are looked at or deleted at once.
 const PIECE: i64 = 500;
@@ -72,6 +72,15 @@ impl Media {
             })
             .await?;
         Ok(true)
+    }
+
+    /// What was taken out of sight and shown again after a change, in order.
+    pub async fn quarantine_changes(
+        &self,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<QuarantineChange>, MediaError> {
+        Ok(media_admin::quarantine_changes(&self.0.db, after, limit).await?)
     }
 
     /// Keeps a file from being taken out of sight, or no longer; `false` when there is none.

@@ -16,7 +16,7 @@ use crate::client::create_room::{invitee, version};
 use crate::http::error::{ApiError, ApiResult};
 use crate::room::{CreateRoom, Draft, Membership, Preset, Room};
 use crate::storage::appservice_directory;
-use crate::storage::room_jobs::Job;
+use crate::storage::jobs::Job;
 
 /// How many leave at once.
 const AT_ONCE: usize = 64;
@@ -26,7 +26,7 @@ const SILENT: i64 = -10;
 /// What has come of emptying a room, as Synapse's API tells it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Shutdown {
-    /// Who was in the room and has left it.
+    /// Who was in the room and has left it, or is about to.
     pub kicked_users: Vec<OwnedUserId>,
     /// Who could not leave.
     pub failed_to_kick_users: Vec<OwnedUserId>,
@@ -54,13 +54,19 @@ pub(super) async fn shut_down(
         save(app, job, &done).await?;
         new_room = Some(made);
     }
-    let aliases = unlist(app, room, new_room.as_ref()).await?;
-    done.local_aliases.extend(aliases);
-    save(app, job, &done).await?;
-
-    let joined: BTreeSet<OwnedUserId> =
+    if done.local_aliases.is_empty() {
+        done.local_aliases = app.directory.aliases(room.nid()).await?;
+    }
+    let mut joined: BTreeSet<OwnedUserId> =
         members(app, room, &[Membership::Join]).into_iter().collect();
-    let all = members(app, room, &[Membership::Join, Membership::Invite, Membership::Knock]);
+    joined.extend(done.kicked_users);
+    done.kicked_users = joined.iter().cloned().collect();
+    // Before anybody leaves: whoever has left when this breaks off is still to come into the new room.
+    save(app, job, &done).await?;
+    unlist(app, room, new_room.as_ref()).await?;
+
+    let mut all = joined.clone();
+    all.extend(members(app, room, &[Membership::Invite, Membership::Knock]));
     let mut leaving = stream::iter(all)
         .map(|user| {
             let (joined, new_room) = (joined.contains(&user), new_room.as_ref());
@@ -69,14 +75,13 @@ pub(super) async fn shut_down(
                 if let (Ok(()), true, Some(new_room)) = (&left, joined, new_room) {
                     left = join(app, new_room, &user).await;
                 }
-                (user, joined, left)
+                (user, left)
             }
         })
         .buffer_unordered(AT_ONCE);
-    let (mut kicked, mut failed) = (BTreeSet::new(), BTreeSet::new());
-    while let Some((user, joined, left)) = leaving.next().await {
+    let mut failed = BTreeSet::new();
+    while let Some((user, left)) = leaving.next().await {
         match left {
-            Ok(()) if joined => drop(kicked.insert(user)),
             Ok(()) => {}
             Err(error) if error.status.is_server_error() => return Err(error),
             Err(error) => {
@@ -85,7 +90,7 @@ pub(super) async fn shut_down(
             }
         }
     }
-    done.kicked_users.extend(kicked);
+    done.kicked_users.retain(|user| !failed.contains(user));
     done.failed_to_kick_users = failed.into_iter().collect();
     save(app, job, &done).await?;
     Ok(done)
@@ -93,7 +98,7 @@ pub(super) async fn shut_down(
 
 async fn save(app: &App, job: &mut Job, done: &Shutdown) -> ApiResult<()> {
     job.result = serde_json::to_string(done).map_err(ApiError::internal)?;
-    app.room_jobs.save(job).await?;
+    app.jobs.save(job).await?;
     Ok(())
 }
 
@@ -129,6 +134,10 @@ pub fn members(app: &App, room: &Room, memberships: &[Membership]) -> Vec<OwnedU
 
 /// Makes a user leave and forget a room.
 pub async fn leave(app: &App, room: &Room, user: &UserId) -> ApiResult<()> {
+    let inside = [Membership::Join, Membership::Invite, Membership::Knock];
+    if room.snapshot().membership(user).is_none_or(|is| !inside.contains(&is)) {
+        return Ok(app.rooms.forget(user, room).await?);
+    }
     let content = RawValue::from_string(r#"{"membership":"leave"}"#.to_owned())
         .map_err(ApiError::internal)?;
     let draft =

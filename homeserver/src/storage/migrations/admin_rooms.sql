@@ -5,13 +5,14 @@ CREATE TABLE blocked_rooms (
     blocked_ms BIGINT NOT NULL
 );
 
--- Work on rooms that takes long: deleting one, or its history. What is unfinished goes on after a restart.
-CREATE TABLE room_job (
+-- Work for administrators that takes long, such as deleting a room. What is unfinished goes on after a restart.
+CREATE TABLE job (
     id TEXT PRIMARY KEY,
     -- In the order in which they were asked for.
     number BIGINT NOT NULL,
     kind TEXT NOT NULL,
-    room_id TEXT NOT NULL,
+    -- The ID of the room or user that it is about.
+    subject TEXT NOT NULL,
     -- The room's number; null before the work has begun.
     room BIGINT,
     -- scheduled, active, purging (nothing of the room is served any more), complete, failed.
@@ -20,9 +21,9 @@ CREATE TABLE room_job (
     request TEXT NOT NULL,
     result TEXT NOT NULL,
     error TEXT,
-    finished_ms BIGINT
+    changed_ms BIGINT NOT NULL
 );
-CREATE INDEX room_job_room ON room_job (room_id);
+CREATE INDEX job_subject ON job (subject);
 
 -- Events that stand in no timeline, of which there are few: a room's are found to be deleted with it.
 CREATE INDEX event_unplaced ON event (room) WHERE ord IS NULL;
