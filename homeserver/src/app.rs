@@ -49,6 +49,7 @@ use crate::{
         sessions::Sessions,
         spaces::Walks,
         sso::Sso,
+        sticky::StickyEvents,
         threads::Threads,
         to_device::ToDevice,
         typing::Typing,
@@ -86,6 +87,8 @@ pub struct App {
     pub room_facts: RoomFacts,
     /// What `/sync` keeps between requests.
     pub sync: SyncService,
+    /// Which events are sticky.
+    pub sticky: Arc<StickyEvents>,
     /// Who is typing.
     pub typing: Arc<Typing>,
     /// Who is there.

@@ -20,7 +20,7 @@ pub use self::{
     canonical::{CanonicalError, canonical_object, canonical_string},
     client::{ClientJson, Unsigned},
     key::{KeyError, ServerKey},
-    pdu::{ID_MAX_BYTES, MAX_PDU_BYTES, Pdu, PduError},
+    pdu::{ID_MAX_BYTES, MAX_PDU_BYTES, MAX_STICKY_MS, Pdu, PduError, STICKY},
     redact::redact,
     verify::{Received, ServerKeys, VerifyError, verify},
 };
@@ -104,6 +104,8 @@ pub struct Event {
     pub redacted_because: Option<Arc<Event>>,
     /// The transaction it was sent with, if it was sent by a client of ours.
     pub txn: Option<TxnEcho>,
+    /// Until when it is sticky, in ms since 1970, if it ever was (MSC4354). Redaction ends it.
+    pub sticky_until: Option<i64>,
     place: OnceLock<Place>,
     client: OnceLock<ClientJson>,
 }
@@ -121,6 +123,7 @@ impl Event {
             replaces: None,
             redacted_because: None,
             txn: None,
+            sticky_until: None,
             place: OnceLock::new(),
             client: OnceLock::new(),
         }
@@ -133,6 +136,7 @@ impl Event {
             pdu,
             flags: self.flags.with(Flags::REDACTED),
             redacted_because: Some(because),
+            sticky_until: None,
             ..self.again()
         }
     }
@@ -155,6 +159,7 @@ impl Event {
             replaces: self.replaces,
             redacted_because: self.redacted_because.clone(),
             txn: self.txn.clone(),
+            sticky_until: self.sticky_until,
             place: self.place.clone(),
             client: OnceLock::new(),
         }
@@ -184,6 +189,11 @@ impl Event {
     /// Its type.
     pub const fn kind(&self) -> &TimelineEventType {
         &self.pdu.kind
+    }
+
+    /// For how long it is sticky yet, in ms; `None` when it isn't.
+    pub fn sticky_for(&self, now_ms: i64) -> Option<i64> {
+        self.sticky_until.map(|until| until.saturating_sub(now_ms)).filter(|left| *left > 0)
     }
 
     /// Whether it is a state event.

@@ -66,6 +66,7 @@ use crate::{
         sessions::Sessions,
         spaces::Walks,
         sso::{Sso, provider::SettingError},
+        sticky::StickyEvents,
         threads::Threads,
         to_device::ToDevice,
         typing::Typing,
@@ -376,6 +377,8 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
     let rooms = open_rooms(&db, &committer, &clock, &key, &appservices).await?;
     let blocked_rooms = guard(&db, &rooms, &committer, &clock).await?;
     let sync = SyncService::following(&feed);
+    let sticky = Arc::new(StickyEvents::load(&db, Arc::clone(&clock)).await?);
+    feed.observe(sticky.clone());
     let notifications = Arc::new(Notifications::new(db.clone(), rooms.clone()));
     feed.observe(notifications.clone());
     let guests = Arc::<Guests>::default();
@@ -399,6 +402,7 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
         room_facts: RoomFacts::default(),
         rooms,
         sync,
+        sticky,
         typing,
         presence,
         notifications,

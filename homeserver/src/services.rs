@@ -36,6 +36,7 @@ pub mod server_notices;
 pub mod sessions;
 pub mod spaces;
 pub mod sso;
+pub mod sticky;
 pub mod threads;
 pub mod to_device;
 pub mod typing;

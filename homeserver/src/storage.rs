@@ -48,6 +48,7 @@ pub mod server;
 pub mod server_notices;
 pub mod sliding;
 pub mod state_groups;
+pub mod sticky;
 pub mod threads;
 pub mod timeline;
 pub mod timeline_import;

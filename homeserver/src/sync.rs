@@ -12,6 +12,7 @@ pub mod page;
 pub mod personal;
 mod service;
 pub mod sliding;
+mod sticky;
 #[cfg(test)]
 mod tests;
 pub mod token;

@@ -56,6 +56,8 @@ pub(super) struct Later {
     pub(super) request: Option<(String, String)>,
     pub(super) ts: Option<i64>,
     pub(super) delay: i64,
+    /// For how long it is sticky once it is sent, in ms, if it is.
+    pub(super) sticky: Option<i64>,
 }
 
 /// Takes an event to be sent later, from somebody who is in the room.
@@ -82,6 +84,7 @@ pub(super) async fn later(
         content: later.content,
         ts: later.ts,
         delay: later.delay,
+        sticky: later.sticky,
     };
     let id = app.delayed.add(new).await?;
     Ok(Reply(json!({ "delay_id": id })))

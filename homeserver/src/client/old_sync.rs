@@ -61,6 +61,7 @@ pub(super) fn token_at(app: &App, pos: Pos) -> SyncToken {
         boot: ephemeral.boot(),
         ephemeral: ephemeral.head(),
         to_device: pos,
+        sticky: pos,
     }
 }
 

@@ -13,14 +13,17 @@ use crate::app::App;
 use crate::client::delayed_events::{Later, delay, later};
 use crate::client::room_access::raw;
 use crate::client::suspension;
+use crate::event::MAX_STICKY_MS;
 use crate::http::auth::Requester;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::{Path, query_one};
 use crate::http::json::{JsonObject, JsonOrEmpty, Reply};
 use crate::http::limit::Limit;
 use crate::http::router::{Route, put};
-use crate::room::{Draft, TxnKey};
+use crate::room::{Draft, Room, TxnKey};
 
+/// The query parameter that makes an event sticky, in ms.
+const STICKY: &str = "org.matrix.msc4354.sticky_duration_ms";
 /// The longest transaction ID that is taken.
 const MAX_TXN: usize = 512;
 
@@ -53,6 +56,23 @@ fn txn(requester: &Requester, uri: &Uri, id: String) -> ApiResult<TxnKey> {
     Ok(TxnKey { scope: requester.txn_scope(), path: format!("PUT {}", uri.path()), id })
 }
 
+/// For how long a request wants its event to be sticky
+/// ([MSC4354](https://github.com/matrix-org/matrix-spec-proposals/pull/4354)), if the user may have another one.
+pub(super) fn sticky(
+    app: &App,
+    requester: &Requester,
+    room: &Room,
+    uri: &Uri,
+) -> ApiResult<Option<i64>> {
+    let Some(text) = query_one(uri, STICKY) else { return Ok(None) };
+    let ms = text.parse::<i64>().ok().filter(|ms| (0..=MAX_STICKY_MS).contains(ms));
+    let ms = ms.ok_or_else(|| {
+        ApiError::invalid_param(format!("{STICKY} must be a time of 0 to {MAX_STICKY_MS} ms"))
+    })?;
+    app.sticky.may_send(room.nid(), &requester.user)?;
+    Ok(Some(ms))
+}
+
 async fn send(
     State(app): State<Arc<App>>,
     requester: Requester,
@@ -64,16 +84,18 @@ async fn send(
     let room = app.rooms.get(&id).await?;
     let typed = TimelineEventType::from(kind.as_str());
     suspension::may_send(&app, &requester, &id, &typed, &content).await?;
+    let sticky = sticky(&app, &requester, &room, &uri)?;
     if let Some(delay) = delay(&uri)? {
         let ts = timestamp(&requester, &uri)?;
         let key = txn(&requester, &uri, txn_id)?;
         let request = Some((key.path, key.id));
-        let new = Later { kind, state_key: None, content, request, ts, delay };
+        let new = Later { kind, state_key: None, content, request, ts, delay, sticky };
         return later(&app, &requester, &room, new).await;
     }
     let draft = Draft {
         ts: timestamp(&requester, &uri)?,
         txn: Some(txn(&requester, &uri, txn_id)?),
+        sticky,
         ..Draft::message(requester.user.clone(), typed, content)
     };
     let sent = room.send(draft).await?;

@@ -16,7 +16,7 @@ use crate::client::delayed_events::{Later, delay, later};
 use crate::client::member_rollback;
 use crate::client::membership::authoriser;
 use crate::client::room_access::{raw, readable_state, state_event};
-use crate::client::send::timestamp;
+use crate::client::send::{sticky, timestamp};
 use crate::client::suspension;
 use crate::event::Unsigned;
 use crate::http::auth::Requester;
@@ -118,12 +118,13 @@ async fn set(
 ) -> ApiResult<Reply<Value>> {
     requester.limit(&app, Limit::Message)?;
     let room = app.rooms.get(&id).await?;
+    let sticky = sticky(&app, &requester, &room, &uri)?;
     if let Some(delay) = delay(&uri)? {
         if kind == "m.room.canonical_alias" {
             check_aliases(&app, &room, &content).await?;
         }
         let ts = timestamp(&requester, &uri)?;
-        let new = Later { kind, state_key: Some(key), content, request: None, ts, delay };
+        let new = Later { kind, state_key: Some(key), content, request: None, ts, delay, sticky };
         return later(&app, &requester, &room, new).await;
     }
     let kind = TimelineEventType::from(kind);
@@ -148,6 +149,7 @@ async fn set(
     }
     let draft = Draft {
         ts: timestamp(&requester, &uri)?,
+        sticky,
         ..Draft::state(requester.user.clone(), kind, key, content)
     };
     let sent = room.send(draft).await?;

@@ -44,6 +44,7 @@ const FEATURES: [&str; 28] = [
     "org.matrix.msc4306",
     "org.matrix.msc4308",
     "org.matrix.msc4326",
+    "org.matrix.msc4354",
     "org.matrix.simplified_msc3575",
     "uk.half-shot.msc2666.query_mutual_rooms",
     "uk.half-shot.msc2666.query_mutual_rooms.stable",

@@ -21,7 +21,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    ID_MAX_BYTES, MAX_PDU_BYTES, Pdu, ServerKey,
+    ID_MAX_BYTES, MAX_PDU_BYTES, Pdu, STICKY, ServerKey,
     canonical::{canonical_object, canonical_string, push_string},
 };
 
@@ -65,6 +65,8 @@ pub struct Template {
     pub auth_events: Vec<Reference>,
     /// The event it redacts; written where the room version wants it.
     pub redacts: Option<OwnedEventId>,
+    /// For how long it is sticky, in ms, if it is (MSC4354).
+    pub sticky: Option<i64>,
 }
 
 /// A reference to an event.
@@ -117,16 +119,18 @@ impl Template {
                 .redacts
                 .as_ref()
                 .filter(|_| !rules.redaction.content_field_redacts),
+            sticky: self.sticky,
             pairs: rules.events_reference_format == EventsReferenceFormatVersion::V1,
             hash: None,
         };
         let hash = STANDARD_NO_PAD.encode(Sha256::digest(form.write(&content, None)));
         form.hash = Some(&hash);
 
-        let top_level_redacts = form.top_level_redacts.take();
+        // Redaction takes both away.
+        let (top_level_redacts, sticky) = (form.top_level_redacts.take(), form.sticky.take());
         let signed = form.write(&self.redacted_content(&rules.redaction), None);
         let signature = key.sign(signed.as_bytes());
-        form.top_level_redacts = top_level_redacts;
+        (form.top_level_redacts, form.sticky) = (top_level_redacts, sticky);
         let raw = form.write(&content, Some((key, &signature)));
         if raw.len() > MAX_PDU_BYTES {
             return Err(BuildError::TooLarge(format!(
@@ -159,6 +163,7 @@ impl Template {
             prev_events: self.prev_events.into_iter().map(|reference| reference.id).collect(),
             auth_events: self.auth_events.into_iter().map(|reference| reference.id).collect(),
             redacts: self.redacts,
+            sticky: self.sticky,
             content: RawValue::from_string(content).expect("canonical JSON is JSON"),
             raw: Bytes::from(raw),
             room_id_implied,
@@ -219,6 +224,7 @@ struct Form<'a> {
     template: &'a Template,
     given_id: Option<&'a str>,
     top_level_redacts: Option<&'a OwnedEventId>,
+    sticky: Option<i64>,
     pairs: bool,
     hash: Option<&'a str>,
 }
@@ -239,6 +245,9 @@ impl Form<'_> {
         }
         if let Some(hash) = self.hash {
             let _ = write!(out, ",\"hashes\":{{\"sha256\":\"{hash}\"}}");
+        }
+        if let Some(ms) = self.sticky {
+            let _ = write!(out, ",\"{STICKY}\":{{\"duration_ms\":{ms}}}");
         }
         let _ = write!(out, ",\"origin_server_ts\":{},\"prev_events\":", template.origin_server_ts);
         self.push_references(&mut out, &template.prev_events);

@@ -3,10 +3,12 @@
 //! The part that is the same for everyone is serialised once and shared; what depends on the viewer
 //! (`unsigned`, and `room_id`, which sync leaves out) is appended to it.
 
+use std::fmt::Write as _;
+
 use ruma::events::TimelineEventType;
 use serde_json::value::RawValue;
 
-use super::{Event, Pdu, canonical::push_string};
+use super::{Event, Pdu, STICKY, canonical::push_string};
 
 /// The shared part: an object's text without its closing brace.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub struct Unsigned<'a> {
     pub transaction_id: Option<&'a str>,
     /// Bundled aggregations, the whole value of `m.relations`.
     pub relations: Option<&'a str>,
+    /// For how long the event is sticky yet, in ms (MSC4354).
+    pub sticky_for: Option<i64>,
 }
 
 impl ClientJson {
@@ -41,6 +45,10 @@ impl ClientJson {
         push_content(&mut out, pdu);
         out.push_str(",\"event_id\":");
         push_string(&mut out, pdu.event_id.as_str());
+        if let Some(ms) = pdu.sticky {
+            // Writing to a string can't fail.
+            let _ = write!(out, ",\"{STICKY}\":{{\"duration_ms\":{ms}}}");
+        }
         out.push_str(",\"origin_server_ts\":");
         out.push_str(&pdu.origin_server_ts.to_string());
         if let Some(redacts) = &pdu.redacts {
@@ -137,6 +145,11 @@ impl Unsigned<'_> {
             comma(out, empty);
             out.push_str("\"age\":");
             out.push_str(&age.to_string());
+        }
+        if let Some(left) = self.sticky_for {
+            comma(out, empty);
+            out.push_str("\"msc4354_sticky_duration_ttl_ms\":");
+            out.push_str(&left.to_string());
         }
         let raw = [
             ("prev_content", self.prev_content.map(RawValue::get)),

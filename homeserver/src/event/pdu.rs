@@ -22,6 +22,13 @@ pub const MAX_PDU_BYTES: usize = 65_535;
 /// The greatest length in bytes of a user id, room id, event id, state key and event type.
 pub const ID_MAX_BYTES: usize = 255;
 
+/// The field of a sticky event that says for how long it is one, as it is called before
+/// [MSC4354](https://github.com/matrix-org/matrix-spec-proposals/pull/4354) is in the specification.
+pub const STICKY: &str = "msc4354_sticky";
+
+/// The longest that an event can be sticky, in ms.
+pub const MAX_STICKY_MS: i64 = 3_600_000;
+
 /// What is wrong with the form of an event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PduError {
@@ -56,6 +63,8 @@ pub struct Pdu {
     pub auth_events: Vec<OwnedEventId>,
     /// The event it redacts, wherever its room version puts that.
     pub redacts: Option<OwnedEventId>,
+    /// For how long its sender wants it to be sticky, in ms.
+    pub sticky: Option<i64>,
     pub(super) content: Box<RawValue>,
     pub(super) raw: Bytes,
     /// Whether the room id isn't in the JSON.
@@ -80,6 +89,14 @@ struct Fields<'a> {
     #[serde(default)]
     auth_events: Vec<Reference>,
     content: Box<RawValue>,
+    // The value of `STICKY`.
+    #[serde(default, rename = "msc4354_sticky")]
+    sticky: Option<serde_json::Value>,
+}
+
+/// The duration of a sticky event; what has another form makes no event sticky.
+fn sticky_ms(field: &serde_json::Value) -> Option<i64> {
+    field.get("duration_ms")?.as_i64().filter(|ms| *ms >= 0).map(|ms| ms.min(MAX_STICKY_MS))
 }
 
 /// A reference to an event: its id, or in room versions 1 and 2 the id and its hashes.
@@ -153,6 +170,7 @@ impl Pdu {
             prev_events: ids(fields.prev_events),
             auth_events: ids(fields.auth_events),
             redacts,
+            sticky: fields.sticky.as_ref().and_then(sticky_ms),
             content: fields.content,
             raw,
             room_id_implied,
@@ -203,6 +221,12 @@ impl Pdu {
     pub fn membership(&self) -> Option<Membership> {
         let member = self.kind == TimelineEventType::RoomMember && self.state_key.is_some();
         member.then(|| self.content_str("membership"))?.and_then(|text| Membership::parse(&text))
+    }
+
+    /// Until when it is sticky, if this server got it at `received`, in ms since 1970.
+    pub fn sticky_until(&self, received: i64) -> Option<i64> {
+        let ms = self.sticky?;
+        Some(self.origin_server_ts.min(received).saturating_add(ms))
     }
 
     /// Its state key, if it is a state event.

@@ -75,6 +75,7 @@ proptest! {
         state_key in prop::option::of("[a-z\"\\\\é]{0,8}"),
         content in contents(),
         redacts in any::<bool>(),
+        sticky in prop::option::of(0..=3_600_000_i64),
         references in 0..4_usize,
     ) {
         let rules = version.rules().unwrap();
@@ -100,6 +101,7 @@ proptest! {
             prev_events: references.clone(),
             auth_events: references,
             redacts: redacts.then(|| event_id!("$target").to_owned()),
+            sticky,
         };
         let pdu = template.build(&rules, &key()).unwrap();
         let text = std::str::from_utf8(pdu.raw()).unwrap();
@@ -147,6 +149,7 @@ fn built(content: serde_json::Value) -> Pdu {
         prev_events: Vec::new(),
         auth_events: Vec::new(),
         redacts: None,
+        sticky: None,
     };
     template.build(&RoomVersionId::V11.rules().unwrap(), &key()).unwrap()
 }

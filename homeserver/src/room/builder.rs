@@ -101,6 +101,7 @@ impl<'a> Builder<'a> {
         };
         let pdu = self.build(draft.kind.clone(), &draft, content, &keys).await?;
         let mut event = Event::new(self.ctx.numbers.event(), info.nid, pdu);
+        event.sticky_until = event.pdu.sticky_until(self.ctx.clock.now_ms());
         event.txn = draft.txn.map(|txn| TxnEcho { scope: txn.scope, id: txn.id });
         if draft.kind.to_string() == MERGE {
             event.flags = event.flags.with(Flags::HIDDEN);
@@ -176,6 +177,7 @@ impl<'a> Builder<'a> {
             prev_events: newest.into_iter().map(|extremity| extremity.reference.clone()).collect(),
             auth_events,
             redacts: draft.redacts.clone(),
+            sticky: draft.sticky,
         };
         Ok(template.build(&info.rules, &self.ctx.key)?)
     }

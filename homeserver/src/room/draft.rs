@@ -33,6 +33,9 @@ pub struct Draft {
     pub ts: Option<i64>,
     /// The event it redacts.
     pub redacts: Option<OwnedEventId>,
+    /// For how long it is sticky, in ms, if it is
+    /// ([MSC4354](https://github.com/matrix-org/matrix-spec-proposals/pull/4354)).
+    pub sticky: Option<i64>,
     /// What makes a repetition of the request known.
     pub txn: Option<TxnKey>,
 }
@@ -40,7 +43,16 @@ pub struct Draft {
 impl Draft {
     /// A message event.
     pub fn message(sender: OwnedUserId, kind: TimelineEventType, content: Box<RawValue>) -> Self {
-        Self { sender, kind, state_key: None, content, ts: None, redacts: None, txn: None }
+        Self {
+            sender,
+            kind,
+            state_key: None,
+            content,
+            ts: None,
+            redacts: None,
+            sticky: None,
+            txn: None,
+        }
     }
 
     /// A state event.

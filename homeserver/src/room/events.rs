@@ -202,6 +202,7 @@ fn event(row: StoredEvent, because: Option<Arc<Event>>) -> Result<Event, Storage
     event.state_after = row.state_after;
     event.replaces = row.replaces;
     event.redacted_because = because;
+    event.sticky_until = row.sticky_until;
     event.txn = row.txn.map(|(scope, id)| TxnEcho { scope, id });
     if let Some(ord) = row.ord {
         event.set_place(Place { pos: row.pos.unwrap_or(0), ord });

@@ -154,6 +154,7 @@ impl Builder<'_> {
             prev_events: Vec::new(),
             auth_events: Vec::new(),
             redacts: None,
+            sticky: None,
         };
         let mut pdu = template.build(&self.view.info.rules, &self.ctx.key)?;
         if let Some(id) = &event.event_id {

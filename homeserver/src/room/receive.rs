@@ -84,6 +84,7 @@ impl Builder<'_> {
         }
         let nid = known.as_ref().map_or_else(|| self.ctx.numbers.event(), |known| known.nid);
         let mut event = Event::new(nid, self.view.info.nid, pdu);
+        event.sticky_until = event.pdu.sticky_until(self.ctx.clock.now_ms());
         let rules = self.view.info.rules.authorization.clone();
         let create = self.view.create_event().cloned();
         let allowed = check::by_auth_events(
@@ -526,6 +527,7 @@ impl Builder<'_> {
                 let shown = Arc::new(redaction.unhidden());
                 event.pdu = crate::event::redact(&event.pdu, &self.view.info.rules)?;
                 event.flags = event.flags.with(Flags::REDACTED);
+                event.sticky_until = None;
                 event.redacted_because = Some(shown.clone());
                 return Ok(vec![shown]);
             }

@@ -62,6 +62,11 @@ impl Rooms {
         self.0.ctx.set_blocked(room, blocked);
     }
 
+    /// The time, in ms since 1970.
+    pub fn now_ms(&self) -> i64 {
+        self.0.ctx.clock.now_ms()
+    }
+
     /// The durable events, through their cache.
     pub fn cache(&self) -> &Events {
         &self.0.ctx.events

@@ -311,41 +311,32 @@ impl Step {
     async fn write(&self, tx: &mut CommitTx, place: Option<Place>) -> Result<(), StorageError> {
         let event = &self.event;
         let place = place.map(|place| (place.ord, Some(place.pos).filter(|pos| *pos > 0)));
+        let kind = event.kind().to_string();
+        let membership = super::resolve::membership_of(event);
+        let row = NewEvent {
+            nid: event.nid,
+            id: event.pdu.event_id.as_str(),
+            room: event.room,
+            place,
+            kind: &kind,
+            state_key: event.pdu.state_key(),
+            sender: event.pdu.sender.as_str(),
+            depth: event.pdu.depth,
+            ts: event.pdu.origin_server_ts,
+            flags: event.flags.0,
+            state_before: event.state_before,
+            state_after: event.state_after,
+            replaces: event.replaces,
+            membership: membership.map(Membership::as_str),
+            redacts: event.pdu.redacts.as_ref().map(|id| id.as_str()),
+            txn: event.txn.as_ref().map(|txn| (txn.scope.as_str(), txn.id.as_str())),
+            sticky_until: event.sticky_until,
+            raw: event.pdu.raw(),
+        };
         if self.was_stored {
-            let (before, after) = (event.state_before, event.state_after);
-            storage::events::place(
-                tx,
-                event.nid,
-                event.flags.0,
-                before,
-                after,
-                event.replaces,
-                place,
-            )
-            .await?;
+            storage::events::place(tx, &row).await?;
         } else {
-            let kind = event.kind().to_string();
-            let membership = super::resolve::membership_of(event);
-            let new = NewEvent {
-                nid: event.nid,
-                id: event.pdu.event_id.as_str(),
-                room: event.room,
-                place,
-                kind: &kind,
-                state_key: event.pdu.state_key(),
-                sender: event.pdu.sender.as_str(),
-                depth: event.pdu.depth,
-                ts: event.pdu.origin_server_ts,
-                flags: event.flags.0,
-                state_before: event.state_before,
-                state_after: event.state_after,
-                replaces: event.replaces,
-                membership: membership.map(Membership::as_str),
-                redacts: event.pdu.redacts.as_ref().map(|id| id.as_str()),
-                txn: event.txn.as_ref().map(|txn| (txn.scope.as_str(), txn.id.as_str())),
-                raw: event.pdu.raw(),
-            };
-            storage::events::insert(tx, &new).await?;
+            storage::events::insert(tx, &row).await?;
         }
         for id in &self.gaps {
             storage::gaps::insert(tx, event.room, id.as_str()).await?;

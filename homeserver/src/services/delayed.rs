@@ -74,6 +74,8 @@ pub struct NewDelayed {
     pub ts: Option<i64>,
     /// How long it waits, in ms.
     pub delay: i64,
+    /// For how long it is sticky once it is sent, in ms, if it is.
+    pub sticky: Option<i64>,
 }
 
 /// What is done with a delayed event.
@@ -137,6 +139,7 @@ impl DelayedEvents {
             pos: self.feed.head(),
             due: now.saturating_add(new.delay),
             status: WAITING,
+            sticky: new.sticky,
         };
         let most = self.policy.max_per_user.into();
         let added = self
@@ -333,6 +336,7 @@ async fn send(app: &App, event: &Delayed) -> ApiResult<()> {
         content,
         ts: event.ts,
         redacts: None,
+        sticky: event.sticky,
         txn: Some(txn),
     };
     room.send(draft).await?;

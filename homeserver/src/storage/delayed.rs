@@ -9,7 +9,7 @@ use crate::nid::Pos;
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, user_id, scope, request, txn_id, room_id, kind, state_key, content, ts, delay, since, pos, due, status \
+            "SELECT id, user_id, scope, request, txn_id, room_id, kind, state_key, content, ts, delay, since, pos, due, status, sticky \
              FROM delayed_event ",
             $rest
         )
@@ -17,8 +17,8 @@ macro_rules! select {
 }
 
 const INSERT: &str = "INSERT INTO delayed_event (id, user_id, scope, request, txn_id, room_id, kind, state_key, content, ts, delay,
-        since, pos, due, status)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0)";
+        since, pos, due, sticky, status)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0)";
 const BY_ID: &str = select!("WHERE id = $1");
 const OF_USER: &str =
     select!("WHERE user_id = $1 AND finished IS NULL AND status = 0 ORDER BY since, id LIMIT $2");
@@ -79,6 +79,8 @@ pub struct Delayed {
     pub due: i64,
     /// [`WAITING`], [`SENDING`]...
     pub status: i64,
+    /// For how long it is sticky once it is sent, in ms, if it is.
+    pub sticky: Option<i64>,
 }
 
 /// What a new one came to.
@@ -104,10 +106,10 @@ pub async fn add(tx: &mut CommitTx, new: &Delayed, most: i64) -> Result<Added, S
     }
     let Delayed { id, user, scope, request, txn_id, room, kind, state_key, content, ts, .. } =
         new.clone();
-    let Delayed { delay, since, pos, due, .. } = *new;
+    let Delayed { delay, since, pos, due, sticky, .. } = *new;
     let args = args![
         &id, user, scope, request, txn_id, room, kind, state_key, content, ts, delay, since, pos,
-        due
+        due, sticky
     ];
     sql.execute(INSERT, args).await?;
     Ok(Added::Id(id))
@@ -188,5 +190,6 @@ fn delayed(row: &Row) -> Result<Delayed, StorageError> {
         pos: row.int(12)?,
         due: row.int(13)?,
         status: row.int(14)?,
+        sticky: row.opt_int(15)?,
     })
 }

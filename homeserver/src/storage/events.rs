@@ -13,7 +13,7 @@ use crate::{
 macro_rules! event_columns {
     () => {
         "e.nid, e.room, e.id, e.flags, e.pos, e.ord, e.state_before, e.state_after, e.replaces, \
-         e.redacted_by, e.txn_scope, e.txn_id, e.redacts, j.json"
+         e.redacted_by, e.txn_scope, e.txn_id, e.redacts, j.json, e.sticky_until"
     };
 }
 pub(crate) use event_columns;
@@ -21,8 +21,8 @@ pub(crate) use event_columns;
 const INSERT: &str =
     "INSERT INTO event (nid, id, room, ord, pos, kind, state_key, sender, depth, ts,
         flags, state_before, state_after, replaces, membership, redacts, txn_scope, txn_id,
-        relates_to, rel_type)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
+        relates_to, rel_type, sticky_until)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
 const INSERT_JSON: &str = "INSERT INTO event_json (nid, json) VALUES ($1, $2)";
 const BY_IDS: &str = concat!(
     "SELECT ",
@@ -37,11 +37,11 @@ const BY_NIDS: &str = concat!(
 const KEYS: &str = "SELECT nid, id, kind, state_key, membership FROM event WHERE nid = ANY($1)";
 const REDACTIONS: &str = "SELECT nid FROM event WHERE redacts = $1 AND room = $2 ORDER BY nid";
 const SET_REDACTED: &str = "UPDATE event SET redacted_by = $2, flags = $3,
-        relates_to = NULL, rel_type = NULL WHERE nid = $1";
+        relates_to = NULL, rel_type = NULL, sticky_until = NULL WHERE nid = $1";
 const SET_JSON: &str = "UPDATE event_json SET json = $2 WHERE nid = $1";
 const PLACE: &str =
     "UPDATE event SET flags = $2, state_before = $3, state_after = $4, replaces = $5,
-        ord = $6, pos = $7 WHERE nid = $1";
+        ord = $6, pos = $7, sticky_until = $8 WHERE nid = $1";
 
 /// An event to be stored.
 #[derive(Clone, Debug)]
@@ -78,6 +78,8 @@ pub struct NewEvent<'a> {
     pub redacts: Option<&'a str>,
     /// Who sent it with which transaction id.
     pub txn: Option<(&'a str, &'a str)>,
+    /// Until when it is sticky, in milliseconds since 1970.
+    pub sticky_until: Option<i64>,
     /// Its canonical bytes.
     pub raw: &'a [u8],
 }
@@ -109,6 +111,8 @@ pub struct StoredEvent {
     pub txn: Option<(String, String)>,
     /// The event it redacts.
     pub redacts: Option<String>,
+    /// Until when it is sticky, in milliseconds since 1970.
+    pub sticky_until: Option<i64>,
     /// Its canonical bytes.
     pub raw: Bytes,
 }
@@ -142,6 +146,7 @@ pub async fn insert(tx: &mut CommitTx, event: &NewEvent<'_>) -> Result<(), Stora
                 txn,
                 relates_to,
                 rel_type,
+                event.sticky_until,
             ],
         )
         .await?;
@@ -177,19 +182,13 @@ fn relation(raw: &[u8]) -> (Option<String>, Option<String>) {
 }
 
 /// Gives an event that was known only as an outlier what was decided about it since, and its place.
-pub async fn place(
-    tx: &mut CommitTx,
-    nid: EventNid,
-    flags: u32,
-    state_before: Option<StateGroup>,
-    state_after: Option<StateGroup>,
-    replaces: Option<EventNid>,
-    place: Option<(TimelineOrd, Option<Pos>)>,
-) -> Result<(), StorageError> {
-    let (ord, pos) = place.map_or((None, None), |(ord, pos)| (Some(ord), pos));
-    let groups = (state_before.map(|g| g.0), state_after.map(|g| g.0));
-    let replaces = replaces.map(|e| e.0);
-    tx.sql().later(PLACE, args![nid.0, flags, groups.0, groups.1, replaces, ord, pos]).await?;
+pub async fn place(tx: &mut CommitTx, event: &NewEvent<'_>) -> Result<(), StorageError> {
+    let (ord, pos) = event.place.map_or((None, None), |(ord, pos)| (Some(ord), pos));
+    let groups = (event.state_before.map(|g| g.0), event.state_after.map(|g| g.0));
+    let (flags, replaces) = (event.flags, event.replaces.map(|e| e.0));
+    let args =
+        args![event.nid.0, flags, groups.0, groups.1, replaces, ord, pos, event.sticky_until];
+    tx.sql().later(PLACE, args).await?;
     Ok(())
 }
 
@@ -275,6 +274,7 @@ pub(super) fn stored(row: &Row) -> Result<StoredEvent, StorageError> {
         txn: row.opt_text(10)?.zip(row.opt_text(11)?),
         redacts: row.opt_text(12)?,
         raw: Bytes::from(row.blob(13)?),
+        sticky_until: row.opt_int(14)?,
     })
 }
 

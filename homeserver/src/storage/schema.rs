@@ -21,5 +21,6 @@ pub const SCHEMA: Migrations = Migrations::new(
         include_str!("migrations/0006_thread_subscriptions.sql"),
         include_str!("migrations/admin_rooms.sql"),
         include_str!("migrations/admin_media.sql"),
+        include_str!("migrations/0008_sticky_events.sql"),
     ],
 );

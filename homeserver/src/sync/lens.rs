@@ -57,6 +57,12 @@ impl<'a> Lens<'a> {
         if before == Membership::Join && after == Membership::Join {
             return Ok(Some(Membership::Join));
         }
+        // While an event is sticky, all who are in the room may see it (MSC4354).
+        if event.sticky_for(self.rooms.now_ms()).is_some()
+            && self.standing().await?.is_some_and(|(_, now)| now == Membership::Join)
+        {
+            return Ok(Some(after));
+        }
         self.visibilities.reach(self.rooms, ord, visibility_of).await?;
         let moves = match event.pdu.state_key() {
             Some(key) if before != after && key == self.user.as_str() => Moves::Membership,

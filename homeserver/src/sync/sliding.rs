@@ -12,6 +12,7 @@ mod lists;
 mod request;
 mod required;
 mod room;
+mod sticky;
 mod token;
 mod write;
 

@@ -14,6 +14,7 @@ mod relations;
 mod rig;
 mod search;
 mod sliding;
+mod sticky;
 mod sync;
 mod threads;
 mod upgrades;

@@ -36,6 +36,8 @@ pub struct SyncToken {
     /// Up to which position the client has the messages to its device: less than `pos` while there are more than one answer
     /// holds.
     pub to_device: i64,
+    /// Up to which position the client has sticky events, likewise.
+    pub sticky: i64,
 }
 
 impl SyncToken {
@@ -47,10 +49,13 @@ impl SyncToken {
 
 impl fmt::Display for SyncToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { generation, pos, boot, ephemeral, to_device } = self;
+        let Self { generation, pos, boot, ephemeral, to_device, sticky } = self;
         write!(f, "{SYNC_MARK}_{generation}_{pos}_{boot:x}_{ephemeral}")?;
-        if to_device < pos {
+        if to_device < pos || sticky < pos {
             write!(f, "_{to_device}")?;
+        }
+        if sticky < pos {
+            write!(f, "_{sticky}")?;
         }
         Ok(())
     }
@@ -67,15 +72,20 @@ impl FromStr for SyncToken {
         let generation = number(parts.next())?;
         let pos = number(parts.next())?;
         let (boot, ephemeral) = (hex(parts.next())?, number(parts.next())?);
-        let behind = parts.next().map(|part| number(Some(part))).transpose()?;
+        let to_device = parts.next().map(|part| number(Some(part))).transpose()?;
+        let sticky = parts.next().map(|part| number(Some(part))).transpose()?;
         if parts.next().is_some() || pos < 0 || ephemeral < 0 {
             return Err(TokenError::Malformed);
         }
-        if behind.is_some_and(|behind| behind < 0 || behind >= pos) {
+        // What is said that need not be said would be another spelling of the same token.
+        let most = if sticky.is_some() { pos } else { pos - 1 };
+        if to_device.is_some_and(|behind| !(0..=most).contains(&behind))
+            || sticky.is_some_and(|behind| !(0..pos).contains(&behind))
+        {
             return Err(TokenError::Malformed);
         }
-        let to_device = behind.unwrap_or(pos);
-        Ok(SyncToken { generation, pos, boot, ephemeral, to_device })
+        let (to_device, sticky) = (to_device.unwrap_or(pos), sticky.unwrap_or(pos));
+        Ok(SyncToken { generation, pos, boot, ephemeral, to_device, sticky })
     }
 }
 
@@ -134,8 +144,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn sync_tokens_survive_the_trip(generation in 0..i64::MAX, pos in 0..i64::MAX, boot: u64, ephemeral in 0..i64::MAX, behind in 0..3_i64) {
-            let token = SyncToken { generation, pos, boot, ephemeral, to_device: (pos - behind).max(0) };
+        fn sync_tokens_survive_the_trip(generation in 0..i64::MAX, pos in 0..i64::MAX, boot: u64, ephemeral in 0..i64::MAX, behind in 0..3_i64, sticky in 0..3_i64) {
+            let [to_device, sticky] = [behind, sticky].map(|behind| (pos - behind).max(0));
+            let token = SyncToken { generation, pos, boot, ephemeral, to_device, sticky };
             prop_assert_eq!(token.to_string().parse::<SyncToken>(), Ok(token));
         }
 
@@ -155,7 +166,8 @@ mod tests {
 
     #[test]
     fn a_sync_token_pages_from_between_what_was_and_what_came() {
-        let token = SyncToken { generation: 1, pos: 7, boot: 9, ephemeral: 0, to_device: 7 };
+        let token =
+            SyncToken { generation: 1, pos: 7, boot: 9, ephemeral: 0, to_device: 7, sticky: 7 };
         let PageToken(boundary) = token.to_string().parse().expect("a sync token is a page token");
         assert!(7 << ORD_BITS < boundary, "the event at the token itself is behind");
         assert!(8 << ORD_BITS >= boundary, "the next one is ahead");
@@ -169,7 +181,10 @@ mod tests {
             "s1_1_2_3",
             "s1_1_2_3_4_2",
             "s1_1_2_3_4_-1",
-            "s1_1_2_3_4_1_1",
+            "s1_1_2_3_4_1_2",
+            "s1_1_2_3_4_3_1",
+            "s1_1_2_3_4_1_-1",
+            "s1_1_2_3_4_1_1_1",
             "s1_1_-2_3_4",
             "s2_1_2_3_4",
             "s1_1_2_zz_4",

@@ -138,6 +138,7 @@ impl Viewer {
             replaces_state: replaced.map(|replaced| replaced.pdu.event_id.as_str()),
             transaction_id: echo.map(|txn| txn.id.as_str()),
             relations,
+            sticky_for: event.sticky_for(self.now),
         };
         event.write_client(out, room_id, &unsigned);
     }

@@ -93,6 +93,7 @@ pub(super) fn sign(room: &Room, words: Words, prev: &[&Pdu], auth: &[&Pdu]) -> P
         prev_events: references(prev),
         auth_events: references(auth),
         redacts,
+        sticky: None,
     };
     template.build(rules, &key()).unwrap()
 }

@@ -34,6 +34,7 @@ fn event(
         prev_events: Vec::new(),
         auth_events: Vec::new(),
         redacts: None,
+        sticky: None,
     };
     let key = ServerKey::new(server_name!("here.example"), "1", &[1; 32]).unwrap();
     Arc::new(Event::new(EventNid(nid), RoomNid(1), template.build(&rules, &key).unwrap()))

@@ -123,7 +123,7 @@ impl<'a> Build<'a> {
             write::write(self, &mut out, &shown).await?;
         }
         next.extensions(self.request);
-        let told = extensions::write(self, &mut out, &covered, &shown).await?;
+        let told = extensions::write(self, &mut out, &covered, &shown, &chosen.matched).await?;
         if next.changed {
             next.forget_deleted(&memberships);
         }
@@ -134,6 +134,7 @@ impl<'a> Build<'a> {
             boot: feed.ephemeral().boot(),
             ephemeral: self.ephemeral,
             to_device: self.upto,
+            sticky: self.upto,
         };
         let something = told || lists_changed || !shown.is_empty();
         Ok(Answer { out, at, state: next.changed.then_some(next.state), something })

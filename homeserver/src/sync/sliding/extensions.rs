@@ -7,6 +7,7 @@ use ruma::OwnedRoomId;
 use super::build::{Build, Covered};
 use super::connection::{ACCOUNT_DATA, RECEIPTS, THREADS};
 use super::room::Shown;
+use super::sticky;
 use crate::http::error::{ApiError, ApiResult};
 use crate::nid::{Pos, RoomNid};
 use crate::services::push_rules::{PUSH_RULES, to_json};
@@ -26,6 +27,7 @@ pub(super) async fn write(
     out: &mut Writer,
     covered: &[Covered<'_>],
     shown: &[Shown],
+    matched: &HashSet<RoomNid>,
 ) -> ApiResult<bool> {
     out.open_at("extensions");
     let mut something = messages(build, out).await?;
@@ -34,13 +36,22 @@ pub(super) async fn write(
     something |= receipts(build, out, covered, shown).await?;
     something |= typing(build, out, covered).await?;
     something |= threads(build, out).await?;
+    something |= sticky::extension(build, out, shown, matched).await?;
     out.close();
     Ok(something)
 }
 
-/// What the device has of its messages: a position, under the generation of the database that gave it.
+/// What the device has of its messages.
 pub(super) fn messages_since(build_generation: i64, since: &str) -> ApiResult<Pos> {
-    let bad = || ApiError::invalid_param("extensions.to_device.since is not one of this server's");
+    position(build_generation, since, "to_device")
+}
+
+/// What the client has, as an extension's `since` says: a position, under the generation of the database that gave it.
+pub(super) fn position(build_generation: i64, since: &str, extension: &str) -> ApiResult<Pos> {
+    let bad = || {
+        let text = format!("extensions.{extension}.since is not one of this server's");
+        ApiError::invalid_param(text)
+    };
     let (generation, pos) = since.split_once('_').ok_or_else(bad)?;
     let generation: i64 = generation.parse().map_err(|_| bad())?;
     let pos: Pos = pos.parse().map_err(|_| bad())?;

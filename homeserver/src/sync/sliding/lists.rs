@@ -48,6 +48,8 @@ pub(super) struct Chosen {
     pub(super) rooms: HashMap<RoomNid, Wanted>,
     /// The lists as they are now.
     pub(super) lists: BTreeMap<String, ToldList>,
+    /// All rooms that are in a list, in its windows or not, and those subscribed to: those whose sticky events are told, if any are.
+    pub(super) matched: HashSet<RoomNid>,
 }
 
 impl Chosen {
@@ -68,6 +70,9 @@ pub(super) async fn choose(build: &Build<'_>, memberships: &UserRooms) -> ApiRes
     let request = build.request;
     for (id, details) in &request.subscriptions {
         let Some(nid) = number(build, id).await? else { continue };
+        if request.sticky.is_some() {
+            chosen.matched.insert(nid);
+        }
         if memberships.get(&nid).is_some_and(|mine| is_candidate(build, nid, mine)) {
             let wanted = chosen.want(nid, details);
             let wants = |extension: &Option<super::request::RoomExtension>| {
@@ -88,6 +93,9 @@ pub(super) async fn choose(build: &Build<'_>, memberships: &UserRooms) -> ApiRes
             Some(filters) => filtered(build, &candidates, filters, memberships).await?,
         };
         let count = rooms.len();
+        if request.sticky.is_some() {
+            chosen.matched.extend(rooms.iter().map(|candidate| candidate.nid));
+        }
         chosen.lists.insert(list.name.clone(), ToldList { asked: asked(list), count });
         for candidate in window(&mut rooms, list.ranges.as_deref()) {
             let wanted = chosen.want(candidate.nid, &list.details);

@@ -63,6 +63,19 @@ struct ExtensionsBody {
     typing: Option<RoomExtension>,
     #[serde(rename = "io.element.msc4308.thread_subscriptions")]
     threads: Option<Threads>,
+    #[serde(rename = "org.matrix.msc4354.sticky_events")]
+    sticky: Option<Sticky>,
+}
+
+/// What is asked of sticky events
+/// ([MSC4480](https://github.com/matrix-org/matrix-spec-proposals/pull/4480)).
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Sticky {
+    enabled: Option<bool>,
+    /// How many at most.
+    pub(super) limit: Option<u64>,
+    /// What the client has already.
+    pub(super) since: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -193,6 +206,7 @@ pub struct Request {
     pub(super) typing: Option<RoomExtension>,
     /// Subscriptions to threads, so many at most.
     pub(super) threads: Option<i64>,
+    pub(super) sticky: Option<Sticky>,
 }
 
 impl Request {
@@ -244,6 +258,7 @@ impl Request {
                 .threads
                 .filter(|threads| threads.enabled == Some(true))
                 .map(|threads| threads.limit.unwrap_or(MAX_THREADS).clamp(1, MAX_THREADS)),
+            sticky: extensions.sticky.filter(|sticky| sticky.enabled == Some(true)),
         })
     }
 }

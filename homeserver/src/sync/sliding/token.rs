@@ -47,7 +47,7 @@ mod tests {
     proptest! {
         #[test]
         fn positions_survive_the_trip(number in 0..i64::MAX, pos in 0..i64::MAX, boot: u64, ephemeral in 0..i64::MAX) {
-            let at = SyncToken { generation: 3, pos, boot, ephemeral, to_device: pos };
+            let at = SyncToken { generation: 3, pos, boot, ephemeral, to_device: pos, sticky: pos };
             let position = Position { number, at };
             prop_assert_eq!(position.to_string().parse::<Position>(), Ok(position));
         }

@@ -10,7 +10,7 @@ const PATH: &str = "unstable/org.matrix.simplified_msc3575/sync";
 
 impl Person<'_> {
     /// A request that waits for nothing; the answer and its position.
-    async fn slide(&self, pos: Option<&str>, body: Value) -> (Value, String) {
+    pub(super) async fn slide(&self, pos: Option<&str>, body: Value) -> (Value, String) {
         let query = pos.map(|pos| format!("?pos={pos}")).unwrap_or_default();
         let answer = self.call(Method::POST, &format!("{PATH}{query}"), body).await;
         let pos = answer["pos"].as_str().expect("a position").to_owned();

@@ -8,12 +8,13 @@ use super::{Request, devices, ephemeral, plan, rooms};
 use crate::app::App;
 use crate::http::auth::Requester;
 use crate::http::error::ApiResult;
-use crate::nid::Pos;
+use crate::nid::{Pos, RoomNid};
 use crate::services::presence;
 use crate::services::push_rules::{PUSH_RULES, to_json};
 use crate::storage::{account_data, to_device};
 use crate::sync::json::Writer;
 use crate::sync::lazy::Session;
+use crate::sync::sticky::{self, MAX_STICKY};
 use crate::sync::token::SyncToken;
 use crate::sync::viewer::Viewer;
 
@@ -30,6 +31,8 @@ pub(super) struct Build<'a> {
     pub(super) since: Option<Pos>,
     /// Messages to the device after this position are told.
     messages_since: Pos,
+    /// Sticky events after this position are told.
+    sticky_since: Pos,
     /// Whether the client came with a token that is of no use any more, and thinks that it has something.
     pub(super) starting_over: bool,
     /// Ephemeral changes after this one are told.
@@ -72,10 +75,17 @@ impl<'a> Build<'a> {
             viewer,
             since: request.since.map(|token| token.pos),
             messages_since: request.since.map_or(0, |token| token.to_device),
+            sticky_since: request.since.map_or(0, |token| token.sticky),
             starting_over,
             ephemeral_since: same_boot.map_or(0, |token| token.ephemeral),
             fresh_boot: request.since.is_some() && same_boot.is_none(),
         }
+    }
+
+    /// Whether a room has sticky events that did not fit into the answers before.
+    pub(super) fn lags_behind_in(&self, room: RoomNid) -> bool {
+        self.since.is_some_and(|since| self.sticky_since < since)
+            && self.app.sticky.any(room, 0, Pos::MAX)
     }
 
     /// Builds the answer.
@@ -84,6 +94,8 @@ impl<'a> Build<'a> {
         let ephemeral = self.app.feed.ephemeral().head();
         let upto = self.app.feed.head();
         let (messages, to_device) = self.to_device(upto).await?;
+        let span = sticky::Span { since: self.sticky_since, upto, limit: MAX_STICKY };
+        let sticky = sticky::collect(self.app, self.viewer, span, |_| true).await?;
         let feed = &self.app.feed;
         let token = SyncToken {
             generation: feed.generation(),
@@ -91,6 +103,7 @@ impl<'a> Build<'a> {
             boot: feed.ephemeral().boot(),
             ephemeral,
             to_device,
+            sticky: sticky.next,
         };
 
         let mut out = Writer::with_capacity(1024);
@@ -111,7 +124,8 @@ impl<'a> Build<'a> {
         self.global_account_data(&mut out, &account_data).await?;
         let plan = plan::plan(self, upto, &account_data, lazy).await?;
         let mut sight = Sight::default();
-        rooms::write(self, &mut out, &plan, &account_data, upto, &mut sight).await?;
+        let data = rooms::Personal { account_data: &account_data, sticky: &sticky, upto };
+        rooms::write(self, &mut out, &plan, &data, &mut sight).await?;
         self.presence(&mut out, &sight).await?;
         devices::write_lists(self, &mut out, upto, &sight).await?;
         let something = out.len() > bare;

@@ -110,7 +110,9 @@ pub(super) async fn plan(
 /// Whether anything of a room may have changed that all its members see.
 fn moved(build: &Build<'_>, room: RoomNid) -> bool {
     let Some(since) = build.since else { return true };
-    build.app.feed.room_head(room) > since || typing_changed(build, room)
+    build.app.feed.room_head(room) > since
+        || typing_changed(build, room)
+        || build.lags_behind_in(room)
 }
 
 /// Rooms left within the span are told; those left earlier only to who starts over and asks for them.

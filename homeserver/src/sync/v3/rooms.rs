@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::build::{Build, Sight};
 use super::ephemeral;
 use super::plan::{Asked, Plan, RoomPlan};
-use super::write::{Loaded, asked, room_state, timeline, whole_account_data};
+use super::write::{Loaded, asked, form, room_state, timeline, whole_account_data};
 use crate::event::Event;
 use crate::http::error::ApiResult;
 use crate::nid::{EventNid, Pos, RoomNid};
@@ -17,6 +17,7 @@ use crate::services::relations::in_window;
 use crate::storage::account_data;
 use crate::storage::receipts::Receipt;
 use crate::sync::json::Writer;
+use crate::sync::sticky;
 use crate::sync::viewer::Surroundings;
 
 /// Appends the rooms, if there are any to tell of.
@@ -24,16 +25,17 @@ pub(super) async fn write(
     build: &Build<'_>,
     out: &mut Writer,
     plan: &Plan,
-    account_data: &[account_data::Entry],
-    upto: Pos,
+    personal: &Personal<'_>,
     sight: &mut Sight,
 ) -> ApiResult<()> {
+    let Personal { account_data, sticky, upto } = *personal;
     let loaded = load(build, plan).await?;
     let (whole, changed) = receipt_rooms(build, plan);
     let receipts = ephemeral::receipts(build, &whole, &changed, upto).await?;
     let nids: Vec<RoomNid> = plan.joined.iter().map(|plan| plan.room.nid()).collect();
     let prepared = build.app.notifications.prepare(&build.viewer.user, &nids).await?;
-    let data = Data { entries: account_data, receipts: &receipts, prepared: &prepared, upto };
+    let data =
+        Data { entries: account_data, receipts: &receipts, prepared: &prepared, sticky, upto };
 
     let mark = out.len();
     out.open_at("rooms");
@@ -64,11 +66,20 @@ pub(super) async fn write(
     Ok(())
 }
 
+/// What an answer tells beside its rooms, or up to where.
+#[derive(Clone, Copy)]
+pub(super) struct Personal<'a> {
+    pub(super) account_data: &'a [account_data::Entry],
+    pub(super) sticky: &'a sticky::Told,
+    pub(super) upto: Pos,
+}
+
 /// What the rooms are told with beside their plans.
 struct Data<'a> {
     entries: &'a [account_data::Entry],
     receipts: &'a HashMap<RoomNid, Vec<Receipt>>,
     prepared: &'a Prepared,
+    sticky: &'a sticky::Told,
     upto: Pos,
 }
 
@@ -124,6 +135,8 @@ async fn joined(
     let empty = out.len();
     let around = surroundings(build, plan, loaded);
     timeline(build, out, plan, &around);
+    let stuck = data.sticky.of(plan.room.nid(), &plan.window.events);
+    sticky::write(out, build.viewer, form(build), "msc4354_sticky", stuck);
     room_state(build, out, plan, loaded);
     whole_account_data(build, out, plan, data.entries);
     ephemeral::write(build, out, plan.room.nid(), data.receipts.get(&plan.room.nid()));

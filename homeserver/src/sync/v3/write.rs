@@ -28,7 +28,7 @@ pub(in crate::sync) const STRIPPED: [&str; 8] = [
 /// Events that were looked up for an answer.
 pub(super) struct Loaded(pub(super) HashMap<EventNid, Arc<Event>>);
 
-fn form<'a>(build: &'a Build<'_>) -> Form<'a> {
+pub(super) fn form<'a>(build: &'a Build<'_>) -> Form<'a> {
     let filter = &build.request.filter;
     Form { room_id: false, federation: filter.federation_format, fields: filter.fields.as_ref() }
 }
