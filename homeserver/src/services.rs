@@ -12,6 +12,7 @@ pub mod devices;
 pub mod directory;
 pub mod guests;
 pub mod jobs;
+pub mod invitations;
 pub mod key_backup;
 pub mod key_counts;
 pub mod keys;

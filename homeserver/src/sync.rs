@@ -4,6 +4,7 @@ pub mod access;
 mod changes;
 pub mod filter;
 pub mod heads;
+pub(crate) mod invites;
 pub mod json;
 pub mod lazy;
 pub mod lens;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::client::aliases::may_have;
-use crate::client::membership::{carry_over, may_be_invited};
+use crate::client::membership::carry_over;
 use crate::client::public_rooms::{is_public, may_publish};
 use crate::http::auth::Requester;
 use crate::http::error::{ApiError, ApiResult};
@@ -20,6 +20,7 @@ use crate::http::json::{JsonOrEmpty, Reply};
 use crate::http::limit::Limit;
 use crate::http::router::{Route, post};
 use crate::room::{CreateRoom, Invitee, Preset};
+use crate::services::invitations::may_be_invited;
 
 /// The endpoints of this module.
 pub fn routes() -> Vec<Route<Arc<App>>> {
@@ -114,7 +115,7 @@ async fn create(
     };
     let mut invites = Vec::with_capacity(body.invite.len());
     for user in &body.invite {
-        may_be_invited(&app, user).await?;
+        may_be_invited(&app, &requester.user, user).await?;
         invites.push(invitee(&app, user).await?);
     }
     // Only the appservice's own users: nobody else is made to join.

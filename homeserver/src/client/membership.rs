@@ -22,6 +22,7 @@ use crate::http::json::{EMPTY, Empty, Json, JsonOrEmpty, Reply};
 use crate::http::limit::Limit;
 use crate::http::router::{Route, get, post};
 use crate::room::{Draft, Membership, Room};
+use crate::services::invitations::may_be_invited;
 use crate::services::{guests, server_notices};
 
 pub(super) use restricted::{allowed_rooms, authoriser, is_in_any};
@@ -29,8 +30,6 @@ pub(super) use succession::carry_over;
 
 /// The longest reason that is taken.
 const MAX_REASON: usize = 4_096;
-/// The account data in which users say whose invites they want (v1.18, "Invite blocking").
-const INVITE_PERMISSION: &str = "m.invite_permission_config";
 
 /// The endpoints of this module.
 pub fn routes() -> Vec<Route<Arc<App>>> {
@@ -138,30 +137,6 @@ async fn knock(
     Ok(Reply(json!({ "room_id": room.id() })))
 }
 
-/// Refuses invites that can't arrive or aren't wanted, and lets application services make users of theirs who are invited
-/// before they exist.
-pub(super) async fn may_be_invited(app: &App, user: &UserId) -> ApiResult<()> {
-    if user.server_name() != app.config.server_name {
-        let text = format!("{user} is on another server, and this one doesn't federate");
-        return Err(ApiError::forbidden(text));
-    }
-    if app.accounts.get(user).await?.is_none() {
-        app.appservices.query_user(user).await;
-    }
-    // Ghosts have no client that could have set it, and bridges invite them by the thousand.
-    if app.appservices.is_ghost(user) {
-        return Ok(());
-    }
-    if let Some(config) = app.account_data.get(user, None, INVITE_PERMISSION).await? {
-        let config: Value = serde_json::from_str(&config).unwrap_or_default();
-        if config["default_action"] == "block" {
-            let text = format!("{user} takes no invites");
-            return Err(ApiError::new(StatusCode::FORBIDDEN, "M_INVITE_BLOCKED", text));
-        }
-    }
-    Ok(())
-}
-
 #[derive(Deserialize)]
 struct Invite {
     user_id: Option<OwnedUserId>,
@@ -186,7 +161,7 @@ async fn invite(
         });
     };
     let room = app.rooms.get(&id).await?;
-    may_be_invited(&app, &target).await?;
+    may_be_invited(&app, &requester.user, &target).await?;
     let content = app.profiles.member_content(&target, "invite").await?;
     set(&room, &requester.user, &target, content, body.reason).await?;
     Ok(EMPTY)

@@ -24,6 +24,7 @@ use crate::nid::{ORD_SHIFT, Pos};
 use crate::room::Membership;
 use crate::storage::timeline_read::forwards;
 use crate::sync::access::Access;
+use crate::sync::invites::hidden;
 use crate::sync::json::Writer;
 use crate::sync::token::SyncToken;
 use crate::sync::v3::MAX_TIMEOUT;
@@ -138,8 +139,8 @@ async fn find(
             } else if mine.pos > from.pos && mine.pos <= upto && !mine.forgotten {
                 // That he was invited, or is out, he is told by that event alone.
                 for event in app.rooms.events(&[mine.event]).await? {
-                    let ignored = viewer.ignored.contains(event.pdu.sender.as_str());
-                    if !(ignored && mine.membership == Membership::Invite) {
+                    let invited = mine.membership == Membership::Invite;
+                    if !invited || hidden(app, viewer, &[mine.event]).await?.is_empty() {
                         found.insert(mine.pos, (event, Some(mine.membership)));
                     }
                 }

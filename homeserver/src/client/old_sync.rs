@@ -22,6 +22,7 @@ use crate::services::push_rules::{PUSH_RULES, to_json};
 use crate::storage::account_data::{self, Entry};
 use crate::sync::access::Access;
 use crate::sync::filter::{MAX_LIMIT, RoomEventFilter};
+use crate::sync::invites::hidden;
 use crate::sync::json::Writer;
 use crate::sync::page::{Ask, page};
 use crate::sync::token::{PageToken, SyncToken};
@@ -91,7 +92,7 @@ async fn initial_sync(
         let Some(room) = app.rooms.find(*nid).await? else { continue };
         if mine.membership == Membership::Invite {
             let Some(invite) = app.rooms.events(&[mine.event]).await?.pop() else { continue };
-            if viewer.ignored.contains(invite.pdu.sender.as_str()) {
+            if !hidden(&app, &viewer, &[mine.event]).await?.is_empty() {
                 continue;
             }
             out.open();

@@ -27,6 +27,7 @@ use crate::http::limit::Limit;
 use crate::http::router::{Route, get, put};
 use crate::nid::EventNid;
 use crate::room::{Draft, Room};
+use crate::services::invitations::may_set_member;
 use crate::services::{guests, server_notices};
 
 /// The endpoints of this module.
@@ -144,6 +145,7 @@ async fn set(
             {
                 return Ok(Reply(json!({ "event_id": sent.event_id })));
             }
+            may_set_member(&app, &requester.user, &key, content.get()).await?;
         }
         _ => {}
     }

@@ -20,7 +20,7 @@ const VERSIONS: [&str; 27] = [
 ];
 
 /// Proposals that bridges and clients ask for by name.
-const FEATURES: [&str; 28] = [
+const FEATURES: [&str; 30] = [
     "com.beeper.arbitrary_member_change",
     "com.beeper.arbitrary_profile_meta",
     "com.beeper.batch_sending",
@@ -39,12 +39,14 @@ const FEATURES: [&str; 28] = [
     "org.matrix.msc4108",
     "org.matrix.msc4140",
     "org.matrix.msc4143",
+    "org.matrix.msc4155",
     "org.matrix.msc4190",
     "org.matrix.msc4222",
     "org.matrix.msc4306",
     "org.matrix.msc4308",
     "org.matrix.msc4326",
     "org.matrix.msc4354",
+    "org.matrix.msc4380.stable",
     "org.matrix.simplified_msc3575",
     "uk.half-shot.msc2666.query_mutual_rooms",
     "uk.half-shot.msc2666.query_mutual_rooms.stable",

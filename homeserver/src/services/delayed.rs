@@ -22,6 +22,7 @@ use crate::config::DelayedEventPolicy;
 use crate::feed::Feed;
 use crate::http::error::{ApiError, ApiResult};
 use crate::room::{Draft, RoomError, TxnKey};
+use crate::services::invitations::may_set_member;
 use crate::services::sessions::random_token;
 use crate::storage::delayed::{
     self as table, Added, CANCELLED, Delayed, REFUSED, SENDING, SENT, WAITING,
@@ -324,6 +325,9 @@ async fn send(app: &App, event: &Delayed) -> ApiResult<()> {
     let room = RoomId::parse(&event.room).map_err(ApiError::internal)?;
     let room = app.rooms.get(&room).await?;
     let content = RawValue::from_string(event.content.clone()).map_err(ApiError::internal)?;
+    if let Some(target) = event.state_key.as_deref().filter(|_| event.kind == "m.room.member") {
+        may_set_member(app, &user, target, &event.content).await?;
+    }
     let txn = TxnKey {
         scope: event.scope.clone(),
         path: format!("DELAYED {}", event.id),

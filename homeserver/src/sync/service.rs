@@ -16,6 +16,7 @@ use super::sliding::Connections;
 use super::viewer::Ignored;
 use crate::feed::Feed;
 use crate::nid::Pos;
+use crate::services::invitations::{INVITE_FILTER, INVITE_PERMISSION, InviteRules};
 use crate::storage::{StorageError, account_data};
 
 /// Users whose list of ignored users is kept.
@@ -37,6 +38,7 @@ pub struct SyncService {
     /// What the connections of sliding sync have been told.
     pub connections: Connections,
     ignored: Cache<OwnedUserId, (Pos, Arc<Ignored>)>,
+    invites: Cache<OwnedUserId, (Pos, Arc<InviteRules>)>,
     /// Position of the last message that a device was told and has not acknowledged; 0 when there is none, [`UNKNOWN`] when that
     /// isn't known.
     told: Cache<(OwnedUserId, OwnedDeviceId), Arc<AtomicI64>>,
@@ -57,6 +59,7 @@ impl SyncService {
             connections: Connections::default(),
             lazy: LazyMembers::default(),
             ignored: Cache::new(MAX_USERS),
+            invites: Cache::new(MAX_USERS),
             told: Cache::new(MAX_DEVICES),
         }
     }
@@ -79,6 +82,27 @@ impl SyncService {
             Arc::new(entry.map(|entry| Ignored::of_content(&entry.content)).unwrap_or_default());
         self.ignored.insert(user.to_owned(), (changed, Arc::clone(&list)));
         Ok(list)
+    }
+
+    /// Whose invites a user wants.
+    pub async fn invite_rules(
+        &self,
+        db: &Database,
+        user: &UserId,
+    ) -> Result<Arc<InviteRules>, StorageError> {
+        let changed = self.heads.global_account_data(user);
+        if let Some((at, known)) = self.invites.get(user)
+            && at == changed
+        {
+            return Ok(known);
+        }
+        let permission = account_data::get(db, user, "", INVITE_PERMISSION).await?;
+        let permission = permission.map(|entry| entry.content);
+        let filter = account_data::get(db, user, "", INVITE_FILTER).await?;
+        let filter = filter.map(|entry| entry.content);
+        let rules = Arc::new(InviteRules::of(permission.as_deref(), filter.as_deref()));
+        self.invites.insert(user.to_owned(), (changed, Arc::clone(&rules)));
+        Ok(rules)
     }
 
     /// A device is told messages up to a position.

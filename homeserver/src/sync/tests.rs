@@ -3,6 +3,7 @@
 mod delayed;
 mod directories;
 mod interleavings;
+mod invites;
 mod members;
 mod messages;
 mod notifications;

@@ -20,6 +20,7 @@ use crate::feed::{Change, Next, Published};
 use crate::http::error::{ApiError, ApiResult};
 use crate::nid::{ORD_SHIFT, Pos, RoomNid};
 use crate::room::{Membership, RoomError, RoomSnapshot};
+use crate::services::invitations::Wanted;
 use crate::services::notifications::{Subject, judge};
 use crate::services::push_rules::PUSH_RULES;
 use crate::storage::notifications::{self, NewNotification, Notification};
@@ -358,6 +359,11 @@ async fn verdict(
     snapshot: &RoomSnapshot,
 ) -> ApiResult<Option<(String, bool)>> {
     if app.sync.ignored(&app.db, user).await?.contains(event.pdu.sender.as_str()) {
+        return Ok(None);
+    }
+    if invited(event).as_deref() == Some(user)
+        && app.sync.invite_rules(&app.db, user).await?.by(&event.pdu.sender) != Wanted::Yes
+    {
         return Ok(None);
     }
     let rules = app.push_rules.of(user).await?;

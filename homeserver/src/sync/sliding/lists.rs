@@ -15,6 +15,7 @@ use super::request::{Details, Filters, List, Request};
 use crate::http::error::ApiResult;
 use crate::nid::{Pos, RoomNid};
 use crate::room::{Membership, RoomError, UserRoom, UserRooms};
+use crate::sync::invites::hidden;
 
 /// Spaces that a filter may name; the children of further ones are not looked at.
 const MAX_SPACES: usize = 200;
@@ -68,12 +69,18 @@ impl Chosen {
 pub(super) async fn choose(build: &Build<'_>, memberships: &UserRooms) -> ApiResult<Chosen> {
     let mut chosen = Chosen::default();
     let request = build.request;
+    let unseen = if request.subscriptions.is_empty() {
+        HashSet::new()
+    } else {
+        hidden_rooms(build, memberships).await?
+    };
     for (id, details) in &request.subscriptions {
         let Some(nid) = number(build, id).await? else { continue };
         if request.sticky.is_some() {
             chosen.matched.insert(nid);
         }
-        if memberships.get(&nid).is_some_and(|mine| is_candidate(build, nid, mine)) {
+        let seen = !unseen.contains(&nid);
+        if seen && memberships.get(&nid).is_some_and(|mine| is_candidate(build, nid, mine)) {
             let wanted = chosen.want(nid, details);
             let wants = |extension: &Option<super::request::RoomExtension>| {
                 extension.as_ref().is_some_and(|extension| extension.wants_room(id.as_str()))
@@ -149,7 +156,7 @@ async fn candidates(build: &Build<'_>, memberships: &UserRooms) -> ApiResult<Vec
         .filter(|(nid, mine)| is_candidate(build, **nid, mine))
         .map(|(nid, _)| *nid)
         .collect();
-    let ignored = ignored_invitations(build, memberships).await?;
+    let unseen = hidden_rooms(build, memberships).await?;
     let mut candidates = Vec::with_capacity(nids.len());
     build
         .app
@@ -157,7 +164,7 @@ async fn candidates(build: &Build<'_>, memberships: &UserRooms) -> ApiResult<Vec
         .order
         .visit(&build.app.db, &nids, |nid, facts| {
             let Some(mine) = memberships.get(&nid).copied() else { return };
-            if ignored.contains(&nid) {
+            if unseen.contains(&nid) {
                 return;
             }
             // Nothing of what happens in a room shows to whoever is not inside.
@@ -178,23 +185,14 @@ async fn candidates(build: &Build<'_>, memberships: &UserRooms) -> ApiResult<Vec
     Ok(candidates)
 }
 
-/// Invitations by ignored users are not shown.
-async fn ignored_invitations(
+/// The rooms that the user is invited to and does not get to see.
+async fn hidden_rooms(
     build: &Build<'_>,
     memberships: &UserRooms,
 ) -> Result<HashSet<RoomNid>, RoomError> {
-    if build.viewer.ignored.is_empty() {
-        return Ok(HashSet::new());
-    }
-    let invitations: Vec<_> = memberships
-        .iter()
-        .filter(|(_, mine)| mine.membership == Membership::Invite)
-        .map(|(_, mine)| mine.event)
-        .collect();
-    let events = build.app.rooms.events(&invitations).await?;
-    let ignored = &build.viewer.ignored;
-    let by_ignored = events.iter().filter(|event| ignored.contains(event.pdu.sender.as_str()));
-    Ok(by_ignored.map(|event| event.room).collect())
+    let invited = memberships.iter().filter(|(_, mine)| mine.membership == Membership::Invite);
+    let invitations: Vec<_> = invited.map(|(_, mine)| mine.event).collect();
+    hidden(build.app, build.viewer, &invitations).await
 }
 
 /// The rooms in the ranges, the first ones first. Only as many as needed are put in order.

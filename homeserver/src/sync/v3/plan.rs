@@ -8,10 +8,12 @@ use super::ephemeral::typing_changed;
 use super::state::{Ask, End, Scope, Told, state};
 use super::summary::Summary;
 use crate::http::error::ApiResult;
-use crate::nid::{ORD_SHIFT, Pos, RoomNid, TimelineOrd};
+use crate::nid::{EventNid, ORD_SHIFT, Pos, RoomNid, TimelineOrd};
 use crate::room::{MEMBER, Membership, Room, RoomError, RoomSnapshot, UserRoom};
+use crate::services::invitations::{INVITE_FILTER, INVITE_PERMISSION};
 use crate::storage::account_data;
 use crate::sync::access::leaving;
+use crate::sync::invites::hidden;
 use crate::sync::lazy::Session;
 use crate::sync::lens::Lens;
 use crate::sync::window::{Span, Window, window};
@@ -41,7 +43,7 @@ pub(super) struct RoomPlan {
 /// A room that the user is invited to, or has knocked on.
 pub(super) struct Asked {
     pub(super) snapshot: Arc<RoomSnapshot>,
-    pub(super) member: crate::nid::EventNid,
+    pub(super) member: EventNid,
 }
 
 /// Chooses what to tell.
@@ -58,6 +60,10 @@ pub(super) async fn plan(
         .filter(|entry| !entry.room_id.is_empty())
         .map(|entry| entry.room_id.as_str())
         .collect();
+    // Whoever wants invites again is told those that he did not get to see.
+    let reopened = account_data.iter().any(|entry| {
+        entry.room_id.is_empty() && (entry.kind == INVITE_PERMISSION || entry.kind == INVITE_FILTER)
+    });
     let rooms_filter = &build.request.filter.room;
     for (nid, mine) in &memberships {
         let known = build.since.filter(|since| mine.pos <= *since);
@@ -66,11 +72,8 @@ pub(super) async fn plan(
             // The user's other devices must hear once that he left, even if he forgot the room at once.
             _ if mine.forgotten && (known.is_some() || build.since.is_none()) => continue,
             Membership::Join if quiet && with_data.is_empty() && !moved(build, *nid) => continue,
-            Membership::Invite | Membership::Knock | Membership::Leave | Membership::Ban
-                if quiet =>
-            {
-                continue;
-            }
+            Membership::Invite if quiet && !reopened => continue,
+            Membership::Knock | Membership::Leave | Membership::Ban if quiet => continue,
             Membership::Leave | Membership::Ban if !leave_is_told(build, mine) => continue,
             _ => {}
         }
@@ -78,7 +81,11 @@ pub(super) async fn plan(
         if !rooms_filter.admits_room(room.id()) {
             continue;
         }
-        if quiet && !moved(build, *nid) && !with_data.contains(room.id().as_str()) {
+        if quiet
+            && mine.membership == Membership::Join
+            && !moved(build, *nid)
+            && !with_data.contains(room.id().as_str())
+        {
             continue;
         }
         let snapshot = room.snapshot();
@@ -94,7 +101,7 @@ pub(super) async fn plan(
                 plan.joined.push(joined(build, room, snapshot, lens, upto, mine, lazy).await?);
             }
             _ if mine.pos > upto => {}
-            Membership::Invite if ignored_inviter(build, mine).await? => {}
+            Membership::Invite if hides(build, mine.event).await? => {}
             Membership::Invite => plan.invited.push(Asked { snapshot, member: mine.event }),
             Membership::Knock => plan.knocked.push(Asked { snapshot, member: mine.event }),
             Membership::Leave | Membership::Ban => {
@@ -126,13 +133,9 @@ fn leave_is_told(build: &Build<'_>, mine: &UserRoom) -> bool {
     }
 }
 
-/// Invitations by ignored users are not shown.
-async fn ignored_inviter(build: &Build<'_>, mine: &UserRoom) -> Result<bool, RoomError> {
-    if build.viewer.ignored.is_empty() {
-        return Ok(false);
-    }
-    let event = build.app.rooms.events(&[mine.event]).await?.pop();
-    Ok(event.is_some_and(|event| build.viewer.ignored.contains(event.pdu.sender.as_str())))
+/// Whether the user is not to see an invitation.
+async fn hides(build: &Build<'_>, invitation: EventNid) -> Result<bool, RoomError> {
+    Ok(!hidden(build.app, build.viewer, &[invitation]).await?.is_empty())
 }
 
 async fn joined(
