@@ -21,6 +21,7 @@ mod purge;
 mod receive;
 mod redaction;
 mod registry;
+mod relation;
 mod resolve;
 #[expect(clippy::module_inception, reason = "the handle on a room is a room")]
 mod room;

@@ -22,6 +22,8 @@ use crate::services::push_rules::{PUSH_RULES, to_json};
 const MANAGED: [&str; 2] = ["m.fully_read", PUSH_RULES];
 /// The largest account data that is taken; the same as for an event.
 const MAX_BYTES: usize = 65_536;
+/// The longest type of account data.
+const MAX_KIND: usize = 255;
 const MAX_TAG: usize = 255;
 
 /// The endpoints of this module.
@@ -46,6 +48,10 @@ fn check(kind: &str, content: &RawValue) -> ApiResult<()> {
     if MANAGED.contains(&kind) {
         let text = format!("{kind} is changed through endpoints of its own");
         return Err(ApiError::bad_json(text).status(StatusCode::METHOD_NOT_ALLOWED));
+    }
+    if kind.len() > MAX_KIND {
+        let text = format!("The type of account data may have {MAX_KIND} bytes");
+        return Err(ApiError::invalid_param(text));
     }
     if content.get().len() > MAX_BYTES {
         return Err(ApiError::too_large(format!("Account data may have {MAX_BYTES} bytes")));

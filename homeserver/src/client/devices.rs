@@ -21,7 +21,7 @@ use crate::services::uia::Auth;
 use crate::storage::devices::Device;
 
 /// Longer names than this are refused.
-const MAX_NAME: usize = 1_024;
+pub(super) const MAX_NAME: usize = 1_024;
 
 /// The endpoints of this module.
 pub fn routes() -> Vec<Route<Arc<App>>> {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use axum::extract::{OriginalUri, State};
 use http::{HeaderMap, StatusCode};
-use ruma::{OwnedDeviceId, UserId};
+use ruma::{DeviceId, OwnedDeviceId, UserId};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
+use crate::client::devices::MAX_NAME as MAX_DEVICE_NAME;
 use crate::client::register::{APPLICATION_SERVICE, appservice, may_log_in};
 use crate::client::uia;
 use crate::http::auth::{Address, Requester, access_token};
@@ -70,21 +71,26 @@ async fn flows(State(app): State<Arc<App>>) -> Reply<Value> {
     Reply(json!({ "flows": flows }))
 }
 
+/// Refuses devices with ids and names that are too long.
+pub(super) fn check_device(id: Option<&DeviceId>, name: Option<&str>) -> ApiResult<()> {
+    if id.is_some_and(|id| id.as_str().is_empty() || id.as_str().len() > MAX_DEVICE_ID) {
+        let text = format!("device_id must have 1 to {MAX_DEVICE_ID} bytes");
+        return Err(ApiError::invalid_param(text));
+    }
+    if name.is_some_and(|name| name.len() > MAX_DEVICE_NAME) {
+        let text = format!("A device's name may have {MAX_DEVICE_NAME} bytes");
+        return Err(ApiError::too_large(text));
+    }
+    Ok(())
+}
+
 /// Starts a session and makes the answer that `/login` and `/register` share.
 pub(crate) async fn session(
     app: &App,
     user: &UserId,
     request: SessionRequest,
 ) -> ApiResult<Map<String, Value>> {
-    if request
-        .device_id
-        .as_ref()
-        .is_some_and(|id| id.as_str().is_empty() || id.as_str().len() > MAX_DEVICE_ID)
-    {
-        return Err(ApiError::invalid_param(format!(
-            "device_id must have 1 to {MAX_DEVICE_ID} bytes"
-        )));
-    }
+    check_device(request.device_id.as_deref(), request.display_name.as_deref())?;
     if let Some(id) = &request.device_id
         && app.keys.is_taken(user, id).await?
     {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
-use crate::client::login::session;
+use crate::client::login::{check_device, session};
 use crate::http::auth::{Address, access_token};
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::Query;
@@ -76,6 +76,8 @@ async fn register(
     Query(query): Query<KindQuery>,
     Json(body): Json<Register>,
 ) -> ApiResult<Reply<Map<String, Value>>> {
+    // Before there is an account that the client then doesn't know of.
+    check_device(body.device_id.as_deref(), body.initial_device_display_name.as_deref())?;
     let from = address.map(|address| address.to_string()).unwrap_or_default();
     let answer = match query.kind.as_deref() {
         None | Some("user") if body.kind.as_deref() == Some(APPLICATION_SERVICE) => {

@@ -15,10 +15,10 @@ use crate::app::App;
 use crate::client::delayed_events::{Later, delay, later};
 use crate::client::member_rollback;
 use crate::client::membership::authoriser;
+use crate::client::messages::viewer;
 use crate::client::room_access::{raw, readable_state, state_event};
 use crate::client::send::{sticky, timestamp};
 use crate::client::suspension;
-use crate::event::Unsigned;
 use crate::http::auth::Requester;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::{Path, Query};
@@ -28,7 +28,12 @@ use crate::http::router::{Route, get, put};
 use crate::nid::EventNid;
 use crate::room::{Draft, Room};
 use crate::services::invitations::may_set_member;
+use crate::services::relations::Bundles;
 use crate::services::{guests, server_notices};
+use crate::sync::json::Writer;
+use crate::sync::viewer::{Form, Surroundings};
+
+const FORM: Form<'static> = Form { room_id: true, federation: false, fields: None };
 
 /// The endpoints of this module.
 pub fn routes() -> Vec<Route<Arc<App>>> {
@@ -51,18 +56,14 @@ async fn all(
     let room = app.rooms.get(&id).await?;
     let state = readable_state(&app, &room, &requester).await?;
     let nids: Vec<EventNid> = state.iter().map(|(_, entry)| entry.nid).collect();
-    let now = app.clock.now_ms();
-    let mut out = String::from("[");
+    let viewer = viewer(&app, &requester).await?;
+    let mut out = Writer::with_capacity(nids.len() * 500 + 2);
+    out.open_list();
     for event in app.rooms.events(&nids).await? {
-        if out.len() > 1 {
-            out.push(',');
-        }
-        let unsigned =
-            Unsigned { age: Some(now - event.pdu.origin_server_ts), ..Unsigned::default() };
-        event.write_client(&mut out, true, &unsigned);
+        viewer.write(&mut out, &event, None, FORM, &Surroundings::default());
     }
-    out.push(']');
-    Ok(RawReply(out.into()).into_response())
+    out.close_list();
+    Ok(RawReply(out.into_string().into()).into_response())
 }
 
 #[derive(Deserialize)]
@@ -93,8 +94,11 @@ async fn one(
     match query.format.as_deref() {
         None | Some("content") => Ok(Reply(event.pdu.content().to_owned())),
         Some("event") => {
-            let age = app.clock.now_ms() - event.pdu.origin_server_ts;
-            Ok(Reply(event.client_json(&Unsigned { age: Some(age), ..Unsigned::default() })))
+            let viewer = viewer(&app, &requester).await?;
+            let around = Surroundings::of(&app.rooms, [&event], Bundles::default()).await?;
+            let mut out = Writer::with_capacity(1024);
+            viewer.write(&mut out, &event, None, FORM, &around);
+            RawValue::from_string(out.into_string()).map(Reply).map_err(ApiError::internal)
         }
         Some(other) => Err(ApiError::invalid_param(format!("{other:?} is no format"))),
     }
@@ -120,6 +124,8 @@ async fn set(
     requester.limit(&app, Limit::Message)?;
     let room = app.rooms.get(&id).await?;
     let sticky = sticky(&app, &requester, &room, &uri)?;
+    let typed = TimelineEventType::from(kind.as_str());
+    suspension::may_set(&app, &requester, &id, &typed, &key, &content).await?;
     if let Some(delay) = delay(&uri)? {
         if kind == "m.room.canonical_alias" {
             check_aliases(&app, &room, &content).await?;
@@ -128,9 +134,7 @@ async fn set(
         let new = Later { kind, state_key: Some(key), content, request: None, ts, delay, sticky };
         return later(&app, &requester, &room, new).await;
     }
-    let kind = TimelineEventType::from(kind);
-    suspension::may_set(&app, &requester, &id, &kind, &key, &content).await?;
-    match kind {
+    match typed {
         TimelineEventType::RoomCanonicalAlias => check_aliases(&app, &room, &content).await?,
         TimelineEventType::RoomMember if key == requester.user => {
             server_notices::may_leave_by(&app, &requester.user, &room, &content).await?;
@@ -152,7 +156,7 @@ async fn set(
     let draft = Draft {
         ts: timestamp(&requester, &uri)?,
         sticky,
-        ..Draft::state(requester.user.clone(), kind, key, content)
+        ..Draft::state(requester.user.clone(), typed, key, content)
     };
     let sent = room.send(draft).await?;
     Ok(Reply(json!({ "event_id": sent.event_id })))

@@ -189,6 +189,8 @@ impl From<RoomError> for ApiError {
             RoomError::TooLarge(_) => Self::too_large(text),
             RoomError::BadJson(_) => Self::bad_json(text),
             RoomError::InvalidParam(_) => Self::invalid_param(text),
+            RoomError::Unsuitable(_) => bad("M_UNKNOWN"),
+            RoomError::DuplicateAnnotation(_) => bad("M_DUPLICATE_ANNOTATION"),
             RoomError::InvalidState(_) => bad("M_INVALID_ROOM_STATE"),
             RoomError::UnsupportedVersion(_) => bad("M_UNSUPPORTED_ROOM_VERSION"),
             RoomError::AliasInUse => bad("M_ROOM_IN_USE"),

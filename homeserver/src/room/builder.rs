@@ -77,6 +77,7 @@ impl<'a> Builder<'a> {
         }
         sensible(&draft, &content)?;
         self.must_be_open(&draft, &content)?;
+        self.may_relate(&draft, &content).await?;
         if let Some(same) = self.same_state(&draft, &content).await? {
             return Ok(Appended::Same(same));
         }

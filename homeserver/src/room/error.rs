@@ -20,6 +20,12 @@ pub enum RoomError {
     /// A parameter makes no sense (`M_INVALID_PARAM`).
     #[error("{0}")]
     InvalidParam(String),
+    /// What it relates to can't have such a relation (`M_UNKNOWN`).
+    #[error("{0}")]
+    Unsuitable(String),
+    /// Its sender has said the same of the same event (`M_DUPLICATE_ANNOTATION`).
+    #[error("{0}")]
+    DuplicateAnnotation(String),
     /// `createRoom` with state that contradicts itself (`M_INVALID_ROOM_STATE`).
     #[error("{0}")]
     InvalidState(String),

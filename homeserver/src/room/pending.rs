@@ -52,6 +52,11 @@ impl Pending {
         maps.by_id.get(id).and_then(|nid| maps.by_nid.get(nid)).cloned()
     }
 
+    /// All of them.
+    pub(super) fn all(&self) -> Vec<Arc<Event>> {
+        self.maps().by_nid.values().cloned().collect()
+    }
+
     fn maps(&self) -> MutexGuard<'_, Maps> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -23,12 +23,17 @@ const THREADS_OF: &str = "SELECT relates_to, COUNT(*), MAX(ord),
 const ANY: &str = "SELECT 1 FROM event WHERE relates_to = ANY($1) LIMIT 1";
 const EDITED: &str =
     "SELECT DISTINCT relates_to FROM event WHERE relates_to = ANY($1) AND rel_type = 'm.replace'";
+const ANNOTATIONS: &str = "SELECT nid FROM event
+    WHERE relates_to = $1 AND rel_type = 'm.annotation' AND room = $2 AND sender = $3 AND kind = $4 LIMIT $5";
 const AT_PLACES: &str = "SELECT nid, ord FROM event WHERE room = $1 AND ord = ANY($2)";
 const ROOTS: &str = "SELECT c.relates_to, MAX(c.ord) AS latest FROM event c JOIN event r ON r.id = c.relates_to AND r.room = c.room
     WHERE c.room = $1 AND c.rel_type = 'm.thread' AND c.ord < $5 AND r.ord IS NOT NULL
     AND ($2 = '' OR r.sender = $2 OR EXISTS (SELECT 1 FROM event p
         WHERE p.relates_to = c.relates_to AND p.rel_type = 'm.thread' AND p.sender = $2 AND p.room = $1))
     GROUP BY c.relates_to HAVING MAX(c.ord) < $3 ORDER BY latest DESC LIMIT $4";
+
+/// Annotations of one user on one event that are looked through; nobody has so many to say.
+const MAX_ANNOTATIONS: i64 = 1_000;
 
 /// An event that relates to another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,6 +161,29 @@ pub async fn threads_of(db: &Database, of: &ThreadsOf<'_>) -> Result<Vec<Thread>
             })
         })
         .collect()
+}
+
+/// Whose annotations are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Annotations<'a> {
+    /// The room.
+    pub room: RoomNid,
+    /// The event that they are on.
+    pub to: &'a str,
+    /// Who made them.
+    pub sender: &'a str,
+    /// Their type.
+    pub kind: &'a str,
+}
+
+/// The annotations that a user has made on an event and not redacted.
+pub async fn annotations(
+    db: &Database,
+    of: &Annotations<'_>,
+) -> Result<Vec<EventNid>, StorageError> {
+    let args = args![of.to, of.room.0, of.sender, of.kind, MAX_ANNOTATIONS];
+    let rows = db.fetch(ANNOTATIONS, args).await?;
+    rows.iter().map(|row| Ok(EventNid(row.int(0)?))).collect()
 }
 
 /// The events at some places of a room's timeline.

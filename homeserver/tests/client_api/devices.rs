@@ -267,3 +267,31 @@ async fn nothing_of_a_deleted_device_is_left() {
     assert_eq!(sync["device_one_time_keys_count"]["signed_curve25519"], 0);
     assert_eq!(sync["device_unused_fallback_key_types"], json!([]));
 }
+
+#[tokio::test]
+async fn long_names_make_no_device_and_no_account() {
+    let server = TestServer::start().await;
+    let long = "x".repeat(1_025);
+    let body = json!({ "username": "alice", "password": "correct horse",
+        "auth": { "type": "m.login.dummy" }, "initial_device_display_name": long });
+    let path = "/_matrix/client/v3/register";
+    let (status, answer) = server.request(Method::POST, path, None, &body).await;
+    assert_eq!((status.as_u16(), &answer["errcode"]), (413, &json!("M_TOO_LARGE")));
+    let mut body = body;
+    body["initial_device_display_name"] = json!("phone");
+    body["device_id"] = json!("x".repeat(256));
+    let (status, answer) = server.request(Method::POST, path, None, &body).await;
+    assert_eq!((status.as_u16(), &answer["errcode"]), (400, &json!("M_INVALID_PARAM")));
+    // The name is still free.
+    let alice = server.register("alice").await;
+    let login = json!({ "type": "m.login.password", "password": "correct horse",
+        "identifier": { "type": "m.id.user", "user": "alice" }, "initial_device_display_name": long });
+    let path = "/_matrix/client/v3/login";
+    let (status, answer) = server.request(Method::POST, path, None, &login).await;
+    assert_eq!((status.as_u16(), &answer["errcode"]), (413, &json!("M_TOO_LARGE")));
+    let devices = alice.must(Method::GET, "v3/devices", Value::Null).await;
+    assert_eq!(devices["devices"].as_array().unwrap().len(), 1);
+    let path = format!("v3/user/{}/account_data/{}", alice.id, "x".repeat(256));
+    let got = alice.refused(Method::PUT, &path, json!({})).await;
+    assert_eq!(got, (400, "M_INVALID_PARAM".to_owned()));
+}

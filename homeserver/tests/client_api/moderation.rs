@@ -172,3 +172,20 @@ async fn whois_tells_a_users_own_sessions_and_administrators_all() {
     let refused = admin.refused(Method::GET, &path("@a:elsewhere.test"), Value::Null).await;
     assert_eq!(refused, (400, "M_INVALID_PARAM".to_owned()));
 }
+
+#[tokio::test]
+async fn who_is_suspended_sends_nothing_later_either() {
+    let server = TestServer::start().await;
+    let admin = server.administrator("admin").await;
+    let alice = server.register("alice").await;
+    let room = alice.create_room(json!({})).await;
+    moderate(&admin, "suspend", &alice.id, true).await;
+    for path in ["state/m.room.topic/", "send/m.room.message/1"] {
+        let path = format!("v3/rooms/{room}/{path}?org.matrix.msc4140.delay=100000");
+        let got = alice.refused(Method::PUT, &path, json!({ "topic": "x" })).await;
+        assert_eq!(got, (403, "M_USER_SUSPENDED".to_owned()), "{path}");
+    }
+    moderate(&admin, "suspend", &alice.id, false).await;
+    let path = format!("v3/rooms/{room}/state/m.room.topic/?org.matrix.msc4140.delay=100000");
+    alice.must(Method::PUT, &path, json!({ "topic": "x" })).await;
+}

@@ -251,3 +251,51 @@ async fn whoever_knocks_waits_to_be_let_in() {
     let knock = format!("v3/knock/{room}");
     assert_eq!(bob.refused(Method::POST, &knock, json!({})).await, forbidden);
 }
+
+#[tokio::test]
+async fn a_state_event_is_told_whole_where_that_is_asked() {
+    let server = TestServer::start().await;
+    let alice = server.register("alice").await;
+    let room = alice.create_room(json!({ "topic": "before" })).await;
+    let topic = format!("v3/rooms/{room}/state/m.room.topic");
+    let set = alice.must(Method::PUT, &topic, json!({ "topic": "after" })).await;
+    let event = alice.must(Method::GET, &format!("{topic}?format=event"), Value::Null).await;
+    assert_eq!(event["event_id"], set["event_id"]);
+    assert_eq!(event["room_id"], json!(room));
+    assert_eq!(event["unsigned"]["prev_content"]["topic"], "before");
+    assert!(event["unsigned"]["replaces_state"].is_string(), "{event}");
+    assert!(event["unsigned"]["age"].is_i64());
+    let wrong = format!("{topic}?format=other");
+    assert_eq!(alice.refused(Method::GET, &wrong, Value::Null).await.1, "M_INVALID_PARAM");
+    let state = alice.must(Method::GET, &format!("v3/rooms/{room}/state"), Value::Null).await;
+    let state = state.as_array().unwrap();
+    assert!(state.iter().all(|event| event["unsigned"]["age"].is_i64()));
+    assert!(state.iter().any(|event| event["event_id"] == set["event_id"]));
+}
+
+#[tokio::test]
+async fn policy_servers_and_image_packs_are_state_like_other_state() {
+    let server = TestServer::start().await;
+    let alice = server.register("alice").await;
+    let bob = server.register("bob").await;
+    let room = alice.create_room(json!({ "preset": "public_chat" })).await;
+    bob.must(Method::POST, &format!("v3/join/{room}"), json!({})).await;
+    let policy = json!({ "via": "policy.example.org",
+        "public_keys": { "ed25519": "6yhHGKhCiXTSEN2ksjV7kX_N6rBQZ3Xb-M7LlC6NS-s" } });
+    let pack = json!({ "images": { "cat_wave": { "url": "mxc://hs.test/cat" } },
+        "pack": { "display_name": "Cats", "usage": ["emoticon"] } });
+    for (kind, content) in [("m.room.policy/", policy), ("m.room.image_pack/cats", pack)] {
+        let path = format!("v3/rooms/{room}/state/{kind}");
+        // Who may not set state may not set these.
+        assert_eq!(bob.refused(Method::PUT, &path, content.clone()).await.0, 403);
+        alice.must(Method::PUT, &path, content.clone()).await;
+        assert_eq!(bob.must(Method::GET, &path, Value::Null).await, content);
+    }
+    // No server of that name is in the room, so it uses none, and sending asks nobody.
+    let send = format!("v3/rooms/{room}/send/m.room.message/1");
+    bob.must(Method::PUT, &send, json!({ "msgtype": "m.text", "body": "hello" })).await;
+    let rooms = format!("v3/user/{}/account_data/m.image_pack.rooms", bob.id);
+    let chosen = json!({ "rooms": { room.as_str(): { "cats": {} } } });
+    bob.must(Method::PUT, &rooms, chosen.clone()).await;
+    assert_eq!(bob.must(Method::GET, &rooms, Value::Null).await, chosen);
+}

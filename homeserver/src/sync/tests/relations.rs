@@ -1,9 +1,10 @@
 //! Relations, threads, and what is bundled with events.
 
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::rig::{Rig, ids};
-use crate::room::Preset;
+use super::rig::{Person, Rig, ids};
+use crate::room::{Preset, Room};
 
 fn related(body: &str, rel_type: &str, to: &str) -> Value {
     json!({"msgtype": "m.text", "body": body, "m.new_content": {"body": body}, "m.relates_to": {"rel_type": rel_type, "event_id": to}})
@@ -164,4 +165,109 @@ async fn who_left_is_not_told_of_what_came_after() {
         [reply.as_str()]
     );
     assert_eq!(ids(&bob.get(&path("threads")).await["chunk"]), [first.as_str()]);
+}
+
+impl Person<'_> {
+    async fn try_send(
+        &self,
+        room: &Room,
+        kind: &str,
+        txn: &str,
+        content: &Value,
+    ) -> (StatusCode, Value) {
+        let path = format!("v3/rooms/{}/send/{kind}/{txn}", room.id());
+        self.ask(Method::PUT, &path, Some(content)).await
+    }
+}
+
+#[tokio::test]
+async fn a_thread_does_not_begin_with_what_relates_to_another_event() {
+    let rig = Rig::new().await;
+    let alice = rig.person("alice").await;
+    let room = alice.room(Preset::PublicChat, None).await;
+    let root = alice.say(&room, "root").await;
+    let mut related_ones = Vec::new();
+    for kind in ["m.thread", "m.replace", "m.reference", "org.example.other"] {
+        related_ones.push(alice.send(&room, "m.room.message", &related("x", kind, &root)).await);
+    }
+    for (n, to) in related_ones.iter().enumerate() {
+        let content = related("on it", "m.thread", to);
+        let (status, answer) =
+            alice.try_send(&room, "m.room.message", &format!("a{n}"), &content).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
+        assert_eq!(answer["errcode"], "M_UNKNOWN");
+    }
+    // A reply without a relation's type may, and so may what this server doesn't know.
+    let reply = json!({"body": "re", "m.relates_to": {"m.in_reply_to": {"event_id": root}}});
+    let reply = alice.send(&room, "m.room.message", &reply).await;
+    for (n, to) in [reply.as_str(), root.as_str(), "$unknown"].into_iter().enumerate() {
+        let content = related("on it", "m.thread", to);
+        let (status, answer) =
+            alice.try_send(&room, "m.room.message", &format!("b{n}"), &content).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_says_the_same_of_an_event_twice() {
+    let rig = Rig::new().await;
+    let (alice, bob) = (rig.person("alice").await, rig.person("bob").await);
+    let room = alice.room(Preset::PublicChat, None).await;
+    bob.join(&room).await;
+    let (one, two) = (alice.say(&room, "one").await, alice.say(&room, "two").await);
+    let reaction = |to: &str, key: &str| json!({"m.relates_to": {"rel_type": "m.annotation", "event_id": to, "key": key}});
+    let content = reaction(&one, "up");
+    let (status, first) = alice.try_send(&room, "m.reaction", "1", &content).await;
+    assert_eq!(status, StatusCode::OK, "{first}");
+    let (status, answer) = alice.try_send(&room, "m.reaction", "2", &content).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert_eq!(answer["errcode"], "M_DUPLICATE_ANNOTATION");
+    // The same request again is no other one.
+    assert_eq!(alice.try_send(&room, "m.reaction", "1", &content).await.1, first);
+    for (who, kind, txn, content) in [
+        (&alice, "m.reaction", "3", reaction(&one, "down")),
+        (&alice, "m.reaction", "4", reaction(&two, "up")),
+        (&alice, "org.example.reaction", "5", reaction(&one, "up")),
+        (&bob, "m.reaction", "6", reaction(&one, "up")),
+    ] {
+        let (status, answer) = who.try_send(&room, kind, txn, &content).await;
+        assert_eq!(status, StatusCode::OK, "{txn}: {answer}");
+    }
+    let id = first["event_id"].as_str().expect("an id");
+    let redact = format!("v3/rooms/{}/redact/{id}/7", room.id());
+    alice.call(Method::PUT, &redact, json!({})).await;
+    assert_eq!(alice.try_send(&room, "m.reaction", "8", &content).await.0, StatusCode::OK);
+
+    // Of two at once only one gets through.
+    let content = reaction(&two, "at once");
+    let (a, b) = tokio::join!(
+        alice.try_send(&room, "m.reaction", "9", &content),
+        alice.try_send(&room, "m.reaction", "10", &content),
+    );
+    let passed = [a.0, b.0].into_iter().filter(|status| *status == StatusCode::OK).count();
+    assert_eq!(passed, 1, "{a:?} {b:?}");
+}
+
+#[tokio::test]
+async fn what_is_redacted_has_no_edit_any_more() {
+    let rig = Rig::new().await;
+    let alice = rig.person("alice").await;
+    let room = alice.room(Preset::PublicChat, None).await;
+    let id = alice.say(&room, "root").await;
+    let mut fake = related("m.new_content", "m.replace", &id);
+    fake.as_object_mut().expect("an object").remove("m.new_content");
+    alice.send(&room, "m.room.message", &fake).await;
+    let edit_of = |event: &Value| event["unsigned"]["m.relations"]["m.replace"].clone();
+    let path = format!("v3/rooms/{}/event/{id}", room.id());
+    assert_eq!(edit_of(&alice.get(&path).await), Value::Null, "it has no new content");
+    alice.send(&room, "m.room.message", &related("edited", "m.replace", &id)).await;
+    assert_ne!(edit_of(&alice.get(&path).await), Value::Null);
+    let redact = format!("v3/rooms/{}/redact/{id}/1", room.id());
+    alice.call(Method::PUT, &redact, json!({})).await;
+    assert_eq!(edit_of(&alice.get(&path).await), Value::Null);
+    let (synced, _) = alice.sync(None, json!({"room": {"timeline": {"limit": 30}}})).await;
+    let events = synced["rooms"]["join"][room.id().as_str()]["timeline"]["events"].clone();
+    let events = events.as_array().expect("events").clone();
+    let told = events.iter().find(|event| event["event_id"] == json!(id)).expect("the event");
+    assert_eq!(edit_of(told), Value::Null);
 }
