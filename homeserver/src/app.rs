@@ -29,6 +29,7 @@ use crate::{
         departures::Departures,
         devices::Devices,
         directory::Directory,
+        erasure::Erasure,
         guests::Guests,
         jobs::Jobs,
         key_backup::KeyBackups,
@@ -121,6 +122,8 @@ pub struct App {
     pub guests: Arc<Guests>,
     /// What is to be sent later.
     pub delayed: DelayedEvents,
+    /// Whose messages are erased for those who come later.
+    pub erasure: Erasure,
     /// Who still has to leave their rooms.
     pub departures: Departures,
     /// With which devices.

@@ -13,7 +13,7 @@ mod verify;
 
 use std::sync::{Arc, OnceLock};
 
-use ruma::events::TimelineEventType;
+use ruma::{RoomVersionId, events::TimelineEventType};
 
 pub use self::{
     build::{BuildError, Reference, Template},
@@ -139,6 +139,13 @@ impl Event {
             sticky_until: None,
             ..self.again()
         }
+    }
+
+    /// What is told of it to those for whom its sender is erased; `None` if what is stored is damaged.
+    pub fn erased(&self) -> Option<Self> {
+        // Newer versions leave no more than this one, and older ones little more.
+        let rules = RoomVersionId::V11.rules()?;
+        Some(Self { pdu: redact(&self.pdu, &rules).ok()?, ..self.again() })
     }
 
     /// The same event when clients may see it.

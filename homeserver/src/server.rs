@@ -43,6 +43,7 @@ use crate::{
         departures::Departures,
         devices::Devices,
         directory::Directory,
+        erasure::Erasure,
         guests::Guests,
         jobs::Jobs,
         key_backup::KeyBackups,
@@ -347,6 +348,28 @@ fn keep_up(
     metrics
 }
 
+fn delayed_events(
+    db: &Database,
+    committer: &Committer,
+    clock: &Arc<dyn Clock>,
+    feed: &Feed,
+    config: &Config,
+) -> DelayedEvents {
+    let (committer, clock) = (committer.clone(), Arc::clone(clock));
+    DelayedEvents::new(db.clone(), committer, clock, feed.clone(), config.delayed_events)
+}
+
+/// The sticky events of a database, following the feed.
+async fn sticky_events(
+    db: &Database,
+    clock: &Arc<dyn Clock>,
+    feed: &Feed,
+) -> Result<Arc<StickyEvents>, StorageError> {
+    let sticky = Arc::new(StickyEvents::load(db, Arc::clone(clock)).await?);
+    feed.observe(sticky.clone());
+    Ok(sticky)
+}
+
 /// Opens the database and builds the services on it.
 async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> {
     config.check()?;
@@ -377,8 +400,7 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
     let rooms = open_rooms(&db, &committer, &clock, &key, &appservices).await?;
     let blocked_rooms = guard(&db, &rooms, &committer, &clock).await?;
     let sync = SyncService::following(&feed);
-    let sticky = Arc::new(StickyEvents::load(&db, Arc::clone(&clock)).await?);
-    feed.observe(sticky.clone());
+    let sticky = sticky_events(&db, &clock, &feed).await?;
     let notifications = Arc::new(Notifications::new(db.clone(), rooms.clone()));
     feed.observe(notifications.clone());
     let guests = Arc::<Guests>::default();
@@ -412,14 +434,9 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
         sessions: sessions(&db, &committer, &clock, &policy, &key_counts),
         server_notices: ServerNotices::default(),
         guests,
-        delayed: DelayedEvents::new(
-            db.clone(),
-            committer.clone(),
-            Arc::clone(&clock),
-            feed.clone(),
-            config.delayed_events,
-        ),
+        delayed: delayed_events(&db, &committer, &clock, &feed, &config),
         departures: Departures::default(),
+        erasure: Erasure::load(&db, committer.clone(), Arc::clone(&clock)).await?,
         devices: Devices::new(db.clone(), committer.clone(), Arc::clone(&clock)),
         keys: Keys::new(db.clone(), committer.clone(), key_counts),
         key_backups: KeyBackups::new(db.clone(), committer.clone()),

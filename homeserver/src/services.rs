@@ -10,6 +10,7 @@ pub mod departures;
 pub mod device_lists;
 pub mod devices;
 pub mod directory;
+pub mod erasure;
 pub mod guests;
 pub mod jobs;
 pub mod invitations;

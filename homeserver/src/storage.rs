@@ -15,6 +15,7 @@ pub mod cross_signing_grants;
 pub mod dehydrated;
 pub mod delayed;
 pub mod devices;
+pub mod erasure;
 mod error;
 pub mod events;
 pub mod external_ids;

@@ -63,6 +63,8 @@ async fn password(
 #[derive(Default, Deserialize)]
 struct Deactivate {
     auth: Option<Auth>,
+    #[serde(default)]
+    erase: bool,
 }
 
 async fn deactivate(
@@ -71,6 +73,9 @@ async fn deactivate(
     JsonOrEmpty(body): JsonOrEmpty<Deactivate>,
 ) -> ApiResult<Reply<Value>> {
     uia::confirm(&app, &requester, "account/deactivate", body.auth.as_ref()).await?;
+    if body.erase {
+        app.erasure.erase(&requester.user).await?;
+    }
     departures::close(&app, &requester.user).await?;
     // No identifier was ever bound on an identity server from here, so there is none to unbind.
     Ok(Reply(json!({ "id_server_unbind_result": "success" })))

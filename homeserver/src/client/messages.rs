@@ -124,6 +124,7 @@ pub(super) async fn viewer(app: &App, requester: &Requester) -> ApiResult<Viewer
         echo: Some(requester.txn_scope()),
         now: app.clock.now_ms(),
         ignored: app.sync.ignored(&app.db, &requester.user).await?,
+        erasure: app.erasure.clone(),
     })
 }
 

@@ -304,7 +304,10 @@ async fn visible(
             Entry::Vacant(place) => place.insert(open(app, viewer, &event).await?),
         };
         let Some((_, lens)) = room else { continue };
-        if let Some(membership) = lens.see(&event).await? {
+        if let Some(membership) = lens.see(&event).await?
+            // What is erased is found by no word of it.
+            && !viewer.erases(&event, Some(membership))
+        {
             hits.push(Hit { found, event, membership });
         }
     }

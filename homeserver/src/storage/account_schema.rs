@@ -17,5 +17,6 @@ pub const ACCOUNTS: Migrations = Migrations::new(
         include_str!("migrations/accounts_sso.sql"),
         include_str!("migrations/accounts_admin.sql"),
         include_str!("migrations/accounts_registration_tokens.sql"),
+        include_str!("migrations/accounts_erased.sql"),
     ],
 );

@@ -94,6 +94,7 @@ pub async fn sync(
             echo: Some(scope.clone()),
             now: app.clock.now_ms(),
             ignored: app.sync.ignored(&app.db, &requester.user).await?,
+            erasure: app.erasure.clone(),
         };
         lazy.reset();
         let build = Build::new(app, requester, &request, &viewer, came, &state).await?;

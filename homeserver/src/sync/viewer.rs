@@ -10,6 +10,7 @@ use super::json::Writer;
 use crate::event::{Event, Unsigned};
 use crate::nid::EventNid;
 use crate::room::{Membership, RoomError, Rooms};
+use crate::services::erasure::Erasure;
 use crate::services::relations::Bundles;
 
 /// Whose eyes see the events, and when.
@@ -23,6 +24,8 @@ pub struct Viewer {
     pub now: i64,
     /// Users whose messages he doesn't want to see.
     pub ignored: Arc<Ignored>,
+    /// Users whose messages he gets only as far as he was there when they were sent.
+    pub erasure: Erasure,
 }
 
 /// How events are written.
@@ -71,6 +74,12 @@ impl Viewer {
             && self.ignored.contains(event.pdu.sender.as_str())
     }
 
+    /// Whether an event is told without its content: its sender is erased, and the user was not in the room then.
+    pub fn erases(&self, event: &Event, membership: Option<Membership>) -> bool {
+        membership.is_some_and(|membership| membership != Membership::Join)
+            && self.erasure.contains(&event.pdu.sender)
+    }
+
     /// Appends an event.
     pub fn write(
         &self,
@@ -80,6 +89,14 @@ impl Viewer {
         form: Form<'_>,
         around: &Surroundings,
     ) {
+        let erased;
+        let event = if self.erases(event, membership) {
+            let Some(left) = event.erased() else { return };
+            erased = left;
+            &erased
+        } else {
+            event
+        };
         if form.federation {
             match std::str::from_utf8(event.pdu.raw()) {
                 Ok(raw) => out.raw(raw),
@@ -89,7 +106,10 @@ impl Viewer {
         }
         let relations = (!around.bundles.is_empty())
             .then(|| {
+                // Who was there for the event was there for what came on it.
                 let inner = |event: &Event, relations: Option<&str>, out: &mut String| {
+                    let left = if self.erases(event, membership) { event.erased() } else { None };
+                    let event = left.as_ref().unwrap_or(event);
                     self.append(out, event, None, form.room_id, relations, around);
                 };
                 around.bundles.of(&event.pdu.event_id, &inner)

@@ -318,3 +318,52 @@ async fn a_new_account_has_no_third_party_identifiers() {
     let (status, _) = server.request(Method::GET, path, None, &Value::Null).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
 }
+
+#[tokio::test]
+async fn whoever_comes_after_an_erasure_reads_nothing_of_it() {
+    let server = TestServer::start().await;
+    let alice = server.register("alice").await;
+    let bob = server.register("bob").await;
+    let carol = server.register("carol").await;
+    let room = bob.create_room(json!({ "preset": "public_chat" })).await;
+    let join = format!("v3/join/{room}");
+    alice.must(Method::POST, &join, json!({})).await;
+    let send = |n: u8| format!("v3/rooms/{room}/send/m.room.message/{n}");
+    let said = json!({ "msgtype": "m.text", "body": "my secret" });
+    let sent = alice.must(Method::PUT, &send(1), said).await;
+    let id = sent["event_id"].as_str().unwrap();
+    let edit = json!({ "msgtype": "m.text", "body": "* my secret word",
+        "m.new_content": { "msgtype": "m.text", "body": "my secret word" },
+        "m.relates_to": { "rel_type": "m.replace", "event_id": id } });
+    alice.must(Method::PUT, &send(2), edit).await;
+    bob.must(Method::PUT, &send(1), json!({ "msgtype": "m.text", "body": "I hear" })).await;
+    let auth = json!({ "type": "m.login.password", "password": "correct horse",
+        "identifier": { "type": "m.id.user", "user": alice.id } });
+    let path = "v3/account/deactivate";
+    alice.must(Method::POST, path, json!({ "auth": auth, "erase": true })).await;
+    carol.must(Method::POST, &join, json!({})).await;
+
+    let search = json!({ "search_categories": { "room_events": { "search_term": "secret" } } });
+    for (who, sees) in [(&bob, true), (&carol, false)] {
+        let mut told = Vec::new();
+        for path in [
+            format!("v3/rooms/{room}/event/{id}"),
+            format!("v3/rooms/{room}/messages?dir=b&limit=50"),
+            format!("v3/rooms/{room}/context/{id}"),
+            format!("v1/rooms/{room}/relations/{id}"),
+            "v3/sync".to_owned(),
+        ] {
+            told.push((path.clone(), who.must(Method::GET, &path, Value::Null).await));
+        }
+        told.push(("search".to_owned(), who.must(Method::POST, "v3/search", search.clone()).await));
+        for (path, answer) in told {
+            assert_eq!(answer.to_string().contains("secret"), sees, "{} {path}: {answer}", who.id);
+        }
+    }
+    let event = format!("v3/rooms/{room}/event/{id}");
+    let event = carol.must(Method::GET, &event, Value::Null).await;
+    assert_eq!((&event["content"], &event["sender"]), (&json!({}), &json!(alice.id)));
+    let messages = format!("v3/rooms/{room}/messages?dir=b&limit=50");
+    let messages = carol.must(Method::GET, &messages, Value::Null).await;
+    assert!(messages.to_string().contains("I hear"), "others are not erased: {messages}");
+}
