@@ -172,7 +172,8 @@ async fn a_closed_account_is_out_at_once_and_may_be_opened_again() {
     };
     tokio::time::timeout(std::time::Duration::from_secs(30), left).await.expect("bob leaves");
     let path = "v2/users/@bob:h";
-    assert_eq!(rig.must("GET", path, Value::Null).await["deactivated"], true);
+    let closed = rig.must("GET", path, Value::Null).await;
+    assert_eq!((&closed["deactivated"], &closed["erased"]), (&json!(true), &json!(true)));
     let reset = json!({ "new_password": "a new password" });
     assert_eq!(rig.refused("POST", "v1/reset_password/@bob:h", reset.clone()).await.0, 400);
     rig.must("PUT", path, json!({ "deactivated": false })).await;

@@ -71,7 +71,7 @@ async fn list(app: &App, params: &Params, deactivated: Option<bool>) -> ApiResul
     let page = params.page()?;
     let (found, total) =
         admin_users::list(&app.db, &wanted, order, (page.from, page.limit)).await?;
-    let users = found.iter().map(|account| Value::Object(shown(account))).collect();
+    let users = found.iter().map(|account| Value::Object(shown(&app, account))).collect();
     let next = page.next(total).map(|next| json!(next.to_string()));
     Ok(Reply(listed("users", users, total, next)))
 }
@@ -92,7 +92,7 @@ fn profile(value: Option<&String>) -> Value {
 }
 
 /// What both the list and a single account's answer say.
-fn shown(account: &Listed) -> Map<String, Value> {
+fn shown(app: &App, account: &Listed) -> Map<String, Value> {
     let mut shown = Map::new();
     let mut say = |key: &str, value: Value| drop(shown.insert(key.to_owned(), value));
     say("name", json!(account.user_id));
@@ -100,8 +100,9 @@ fn shown(account: &Listed) -> Map<String, Value> {
     say("admin", json!(account.admin));
     say("user_type", json!(account.user_type));
     say("deactivated", json!(account.deactivated));
-    // What a closed account has said stays in its rooms, and nobody is deceived about being heard.
-    say("erased", json!(false));
+    let erased = UserId::parse(&account.user_id).is_ok_and(|user| app.erasure.contains(&user));
+    say("erased", json!(erased));
+    // Nobody is deceived about being heard.
     say("shadow_banned", json!(false));
     say("locked", json!(account.locked));
     say("displayname", profile(account.displayname.as_ref()));
@@ -123,7 +124,7 @@ async fn show(
 async fn details(app: &App, user: &UserId) -> ApiResult<Value> {
     let account = admin_users::one(&app.db, user).await?;
     let account = account.ok_or_else(|| ApiError::not_found("There is no such user"))?;
-    let mut answer = shown(&account);
+    let mut answer = shown(&app, &account);
     // Seconds, other than in the list.
     answer.insert("creation_ts".to_owned(), json!(account.created_ms / 1000));
     answer.insert("appservice_id".to_owned(), json!(account.appservice));
@@ -220,6 +221,7 @@ async fn write(
     } else {
         if change.deactivated == Some(false) && was_closed {
             app.accounts.reactivate(&user).await?;
+            app.erasure.restore(&user).await?;
         } else if was_closed && password.is_some() {
             return Err(ApiError::invalid_param("Open the account again to give it a password"));
         }

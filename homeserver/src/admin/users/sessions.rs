@@ -47,18 +47,21 @@ pub(super) fn routes() -> Vec<Route<Arc<App>>> {
 
 #[derive(Default, Deserialize)]
 struct Deactivate {
-    /// What the user said stays in the rooms; the profile goes in any case.
-    #[serde(default, rename = "erase")]
-    _erase: bool,
+    /// Whether what the user said is shown redacted to those who were not there.
+    #[serde(default)]
+    erase: bool,
 }
 
 async fn deactivate(
     State(app): State<Arc<App>>,
     _: Admin,
     Path(user): Path<OwnedUserId>,
-    JsonOrEmpty(_): JsonOrEmpty<Deactivate>,
+    JsonOrEmpty(body): JsonOrEmpty<Deactivate>,
 ) -> ApiResult<Reply<Value>> {
     account(&app, &user).await?;
+    if body.erase {
+        app.erasure.erase(&user).await?;
+    }
     departures::close(&app, &user).await?;
     Ok(Reply(json!({ "id_server_unbind_result": "success" })))
 }
