@@ -152,7 +152,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Some(Command::Playground(options)) => {
             playground::run(logged(loaded()?)?.config, options).await
         }
-        None => crate::compose::run(logged(loaded()?)?).await,
+        None => Box::pin(crate::compose::run(logged(loaded()?)?)).await,
     }
 }
 

@@ -14,9 +14,9 @@ mod client_api {
     mod keys;
     mod moderation;
     mod notices;
-    mod rendezvous;
     mod operations;
     mod presence;
+    mod rendezvous;
     mod reports;
     mod rooms;
     mod sessions;

@@ -53,7 +53,7 @@ fn too_large() -> ApiError {
 }
 
 fn full() -> ApiError {
-    ApiError::limit_exceeded(Duration::from_secs(60))
+    ApiError::limit_exceeded(Duration::from_mins(1))
 }
 
 /// The header's value, if it is text.

@@ -20,7 +20,7 @@ const VERSIONS: [&str; 27] = [
 ];
 
 /// Proposals that bridges and clients ask for by name.
-const FEATURES: [&str; 30] = [
+const FEATURES: [&str; 31] = [
     "com.beeper.arbitrary_member_change",
     "com.beeper.arbitrary_profile_meta",
     "com.beeper.batch_sending",

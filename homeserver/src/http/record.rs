@@ -26,11 +26,14 @@ const ANSWERS: u32 = 16;
 /// The longest body that is written down.
 const LONGEST: u64 = 256 << 10;
 
+/// Answers of one kind: method, route and status.
+type Kind = (Method, Arc<str>, StatusCode);
+
 struct Recorder {
     file: File,
     /// The test binary.
     program: String,
-    written: Mutex<HashMap<(Method, Arc<str>, StatusCode), u32>>,
+    written: Mutex<HashMap<Kind, u32>>,
 }
 
 /// Writes down what this router answers, if the environment names a file for it.

@@ -95,6 +95,7 @@ pub struct Wanted {
 
 /// An account as it is listed.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a column of its own")]
 pub struct Listed {
     /// Whose it is.
     pub user_id: OwnedUserId,

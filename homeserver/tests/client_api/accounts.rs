@@ -143,8 +143,8 @@ async fn several_devices_are_deleted_at_once_or_all_logged_out() {
     let left = alice.must(Method::GET, "v3/devices", Value::Null).await;
     let mut left: Vec<_> =
         left["devices"].as_array().unwrap().iter().map(|device| &device["device_id"]).collect();
-    left.sort_by_key(|id| id.to_string());
-    let mut expected = vec![json!(alice.device), ids[2].clone()];
+    left.sort_by_key(ToString::to_string);
+    let mut expected = [json!(alice.device), ids[2].clone()];
     expected.sort_by_key(Value::to_string);
     assert_eq!(left, expected.iter().collect::<Vec<_>>());
 
@@ -328,15 +328,15 @@ async fn whoever_comes_after_an_erasure_reads_nothing_of_it() {
     let room = bob.create_room(json!({ "preset": "public_chat" })).await;
     let join = format!("v3/join/{room}");
     alice.must(Method::POST, &join, json!({})).await;
-    let send = |n: u8| format!("v3/rooms/{room}/send/m.room.message/{n}");
+    let message = |n: u8| format!("v3/rooms/{room}/send/m.room.message/{n}");
     let said = json!({ "msgtype": "m.text", "body": "my secret" });
-    let sent = alice.must(Method::PUT, &send(1), said).await;
+    let sent = alice.must(Method::PUT, &message(1), said).await;
     let id = sent["event_id"].as_str().unwrap();
     let edit = json!({ "msgtype": "m.text", "body": "* my secret word",
         "m.new_content": { "msgtype": "m.text", "body": "my secret word" },
         "m.relates_to": { "rel_type": "m.replace", "event_id": id } });
-    alice.must(Method::PUT, &send(2), edit).await;
-    bob.must(Method::PUT, &send(1), json!({ "msgtype": "m.text", "body": "I hear" })).await;
+    alice.must(Method::PUT, &message(2), edit).await;
+    bob.must(Method::PUT, &message(1), json!({ "msgtype": "m.text", "body": "I hear" })).await;
     let auth = json!({ "type": "m.login.password", "password": "correct horse",
         "identifier": { "type": "m.id.user", "user": alice.id } });
     let path = "v3/account/deactivate";

@@ -11,8 +11,9 @@ async fn events_rooms_and_users_are_reported() {
     let alice = server.register("alice").await;
     let bob = server.register("bob").await;
     let room = alice.create_room(json!({ "preset": "public_chat" })).await;
-    let send = format!("v3/rooms/{room}/send/m.room.message/1");
-    let sent = alice.must(Method::PUT, &send, json!({ "msgtype": "m.text", "body": "rude" })).await;
+    let message = format!("v3/rooms/{room}/send/m.room.message/1");
+    let sent =
+        alice.must(Method::PUT, &message, json!({ "msgtype": "m.text", "body": "rude" })).await;
     let event = format!("v3/rooms/{room}/report/{}", sent["event_id"].as_str().unwrap());
     let missing = (404, "M_NOT_FOUND".to_owned());
     // An event is reported from inside its room, a room from anywhere.

@@ -28,13 +28,14 @@ pub(super) fn routes() -> Vec<Route<Arc<App>>> {
     ]
 }
 
-/// An administrator's eyes, which nothing is hidden from.
+/// An administrator's eyes, which nothing is hidden from but what its author had erased.
 fn viewer(app: &App, requester: &Requester) -> Viewer {
     Viewer {
         user: requester.user.clone(),
         echo: None,
         now: app.clock.now_ms(),
         ignored: Arc::default(),
+        erasure: app.erasure.clone(),
     }
 }
 

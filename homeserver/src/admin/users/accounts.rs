@@ -71,7 +71,7 @@ async fn list(app: &App, params: &Params, deactivated: Option<bool>) -> ApiResul
     let page = params.page()?;
     let (found, total) =
         admin_users::list(&app.db, &wanted, order, (page.from, page.limit)).await?;
-    let users = found.iter().map(|account| Value::Object(shown(&app, account))).collect();
+    let users = found.iter().map(|account| Value::Object(shown(app, account))).collect();
     let next = page.next(total).map(|next| json!(next.to_string()));
     Ok(Reply(listed("users", users, total, next)))
 }
@@ -124,7 +124,7 @@ async fn show(
 async fn details(app: &App, user: &UserId) -> ApiResult<Value> {
     let account = admin_users::one(&app.db, user).await?;
     let account = account.ok_or_else(|| ApiError::not_found("There is no such user"))?;
-    let mut answer = shown(&app, &account);
+    let mut answer = shown(app, &account);
     // Seconds, other than in the list.
     answer.insert("creation_ts".to_owned(), json!(account.created_ms / 1000));
     answer.insert("appservice_id".to_owned(), json!(account.appservice));

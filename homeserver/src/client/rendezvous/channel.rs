@@ -116,7 +116,7 @@ async fn read(
     Ok(Reply(json!({ "data": *found.text, "sequence_token": token, "expires_in_ms": expires })))
 }
 
-fn written(result: Result<u64, NotWritten>) -> ApiResult<Reply<Value>> {
+fn written(result: &Result<u64, NotWritten>) -> ApiResult<Reply<Value>> {
     match result {
         Ok(version) => Ok(Reply(json!({ "sequence_token": version.to_string() }))),
         Err(NotWritten::NoPlace) => Err(gone()),
@@ -137,7 +137,7 @@ async fn write(
 ) -> ApiResult<Reply<Value>> {
     limit(&app, address, Limit::Other)?;
     fits(&body.data)?;
-    written(app.rendezvous.write_again(&id, body.seen(), &body.data))
+    written(&app.rendezvous.write_again(&id, body.seen(), &body.data))
 }
 
 async fn write_once(
@@ -152,7 +152,7 @@ async fn write_once(
         return Err(ApiError::invalid_param("txnId must be of letters, digits and -._~"));
     }
     fits(&body.data)?;
-    written(app.rendezvous.write_once(&id, &transaction, body.seen(), &body.data))
+    written(&app.rendezvous.write_once(&id, &transaction, body.seen(), &body.data))
 }
 
 async fn end(

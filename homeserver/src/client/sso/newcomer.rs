@@ -18,6 +18,7 @@ use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::Query;
 use crate::http::limit::Limit;
 use crate::services::accounts::new_user_id;
+use crate::services::sso::provider::Provider;
 use crate::services::sso::{Arrival, Back, accounts};
 use crate::services::uia::login_user;
 use crate::storage::accounts::Kind;
@@ -104,7 +105,7 @@ pub(super) async fn answer(
 }
 
 fn allowed(app: &App, back: &Back, way: Way) -> ApiResult<()> {
-    let settings = app.sso.provider(&back.id.provider).map(|provider| provider.settings());
+    let settings = app.sso.provider(&back.id.provider).map(Provider::settings);
     let allowed = settings.is_some_and(|settings| match way {
         Way::New => settings.enable_registration,
         Way::Link => settings.link_by_password,

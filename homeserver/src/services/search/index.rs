@@ -71,11 +71,11 @@ impl FeedObserver for SearchIndex {
         let mut pending = self.pending();
         let before = pending.named;
         for published in batch {
-            if let Change::Event(event, _) = &published.change {
-                if is_found(event) || *event.kind() == TimelineEventType::RoomRedaction {
-                    pending.named += 1;
-                    pending.events.push(event.nid);
-                }
+            if let Change::Event(event, _) = &published.change
+                && (is_found(event) || *event.kind() == TimelineEventType::RoomRedaction)
+            {
+                pending.named += 1;
+                pending.events.push(event.nid);
             }
             pending.upto = published.pos;
         }

@@ -5,6 +5,7 @@ use ruma::{OwnedUserId, UserId};
 use serde_json::json;
 
 use super::picture;
+use super::provider::Provider;
 use super::template::Attributes;
 use crate::app::App;
 use crate::http::error::{ApiError, ApiResult};
@@ -41,7 +42,7 @@ pub enum Fate {
 
 /// Decides what becomes of an identity without an account, as the settings of its provider have it.
 pub async fn fate(app: &App, id: &ExternalId, attributes: &Attributes) -> ApiResult<Fate> {
-    let Some(settings) = app.sso.provider(&id.provider).map(|provider| provider.settings()) else {
+    let Some(settings) = app.sso.provider(&id.provider).map(Provider::settings) else {
         return Ok(Fate::Nothing);
     };
     let user = attributes.localpart.as_deref();

@@ -185,10 +185,10 @@ async fn a_thread_does_not_begin_with_what_relates_to_another_event() {
     let rig = Rig::new().await;
     let alice = rig.person("alice").await;
     let room = alice.room(Preset::PublicChat, None).await;
-    let root = alice.say(&room, "root").await;
+    let top = alice.say(&room, "root").await;
     let mut related_ones = Vec::new();
     for kind in ["m.thread", "m.replace", "m.reference", "org.example.other"] {
-        related_ones.push(alice.send(&room, "m.room.message", &related("x", kind, &root)).await);
+        related_ones.push(alice.send(&room, "m.room.message", &related("x", kind, &top)).await);
     }
     for (n, to) in related_ones.iter().enumerate() {
         let content = related("on it", "m.thread", to);
@@ -198,9 +198,9 @@ async fn a_thread_does_not_begin_with_what_relates_to_another_event() {
         assert_eq!(answer["errcode"], "M_UNKNOWN");
     }
     // A reply without a relation's type may, and so may what this server doesn't know.
-    let reply = json!({"body": "re", "m.relates_to": {"m.in_reply_to": {"event_id": root}}});
+    let reply = json!({"body": "re", "m.relates_to": {"m.in_reply_to": {"event_id": top}}});
     let reply = alice.send(&room, "m.room.message", &reply).await;
-    for (n, to) in [reply.as_str(), root.as_str(), "$unknown"].into_iter().enumerate() {
+    for (n, to) in [reply.as_str(), top.as_str(), "$unknown"].into_iter().enumerate() {
         let content = related("on it", "m.thread", to);
         let (status, answer) =
             alice.try_send(&room, "m.room.message", &format!("b{n}"), &content).await;
