@@ -181,24 +181,25 @@ impl Follower {
         while let Err(error) = self.note(&events, upto).await {
             pause(&error).await;
         }
-        // Before anybody hears that it is noted: a pusher that is set afterwards has nothing to do with it.
-        let users = self.stir_pushers();
+        // Chosen before anybody hears that it is noted: a pusher that is set afterwards has nothing to do with it.
+        let stirred = self.concerned();
         self.reached(upto);
-        self.wake_pushers(users).await;
+        self.wake_pushers(stirred).await;
     }
 
-    /// Tells the pushers of those whose unread events have changed; gives their users.
-    fn stir_pushers(&mut self) -> BTreeSet<OwnedUserId> {
+    /// Whose unread events have changed, of those who may have a pusher.
+    fn concerned(&mut self) -> Vec<(OwnedUserId, Option<RoomNid>)> {
         let push = &self.app.push;
+        self.stirred.drain(..).filter(|(user, _)| push.concerns(user)).collect()
+    }
+
+    /// Lets pushers look at what has changed. Not before it is noted: they would count what they are not told of yet.
+    async fn wake_pushers(&self, stirred: Vec<(OwnedUserId, Option<RoomNid>)>) {
         let mut users = BTreeSet::new();
-        for (user, room) in self.stirred.drain(..).filter(|(user, _)| push.concerns(user)) {
-            push.stir(&user, room);
+        for (user, room) in stirred {
+            self.app.push.stir(&user, room);
             users.insert(user);
         }
-        users
-    }
-
-    async fn wake_pushers(&self, users: BTreeSet<OwnedUserId>) {
         for user in users {
             while let Err(error) = self.app.push.wake(&self.app, &user).await {
                 pause(&error).await;
