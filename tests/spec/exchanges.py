@@ -26,6 +26,8 @@ FORGIVEN = [
     ("200: at /: {", lambda op, exchange: op.id == "GET /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}"),
     # The answer to a delayed event (MSC4140).
     ("200: at /: 'event_id' is a required", lambda op, exchange: '"delay_id"' in exchange["body"]),
+    # Browsers are sent there, and what goes wrong is said to whoever sits before them: in a page.
+    ("404: error body is not JSON", lambda op, exchange: "/login/sso/redirect" in op.id and "text/html" in (exchange["type"] or "")),
     # A test that asks for some fields of events only.
     ("200: at /rooms/join/", lambda op, exchange: "filters_choose_and" in exchange.get("test", "")),
 ]

@@ -71,6 +71,13 @@ async fn files_are_taken_out_of_sight_and_shown_again() {
     let done = rig.must("POST", "v1/user/@bob:h/media/quarantine", json!({})).await;
     assert_eq!(done["num_quarantined"], 3, "what is protected stays");
     assert_eq!(download(&rig, &bob, &safe).await, 200);
+    rig.must("POST", &format!("v1/media/unprotect/{safe}"), json!({})).await;
+    let body = json!({ "msgtype": "m.file", "body": "d", "url": format!("mxc://h/{safe}") });
+    rig.client(&bob, "PUT", &format!("rooms/{room}/send/m.room.message/2"), body).await;
+    // Under its older path.
+    let done = rig.must("POST", &format!("v1/quarantine_media/{room}"), json!({})).await;
+    assert_eq!(done["num_quarantined"], 1);
+    assert_eq!(download(&rig, &bob, &safe).await, 404);
     for path in
         ["quarantine/h/nothing", "unquarantine/h/nothing", "protect/nothing", "quarantine/x/y"]
     {
@@ -108,6 +115,8 @@ async fn files_are_listed_and_deleted() {
     let avatar = json!({ "avatar_url": format!("mxc://h/{one}") });
     rig.client(&bob, "PUT", "profile/@bob:h/avatar_url", avatar).await;
     assert_eq!(rig.must("POST", "v1/media/delete?before_ts=5", json!({})).await["total"], 0);
+    let before_any = rig.must("POST", "v1/media/h/delete?before_ts=5", json!({})).await;
+    assert_eq!(before_any["total"], 0, "under its older path");
     let gone = rig.must("POST", "v1/media/delete?before_ts=9999999999999", json!({})).await;
     assert_eq!(gone["deleted_media"], json!([copy]), "an avatar stays");
     assert_eq!(download(&rig, &bob, &one).await, 200);
@@ -227,7 +236,11 @@ async fn the_server_says_what_it_is_and_what_it_lacks() {
     let updates = rig.must("GET", "v1/background_updates/status", Value::Null).await;
     assert_eq!(updates["current_updates"], json!({}));
     let pause = json!({ "enabled": false });
-    assert_eq!(rig.refused("POST", "v1/background_updates/enabled", pause).await.0, 400);
+    let enabled = "v1/background_updates/enabled";
+    assert_eq!(rig.refused("POST", enabled, pause).await.0, 400);
+    let on = json!({ "enabled": true });
+    assert_eq!(rig.must("POST", enabled, on.clone()).await, on);
+    assert_eq!(rig.must("GET", enabled, Value::Null).await, on);
     let others = rig.must("GET", "v1/federation/destinations", Value::Null).await;
     assert_eq!(others, json!({ "destinations": [], "total": 0 }));
     for (method, path) in [
@@ -235,7 +248,6 @@ async fn the_server_says_what_it_is_and_what_it_lacks() {
         ("GET", "federation/destinations/x.org/rooms"),
         ("POST", "federation/destinations/x.org/reset_connection"),
         ("GET", "threepid/email/users/a@b.c"),
-        ("GET", "auth_providers/oidc-x/users/1"),
     ] {
         let refused = rig.refused(method, &format!("v1/{path}"), Value::Null).await;
         assert_eq!(refused, (404, "M_NOT_FOUND".into()), "{path}");
@@ -247,6 +259,7 @@ async fn the_server_says_what_it_is_and_what_it_lacks() {
     assert_eq!(rig.must("GET", features, Value::Null).await, json!({ "features": {} }));
     let on = json!({ "features": { "msc3881": true } });
     assert_eq!(rig.refused("PUT", features, on).await.1, "M_UNRECOGNIZED");
+    assert_eq!(rig.must("PUT", features, json!({ "features": {} })).await, json!({}));
     // Whoever can read the data folder administers as well: the command line.
     let token = "x".repeat(40);
     std::fs::write(rig.app().config.data_dir.join(crate::admin::local::TOKEN_FILE), &token)

@@ -4,6 +4,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::rig::{Rig, texts};
+use crate::storage::external_ids::{self, ExternalId};
 
 #[tokio::test]
 async fn only_administrators_get_in() {
@@ -147,6 +148,27 @@ async fn accounts_are_listed_by_anything_and_page_by_page() {
         let refused = rig.refused("GET", &format!("v2/users?{query}"), Value::Null).await;
         assert_eq!(refused, (400, "M_INVALID_PARAM".into()), "{query}");
     }
+}
+
+#[tokio::test]
+async fn who_somebody_is_at_an_identity_provider_is_shown() {
+    let rig = Rig::new().await;
+    let bob = rig.person("bob").await;
+    let path = "v1/auth_providers/oidc-x/users/bob%2F1";
+    assert_eq!(rig.refused("GET", path, Value::Null).await, (404, "M_NOT_FOUND".into()));
+    let user: ruma::OwnedUserId = bob.id.as_str().try_into().unwrap();
+    let link = rig.app().committer.run(move |tx| {
+        let user = user.clone();
+        Box::pin(async move {
+            let id = ExternalId { provider: "oidc-x".into(), subject: "bob/1".into() };
+            external_ids::insert(tx, &id, &user).await.map(drop)
+        })
+    });
+    link.await.unwrap();
+    assert_eq!(rig.must("GET", path, Value::Null).await, json!({ "user_id": "@bob:h" }));
+    let shown = rig.must("GET", "v2/users/@bob:h", Value::Null).await;
+    let expected = json!([{ "auth_provider": "oidc-x", "external_id": "bob/1" }]);
+    assert_eq!(shown["external_ids"], expected);
 }
 
 #[tokio::test]

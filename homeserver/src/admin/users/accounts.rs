@@ -21,6 +21,7 @@ use crate::services::departures;
 use crate::services::profiles::{AVATAR_URL, DISPLAYNAME, check_value};
 use crate::storage::accounts::{Account, Kind};
 use crate::storage::admin_users::{self, Listed, ORDERS, Wanted, containing};
+use crate::storage::external_ids::{self, ExternalId};
 
 const USER: &str = "/_synapse/admin/v2/users/{userId}";
 /// What an account may be for, besides a person's.
@@ -81,9 +82,15 @@ async fn by_threepid(_: Admin, _: Path<(String, String)>) -> ApiResult<Reply<Val
     Err(ApiError::not_found("No account has that address"))
 }
 
-/// Who somebody at an identity provider is here: none is connected.
-async fn by_external_id(_: Admin, _: Path<(String, String)>) -> ApiResult<Reply<Value>> {
-    Err(ApiError::not_found("No account belongs to that identity"))
+/// Who somebody at an identity provider is here.
+async fn by_external_id(
+    State(app): State<Arc<App>>,
+    _: Admin,
+    Path((provider, subject)): Path<(String, String)>,
+) -> ApiResult<Reply<Value>> {
+    let owner = external_ids::owner(&app.db, &ExternalId { provider, subject }).await?;
+    let owner = owner.ok_or_else(|| ApiError::not_found("No account belongs to that identity"))?;
+    Ok(Reply(json!({ "user_id": owner })))
 }
 
 /// A value of a profile as it is stored.
@@ -130,7 +137,11 @@ async fn details(app: &App, user: &UserId) -> ApiResult<Value> {
     answer.insert("appservice_id".to_owned(), json!(account.appservice));
     answer.insert("suspended".to_owned(), json!(account.suspended));
     answer.insert("threepids".to_owned(), json!([]));
-    answer.insert("external_ids".to_owned(), json!([]));
+    let elsewhere = external_ids::of_user(&app.db, user).await?;
+    let elsewhere = elsewhere
+        .into_iter()
+        .map(|id| json!({ "auth_provider": id.provider, "external_id": id.subject }));
+    answer.insert("external_ids".to_owned(), elsewhere.collect());
     for key in ["consent_server_notice_sent", "consent_version", "consent_ts"] {
         answer.insert(key.to_owned(), Value::Null);
     }
@@ -192,7 +203,7 @@ impl Change {
         let lacking = if !self.threepids.is_empty() {
             "Addresses can't be given to accounts on this server"
         } else if !self.external_ids.is_empty() {
-            "This server has no identity providers to name people by"
+            "Whoever somebody is at an identity provider is linked by signing in through it"
         } else {
             return Ok(());
         };
