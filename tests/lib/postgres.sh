@@ -15,7 +15,7 @@ postgres_start() {
     # Durability is what the crash suites test, on real processes; here it only costs time.
     (cd "$folder" && "${run[@]}" "$bin/initdb" -D "$folder/data" -U landbridge -A trust -E UTF8 --locale=C -N >/dev/null)
     (cd "$folder" && exec "${run[@]}" "$bin/postgres" -D "$folder/data" -p "$port" -k "$folder" \
-        -c listen_addresses=127.0.0.1 -c max_connections=500 -c fsync=off -c shared_buffers=128MB \
+        -c listen_addresses=127.0.0.1 -c max_connections=1000 -c fsync=off -c shared_buffers=128MB \
         >"$folder/log" 2>&1) &
     POSTGRES_PID=$!
     trap postgres_stop EXIT

@@ -31,8 +31,8 @@ AT_ONCE = 12
 # Requests after which users that are logged out are replaced.
 ROUND = 100
 PATIENCE = 40
-# Pages for people, whose errors are for people too.
-PAGES = re.compile(r"/fallback/|/login/sso/|/_landbridge/welcome$")
+# Pages for people, whose errors are for people too, and what identity providers call, who know no errcodes.
+PAGES = re.compile(r"/fallback/|/login/sso/|/_landbridge/(welcome$|sso/)|/_synapse/client/oidc/")
 # What tests/launch-homeserver lets be asked without an account.
 OPEN = ("/publicRooms",)
 # Growth of memory that is none: what an allocator keeps, and caches that are bounded but not full yet.
