@@ -357,7 +357,12 @@ async fn whoever_comes_after_an_erasure_reads_nothing_of_it() {
         }
         told.push(("search".to_owned(), who.must(Method::POST, "v3/search", search.clone()).await));
         for (path, answer) in told {
-            assert_eq!(answer.to_string().contains("my secret"), sees, "{} {path}: {answer}", who.id);
+            assert_eq!(
+                answer.to_string().contains("my secret"),
+                sees,
+                "{} {path}: {answer}",
+                who.id
+            );
         }
     }
     let event = format!("v3/rooms/{room}/event/{id}");
