@@ -159,7 +159,7 @@ impl Outbound {
                 return Err(FetchError::Status(status));
             }
             let headers = std::mem::take(response.headers_mut());
-            let body = read(&mut response, ask).await?;
+            let body = read(&mut response, ask.max_bytes, ask.beginning).await?;
             return Ok(Fetched { url, headers, body });
         }
         Err(FetchError::Redirects)
@@ -186,16 +186,21 @@ impl Outbound {
     }
 }
 
-async fn read(response: &mut reqwest::Response, ask: &Ask<'_>) -> Result<Bytes, FetchError> {
+/// Reads an answer of at most so many bytes; where `beginning` will do, so many of a longer one.
+async fn read(
+    response: &mut reqwest::Response,
+    max_bytes: usize,
+    beginning: bool,
+) -> Result<Bytes, FetchError> {
     let announced = response.content_length().unwrap_or(0);
-    if !ask.beginning && announced > ask.max_bytes as u64 {
+    if !beginning && announced > max_bytes as u64 {
         return Err(FetchError::TooLong);
     }
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await.map_err(told)? {
-        let free = ask.max_bytes - body.len();
+        let free = max_bytes - body.len();
         if chunk.len() > free {
-            if !ask.beginning {
+            if !beginning {
                 return Err(FetchError::TooLong);
             }
             body.extend_from_slice(&chunk[..free]);

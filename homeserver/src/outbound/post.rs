@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::USER_AGENT;
 use http::{HeaderMap, StatusCode};
 use url::{Host, Url};
 
-use super::{FetchError, Outbound, told};
+use super::{FetchError, Outbound, read, told};
 
 /// The longest answer that is read.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -54,20 +54,23 @@ impl Outbound {
         time: Duration,
     ) -> Result<Answer, FetchError> {
         self.may_post(url)?;
-        let work = async {
-            let agent = concat!("Landbridge/", env!("CARGO_PKG_VERSION"));
-            let request = self.client.post(url.clone()).header(USER_AGENT, agent);
-            let mut response = request.headers(headers).body(body).send().await.map_err(told)?;
-            let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-            let mut body = BytesMut::new();
-            while let Some(chunk) = response.chunk().await.map_err(told)? {
-                if body.len() + chunk.len() > MAX_ANSWER {
-                    return Err(FetchError::TooLong);
-                }
-                body.extend_from_slice(&chunk);
-            }
-            Ok(Answer { status, headers, body: body.freeze() })
-        };
-        tokio::time::timeout(time, work).await.unwrap_or(Err(FetchError::Timeout))
+        let agent = concat!("Landbridge/", env!("CARGO_PKG_VERSION"));
+        let request = self.client.post(url.clone()).header(USER_AGENT, agent);
+        answer(request.headers(headers).body(body), MAX_ANSWER, time).await
     }
+}
+
+/// Sends a request and reads the answer, which has so much time in all.
+pub(super) async fn answer(
+    request: reqwest::RequestBuilder,
+    max_bytes: usize,
+    time: Duration,
+) -> Result<Answer, FetchError> {
+    let work = async {
+        let mut response = request.send().await.map_err(told)?;
+        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+        let body = read(&mut response, max_bytes, false).await?;
+        Ok(Answer { status, headers, body })
+    };
+    tokio::time::timeout(time, work).await.unwrap_or(Err(FetchError::Timeout))
 }

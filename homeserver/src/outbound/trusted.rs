@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
 use url::Url;
 
-use super::post::Answer;
-use super::{CONNECT, FetchError, SILENCE, told};
+use super::post::{Answer, answer};
+use super::{CONNECT, FetchError, SILENCE};
 
 /// The longest answer that is read.
 const MAX_ANSWER: usize = 512 * 1024;
@@ -39,7 +39,7 @@ impl Trusted {
 
     /// Gets what is at a URL.
     pub async fn get(&self, url: &Url, headers: HeaderMap) -> Result<Answer, FetchError> {
-        send(self.0.get(url.clone()).headers(headers)).await
+        answer(self.0.get(url.clone()).headers(headers), MAX_ANSWER, TIME).await
     }
 
     /// Posts a body.
@@ -49,22 +49,6 @@ impl Trusted {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<Answer, FetchError> {
-        send(self.0.post(url.clone()).headers(headers).body(body)).await
+        answer(self.0.post(url.clone()).headers(headers).body(body), MAX_ANSWER, TIME).await
     }
-}
-
-async fn send(request: reqwest::RequestBuilder) -> Result<Answer, FetchError> {
-    let work = async {
-        let mut response = request.send().await.map_err(told)?;
-        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-        let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(told)? {
-            if body.len() + chunk.len() > MAX_ANSWER {
-                return Err(FetchError::TooLong);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Answer { status, headers, body: body.freeze() })
-    };
-    tokio::time::timeout(TIME, work).await.unwrap_or(Err(FetchError::Timeout))
 }
