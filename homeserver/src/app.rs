@@ -29,8 +29,10 @@ use crate::{
         departures::Departures,
         devices::Devices,
         directory::Directory,
+        email::Mailer,
         erasure::Erasure,
         guests::Guests,
+        identity::Identity,
         jobs::Jobs,
         key_backup::KeyBackups,
         key_counts::KeyCounts,
@@ -52,6 +54,7 @@ use crate::{
         sso::Sso,
         sticky::StickyEvents,
         threads::Threads,
+        threepids::Threepids,
         to_device::ToDevice,
         typing::Typing,
         uia::Uia,
@@ -114,6 +117,12 @@ pub struct App {
     pub accounts: Accounts,
     /// Who they are at identity providers.
     pub sso: Sso,
+    /// Their e-mail addresses.
+    pub threepids: Threepids,
+    /// The way out for e-mail.
+    pub mailer: Mailer,
+    /// Who publishes whose an address is.
+    pub identity: Identity,
     /// Who is logged in.
     pub sessions: Sessions,
     /// What the server says to them.

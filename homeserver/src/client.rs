@@ -10,6 +10,7 @@ pub mod create_room;
 pub mod dehydrated_device;
 pub mod delayed_events;
 pub mod devices;
+pub mod email_confirm;
 pub mod event_context;
 pub mod fallback;
 pub mod filter;
@@ -36,6 +37,7 @@ pub mod register;
 pub mod relations;
 pub mod rendezvous;
 pub mod report;
+pub mod request_token;
 pub(crate) mod room_access;
 pub mod room_summary;
 pub mod room_upgrades;
@@ -50,7 +52,9 @@ pub mod state;
 mod suspension;
 pub mod sync;
 pub mod third_party;
+mod third_party_invites;
 pub mod thread_subscriptions;
+pub mod threepids;
 pub mod to_device;
 pub mod typing;
 pub mod uia;
@@ -84,6 +88,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         dehydrated_device::routes(),
         delayed_events::routes(),
         devices::routes(),
+        email_confirm::routes(),
         event_context::routes(),
         fallback::routes(),
         filter::routes(),
@@ -109,6 +114,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         relations::routes(),
         rendezvous::routes(),
         report::routes(),
+        request_token::routes(),
         room_summary::routes(),
         room_upgrades::routes(),
         rtc::routes(),
@@ -122,6 +128,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         sync::routes(),
         third_party::routes(),
         thread_subscriptions::routes(),
+        threepids::routes(),
         to_device::routes(),
         typing::routes(),
         uia::routes(),
@@ -144,6 +151,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         admin::welcome::routes(),
         admin::work::routes(),
         federation::keys::routes(),
+        federation::onbind::routes(),
         federation::openid::routes(),
     ];
     tables.into_iter().flatten().collect()

@@ -5,6 +5,7 @@
 
 mod calls;
 mod discovery;
+mod email;
 mod limits;
 mod listen;
 mod notices;
@@ -14,6 +15,7 @@ mod sso;
 mod turn;
 mod url_previews;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
@@ -23,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use calls::{DelayedEventPolicy, RtcPolicy};
 pub use discovery::{Contact, PolicyServer, Support};
+pub use email::{Email, SmtpSecurity};
 pub use limits::{Rate, RateLimits};
 pub use listen::{Listen, TlsListen};
 pub use notices::ServerNotices;
@@ -73,6 +76,11 @@ pub struct Config {
     pub outbound: Outbound,
     /// Notices from the server to its users.
     pub server_notices: ServerNotices,
+    /// How e-mail is sent.
+    pub email: Email,
+    /// The identity servers on which users may publish their addresses: names, each with its address, as in
+    /// `"id.example.org" = "https://id.example.org"`.
+    pub identity_servers: BTreeMap<String, String>,
     /// The TURN server for calls.
     pub turn: Turn,
     /// Who helps the server's users.
@@ -203,6 +211,8 @@ impl Default for Config {
             rate_limits: RateLimits::default(),
             outbound: Outbound::default(),
             server_notices: ServerNotices::default(),
+            email: Email::default(),
+            identity_servers: BTreeMap::new(),
             turn: Turn::default(),
             support: Support::default(),
             policy_server: PolicyServer::default(),
@@ -292,6 +302,11 @@ impl Config {
             return fail("public_base_url", "must start with https:// or http://");
         }
         self.server_notices.check(&self.server_name)?;
+        let is_web = |base: &String| base.starts_with("https://") || base.starts_with("http://");
+        if !self.identity_servers.values().all(is_web) {
+            return fail("identity_servers", "each address must start with https:// or http://");
+        }
+        self.email.check(self.public_base_url.as_deref())?;
         self.turn.check()?;
         self.support.check()?;
         self.policy_server.check()?;

@@ -43,8 +43,10 @@ use crate::{
         departures::Departures,
         devices::Devices,
         directory::Directory,
+        email::{EmailError, Mailer},
         erasure::Erasure,
         guests::Guests,
+        identity::{Identity, IdentityError},
         jobs::Jobs,
         key_backup::KeyBackups,
         key_counts::KeyCounts,
@@ -69,6 +71,7 @@ use crate::{
         sso::{Sso, provider::SettingError},
         sticky::StickyEvents,
         threads::Threads,
+        threepids::Threepids,
         to_device::ToDevice,
         typing::Typing,
         uia::Uia,
@@ -129,6 +132,12 @@ pub enum StartError {
     /// The key for web push could not be had.
     #[error("web push: {0}")]
     Vapid(#[from] VapidError),
+    /// E-mail can't be sent as configured.
+    #[error(transparent)]
+    Email(#[from] EmailError),
+    /// Identity servers can't be asked as configured.
+    #[error("identity servers: {0}")]
+    Identity(#[from] IdentityError),
     /// A file or an address could not be used.
     #[error("{what}: {source}")]
     Io {
@@ -269,6 +278,16 @@ fn url_previews(
     UrlPreviews::new(policy, outbound.clone(), db, committer, clock, media.clone())
 }
 
+fn threepids(
+    config: &Config,
+    db: &Database,
+    committer: &Committer,
+    clock: &Arc<dyn Clock>,
+) -> Threepids {
+    let (db, committer, clock) = (db.clone(), committer.clone(), Arc::clone(clock));
+    Threepids::new(db, committer, clock, config.email.link_lifetime_seconds)
+}
+
 /// The URL by which push services find out whose server this is.
 fn subject(config: &Config) -> String {
     match &config.public_base_url {
@@ -307,9 +326,14 @@ fn registration_tokens(
     RegistrationTokens::new(db.clone(), committer.clone(), Arc::clone(clock), configured)
 }
 
-fn uia(config: &Config, clock: &Arc<dyn Clock>, tokens: &RegistrationTokens) -> Uia {
+fn uia(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    tokens: &RegistrationTokens,
+    threepids: &Threepids,
+) -> Uia {
     let lifetime = Duration::from_secs(config.accounts.uia_session_lifetime_seconds);
-    Uia::new(Arc::clone(clock), lifetime, tokens.clone())
+    Uia::new(Arc::clone(clock), lifetime, tokens.clone(), threepids.clone())
 }
 
 /// The rate limits, with those of single users.
@@ -418,6 +442,7 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
     );
     let registration_tokens = registration_tokens(&config, &db, &committer, &clock);
     let metrics = keep_up(&rooms, &typing, &presence, &background);
+    let threepids = threepids(&config, &db, &committer, &clock);
     Ok(App {
         blocked_rooms,
         jobs: Jobs::new(db.clone(), committer.clone(), Arc::clone(&clock)),
@@ -455,8 +480,11 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
         upgrades: Upgrades::default(),
         walks: Walks::default(),
         rendezvous: Rendezvous::new(Arc::clone(&clock)),
-        uia: uia(&config, &clock, &registration_tokens),
+        uia: uia(&config, &clock, &registration_tokens, &threepids),
         registration_tokens,
+        threepids,
+        mailer: Mailer::new(&config)?,
+        identity: Identity::new(&config, key.clone())?,
         nonces: Nonces::new(Arc::clone(&clock)),
         limits: limits(&config, &db).await?,
         metrics,

@@ -51,6 +51,7 @@ pub mod sliding;
 pub mod state_groups;
 pub mod sticky;
 pub mod threads;
+pub mod threepids;
 pub mod timeline;
 pub mod timeline_import;
 pub mod timeline_read;

@@ -10,6 +10,7 @@ mod client_api {
     mod devices;
     mod discovery;
     mod filters;
+    mod identity;
     mod key_backup;
     mod keys;
     mod moderation;
@@ -20,10 +21,12 @@ mod client_api {
     mod reports;
     mod rooms;
     mod sessions;
+    mod smtp;
     mod spaces;
     mod sso;
     mod sso_accounts;
     mod sso_confirm;
     mod sso_provider;
     mod support;
+    mod threepids;
 }

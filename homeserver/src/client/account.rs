@@ -7,14 +7,18 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::client::threepids::{unbind_all, unbind_result};
 use crate::client::uia;
-use crate::http::auth::Requester;
+use crate::http::auth::{Address, MaybeRequester, Requester};
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::json::{EMPTY, Empty, JsonOrEmpty, Reply};
 use crate::http::limit::Limit;
 use crate::http::router::{Route, get, post};
 use crate::services::departures;
-use crate::services::uia::Auth;
+use crate::services::threepids::unproven;
+use crate::services::uia::{Auth, EMAIL_IDENTITY, Flow, Operation};
+
+const BY_EMAIL: &[Flow] = &[&[EMAIL_IDENTITY]];
 
 /// The endpoints of this module.
 pub fn routes() -> Vec<Route<Arc<App>>> {
@@ -22,7 +26,6 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         get("/_matrix/client/v3/account/whoami", whoami),
         post("/_matrix/client/v3/account/password", password),
         post("/_matrix/client/v3/account/deactivate", deactivate),
-        get("/_matrix/client/v3/account/3pid", third_party_ids),
     ]
 }
 
@@ -41,21 +44,51 @@ struct Change {
     logout_devices: Option<bool>,
 }
 
+impl Change {
+    fn new_password(&self) -> ApiResult<&str> {
+        let new = self.new_password.as_deref();
+        new.ok_or_else(|| ApiError::missing_param("new_password is missing"))
+    }
+}
+
 async fn password(
     State(app): State<Arc<App>>,
-    requester: Requester,
+    MaybeRequester(requester): MaybeRequester,
+    Address(from): Address,
     JsonOrEmpty(body): JsonOrEmpty<Change>,
 ) -> ApiResult<Reply<Empty>> {
+    let Some(requester) = requester else { return reset(&app, Address(from), body).await };
     requester.limit(&app, Limit::Login)?;
     uia::confirm(&app, &requester, "account/password", body.auth.as_ref()).await?;
-    let new = body
-        .new_password
-        .as_deref()
-        .ok_or_else(|| ApiError::missing_param("new_password is missing"))?;
-    let hash = app.accounts.hash_password(new).await?;
+    let hash = app.accounts.hash_password(body.new_password()?).await?;
     app.accounts.set_password(&requester.user, hash).await?;
     if body.logout_devices.unwrap_or(true) {
         app.sessions.end_all(&requester.user, requester.device.as_deref()).await?;
+    }
+    Ok(EMPTY)
+}
+
+/// Sets a forgotten password: who asks has no session, but can read the account's e-mail.
+async fn reset(app: &App, Address(from): Address, body: Change) -> ApiResult<Reply<Empty>> {
+    if !app.mailer.is_on() {
+        return Err(ApiError::missing_token());
+    }
+    app.limits.check(Limit::Login, &from.map(|from| from.to_string()).unwrap_or_default())?;
+    let operation = Operation { name: "account/password", user: None, flows: BY_EMAIL };
+    let passed = app
+        .uia
+        .authorise(&app.accounts, &app.config.server_name, operation, body.auth.as_ref())
+        .await?;
+    let hash = app.accounts.hash_password(body.new_password()?).await?;
+    let proven = passed.email.ok_or_else(unproven)?;
+    let (medium, address) = proven.threepid();
+    if let Some(user) = app.threepids.owner(medium, address).await? {
+        app.accounts.must_not_be_locked(&user).await?;
+    }
+    let user = app.threepids.reset_password(proven, hash).await?;
+    app.accounts.forget(&user);
+    if body.logout_devices.unwrap_or(true) {
+        app.sessions.end_all(&user, None).await?;
     }
     Ok(EMPTY)
 }
@@ -65,6 +98,7 @@ struct Deactivate {
     auth: Option<Auth>,
     #[serde(default)]
     erase: bool,
+    id_server: Option<String>,
 }
 
 async fn deactivate(
@@ -76,12 +110,13 @@ async fn deactivate(
     if body.erase {
         app.erasure.erase(&requester.user).await?;
     }
+    let mut binds = app.threepids.binds(&requester.user).await?;
+    if let Some(server) = &body.id_server {
+        for bind in &mut binds {
+            bind.id_server.clone_from(server);
+        }
+    }
+    let unbound = unbind_all(&app, &requester.user, binds).await?;
     departures::close(&app, &requester.user).await?;
-    // No identifier was ever bound on an identity server from here, so there is none to unbind.
-    Ok(Reply(json!({ "id_server_unbind_result": "success" })))
-}
-
-/// Identifiers such as e-mail addresses can't be added on this server (`m.3pid_changes`), so nobody has one.
-async fn third_party_ids(_: Requester) -> Reply<Value> {
-    Reply(json!({ "threepids": [] }))
+    Ok(Reply(json!({ "id_server_unbind_result": unbind_result(unbound) })))
 }

@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::client::aliases::may_have;
 use crate::client::membership::carry_over;
 use crate::client::public_rooms::{is_public, may_publish};
+use crate::client::third_party_invites::{ByAddress, Invited, keep, look_up, may_invite};
 use crate::http::auth::Requester;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::json::{JsonOrEmpty, Reply};
@@ -21,6 +22,9 @@ use crate::http::limit::Limit;
 use crate::http::router::{Route, post};
 use crate::room::{CreateRoom, Invitee, Preset};
 use crate::services::invitations::may_be_invited;
+
+/// The most people that can be invited by address: each costs requests to an identity server.
+const MOST_BY_ADDRESS: usize = 50;
 
 /// The endpoints of this module.
 pub fn routes() -> Vec<Route<Arc<App>>> {
@@ -45,7 +49,7 @@ struct Body {
     #[serde(default)]
     invite: Vec<OwnedUserId>,
     #[serde(default)]
-    invite_3pid: Vec<Value>,
+    invite_3pid: Vec<ByAddress>,
     room_version: Option<String>,
     creation_content: Option<CanonicalJsonObject>,
     #[serde(default)]
@@ -87,6 +91,36 @@ fn preset(name: Option<&str>, public: bool) -> ApiResult<Preset> {
     }
 }
 
+/// Those who are invited by address.
+struct ByAddresses {
+    /// Whom the identity servers know.
+    known: Vec<OwnedUserId>,
+    /// The others.
+    unknown: Vec<Invited>,
+}
+
+/// Asks the identity servers for those who are invited by address. Each counts as an invite of its own.
+async fn by_addresses(
+    app: &App,
+    requester: &Requester,
+    asked: Vec<ByAddress>,
+) -> ApiResult<ByAddresses> {
+    if asked.len() > MOST_BY_ADDRESS {
+        let text = format!("At most {MOST_BY_ADDRESS} people can be invited by address at once");
+        return Err(ApiError::invalid_param(text));
+    }
+    let asked: Vec<Invited> = asked.into_iter().map(ByAddress::check).collect::<ApiResult<_>>()?;
+    let mut sorted = ByAddresses { known: Vec::new(), unknown: Vec::new() };
+    for invited in asked {
+        requester.limit(app, Limit::Join)?;
+        match look_up(app, &invited).await? {
+            Some(user) => sorted.known.push(user),
+            None => sorted.unknown.push(invited),
+        }
+    }
+    Ok(sorted)
+}
+
 async fn create(
     State(app): State<Arc<App>>,
     requester: Requester,
@@ -95,10 +129,6 @@ async fn create(
     requester.limit(&app, Limit::Join)?;
     let public = body.visibility.as_deref().map_or(Ok(false), is_public)?;
     may_publish(&app, &requester, public).await?;
-    if !body.invite_3pid.is_empty() {
-        let text = "Invites by e-mail or telephone number are not possible here";
-        return Err(ApiError::new(StatusCode::FORBIDDEN, "M_THREEPID_DENIED", text));
-    }
     let alias = match body.room_alias_name.as_deref().filter(|name| !name.is_empty()) {
         None => None,
         Some(name) => {
@@ -113,8 +143,9 @@ async fn create(
             Some(alias)
         }
     };
-    let mut invites = Vec::with_capacity(body.invite.len());
-    for user in &body.invite {
+    let ByAddresses { known, unknown } = by_addresses(&app, &requester, body.invite_3pid).await?;
+    let mut invites = Vec::with_capacity(body.invite.len() + known.len());
+    for user in body.invite.iter().chain(&known) {
         may_be_invited(&app, &requester.user, user).await?;
         invites.push(invitee(&app, user).await?);
     }
@@ -140,7 +171,6 @@ async fn create(
             .collect(),
         power_level_content_override: body.power_level_content_override,
         invites,
-        third_party_invites: Vec::new(),
         is_direct: body.is_direct,
         join_invited: joining,
         ts: None,
@@ -152,5 +182,11 @@ async fn create(
         room.aliases_changed();
     }
     carry_over(&app, &room, &requester.user).await?;
+    // The identity server wants to know the room's ID, which is there only now. Should it refuse, the client is told so: the room is there,
+    // and its creator sees it, but somebody is missing.
+    for invited in &unknown {
+        may_invite(&requester, &room)?;
+        keep(&app, &requester, &room, invited).await?;
+    }
     Ok(Reply(json!({ "room_id": room.id() })))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{OriginalUri, State};
 use http::{HeaderMap, StatusCode};
-use ruma::{DeviceId, OwnedDeviceId, UserId};
+use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -19,7 +19,7 @@ use crate::http::limit::Limit;
 use crate::http::router::{Route, get, post};
 use crate::services::sessions::{NewSession, SessionRequest};
 use crate::services::sso;
-use crate::services::uia::{Auth, login_user, user_of};
+use crate::services::uia::{Auth, login_user, named};
 
 const TOKEN: &str = "m.login.token";
 /// The longest device ID that a client may choose.
@@ -43,6 +43,8 @@ struct Login {
     kind: String,
     identifier: Option<Map<String, Value>>,
     user: Option<String>,
+    medium: Option<String>,
+    address: Option<String>,
     password: Option<String>,
     token: Option<String>,
     device_id: Option<OwnedDeviceId>,
@@ -52,13 +54,22 @@ struct Login {
 }
 
 impl Login {
-    fn named(&self) -> ApiResult<String> {
-        match (&self.identifier, &self.user) {
-            (Some(identifier), _) => user_of(identifier),
-            (None, Some(user)) => Ok(user.clone()),
-            (None, None) => Err(ApiError::missing_param("identifier is missing")),
+    /// Who logs in, if anybody has that name or address. Without an identifier in the form that it had before there were
+    /// identifiers.
+    async fn named(&self, app: &App) -> ApiResult<Option<OwnedUserId>> {
+        match (&self.identifier, &self.user, &self.medium, &self.address) {
+            (Some(identifier), ..) => {
+                named(&app.threepids, identifier, &app.config.server_name).await
+            }
+            (None, Some(user), ..) => login_user(user, &app.config.server_name).map(Some),
+            (None, None, Some(medium), Some(address)) => app.threepids.owner(medium, address).await,
+            _ => Err(ApiError::missing_param("identifier is missing")),
         }
     }
+}
+
+fn wrong() -> ApiError {
+    ApiError::forbidden("The user name or the password is not right")
 }
 
 async fn flows(State(app): State<Arc<App>>) -> Reply<Value> {
@@ -130,15 +141,18 @@ async fn login(
     }
     let user = match login.kind.as_str() {
         "m.login.password" => {
-            let mut user = login_user(&login.named()?, &app.config.server_name)?;
-            // Names are made lower case when they are registered, so people may type them as they like.
-            if app.accounts.get(&user).await?.is_none() {
-                user = login_user(&user.as_str().to_lowercase(), &app.config.server_name)?;
-            }
             let password = login
                 .password
                 .as_deref()
                 .ok_or_else(|| ApiError::missing_param("password is missing"))?;
+            let Some(mut user) = login.named(&app).await? else {
+                app.accounts.compare_with_nobody(password).await?;
+                return Err(wrong());
+            };
+            // Names are made lower case when they are registered, so people may type them as they like.
+            if app.accounts.get(&user).await?.is_none() {
+                user = login_user(&user.as_str().to_lowercase(), &app.config.server_name)?;
+            }
             app.limits.check(Limit::Login, user.as_str())?;
             if app.accounts.get(&user).await?.is_some_and(|account| account.deactivated) {
                 return Err(ApiError::new(
@@ -148,7 +162,7 @@ async fn login(
                 ));
             }
             if !app.accounts.password_fits(&user, password).await? {
-                return Err(ApiError::forbidden("The user name or the password is not right"));
+                return Err(wrong());
             }
             user
         }
@@ -165,7 +179,8 @@ async fn login(
         APPLICATION_SERVICE => {
             let service = appservice(&app, &headers, &uri)?;
             may_log_in(&service)?;
-            let user = login_user(&login.named()?, &app.config.server_name)?;
+            let user = login.named(&app).await?;
+            let user = user.ok_or_else(|| ApiError::forbidden("There is no such user"))?;
             if user != service.sender() && !service.owns_user(&user) {
                 let text = format!("{user} is not in the namespaces of the application service");
                 return Err(ApiError::new(StatusCode::BAD_REQUEST, "M_EXCLUSIVE", text));

@@ -6,7 +6,6 @@ mod succession;
 use std::sync::Arc;
 
 use axum::extract::State;
-use http::StatusCode;
 use ruma::events::TimelineEventType;
 use ruma::{OwnedRoomId, OwnedRoomOrAliasId, OwnedUserId, UserId};
 use serde::Deserialize;
@@ -15,6 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::app::App;
 use crate::client::room_access::{find, raw};
 use crate::client::suspension;
+use crate::client::third_party_invites::{ByAddress, keep, look_up, may_invite};
 use crate::http::auth::Requester;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::Path;
@@ -22,6 +22,7 @@ use crate::http::json::{EMPTY, Empty, Json, JsonOrEmpty, Reply};
 use crate::http::limit::Limit;
 use crate::http::router::{Route, get, post};
 use crate::room::{Draft, Membership, Room};
+use crate::services::identity::redeem;
 use crate::services::invitations::may_be_invited;
 use crate::services::{guests, server_notices};
 
@@ -107,8 +108,13 @@ async fn join(
         if requester.guest {
             guests::must_let_in(&room).await?;
         }
+        if let Some(signed) = body.remove("third_party_signed") {
+            let Value::Object(signed) = signed else {
+                return Err(ApiError::bad_json("third_party_signed must be an object"));
+            };
+            redeem(&app, &room, &requester.user, &signed).await?;
+        }
         // What else a client puts into the request goes into the event, as clients have come to expect.
-        body.remove("third_party_signed");
         let reason = match body.remove("reason") {
             Some(Value::String(reason)) => Some(reason),
             _ => None,
@@ -140,7 +146,8 @@ async fn knock(
 #[derive(Deserialize)]
 struct Invite {
     user_id: Option<OwnedUserId>,
-    medium: Option<String>,
+    #[serde(flatten)]
+    by_address: ByAddress,
     reason: Option<String>,
 }
 
@@ -151,16 +158,23 @@ async fn invite(
     Json(body): Json<Invite>,
 ) -> ApiResult<Reply<Empty>> {
     requester.limit(&app, Limit::Join)?;
-    let Some(target) = body.user_id else {
-        return Err(match body.medium {
-            Some(_) => {
-                let text = "Invites by e-mail or telephone number are not possible here";
-                ApiError::new(StatusCode::FORBIDDEN, "M_THREEPID_DENIED", text)
-            }
-            None => ApiError::missing_param("user_id is missing"),
-        });
-    };
     let room = app.rooms.get(&id).await?;
+    let target = match body.user_id {
+        Some(user) => user,
+        None if body.by_address.is_empty() => {
+            return Err(ApiError::missing_param("user_id is missing"));
+        }
+        None => {
+            let invited = body.by_address.check()?;
+            // Before the identity server is asked: it writes to whoever is invited.
+            may_invite(&requester, &room)?;
+            let Some(user) = look_up(&app, &invited).await? else {
+                keep(&app, &requester, &room, &invited).await?;
+                return Ok(EMPTY);
+            };
+            user
+        }
+    };
     may_be_invited(&app, &requester.user, &target).await?;
     let content = app.profiles.member_content(&target, "invite").await?;
     set(&room, &requester.user, &target, content, body.reason).await?;

@@ -20,13 +20,18 @@ use crate::services::accounts::{appservice_user_id, new_user_id, user_in_use};
 use crate::services::appservices::Appservice;
 use crate::services::guests::PREFIX;
 use crate::services::sessions::{Lookup, SessionRequest};
-use crate::services::uia::{Auth, DUMMY, Flow, Operation, REGISTRATION_TOKEN};
+use crate::services::uia::{Auth, DUMMY, EMAIL_IDENTITY, Flow, Operation, REGISTRATION_TOKEN};
 use crate::storage::accounts::{Account, Kind};
 
 /// The type of registrations and log-ins by application services.
 pub(super) const APPLICATION_SERVICE: &str = "m.login.application_service";
 const OPEN: &[Flow] = &[&[DUMMY]];
 const BY_TOKEN: &[Flow] = &[&[REGISTRATION_TOKEN]];
+// Clients with an address take the flow that asks for one; it begins with it, lest the rest complete another flow first.
+const OPEN_OR_EMAIL: &[Flow] = &[&[DUMMY], &[EMAIL_IDENTITY]];
+const EMAIL: &[Flow] = &[&[EMAIL_IDENTITY]];
+const TOKEN_OR_EMAIL: &[Flow] = &[&[REGISTRATION_TOKEN], &[EMAIL_IDENTITY, REGISTRATION_TOKEN]];
+const TOKEN_AND_EMAIL: &[Flow] = &[&[EMAIL_IDENTITY, REGISTRATION_TOKEN]];
 
 /// The endpoints of this module.
 pub fn routes() -> Vec<Route<Arc<App>>> {
@@ -127,15 +132,20 @@ async fn ghost(app: &App, service: &Appservice, body: Register) -> ApiResult<Map
 }
 
 /// The ways to register that the settings leave open.
-async fn flows(app: &App) -> ApiResult<&'static [Flow]> {
+pub(super) async fn flows(app: &App) -> ApiResult<&'static [Flow]> {
     // Where everybody may register, a token that an administrator makes must not shut them out.
-    if app.config.registration.open && !app.registration_tokens.are_required() {
-        Ok(OPEN)
-    } else if app.registration_tokens.any_is_good().await? {
-        Ok(BY_TOKEN)
-    } else {
-        Err(ApiError::forbidden("Registration is closed on this server"))
+    let by_token = !app.config.registration.open || app.registration_tokens.are_required();
+    if by_token && !app.registration_tokens.any_is_good().await? {
+        return Err(ApiError::forbidden("Registration is closed on this server"));
     }
+    Ok(match (by_token, app.mailer.is_on(), app.config.email.required_to_register) {
+        (false, false, _) => OPEN,
+        (false, true, false) => OPEN_OR_EMAIL,
+        (false, true, true) => EMAIL,
+        (true, false, _) => BY_TOKEN,
+        (true, true, false) => TOKEN_OR_EMAIL,
+        (true, true, true) => TOKEN_AND_EMAIL,
+    })
 }
 
 async fn user(app: &App, from: &str, body: Register) -> ApiResult<Map<String, Value>> {

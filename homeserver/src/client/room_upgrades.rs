@@ -94,7 +94,6 @@ async fn upgrade(
         )
         .await?,
         invites: Vec::new(),
-        third_party_invites: Vec::new(),
         is_direct: false,
         join_invited: std::collections::BTreeSet::new(),
         ts: None,

@@ -91,7 +91,7 @@ async fn capabilities(
             "m.set_avatar_url": on,
             "m.profile_fields": on,
             "uk.tcpip.msc4133.profile_fields": on,
-            "m.3pid_changes": { "enabled": false },
+            "m.3pid_changes": { "enabled": app.mailer.is_on() },
             "m.get_login_token": on,
             "m.forget_forced_upon_leave": { "enabled": false },
             "m.webpush": { "enabled": true, "vapid": app.vapid.public() },

@@ -19,6 +19,8 @@ pub struct RateLimits {
     pub login: Rate,
     /// Accounts created, per address.
     pub registration: Rate,
+    /// E-mails that are asked for to prove an address, per address they are asked from and again per recipient.
+    pub email: Rate,
     /// Everything else that writes, per user.
     pub other: Rate,
 }
@@ -47,6 +49,7 @@ impl Default for RateLimits {
             join: Rate::new(1.0, 30),
             login: Rate::new(0.2, 10),
             registration: Rate::new(0.05, 5),
+            email: Rate::new(0.01, 5),
             other: Rate::new(10.0, 100),
         }
     }
@@ -59,6 +62,7 @@ impl RateLimits {
             ("rate_limits.join", self.join),
             ("rate_limits.login", self.login),
             ("rate_limits.registration", self.registration),
+            ("rate_limits.email", self.email),
             ("rate_limits.other", self.other),
         ] {
             if !(rate.per_second > 0.0 && rate.per_second.is_finite()) || rate.burst == 0 {

@@ -27,6 +27,8 @@ pub enum Limit {
     Login,
     /// Creating an account.
     Registration,
+    /// Asking for an e-mail.
+    Email,
     /// Anything else that writes.
     Other,
 }
@@ -35,7 +37,7 @@ pub enum Limit {
 #[derive(Debug)]
 pub struct Limits {
     enabled: bool,
-    limiters: [DefaultKeyedRateLimiter<String>; 5],
+    limiters: [DefaultKeyedRateLimiter<String>; 6],
     /// Of single users, set by administrators.
     own: RwLock<HashMap<String, Own>>,
     checks: AtomicU32,
@@ -73,7 +75,14 @@ fn limiter(rate: Rate) -> DefaultKeyedRateLimiter<String> {
 impl Limits {
     /// The limits that the settings ask for.
     pub fn new(config: &RateLimits) -> Self {
-        let rates = [config.message, config.join, config.login, config.registration, config.other];
+        let rates = [
+            config.message,
+            config.join,
+            config.login,
+            config.registration,
+            config.email,
+            config.other,
+        ];
         Self {
             enabled: config.enabled,
             limiters: rates.map(limiter),

@@ -63,8 +63,6 @@ pub struct CreateRoom {
     pub power_level_content_override: Option<CanonicalJsonObject>,
     /// Who is invited.
     pub invites: Vec<Invitee>,
-    /// Invites by third-party id: the content of each `m.room.third_party_invite` and its token.
-    pub third_party_invites: Vec<(String, Box<RawValue>)>,
     /// Whether the invites say that it is a direct chat.
     pub is_direct: bool,
     /// Who of the invited joins at once (`com.beeper.room_create_autojoin_invites`).

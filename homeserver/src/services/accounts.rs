@@ -14,30 +14,40 @@ use crate::http::error::{ApiError, ApiResult};
 use crate::services::cache::LoadCache;
 use crate::services::password::{HashError, Hasher, MAX_BYTES};
 use crate::services::sessions::announce;
+use crate::services::threepids::give;
 use crate::services::uia::Passed;
 use crate::services::user_directory::words_of;
 use crate::storage::accounts::{Account, Found, Kind, Report};
 use crate::storage::rate_overrides::Override;
 use crate::storage::{
     StorageError, accounts, admin_users, key_backup, keys, profiles, rate_overrides,
-    registration_tokens, reports, user_directory,
+    registration_tokens, reports, threepids, user_directory,
 };
 
 const CACHED: usize = 50_000;
 
-/// Whether what somebody showed to register is good for one more.
-async fn is_good(tx: &mut CommitTx, passed: &Passed, now: i64) -> Result<bool, StorageError> {
-    let Some(token) = &passed.token else { return Ok(true) };
-    let known = registration_tokens::get_in(tx, token).await?;
-    Ok(known.is_some_and(|known| known.is_good(now, 0)))
-}
-
-/// Counts that somebody registered with it.
-async fn count(tx: &mut CommitTx, passed: &Passed, now: i64) -> Result<(), StorageError> {
+/// Uses up what somebody showed to register; the refusal where it isn't good any more, and then nothing is written.
+async fn use_up(
+    tx: &mut CommitTx,
+    user: &UserId,
+    passed: &Passed,
+    now: i64,
+) -> Result<ApiResult<()>, StorageError> {
+    if let Some(token) = &passed.token {
+        let known = registration_tokens::get_in(tx, token).await?;
+        if !known.is_some_and(|known| known.is_good(now, 0)) {
+            return Ok(Err(used_up()));
+        }
+    }
+    if let Some(proven) = &passed.email
+        && let Err(error) = give(tx, user, proven, now).await?.refuse()
+    {
+        return Ok(Err(error));
+    }
     if let Some(token) = &passed.token {
         registration_tokens::take(tx, token, now).await?;
     }
-    Ok(())
+    Ok(Ok(()))
 }
 
 fn used_up() -> ApiError {
@@ -74,7 +84,7 @@ impl Accounts {
     }
 
     /// Reads an account anew the next time: it was changed elsewhere.
-    pub(super) fn forget(&self, user: &UserId) {
+    pub(crate) fn forget(&self, user: &UserId) {
         self.known.forget(&user.to_owned());
     }
 
@@ -93,7 +103,7 @@ impl Accounts {
         self.create_with(account, Passed::default()).await
     }
 
-    /// The same for somebody who registers, with what he showed for it.
+    /// The same for somebody who registers, with what they showed for it: all or nothing.
     pub async fn create_with(&self, account: Account, passed: Passed) -> ApiResult<()> {
         let now = self.clock.now_ms();
         let user = account.user_id.clone();
@@ -102,13 +112,15 @@ impl Accounts {
             .run(move |tx| {
                 let (account, passed) = (account.clone(), passed.clone());
                 async move {
-                    if !is_good(tx, &passed, now).await? {
-                        return Ok(Err(used_up()));
+                    if accounts::get_in(tx, &account.user_id).await?.is_some() {
+                        return Ok(Err(user_in_use()));
+                    }
+                    if let Err(error) = use_up(tx, &account.user_id, &passed, now).await? {
+                        return Ok(Err(error));
                     }
                     if !accounts::insert(tx, &account, now).await? {
                         return Ok(Err(user_in_use()));
                     }
-                    count(tx, &passed, now).await?;
                     let words = words_of(&account.user_id, None);
                     user_directory::set(tx, &account.user_id, &words).await?;
                     Ok(Ok(()))
@@ -120,8 +132,8 @@ impl Accounts {
         created
     }
 
-    /// Makes a guest a user with a password (Client-Server API, "Guest Access"). The guest's sessions are
-    /// [`Sessions`](super::sessions::Sessions)' to end. `M_USER_IN_USE` when the account is no guest's by now.
+    /// Makes a guest a user with a password (Client-Server API, "Guest Access"), with what they showed for it: all or nothing.
+    /// The guest's sessions are [`Sessions`](super::sessions::Sessions)' to end. `M_USER_IN_USE` when the account is no guest's by now.
     pub async fn upgrade(&self, user: &UserId, hash: String, passed: Passed) -> ApiResult<()> {
         let (owner, now) = (user.to_owned(), self.clock.now_ms());
         let upgraded = self
@@ -129,13 +141,18 @@ impl Accounts {
             .run(move |tx| {
                 let (owner, hash, passed) = (owner.clone(), hash.clone(), passed.clone());
                 async move {
-                    if !is_good(tx, &passed, now).await? {
-                        return Ok(Err(used_up()));
+                    let account = accounts::get_in(tx, &owner).await?;
+                    let guest =
+                        |account: &Account| account.kind == Kind::Guest && !account.deactivated;
+                    if !account.as_ref().is_some_and(guest) {
+                        return Ok(Err(user_in_use()));
+                    }
+                    if let Err(error) = use_up(tx, &owner, &passed, now).await? {
+                        return Ok(Err(error));
                     }
                     if !accounts::upgrade(tx, &owner, &hash).await? {
                         return Ok(Err(user_in_use()));
                     }
-                    count(tx, &passed, now).await?;
                     Ok(Ok(()))
                 }
                 .boxed()
@@ -185,6 +202,14 @@ impl Accounts {
             _ => None,
         };
         Ok(self.hasher.verify(password.to_owned(), hash).await?)
+    }
+
+    /// Takes as long as comparing a password does, where there is no account to compare with.
+    pub async fn compare_with_nobody(&self, password: &str) -> ApiResult<()> {
+        if password.len() <= MAX_BYTES {
+            self.hasher.verify(password.to_owned(), None).await?;
+        }
+        Ok(())
     }
 
     /// Sets the password of an account.
@@ -262,6 +287,7 @@ impl Accounts {
                     }
                     keys::clear(tx, &owner).await?;
                     crate::storage::external_ids::clear(tx, &owner).await?;
+                    threepids::clear(tx, &owner).await?;
                     crate::storage::notifications::clear(tx, &owner).await?;
                     key_backup::mark_all_deleted(tx, &owner).await?;
                     crate::storage::pushers::clear(tx, &owner).await?;

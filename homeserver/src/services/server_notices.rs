@@ -170,7 +170,6 @@ async fn request(app: &App, sender: &UserId) -> ApiResult<CreateRoom> {
         initial_state,
         power_level_content_override: Some(object(json!({ "users_default": LISTENERS }))?),
         invites: Vec::new(),
-        third_party_invites: Vec::new(),
         is_direct: false,
         join_invited: std::collections::BTreeSet::new(),
         ts: None,

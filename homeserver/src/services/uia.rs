@@ -17,6 +17,7 @@ use crate::http::error::{ApiError, ApiResult};
 use crate::services::accounts::Accounts;
 use crate::services::registration_tokens::RegistrationTokens;
 use crate::services::sessions::random_token;
+use crate::services::threepids::{Proven, Purpose, Threepids};
 
 const SESSIONS: usize = 10_000;
 
@@ -29,6 +30,8 @@ pub const REGISTRATION_TOKEN: &str = "m.login.registration_token";
 
 /// The stage that asks for an identity at a provider, on the fallback page.
 pub const SSO: &str = "m.login.sso";
+/// The stage that asks for an e-mail address that was proven.
+pub const EMAIL_IDENTITY: &str = "m.login.email.identity";
 
 /// One way to authenticate: its stages in order.
 pub type Flow = &'static [&'static str];
@@ -60,6 +63,20 @@ pub struct Auth {
     pub password: Option<String>,
     /// The registration token.
     pub token: Option<String>,
+    /// The proof of an e-mail address.
+    pub threepid_creds: Option<ThreepidCreds>,
+    /// The same as clients spelled it first; many send both.
+    #[serde(rename = "threepidCreds")]
+    pub old_threepid_creds: Option<ThreepidCreds>,
+}
+
+/// A client's proof of an address.
+#[derive(Clone, Deserialize)]
+pub struct ThreepidCreds {
+    /// The proof's ID.
+    pub sid: String,
+    /// The client's secret.
+    pub client_secret: String,
 }
 
 /// What is known of whoever passed.
@@ -67,6 +84,8 @@ pub struct Auth {
 pub struct Passed {
     /// The registration token that was shown and is to be counted.
     pub token: Option<String>,
+    /// The e-mail address that was proven on the way.
+    pub email: Option<Proven>,
 }
 
 #[derive(Clone)]
@@ -76,6 +95,7 @@ struct Session {
     completed: Vec<&'static str>,
     /// The registration token that was shown, if its uses are counted.
     token: Option<String>,
+    email: Option<Proven>,
     until_ms: i64,
 }
 
@@ -84,16 +104,23 @@ pub struct Uia {
     clock: Arc<dyn Clock>,
     lifetime_ms: i64,
     tokens: RegistrationTokens,
+    threepids: Threepids,
     sessions: Cache<String, Session>,
 }
 
 impl Uia {
     /// No sessions yet.
-    pub fn new(clock: Arc<dyn Clock>, lifetime: Duration, tokens: RegistrationTokens) -> Self {
+    pub fn new(
+        clock: Arc<dyn Clock>,
+        lifetime: Duration,
+        tokens: RegistrationTokens,
+        threepids: Threepids,
+    ) -> Self {
         Self {
             clock,
             lifetime_ms: lifetime.as_millis() as i64,
             tokens,
+            threepids,
             sessions: Cache::new(SESSIONS),
         }
     }
@@ -140,6 +167,7 @@ impl Uia {
             match self.attempt(accounts, server, (&operation, &session), auth, stage).await {
                 Ok(passed) => {
                     session.token = passed.token.or(session.token);
+                    session.email = passed.email.or(session.email);
                     if !session.completed.contains(stage) {
                         session.completed.push(stage);
                     }
@@ -159,7 +187,7 @@ impl Uia {
                 if let Some(id) = id {
                     self.sessions.remove(id);
                 }
-                Ok(Passed { token: session.token })
+                Ok(Passed { token: session.token, email: session.email })
             }
             (false, id) => {
                 let id = id.map_or_else(random_token, ToOwned::to_owned);
@@ -253,13 +281,17 @@ impl Uia {
         match stage {
             DUMMY => Ok(Passed::default()),
             SSO => Err(refused("Open the fallback page of m.login.sso in a browser")),
+            EMAIL_IDENTITY => {
+                let email = self.proven(operation, auth).await?;
+                Ok(Passed { email: Some(email), ..Passed::default() })
+            }
             REGISTRATION_TOKEN => {
                 let token = auth
                     .token
                     .as_deref()
                     .ok_or_else(|| ApiError::missing_param("token is missing"))?;
                 if self.token_fits(token, Some(session)).await? {
-                    Ok(Passed { token: self.counted(token) })
+                    Ok(Passed { token: self.counted(token), ..Passed::default() })
                 } else {
                     Err(refused("That registration token is not valid"))
                 }
@@ -270,16 +302,14 @@ impl Uia {
                     .as_deref()
                     .ok_or_else(|| ApiError::missing_param("password is missing"))?;
                 let named = match (&auth.identifier, &auth.user) {
-                    (Some(identifier), _) => user_of(identifier)?,
-                    (None, Some(user)) => user.clone(),
+                    (Some(identifier), _) => named(&self.threepids, identifier, server).await?,
+                    (None, Some(user)) => Some(login_user(user, server)?),
                     (None, None) => return Err(ApiError::missing_param("identifier is missing")),
                 };
-                let named = login_user(&named, server)?;
-                if Some(&*named) != operation.user {
-                    return Err(ApiError::forbidden(
-                        "Authenticate as the user whose account this is about",
-                    ));
-                }
+                let named = named.filter(|named| Some(&**named) == operation.user);
+                let named = named.ok_or_else(|| {
+                    ApiError::forbidden("Authenticate as the user whose account this is about")
+                })?;
                 if accounts.password_fits(&named, password).await? {
                     Ok(Passed::default())
                 } else {
@@ -287,6 +317,22 @@ impl Uia {
                 }
             }
         }
+    }
+
+    /// The address that a client has proven for what it is about to do.
+    async fn proven(&self, operation: &Operation<'_>, auth: &Auth) -> ApiResult<Proven> {
+        let creds = auth.threepid_creds.as_ref().or(auth.old_threepid_creds.as_ref());
+        let creds = creds.ok_or_else(|| ApiError::missing_param("threepid_creds is missing"))?;
+        let purpose = match operation.name {
+            "register" => Purpose::Register,
+            _ => Purpose::Password,
+        };
+        let proven = self.threepids.proven(purpose, &creds.sid, &creds.client_secret).await;
+        // Clients ask again and again until the link was followed.
+        proven.map_err(|error| match &*error.errcode {
+            "M_THREEPID_AUTH_FAILED" => error.status(StatusCode::UNAUTHORIZED),
+            _ => error,
+        })
     }
 
     fn live(&self, id: &str) -> Option<Session> {
@@ -299,6 +345,7 @@ impl Uia {
             user: operation.user.map(ToOwned::to_owned),
             completed: Vec::new(),
             token: None,
+            email: None,
             until_ms: self.clock.now_ms() + self.lifetime_ms,
         }
     }
@@ -332,20 +379,21 @@ fn refused(text: &'static str) -> ApiError {
     ApiError::forbidden(text).status(StatusCode::UNAUTHORIZED)
 }
 
-/// Who an `identifier` object names. Third-party identifiers aren't bound to accounts here, so those name nobody.
-pub fn user_of(identifier: &Map<String, Value>) -> ApiResult<String> {
-    let text = |key: &str| identifier.get(key).and_then(Value::as_str);
-    match text("type") {
-        Some("m.id.user") => text("user")
-            .map(ToOwned::to_owned)
-            .ok_or_else(|| ApiError::missing_param("identifier.user is missing")),
-        Some("m.id.thirdparty" | "m.id.phone") => {
-            Err(ApiError::forbidden("No account has that identifier"))
-        }
-        Some(other) => {
-            Err(ApiError::unknown(format!("Identifiers of type {other:?} are not known")))
-        }
-        None => Err(ApiError::missing_param("identifier.type is missing")),
+/// Who an `identifier` object names, if anybody; telephones are nobody's here (Client-Server API, "Identifier types").
+pub async fn named(
+    threepids: &Threepids,
+    identifier: &Map<String, Value>,
+    server: &ServerName,
+) -> ApiResult<Option<OwnedUserId>> {
+    let text = |key: &str| {
+        let missing = || ApiError::missing_param(format!("identifier.{key} is missing"));
+        identifier.get(key).and_then(Value::as_str).ok_or_else(missing)
+    };
+    match text("type")? {
+        "m.id.user" => login_user(text("user")?, server).map(Some),
+        "m.id.thirdparty" => threepids.owner(text("medium")?, text("address")?).await,
+        "m.id.phone" => Ok(None),
+        other => Err(ApiError::unknown(format!("Identifiers of type {other:?} are not known"))),
     }
 }
 

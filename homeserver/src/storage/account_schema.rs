@@ -18,5 +18,6 @@ pub const ACCOUNTS: Migrations = Migrations::new(
         include_str!("migrations/accounts_admin.sql"),
         include_str!("migrations/accounts_registration_tokens.sql"),
         include_str!("migrations/accounts_erased.sql"),
+        include_str!("migrations/accounts_threepids.sql"),
     ],
 );

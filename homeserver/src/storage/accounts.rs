@@ -184,6 +184,12 @@ pub async fn insert(
     Ok(tx.sql().execute(INSERT, values).await? == 1)
 }
 
+/// The account of a user, as the transaction sees it.
+pub async fn get_in(tx: &mut CommitTx, user: &UserId) -> Result<Option<Account>, StorageError> {
+    let row = tx.sql().fetch_optional(GET, args![user.as_str()]).await?;
+    row.as_ref().map(account).transpose()
+}
+
 /// The account of a user.
 pub async fn get(db: &Database, user: &UserId) -> Result<Option<Account>, StorageError> {
     db.fetch_optional(GET, args![user.as_str()]).await?.as_ref().map(account).transpose()

@@ -1,30 +1,20 @@
 //! Sessions as the spec has them: tokens that end, log-in tokens, registration tokens, guests, and what a new password ends.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::Body;
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
-use landbridge_homeserver::clock::{Clock, SystemClock};
+use landbridge_homeserver::clock::Clock;
 use landbridge_homeserver::config::Secret;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use super::support::{TestServer, User};
+use super::support::{Later, TestServer, User};
 
 const CLIENT: &str = "/_matrix/client/v3";
-
-/// The machine's time, and some more.
-#[derive(Default)]
-struct Later(AtomicI64);
-
-impl Clock for Later {
-    fn now_ms(&self) -> i64 {
-        SystemClock.now_ms() + self.0.load(Ordering::SeqCst)
-    }
-}
 
 async fn post(server: &TestServer, path: &str, body: Value) -> (u16, Value) {
     let path = format!("{CLIENT}/{path}");

@@ -112,6 +112,28 @@ impl TestServer {
         (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
     }
 
+    /// Sends a form; the status, and where the answer leads.
+    pub(crate) async fn form(&self, path: &str, fields: &str) -> (StatusCode, Option<String>) {
+        let request = Request::post(path)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Body::from(fields.to_owned()));
+        let response = self.server.router().oneshot(request.unwrap()).await.unwrap();
+        let location = response.headers().get("location");
+        let location = location.map(|location| location.to_str().unwrap().to_owned());
+        (response.status(), location)
+    }
+
+    /// A page for people: its status, its security policy, and its text.
+    pub(crate) async fn page(&self, path: &str) -> (StatusCode, String, String) {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = self.server.router().oneshot(request).await.unwrap();
+        let status = response.status();
+        let policy = response.headers().get("content-security-policy");
+        let policy = policy.map(|policy| policy.to_str().unwrap().to_owned()).unwrap_or_default();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        (status, policy, String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
     /// Registers a person.
     pub(crate) async fn register(&self, name: &str) -> User<'_> {
         let body = json!({ "auth": { "type": "m.login.dummy" }, "username": name, "password": "correct horse" });

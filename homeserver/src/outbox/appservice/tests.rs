@@ -140,7 +140,6 @@ async fn room_of(server: &Server, creator: &UserId, invited: &[&UserId]) -> Room
         initial_state: Vec::new(),
         power_level_content_override: None,
         invites: invited.iter().map(|user| invitee(user)).collect(),
-        third_party_invites: Vec::new(),
         is_direct: false,
         join_invited: std::collections::BTreeSet::new(),
         ts: None,

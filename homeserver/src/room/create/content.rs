@@ -118,9 +118,6 @@ pub(super) fn drafts(
     for guest in &invites {
         add("m.room.member", guest.user.as_str(), member(guest, "invite", request.is_direct));
     }
-    for (token, content) in &request.third_party_invites {
-        add("m.room.third_party_invite", token, content.clone());
-    }
     for guest in invites.iter().filter(|guest| request.join_invited.contains(&guest.user)) {
         let content = member(guest, "join", false);
         let user = &guest.user;

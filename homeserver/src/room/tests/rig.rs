@@ -119,7 +119,6 @@ pub(super) fn request(version: RoomVersionId, preset: Preset) -> CreateRoom {
         initial_state: Vec::new(),
         power_level_content_override: None,
         invites: Vec::new(),
-        third_party_invites: Vec::new(),
         is_direct: false,
         join_invited: std::collections::BTreeSet::new(),
         ts: None,

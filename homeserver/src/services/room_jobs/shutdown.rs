@@ -173,7 +173,6 @@ async fn make_new_room(app: &App, creator: &UserId, request: &Deletion) -> ApiRe
             initial_state: Vec::new(),
             power_level_content_override: Some(levels.map_err(ApiError::internal)?),
             invites: Vec::new(),
-            third_party_invites: Vec::new(),
             is_direct: false,
             join_invited: BTreeSet::new(),
             ts: None,

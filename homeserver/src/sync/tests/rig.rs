@@ -183,7 +183,6 @@ impl Person<'_> {
             initial_state,
             power_level_content_override: None,
             invites: Vec::new(),
-            third_party_invites: Vec::new(),
             is_direct: false,
             join_invited: std::collections::BTreeSet::new(),
             ts: None,

@@ -20,7 +20,6 @@ fn request(creator: &Person<'_>, published: bool, replaces: Option<RoomNid>) -> 
         initial_state: Vec::new(),
         power_level_content_override: None,
         invites: Vec::new(),
-        third_party_invites: Vec::new(),
         is_direct: false,
         join_invited: std::collections::BTreeSet::new(),
         ts: None,

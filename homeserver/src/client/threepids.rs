@@ -1,0 +1,186 @@
+//! One's addresses (Client-Server API, "Adding Account Administrative Contact Information").
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use http::StatusCode;
+use ruma::UserId;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::client::uia;
+use crate::http::auth::Requester;
+use crate::http::error::{ApiError, ApiResult};
+use crate::http::json::{EMPTY, Empty, Json, Reply};
+use crate::http::limit::Limit;
+use crate::http::router::{Route, get, post};
+use crate::services::identity::Credentials;
+use crate::services::threepids::{Purpose, unproven};
+use crate::services::uia::Auth;
+use crate::storage::threepids::Bind;
+
+/// The most addresses of one user that identity servers may publish: taking them back costs a request each.
+const MOST_BINDS: usize = 50;
+
+/// The endpoints of this module.
+pub fn routes() -> Vec<Route<Arc<App>>> {
+    vec![
+        get("/_matrix/client/v3/account/3pid", list),
+        post("/_matrix/client/v3/account/3pid", bind_old),
+        post("/_matrix/client/v3/account/3pid/add", add),
+        post("/_matrix/client/v3/account/3pid/bind", bind),
+        post("/_matrix/client/v3/account/3pid/delete", delete),
+        post("/_matrix/client/v3/account/3pid/unbind", unbind),
+    ]
+}
+
+async fn list(State(app): State<Arc<App>>, requester: Requester) -> ApiResult<Reply<Value>> {
+    let known = app.threepids.list(&requester.user).await?;
+    let shown: Vec<Value> = known
+        .iter()
+        .map(|threepid| {
+            json!({
+                "medium": threepid.medium,
+                "address": threepid.address,
+                "validated_at": threepid.validated_ms,
+                "added_at": threepid.added_ms,
+            })
+        })
+        .collect();
+    Ok(Reply(json!({ "threepids": shown })))
+}
+
+#[derive(Deserialize)]
+struct Add {
+    auth: Option<Auth>,
+    client_secret: Option<String>,
+    sid: Option<String>,
+}
+
+async fn add(
+    State(app): State<Arc<App>>,
+    requester: Requester,
+    Json(body): Json<Add>,
+) -> ApiResult<Reply<Empty>> {
+    requester.limit(&app, Limit::Other)?;
+    let missing = |key: &str| ApiError::missing_param(format!("{key} is missing"));
+    let sid = body.sid.ok_or_else(|| missing("sid"))?;
+    let secret = body.client_secret.ok_or_else(|| missing("client_secret"))?;
+    let proven = app.threepids.proven(Purpose::Add, &sid, &secret).await?;
+    uia::confirm(&app, &requester, "account/3pid/add", body.auth.as_ref()).await?;
+    app.threepids.add(&requester.user, proven).await?;
+    Ok(EMPTY)
+}
+
+#[derive(Deserialize)]
+struct OldBind {
+    three_pid_creds: Credentials,
+}
+
+async fn bind_old(
+    state: State<Arc<App>>,
+    requester: Requester,
+    Json(body): Json<OldBind>,
+) -> ApiResult<Reply<Empty>> {
+    bind(state, requester, Json(body.three_pid_creds)).await.map_err(|error| {
+        match &*error.errcode {
+            // What identity servers say of sessions that are not good.
+            "M_NO_VALID_SESSION"
+            | "M_SESSION_NOT_VALIDATED"
+            | "M_SESSION_EXPIRED"
+            | "M_INCORRECT_CLIENT_SECRET" => unproven().status(StatusCode::FORBIDDEN),
+            _ => error,
+        }
+    })
+}
+
+async fn bind(
+    State(app): State<Arc<App>>,
+    requester: Requester,
+    Json(credentials): Json<Credentials>,
+) -> ApiResult<Reply<Empty>> {
+    requester.limit(&app, Limit::Other)?;
+    if app.threepids.binds(&requester.user).await?.len() >= MOST_BINDS {
+        let text = format!("A user may have {MOST_BINDS} addresses on identity servers");
+        return Err(ApiError::forbidden(text));
+    }
+    let bind = app.identity.bind(&requester.user, &credentials).await?;
+    app.threepids.set_bind(&requester.user, bind, true).await?;
+    Ok(EMPTY)
+}
+
+#[derive(Deserialize)]
+struct Named {
+    id_server: Option<String>,
+    medium: Option<String>,
+    address: Option<String>,
+}
+
+impl Named {
+    /// The medium and the address.
+    fn threepid(&self) -> ApiResult<(&str, &str)> {
+        let missing = |key: &str| ApiError::missing_param(format!("{key} is missing"));
+        let medium = self.medium.as_deref().ok_or_else(|| missing("medium"))?;
+        if !matches!(medium, "email" | "msisdn") {
+            return Err(ApiError::invalid_param("medium must be email or msisdn"));
+        }
+        Ok((medium, self.address.as_deref().ok_or_else(|| missing("address"))?))
+    }
+}
+
+async fn delete(
+    State(app): State<Arc<App>>,
+    requester: Requester,
+    Json(body): Json<Named>,
+) -> ApiResult<Reply<Value>> {
+    requester.limit(&app, Limit::Other)?;
+    let (medium, address) = body.threepid()?;
+    let unbound = take_back(&app, &requester.user, &body).await?;
+    app.threepids.delete(&requester.user, medium, address).await?;
+    Ok(unbound)
+}
+
+async fn unbind(
+    State(app): State<Arc<App>>,
+    requester: Requester,
+    Json(body): Json<Named>,
+) -> ApiResult<Reply<Value>> {
+    requester.limit(&app, Limit::Other)?;
+    take_back(&app, &requester.user, &body).await
+}
+
+/// Unbinds one address from the identity server that is named, else from those that it was bound on.
+async fn take_back(app: &App, user: &UserId, named: &Named) -> ApiResult<Reply<Value>> {
+    let (medium, address) = named.threepid()?;
+    let mut binds = match &named.id_server {
+        Some(server) => vec![Bind {
+            medium: medium.to_owned(),
+            address: address.to_owned(),
+            id_server: server.clone(),
+        }],
+        None => app.threepids.binds(user).await?,
+    };
+    binds.retain(|bind| bind.medium == medium && bind.address.eq_ignore_ascii_case(address));
+    // Where nobody knows an identity server, there is nothing that can be done.
+    let done = !binds.is_empty() && unbind_all(app, user, binds).await?;
+    Ok(Reply(json!({ "id_server_unbind_result": unbind_result(done) })))
+}
+
+/// Unbinds addresses from their identity servers; whether all of these let us.
+pub(super) async fn unbind_all(app: &App, user: &UserId, binds: Vec<Bind>) -> ApiResult<bool> {
+    let mut all = true;
+    for bind in binds {
+        if matches!(app.identity.unbind(user, &bind).await, Ok(true)) {
+            app.threepids.set_bind(user, bind, false).await?;
+        } else {
+            all = false;
+        }
+    }
+    Ok(all)
+}
+
+/// What an `id_server_unbind_result` says.
+pub(super) const fn unbind_result(done: bool) -> &'static str {
+    if done { "success" } else { "no-support" }
+}

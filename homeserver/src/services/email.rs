@@ -1,0 +1,122 @@
+//! Sends e-mail by SMTP.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use lettre::message::header::ContentType;
+use lettre::message::{Mailbox, Message};
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
+use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use ruma::OwnedServerName;
+
+use crate::config::{Config, SmtpSecurity};
+use crate::services::sessions::random_token;
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why there is no way to send e-mail, or why one was not sent.
+#[derive(Debug, thiserror::Error)]
+pub enum EmailError {
+    /// The settings can't be used.
+    #[error("email: {0}")]
+    Settings(String),
+    /// The message could not be written.
+    #[error("an e-mail could not be written: {0}")]
+    Message(#[from] lettre::error::Error),
+    /// The SMTP server did not take it.
+    #[error("the SMTP server did not take an e-mail: {0}")]
+    Smtp(#[from] lettre::transport::smtp::Error),
+    /// It took too long.
+    #[error("the SMTP server took too long")]
+    Timeout,
+    /// No SMTP server is set.
+    #[error("no SMTP server is set")]
+    Off,
+}
+
+/// A message: who gets it, and what it says.
+#[derive(Debug, Clone)]
+pub struct Letter {
+    /// Who gets it.
+    pub to: Address,
+    /// Its subject.
+    pub subject: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// The way out for e-mail, if the settings name one.
+pub struct Mailer(Option<Way>);
+
+struct Way {
+    smtp: AsyncSmtpTransport<Tokio1Executor>,
+    from: Mailbox,
+    server: OwnedServerName,
+}
+
+impl Mailer {
+    /// As the settings have it. Nothing is connected before the first message.
+    pub fn new(config: &Config) -> Result<Self, EmailError> {
+        let email = &config.email;
+        let Some(host) = &email.smtp_host else { return Ok(Self(None)) };
+        let settings = |error: &dyn std::fmt::Display| EmailError::Settings(error.to_string());
+        let from =
+            email.from.parse().map_err(|error: lettre::address::AddressError| settings(&error))?;
+        let tls = match email.security {
+            SmtpSecurity::None => Tls::None,
+            SmtpSecurity::Starttls => Tls::Required(parameters(config, host)?),
+            SmtpSecurity::Tls => Tls::Wrapper(parameters(config, host)?),
+        };
+        let mut smtp = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host)
+            .port(email.port())
+            .tls(tls)
+            .hello_name(ClientId::Domain(config.server_name.host().to_owned()))
+            .timeout(Some(TIMEOUT));
+        if let (Some(user), Some(password)) = (&email.username, &email.password) {
+            let credentials = Credentials::new(user.clone(), password.expose().to_owned());
+            smtp = smtp.credentials(credentials);
+        }
+        Ok(Self(Some(Way { smtp: smtp.build(), from, server: config.server_name.clone() })))
+    }
+
+    /// Whether e-mail can be sent at all.
+    pub const fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Sends a message; the SMTP server has taken it when this returns.
+    pub async fn send(&self, letter: Letter, now_ms: i64) -> Result<(), EmailError> {
+        let way = self.0.as_ref().ok_or(EmailError::Off)?;
+        let date = UNIX_EPOCH + Duration::from_millis(now_ms.unsigned_abs());
+        let message = Message::builder()
+            .from(way.from.clone())
+            .to(Mailbox::new(None, letter.to))
+            .subject(letter.subject)
+            .date(date)
+            .message_id(Some(format!("<{}@{}>", random_token(), way.server.host())))
+            .header(ContentType::TEXT_PLAIN)
+            .body(letter.text)?;
+        // The transport's own limit is for each command.
+        tokio::time::timeout(TIMEOUT, way.smtp.send(message))
+            .await
+            .map_err(|_| EmailError::Timeout)??;
+        Ok(())
+    }
+}
+
+fn parameters(config: &Config, host: &str) -> Result<TlsParameters, EmailError> {
+    let mut parameters = TlsParameters::builder(host.to_owned());
+    if let Some(file) = &config.outbound.extra_root_certificate {
+        let pem = std::fs::read(file)
+            .map_err(|error| EmailError::Settings(format!("{}: {error}", file.display())))?;
+        parameters = parameters.add_root_certificate(Certificate::from_pem(&pem)?);
+    }
+    Ok(parameters.build_rustls()?)
+}
+
+impl std::fmt::Debug for Mailer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mailer").field("on", &self.is_on()).finish()
+    }
+}

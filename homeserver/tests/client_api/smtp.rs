@@ -1,0 +1,96 @@
+//! A little SMTP server that keeps what it is sent.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A message: who it is for, and its text, decoded.
+#[derive(Clone, Debug)]
+pub(crate) struct Mail {
+    pub(crate) to: String,
+    pub(crate) text: String,
+}
+
+impl Mail {
+    /// The path and query of the link in it.
+    pub(crate) fn link(&self) -> &str {
+        let begin = self.text.find("/_landbridge/email/confirm?").expect("a link in the e-mail");
+        self.text[begin..].split_whitespace().next().unwrap()
+    }
+}
+
+/// The server. It takes messages for everybody but `refused@...`.
+pub(crate) struct Smtp {
+    pub(crate) port: u16,
+    mails: Arc<Mutex<Vec<Mail>>>,
+}
+
+impl Smtp {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mails = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&mails);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, Arc::clone(&kept)));
+            }
+        });
+        Self { port, mails }
+    }
+
+    /// How many messages came so far.
+    pub(crate) fn count(&self) -> usize {
+        self.mails.lock().unwrap().len()
+    }
+
+    /// The newest message for an address. The server answers a client only once a message was taken, so it is here.
+    pub(crate) fn newest(&self, to: &str) -> Mail {
+        let mails = self.mails.lock().unwrap();
+        mails.iter().rev().find(|mail| mail.to == to).expect("an e-mail to that address").clone()
+    }
+}
+
+async fn serve(stream: TcpStream, mails: Arc<Mutex<Vec<Mail>>>) {
+    let work = talk(stream, mails);
+    let _ = tokio::time::timeout(Duration::from_secs(60), work).await;
+}
+
+async fn talk(stream: TcpStream, mails: Arc<Mutex<Vec<Mail>>>) -> std::io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut lines = BufReader::new(read).lines();
+    write.write_all(b"220 mail.test\r\n").await?;
+    let mut to = String::new();
+    while let Some(line) = lines.next_line().await? {
+        let upper = line.to_ascii_uppercase();
+        let answer: &[u8] = if upper.starts_with("EHLO") {
+            b"250-mail.test\r\n250 8BITMIME\r\n"
+        } else if upper.starts_with("RCPT TO:") {
+            to = line[8..].trim().trim_matches(['<', '>']).to_owned();
+            if to.starts_with("refused@") { b"550 no\r\n" } else { b"250 ok\r\n" }
+        } else if upper == "DATA" {
+            write.write_all(b"354 go on\r\n").await?;
+            let mut text = String::new();
+            while let Some(line) = lines.next_line().await? {
+                if line == "." {
+                    break;
+                }
+                text.push_str(line.strip_prefix('.').unwrap_or(&line));
+                text.push_str("\r\n");
+            }
+            // Quoted-printable, as far as these texts need it.
+            let text = text.replace("=\r\n", "").replace("=3D", "=").replace("=3d", "=");
+            mails.lock().unwrap().push(Mail { to: to.clone(), text });
+            b"250 taken\r\n"
+        } else if upper == "QUIT" {
+            write.write_all(b"221 bye\r\n").await?;
+            return Ok(());
+        } else {
+            b"250 ok\r\n"
+        };
+        write.write_all(answer).await?;
+    }
+    Ok(())
+}
