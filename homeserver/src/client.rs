@@ -11,6 +11,7 @@ pub mod dehydrated_device;
 pub mod delayed_events;
 pub mod devices;
 pub mod email_confirm;
+pub mod email_unsubscribe;
 pub mod event_context;
 pub mod fallback;
 pub mod filter;
@@ -89,6 +90,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         delayed_events::routes(),
         devices::routes(),
         email_confirm::routes(),
+        email_unsubscribe::routes(),
         event_context::routes(),
         fallback::routes(),
         filter::routes(),

@@ -9,6 +9,7 @@ mod client_api {
     mod dehydrated;
     mod devices;
     mod discovery;
+    mod email_pushers;
     mod filters;
     mod identity;
     mod key_backup;

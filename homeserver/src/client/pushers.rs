@@ -14,6 +14,7 @@ use crate::http::json::{EMPTY, Empty, Json, Reply};
 use crate::http::limit::Limit;
 use crate::http::router::{Route, get, post};
 use crate::outbound::Outbound;
+use crate::outbox::push::email;
 use crate::outbox::push::webpush::{KIND, Recipient};
 use crate::storage::pushers::{Pusher, PusherKey};
 
@@ -87,6 +88,7 @@ fn definition(outbound: &Outbound, body: &Map<String, Value>) -> ApiResult<Strin
                 ));
             }
         }
+        email::KIND => {}
         other => {
             return Err(ApiError::invalid_param(format!(
                 "Pushers of kind {other:?} are not served here"
@@ -129,6 +131,9 @@ async fn set(
             let device = requester.device.as_deref();
             let definition = definition(&app.outbound, &body)?;
             let user = &requester.user;
+            if body.get("kind").and_then(Value::as_str) == Some(email::KIND) {
+                email::may_set(&app, user, &key).await?;
+            }
             let asked = app.pushers.set(user, device, key, definition, append).await?;
             app.push.added(&app, user).await?;
             if asked {
@@ -186,7 +191,7 @@ mod tests {
         assert_eq!(refused(&|body| body["data"] = json!({})), "M_MISSING_PARAM");
         assert_eq!(refused(&|body| body["data"]["url"] = json!(5)), "M_BAD_JSON");
         assert_eq!(refused(&|body| body["lang"] = Value::Null), "M_BAD_JSON");
-        assert_eq!(refused(&|body| body["kind"] = json!("email")), "M_INVALID_PARAM");
+        assert_eq!(refused(&|body| body["kind"] = json!("fax")), "M_INVALID_PARAM");
         let long = json!("x".repeat(MAX_BYTES));
         assert_eq!(refused(&|body| body["data"]["more"] = long.clone()), "M_TOO_LARGE");
     }

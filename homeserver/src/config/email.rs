@@ -30,6 +30,8 @@ pub struct Email {
     pub next_link_domains: Vec<String>,
     /// Whether an address must be proven to register.
     pub required_to_register: bool,
+    /// How long people may leave unread what they were notified of before they get an e-mail about it, if their client asked for that.
+    pub notification_delay_seconds: u64,
     /// For how long a link in an e-mail is good.
     pub link_lifetime_seconds: u64,
 }
@@ -59,6 +61,7 @@ impl Default for Email {
             allowed_domains: Vec::new(),
             next_link_domains: Vec::new(),
             required_to_register: false,
+            notification_delay_seconds: 10 * 60,
             link_lifetime_seconds: 24 * 3600,
         }
     }
@@ -96,6 +99,10 @@ impl Email {
                 return fail("email.security", "a password needs starttls or tls");
             }
             _ => return fail("email", "username and password go together"),
+        }
+        // What is a day old is told no more.
+        if self.notification_delay_seconds > 12 * 3600 {
+            return fail("email.notification_delay_seconds", "must be at most 12 hours");
         }
         if !(60..=30 * 24 * 3600).contains(&self.link_lifetime_seconds) {
             return fail("email.link_lifetime_seconds", "must be from a minute to 30 days");

@@ -1,10 +1,11 @@
-//! Tells push gateways (Push Gateway API) and push services ([`webpush`]) what people were notified of.
+//! Tells push gateways (Push Gateway API), push services ([`webpush`]) and mailboxes ([`email`]) what people were notified of.
 //!
 //! What is to be told stands in the table of notifications, which a follower of the feed fills; each pusher keeps the position up to which
 //! it was told. A pusher that has something to tell gets a task, which ends when everything is told: gateways never wait for each other.
 //! The position is written once the gateway has answered, so that a crash loses nothing and repeats no more than what was on its way.
 
 mod badge;
+pub mod email;
 mod gateway;
 mod lanes;
 mod news;
@@ -13,8 +14,10 @@ mod worker;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use ruma::{OwnedUserId, UserId};
+use tokio::sync::Notify;
 
 use self::badge::Badges;
 use self::lanes::Lanes;
@@ -34,10 +37,19 @@ pub struct Push(Arc<Inner>);
 struct Inner {
     /// Users who may have a pusher.
     users: RwLock<HashSet<OwnedUserId>>,
-    /// Pushers with a task, and whether there is news since it last looked.
-    working: Mutex<HashMap<Key, bool>>,
+    /// Pushers with a task.
+    working: Mutex<HashMap<Key, Work>>,
     badges: Badges,
     lanes: Lanes,
+}
+
+/// What is known of a pusher with a task.
+#[derive(Default)]
+struct Work {
+    /// Whether there is news since it last looked.
+    news: bool,
+    /// Wakes it when it waits for the time to tell something.
+    bell: Arc<Notify>,
 }
 
 impl Push {
@@ -76,10 +88,11 @@ impl Push {
         for pusher in pushers::list(&app.db, user).await? {
             let key = (user.to_owned(), pusher.key);
             let mut working = self.working();
-            if let Some(news) = working.get_mut(&key) {
-                *news = true;
+            if let Some(work) = working.get_mut(&key) {
+                work.news = true;
+                work.bell.notify_one();
             } else {
-                working.insert(key.clone(), false);
+                working.insert(key.clone(), Work::default());
                 app.background.spawn(worker::run(Arc::clone(app), self.clone(), key));
             }
         }
@@ -89,14 +102,23 @@ impl Push {
     /// A pusher's task has nothing to do: whether it may end.
     fn rest(&self, key: &Key) -> bool {
         let mut working = self.working();
-        let news = working.get_mut(key).is_some_and(std::mem::take);
+        let news = working.get_mut(key).is_some_and(|work| std::mem::take(&mut work.news));
         if !news {
             working.remove(key);
         }
         !news
     }
 
-    fn working(&self) -> MutexGuard<'_, HashMap<Key, bool>> {
+    /// Lets a pusher's task wait for a time, or for news.
+    async fn nap(&self, key: &Key, time: Duration) {
+        let bell = self.working().get(key).map(|work| Arc::clone(&work.bell));
+        if let Some(bell) = bell {
+            // Whatever ends it, the task looks again.
+            let _ = tokio::time::timeout(time, bell.notified()).await;
+        }
+    }
+
+    fn working(&self) -> MutexGuard<'_, HashMap<Key, Work>> {
         self.0.working.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

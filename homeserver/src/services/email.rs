@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use lettre::message::header::ContentType;
+use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
@@ -44,7 +44,35 @@ pub struct Letter {
     pub subject: String,
     /// Its text.
     pub text: String,
+    /// For one of many: the link that stops them, which mail programs post to as well (RFC 8058).
+    pub unsubscribe: Option<String>,
 }
+
+/// A header whose text is ours.
+macro_rules! header {
+    ($header:ident, $name:literal) => {
+        #[derive(Clone)]
+        struct $header(String);
+
+        impl Header for $header {
+            fn name() -> HeaderName {
+                HeaderName::new_from_ascii_str($name)
+            }
+
+            fn parse(text: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+                Ok(Self(text.to_owned()))
+            }
+
+            fn display(&self) -> HeaderValue {
+                HeaderValue::new(Self::name(), self.0.clone())
+            }
+        }
+    };
+}
+
+header!(AutoSubmitted, "Auto-Submitted");
+header!(ListUnsubscribe, "List-Unsubscribe");
+header!(ListUnsubscribePost, "List-Unsubscribe-Post");
 
 /// The way out for e-mail, if the settings name one.
 pub struct Mailer(Option<Way>);
@@ -89,14 +117,22 @@ impl Mailer {
     pub async fn send(&self, letter: Letter, now_ms: i64) -> Result<(), EmailError> {
         let way = self.0.as_ref().ok_or(EmailError::Off)?;
         let date = UNIX_EPOCH + Duration::from_millis(now_ms.unsigned_abs());
-        let message = Message::builder()
+        let mut message = Message::builder()
             .from(way.from.clone())
             .to(Mailbox::new(None, letter.to))
             .subject(letter.subject)
             .date(date)
             .message_id(Some(format!("<{}@{}>", random_token(), way.server.host())))
-            .header(ContentType::TEXT_PLAIN)
-            .body(letter.text)?;
+            // Nobody's absence note answers it (RFC 3834).
+            .header(AutoSubmitted("auto-generated".to_owned()))
+            .header(ContentType::TEXT_PLAIN);
+        if let Some(link) = &letter.unsubscribe {
+            let post = "List-Unsubscribe=One-Click".to_owned();
+            message = message
+                .header(ListUnsubscribe(format!("<{link}>")))
+                .header(ListUnsubscribePost(post));
+        }
+        let message = message.body(letter.text)?;
         // The transport's own limit is for each command.
         tokio::time::timeout(TIMEOUT, way.smtp.send(message))
             .await

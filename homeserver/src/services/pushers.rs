@@ -15,7 +15,7 @@ use crate::feed::Feed;
 use crate::http::error::{ApiError, ApiResult};
 use crate::outbox::push::webpush::KIND;
 use crate::storage::StorageError;
-use crate::storage::pushers::{self, Challenge, Pusher, PusherKey};
+use crate::storage::pushers::{self, Challenge, Mailed, Pusher, PusherKey};
 
 /// Each pusher costs a request for each notification.
 const MAX_PUSHERS: usize = 50;
@@ -60,6 +60,7 @@ impl Pushers {
             badge: 0,
             active: true,
             challenge: None,
+            mailed: Mailed::default(),
         };
         let challenge =
             Challenge { token: random_uuid(), expires_ms: pusher.set_ms + CHALLENGE_MS, due: true };
@@ -161,6 +162,18 @@ impl Pushers {
             .run(move |tx| {
                 let (user, key) = (user.clone(), key.clone());
                 async move { pushers::reject(tx, &user, &key, set_ms).await }.boxed()
+            })
+            .await
+    }
+
+    /// Notes that an e-mail went out, and what it told of.
+    pub async fn mailed(&self, user: &UserId, pusher: &Pusher) -> Result<(), CommitError> {
+        let (user, key) = (user.to_owned(), pusher.key.clone());
+        let (pos, mailed) = (pusher.pos, pusher.mailed);
+        self.committer
+            .run(move |tx| {
+                let (user, key) = (user.clone(), key.clone());
+                async move { pushers::mailed(tx, &user, &key, pos, mailed).await }.boxed()
             })
             .await
     }

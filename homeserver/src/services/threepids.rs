@@ -15,10 +15,11 @@ use ruma::{OwnedUserId, UserId};
 use crate::clock::Clock;
 use crate::commit::{CommitError, CommitTx, Committer};
 use crate::http::error::{ApiError, ApiResult};
+use crate::outbox::push::email::is_email;
 use crate::services::sessions::random_token;
 use crate::storage::threepids::{self, Bind, NewProof, Threepid};
 use crate::storage::tokens::TokenHash;
-use crate::storage::{StorageError, accounts};
+use crate::storage::{StorageError, accounts, pushers};
 
 /// The one medium that can be proven here.
 pub const EMAIL: &str = "email";
@@ -237,14 +238,24 @@ impl Threepids {
         given.refuse()
     }
 
-    /// Takes an address from an account.
+    /// Takes an address from an account, and the pushers that send e-mail there.
     pub async fn delete(&self, user: &UserId, medium: &str, address: &str) -> ApiResult<()> {
         let Some(address) = canonical(medium, address) else { return Ok(()) };
         let (user, medium) = (user.to_owned(), medium.to_owned());
         self.committer
             .run(move |tx| {
                 let (user, medium, address) = (user.clone(), medium.clone(), address.clone());
-                async move { threepids::delete(tx, &user, &medium, &address).await }.boxed()
+                async move {
+                    threepids::delete(tx, &user, &medium, &address).await?;
+                    for pusher in pushers::list_in(tx, &user).await? {
+                        let there = canonical(&medium, &pusher.key.pushkey);
+                        if is_email(&pusher) && there.as_deref() == Some(&*address) {
+                            pushers::delete(tx, &user, &pusher.key).await?;
+                        }
+                    }
+                    Ok(())
+                }
+                .boxed()
             })
             .await?;
         Ok(())

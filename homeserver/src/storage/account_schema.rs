@@ -19,5 +19,6 @@ pub const ACCOUNTS: Migrations = Migrations::new(
         include_str!("migrations/accounts_registration_tokens.sql"),
         include_str!("migrations/accounts_erased.sql"),
         include_str!("migrations/accounts_threepids.sql"),
+        include_str!("migrations/accounts_email_pushers.sql"),
     ],
 );

@@ -29,12 +29,14 @@ const DELETE_OF_OTHER_DEVICES: &str = "DELETE FROM pushers
     WHERE user_id = $1 AND (device_id IS NULL OR device_id <> $2)";
 const CLEAR: &str = "DELETE FROM pushers WHERE user_id = $1";
 const LIST: &str = "SELECT app_id, pushkey, definition, set_ms, pos, badge, active, ack_token,
-        ack_expires_ms, ack_due FROM pushers
+        ack_expires_ms, ack_due, mailed_ms, mailed_pos, mails FROM pushers
     WHERE user_id = $1 ORDER BY app_id, pushkey";
 const GET: &str = "SELECT app_id, pushkey, definition, set_ms, pos, badge, active, ack_token,
-        ack_expires_ms, ack_due FROM pushers
+        ack_expires_ms, ack_due, mailed_ms, mailed_pos, mails FROM pushers
     WHERE user_id = $1 AND app_id = $2 AND pushkey = $3";
 const TOLD: &str = "UPDATE pushers SET pos = $4, badge = $5
+    WHERE user_id = $1 AND app_id = $2 AND pushkey = $3 AND pos <= $4";
+const MAILED: &str = "UPDATE pushers SET pos = $4, mailed_ms = $5, mailed_pos = $6, mails = $7
     WHERE user_id = $1 AND app_id = $2 AND pushkey = $3 AND pos <= $4";
 const USERS: &str = "SELECT DISTINCT user_id FROM pushers";
 const BEHIND: &str = "SELECT DISTINCT p.user_id FROM pushers p
@@ -68,6 +70,19 @@ pub struct Pusher {
     pub active: bool,
     /// That question.
     pub challenge: Option<Challenge>,
+    /// What was told by e-mail.
+    pub mailed: Mailed,
+}
+
+/// The e-mails of a pusher that sends some.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Mailed {
+    /// When the last one went out, in ms since 1970.
+    pub ms: i64,
+    /// Where the stream stood then.
+    pub pos: Pos,
+    /// How many went out since their reader last read anything.
+    pub count: i64,
 }
 
 /// The question whether a client gets what is sent to its pusher (MSC4174).
@@ -184,6 +199,20 @@ pub async fn told(
     Ok(())
 }
 
+/// Notes that an e-mail went out, which tells of everything up to the pusher's position.
+pub async fn mailed(
+    tx: &mut CommitTx,
+    user: &UserId,
+    key: &PusherKey,
+    pos: Pos,
+    mailed: Mailed,
+) -> Result<(), StorageError> {
+    let (app_id, pushkey) = (&key.app_id, &key.pushkey);
+    let values = args![user.as_str(), app_id, pushkey, pos, mailed.ms, mailed.pos, mailed.count];
+    tx.sql().execute(MAILED, values).await?;
+    Ok(())
+}
+
 /// A user's pushers.
 pub async fn list(db: &Database, user: &UserId) -> Result<Vec<Pusher>, StorageError> {
     db.fetch(LIST, args![user.as_str()]).await?.iter().map(pusher).collect()
@@ -230,5 +259,6 @@ fn pusher(row: &Row) -> Result<Pusher, StorageError> {
             Some(token) => Some(Challenge { token, expires_ms: row.int(8)?, due: row.bool(9)? }),
             None => None,
         },
+        mailed: Mailed { ms: row.int(10)?, pos: row.int(11)?, count: row.int(12)? },
     })
 }

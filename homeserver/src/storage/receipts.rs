@@ -1,6 +1,7 @@
 //! Read receipts: one row for each user, room, type and thread, which moves ahead.
 
 use landbridge_database::{Database, Row, args};
+use ruma::UserId;
 
 use super::StorageError;
 use crate::commit::CommitTx;
@@ -14,6 +15,7 @@ const SINCE: &str = "SELECT room, user_id, kind, thread, event_id, ord, ts, pos 
     WHERE room = ANY($1) AND pos > $2 AND pos <= $3 ORDER BY room, pos";
 const OF_USER: &str = "SELECT room, user_id, kind, thread, event_id, ord, ts, pos FROM receipt WHERE user_id = $1 AND room = ANY($2)";
 
+const ANY_SINCE: &str = "SELECT 1 FROM receipt WHERE user_id = $1 AND pos > $2 LIMIT 1";
 const HEADS: &str = "SELECT room, MAX(pos) FROM receipt GROUP BY room";
 
 /// The thread of receipts that speak of the whole room.
@@ -84,6 +86,11 @@ pub async fn of_user(
 ) -> Result<Vec<Receipt>, StorageError> {
     let rooms: Vec<i64> = rooms.iter().map(|room| room.0).collect();
     receipts(&db.fetch(OF_USER, args![user, rooms]).await?)
+}
+
+/// Whether a user has read anything after a position.
+pub async fn any_since(db: &Database, user: &UserId, pos: Pos) -> Result<bool, StorageError> {
+    Ok(db.fetch_optional(ANY_SINCE, args![user.as_str(), pos]).await?.is_some())
 }
 
 pub(super) fn receipts(rows: &[Row]) -> Result<Vec<Receipt>, StorageError> {

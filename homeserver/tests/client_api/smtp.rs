@@ -16,8 +16,14 @@ pub(crate) struct Mail {
 impl Mail {
     /// The path and query of the link in it.
     pub(crate) fn link(&self) -> &str {
-        let begin = self.text.find("/_landbridge/email/confirm?").expect("a link in the e-mail");
-        self.text[begin..].split_whitespace().next().unwrap()
+        self.link_to("confirm")
+    }
+
+    /// The same of the link to another page.
+    pub(crate) fn link_to(&self, page: &str) -> &str {
+        let begin = self.text.find(&format!("/_landbridge/email/{page}?"));
+        let begin = begin.expect("a link in the e-mail");
+        self.text[begin..].split([' ', '\r', '\n', '>']).next().unwrap()
     }
 }
 
@@ -44,6 +50,17 @@ impl Smtp {
     /// How many messages came so far.
     pub(crate) fn count(&self) -> usize {
         self.mails.lock().unwrap().len()
+    }
+
+    /// The newest message, once so many came.
+    pub(crate) async fn wait(&self, count: usize) -> Mail {
+        let arrived = async {
+            while self.count() < count {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), arrived).await.expect("an e-mail in time");
+        self.mails.lock().unwrap().last().unwrap().clone()
     }
 
     /// The newest message for an address. The server answers a client only once a message was taken, so it is here.

@@ -70,7 +70,7 @@ async fn describe(
     Ok(told)
 }
 
-async fn current(
+pub(super) async fn current(
     app: &App,
     snapshot: &RoomSnapshot,
     kind: &str,

@@ -15,12 +15,13 @@ use url::Url;
 use super::badge::Badge;
 use super::news::News;
 use super::webpush::Recipient;
-use super::{Key, Push, gateway, webpush};
+use super::{Key, Push, email, gateway, webpush};
 use crate::app::App;
 use crate::commit::CommitError;
 use crate::http::error::ApiError;
 use crate::outbound::post::Answer;
 use crate::room::RoomError;
+use crate::services::email::EmailError;
 use crate::storage::pushers::{self, Pusher};
 use crate::storage::{StorageError, notifications};
 
@@ -33,7 +34,7 @@ const PAGE: usize = 50;
 
 /// Why nothing was told.
 #[derive(Debug, thiserror::Error)]
-enum Problem {
+pub(super) enum Problem {
     #[error("{0}")]
     Storage(#[from] StorageError),
     #[error("{0}")]
@@ -46,6 +47,8 @@ enum Problem {
     Unreachable(#[from] crate::outbound::FetchError),
     #[error("it answered {0}")]
     Refused(http::StatusCode, Option<Duration>),
+    #[error("{0}")]
+    Email(#[from] EmailError),
     #[error("its message could not be encrypted")]
     Encryption,
     #[error("its definition can't be read: {0}")]
@@ -53,9 +56,11 @@ enum Problem {
 }
 
 /// What a step has come to.
-enum Step {
+pub(super) enum Step {
     /// There may be more.
     Again,
+    /// There is something to tell, but not yet.
+    Wait(Duration),
     /// Nothing is left to tell, or nobody to be told.
     Idle,
 }
@@ -149,6 +154,10 @@ pub(super) async fn run(app: Arc<App>, push: Push, key: Key) {
     loop {
         match step(&app, &entry.push, &entry.key).await {
             Ok(Step::Again) => failures = 0,
+            Ok(Step::Wait(time)) => {
+                failures = 0;
+                entry.push.nap(&entry.key, time).await;
+            }
             Ok(Step::Idle) => {
                 failures = 0;
                 if entry.push.rest(&entry.key) {
@@ -182,6 +191,9 @@ async fn pause(failures: u32, problem: &Problem) {
 
 async fn step(app: &Arc<App>, push: &Push, (user, key): &Key) -> Result<Step, Problem> {
     let Some(pusher) = pushers::get(&app.db, user, key).await? else { return Ok(Step::Idle) };
+    if email::is_email(&pusher) {
+        return email::step(app, user, pusher).await;
+    }
     let mut target = Target::of(pusher)?;
     if !target.pusher.active {
         return ask(app, push, user, &target).await;

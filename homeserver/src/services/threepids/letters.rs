@@ -21,7 +21,7 @@ pub fn confirm(to: Address, server: &ServerName, purpose: Purpose, link: &str) -
          {link}\n\n\
          If it wasn't you, ignore this e-mail, and nothing happens.\n"
     );
-    Letter { to, subject: format!("{subject} ({server})"), text }
+    Letter { to, subject: format!("{subject} ({server})"), text, unsubscribe: None }
 }
 
 /// The letter to somebody who has an account with this address already.
@@ -37,7 +37,7 @@ pub fn in_use(to: Address, server: &ServerName, user: &UserId, purpose: Purpose)
          If you have forgotten its password, your Matrix client can set a new one with this address.\n\
          If it wasn't you, ignore this e-mail, and nothing happens.\n"
     );
-    Letter { to, subject: format!("You have an account ({server})"), text }
+    Letter { to, subject: format!("You have an account ({server})"), text, unsubscribe: None }
 }
 
 /// The letter to somebody who wants a new password, but has no account with this address.
@@ -48,5 +48,10 @@ pub fn no_account(to: Address, server: &ServerName) -> Letter {
          But no account there has this address. If you have one, it has another address, or none.\n\n\
          If it wasn't you, ignore this e-mail, and nothing happens.\n"
     );
-    Letter { to, subject: format!("No account with this address ({server})"), text }
+    Letter {
+        to,
+        subject: format!("No account with this address ({server})"),
+        text,
+        unsubscribe: None,
+    }
 }
