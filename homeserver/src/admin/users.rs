@@ -2,6 +2,7 @@
 
 mod accounts;
 mod activity;
+mod identifiers;
 mod redaction;
 mod sessions;
 
@@ -26,6 +27,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
     let mut routes = vec![get(PATH, read), put(PATH, write)];
     routes.extend(accounts::routes());
     routes.extend(activity::routes());
+    routes.extend(identifiers::routes());
     routes.extend(redaction::routes());
     routes.extend(sessions::routes());
     routes

@@ -16,7 +16,7 @@ use crate::http::json::{EMPTY, Empty, Json, Reply};
 use crate::http::limit::Limit;
 use crate::http::router::{Route, get, post};
 use crate::services::identity::Credentials;
-use crate::services::threepids::{Purpose, unproven};
+use crate::services::threepids::{Purpose, shown, unproven};
 use crate::services::uia::Auth;
 use crate::storage::threepids::Bind;
 
@@ -37,17 +37,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
 
 async fn list(State(app): State<Arc<App>>, requester: Requester) -> ApiResult<Reply<Value>> {
     let known = app.threepids.list(&requester.user).await?;
-    let shown: Vec<Value> = known
-        .iter()
-        .map(|threepid| {
-            json!({
-                "medium": threepid.medium,
-                "address": threepid.address,
-                "validated_at": threepid.validated_ms,
-                "added_at": threepid.added_ms,
-            })
-        })
-        .collect();
+    let shown: Vec<Value> = known.iter().map(shown).collect();
     Ok(Reply(json!({ "threepids": shown })))
 }
 

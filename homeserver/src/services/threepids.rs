@@ -11,6 +11,7 @@ use futures::FutureExt;
 use landbridge_database::Database;
 use lettre::Address;
 use ruma::{OwnedUserId, UserId};
+use serde_json::{Value, json};
 
 use crate::clock::Clock;
 use crate::commit::{CommitError, CommitTx, Committer};
@@ -245,20 +246,50 @@ impl Threepids {
         self.committer
             .run(move |tx| {
                 let (user, medium, address) = (user.clone(), medium.clone(), address.clone());
+                async move { remove(tx, &user, &medium, &address).await }.boxed()
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Makes these e-mail addresses, in their canonical form, all that an account has, without proofs: an administrator says so. Where one is
+    /// another's, nothing changes.
+    pub async fn replace(&self, user: &UserId, addresses: Vec<String>) -> ApiResult<()> {
+        let (user, now) = (user.to_owned(), self.clock.now_ms());
+        let given = self
+            .committer
+            .run(move |tx| {
+                let (user, addresses) = (user.clone(), addresses.clone());
                 async move {
-                    threepids::delete(tx, &user, &medium, &address).await?;
-                    for pusher in pushers::list_in(tx, &user).await? {
-                        let there = canonical(&medium, &pusher.key.pushkey);
-                        if is_email(&pusher) && there.as_deref() == Some(&*address) {
-                            pushers::delete(tx, &user, &pusher.key).await?;
+                    if addresses.len() as i64 > MOST {
+                        return Ok(Used::TooMany);
+                    }
+                    for address in &addresses {
+                        let owner = threepids::owner_in(tx, EMAIL, address).await?;
+                        if owner.is_some_and(|owner| owner != user) {
+                            return Ok(Used::Taken);
                         }
                     }
-                    Ok(())
+                    let known = threepids::list_in(tx, &user).await?;
+                    for old in &known {
+                        if !addresses.contains(&old.address) {
+                            remove(tx, &user, &old.medium, &old.address).await?;
+                        }
+                    }
+                    for address in addresses {
+                        if known.iter().all(|old| old.address != address) {
+                            let medium = EMAIL.to_owned();
+                            let new =
+                                Threepid { medium, address, validated_ms: now, added_ms: now };
+                            threepids::insert(tx, &user, &new).await?;
+                        }
+                    }
+                    Ok(Used::Given)
                 }
                 .boxed()
             })
             .await?;
-        Ok(())
+        given.refuse()
     }
 
     /// Sets the password of the account that a proven address belongs to, and tells whose it is.
@@ -339,6 +370,33 @@ pub(super) async fn give(
     Ok(Used::Given)
 }
 
+/// Takes an address from an account, and the pushers that send e-mail there.
+async fn remove(
+    tx: &mut CommitTx,
+    user: &UserId,
+    medium: &str,
+    address: &str,
+) -> Result<(), StorageError> {
+    threepids::delete(tx, user, medium, address).await?;
+    for pusher in pushers::list_in(tx, user).await? {
+        let there = canonical(medium, &pusher.key.pushkey);
+        if is_email(&pusher) && there.as_deref() == Some(address) {
+            pushers::delete(tx, user, &pusher.key).await?;
+        }
+    }
+    Ok(())
+}
+
+/// An address as its owner and administrators see it.
+pub fn shown(threepid: &Threepid) -> Value {
+    json!({
+        "medium": threepid.medium,
+        "address": threepid.address,
+        "validated_at": threepid.validated_ms,
+        "added_at": threepid.added_ms,
+    })
+}
+
 /// 400 `M_THREEPID_IN_USE`.
 pub fn in_use() -> ApiError {
     let text = "That address belongs to another account";
@@ -365,7 +423,7 @@ fn text(address: &Address) -> String {
 }
 
 /// The canonical form of an identifier, if it can be an account's.
-fn canonical(medium: &str, address: &str) -> Option<String> {
+pub(crate) fn canonical(medium: &str, address: &str) -> Option<String> {
     if medium != EMAIL {
         return None;
     }

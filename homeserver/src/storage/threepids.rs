@@ -102,15 +102,21 @@ pub struct Proof {
 
 /// The identifiers of an account.
 pub async fn list(db: &Database, user: &UserId) -> Result<Vec<Threepid>, StorageError> {
-    let read = |row: &Row| {
-        Ok(Threepid {
-            medium: row.text(0)?,
-            address: row.text(1)?,
-            validated_ms: row.int(2)?,
-            added_ms: row.int(3)?,
-        })
-    };
-    db.fetch(LIST, args![user.as_str()]).await?.iter().map(read).collect()
+    db.fetch(LIST, args![user.as_str()]).await?.iter().map(threepid).collect()
+}
+
+/// The identifiers of an account, as the transaction sees them.
+pub async fn list_in(tx: &mut CommitTx, user: &UserId) -> Result<Vec<Threepid>, StorageError> {
+    tx.sql().fetch(LIST, args![user.as_str()]).await?.iter().map(threepid).collect()
+}
+
+fn threepid(row: &Row) -> Result<Threepid, StorageError> {
+    Ok(Threepid {
+        medium: row.text(0)?,
+        address: row.text(1)?,
+        validated_ms: row.int(2)?,
+        added_ms: row.int(3)?,
+    })
 }
 
 /// Whose an identifier is.

@@ -1,9 +1,11 @@
 //! Users.
 
 use http::StatusCode;
+use ruma::user_id;
 use serde_json::{Value, json};
 
 use super::rig::{Rig, texts};
+use crate::services::sso::accounts::join;
 use crate::storage::external_ids::{self, ExternalId};
 
 #[tokio::test]
@@ -373,4 +375,64 @@ async fn accounts_are_locked_and_suspended() {
     ] {
         assert_eq!(rig.refused("PUT", path, body).await, (400, "M_INVALID_PARAM".into()));
     }
+}
+
+#[tokio::test]
+async fn addresses_are_given_and_lead_to_their_account() {
+    let rig = Rig::new().await;
+    rig.person("bob").await;
+    let path = "v2/users/@anna:h";
+    let email = |address: &str| json!({ "medium": "email", "address": address });
+    let body = json!({ "threepids": [email("Zoe@X.org"), email("anna@y.org")] });
+    let made = rig.must("PUT", path, body).await;
+    assert_eq!(texts(&made["threepids"], "address"), ["anna@y.org", "zoe@x.org"]);
+    assert_eq!(made["threepids"][0]["medium"], "email");
+    assert!(made["threepids"][0]["added_at"].as_i64().unwrap() > 1_500_000_000_000);
+    let owner = "v1/threepid/email/users/zoe@x.org";
+    assert_eq!(rig.must("GET", owner, Value::Null).await, json!({ "user_id": "@anna:h" }));
+
+    let bob = "v2/users/@bob:h";
+    let phone = json!({ "medium": "msisdn", "address": "4912345" });
+    for (given, code) in [
+        (json!([email("anna@y.org")]), "M_THREEPID_IN_USE"),
+        (json!([email("nobody")]), "M_INVALID_PARAM"),
+        (json!([phone]), "M_INVALID_PARAM"),
+        (json!(["b@y.org"]), "M_BAD_JSON"),
+    ] {
+        let refused = rig.refused("PUT", bob, json!({ "threepids": given })).await;
+        assert_eq!(refused, (400, code.to_owned()), "{given}");
+    }
+    assert_eq!(rig.must("GET", bob, Value::Null).await["threepids"], json!([]));
+
+    // What isn't named stays, and what isn't in the list goes.
+    rig.must("PUT", path, json!({ "displayname": "Anna" })).await;
+    assert_eq!(rig.must("GET", path, Value::Null).await["threepids"], made["threepids"]);
+    let left = rig.must("PUT", path, json!({ "threepids": [email("anna@y.org")] })).await;
+    assert_eq!(left["threepids"], json!([made["threepids"][0]]));
+    assert_eq!(rig.refused("GET", owner, Value::Null).await, (404, "M_NOT_FOUND".into()));
+    let closed = rig.must("PUT", path, json!({ "deactivated": true })).await;
+    assert_eq!(closed["threepids"], json!([]));
+    let again = json!({ "threepids": [email("anna@y.org")] });
+    assert_eq!(rig.refused("PUT", path, again).await, (400, "M_INVALID_PARAM".into()));
+}
+
+#[tokio::test]
+async fn identities_lead_to_their_account() {
+    let rig = Rig::new().await;
+    let (bob, carl) = ("v2/users/@bob:h", "v2/users/@carl:h");
+    rig.person("bob").await;
+    rig.person("carl").await;
+    // From a provider that the settings named once.
+    let id = ExternalId { provider: "old".into(), subject: "b/1".into() };
+    join(rig.app(), user_id!("@bob:h"), &id).await.unwrap();
+    let listed = json!([{ "auth_provider": "old", "external_id": "b/1" }]);
+    assert_eq!(rig.must("GET", bob, Value::Null).await["external_ids"], listed);
+    let owner = "v1/auth_providers/old/users/b%2F1";
+    assert_eq!(rig.must("GET", owner, Value::Null).await, json!({ "user_id": "@bob:h" }));
+    let same = rig.must("PUT", bob, json!({ "external_ids": listed })).await;
+    assert_eq!(same["external_ids"], listed);
+    let refused = rig.refused("PUT", carl, json!({ "external_ids": listed })).await;
+    assert_eq!(refused, (400, "M_INVALID_PARAM".into()));
+    rig.must("PUT", bob, json!({ "external_ids": [] })).await;
+    assert_eq!(rig.refused("GET", owner, Value::Null).await, (404, "M_NOT_FOUND".into()));
 }

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::super::request::{Admin, Params, listed, local};
+use super::identifiers;
 use crate::app::App;
 use crate::http::auth::Requester;
 use crate::http::error::{ApiError, ApiResult};
@@ -19,9 +20,9 @@ use crate::http::router::{Route, get, put};
 use crate::services::accounts::new_user_id;
 use crate::services::departures;
 use crate::services::profiles::{AVATAR_URL, DISPLAYNAME, check_value};
+use crate::services::sso::accounts::replace;
 use crate::storage::accounts::{Account, Kind};
 use crate::storage::admin_users::{self, Listed, ORDERS, Wanted, containing};
-use crate::storage::external_ids::{self, ExternalId};
 
 const USER: &str = "/_synapse/admin/v2/users/{userId}";
 /// What an account may be for, besides a person's.
@@ -34,8 +35,6 @@ pub(super) fn routes() -> Vec<Route<Arc<App>>> {
         get("/_synapse/admin/v3/users", list_v3),
         get(USER, show),
         put(USER, write),
-        get("/_synapse/admin/v1/threepid/{medium}/users/{address}", by_threepid),
-        get("/_synapse/admin/v1/auth_providers/{provider}/users/{externalId}", by_external_id),
     ]
 }
 
@@ -75,22 +74,6 @@ async fn list(app: &App, params: &Params, deactivated: Option<bool>) -> ApiResul
     let users = found.iter().map(|account| Value::Object(shown(app, account))).collect();
     let next = page.next(total).map(|next| json!(next.to_string()));
     Ok(Reply(listed("users", users, total, next)))
-}
-
-/// Whose an e-mail address or telephone number is: no account of this server has any.
-async fn by_threepid(_: Admin, _: Path<(String, String)>) -> ApiResult<Reply<Value>> {
-    Err(ApiError::not_found("No account has that address"))
-}
-
-/// Who somebody at an identity provider is here.
-async fn by_external_id(
-    State(app): State<Arc<App>>,
-    _: Admin,
-    Path((provider, subject)): Path<(String, String)>,
-) -> ApiResult<Reply<Value>> {
-    let owner = external_ids::owner(&app.db, &ExternalId { provider, subject }).await?;
-    let owner = owner.ok_or_else(|| ApiError::not_found("No account belongs to that identity"))?;
-    Ok(Reply(json!({ "user_id": owner })))
 }
 
 /// A value of a profile as it is stored.
@@ -136,12 +119,8 @@ async fn details(app: &App, user: &UserId) -> ApiResult<Value> {
     answer.insert("creation_ts".to_owned(), json!(account.created_ms / 1000));
     answer.insert("appservice_id".to_owned(), json!(account.appservice));
     answer.insert("suspended".to_owned(), json!(account.suspended));
-    answer.insert("threepids".to_owned(), json!([]));
-    let elsewhere = external_ids::of_user(&app.db, user).await?;
-    let elsewhere = elsewhere
-        .into_iter()
-        .map(|id| json!({ "auth_provider": id.provider, "external_id": id.subject }));
-    answer.insert("external_ids".to_owned(), elsewhere.collect());
+    answer.insert("threepids".to_owned(), identifiers::addresses_of(app, user).await?);
+    answer.insert("external_ids".to_owned(), identifiers::identities_of(app, user).await?);
     for key in ["consent_server_notice_sent", "consent_version", "consent_ts"] {
         answer.insert(key.to_owned(), Value::Null);
     }
@@ -155,8 +134,8 @@ struct Change {
     logout_devices: Option<bool>,
     displayname: Field<String>,
     avatar_url: Field<String>,
-    threepids: Vec<Value>,
-    external_ids: Vec<Value>,
+    threepids: Option<Vec<identifiers::Address>>,
+    external_ids: Option<Vec<identifiers::Identity>>,
     admin: Option<bool>,
     deactivated: Option<bool>,
     locked: Option<bool>,
@@ -200,14 +179,7 @@ impl Change {
             let text = format!("user_type must be one of {}, or null", TYPES.join(", "));
             return Err(ApiError::invalid_param(text));
         }
-        let lacking = if !self.threepids.is_empty() {
-            "Addresses can't be given to accounts on this server"
-        } else if !self.external_ids.is_empty() {
-            "Whoever somebody is at an identity provider is linked by signing in through it"
-        } else {
-            return Ok(());
-        };
-        Err(ApiError::invalid_param(lacking))
+        Ok(())
     }
 }
 
@@ -224,6 +196,16 @@ async fn write(
         Some(password) => Some(app.accounts.hash_password(password).await?),
         None => None,
     };
+    let addresses = match &change.threepids {
+        Some(given) => Some(identifiers::addresses(&app, &user, given).await?),
+        None => None,
+    };
+    let identities = match &change.external_ids {
+        Some(given) => Some(identifiers::identities(&app, &user, given).await?),
+        None => None,
+    };
+    let named = addresses.as_ref().is_some_and(|given| !given.is_empty())
+        || identities.as_ref().is_some_and(|given| !given.is_empty());
     let known = app.accounts.get(&user).await?;
     let created = known.is_none();
     let was_closed = known.as_ref().is_some_and(|account| account.deactivated);
@@ -233,8 +215,9 @@ async fn write(
         if change.deactivated == Some(false) && was_closed {
             app.accounts.reactivate(&user).await?;
             app.erasure.restore(&user).await?;
-        } else if was_closed && password.is_some() {
-            return Err(ApiError::invalid_param("Open the account again to give it a password"));
+        } else if was_closed && (password.is_some() || named) {
+            let text = "Open the account again to give it a password or an address";
+            return Err(ApiError::invalid_param(text));
         }
         if let Some(password) = password {
             app.accounts.set_password(&user, password).await?;
@@ -248,6 +231,12 @@ async fn write(
     }
     if !fields.is_empty() {
         app.profiles.merge(&user, fields, false).await?;
+    }
+    if let Some(addresses) = addresses {
+        app.threepids.replace(&user, addresses).await?;
+    }
+    if let Some(identities) = identities {
+        replace(&app, &user, identities).await?;
     }
     if let Field::Given(kind) = change.user_type {
         app.accounts.set_user_type(&user, kind).await?;

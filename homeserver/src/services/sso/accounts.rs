@@ -91,6 +91,32 @@ pub async fn join(app: &App, user: &UserId, id: &ExternalId) -> ApiResult<()> {
     if given { Ok(()) } else { Err(taken()) }
 }
 
+/// Makes these identities all that an account has. Where one is another's, nothing changes.
+pub async fn replace(app: &App, user: &UserId, ids: Vec<ExternalId>) -> ApiResult<()> {
+    let owner = user.to_owned();
+    let given = app
+        .committer
+        .run(move |tx| {
+            let (owner, ids) = (owner.clone(), ids.clone());
+            async move {
+                for id in &ids {
+                    let known = external_ids::owner_in(tx, id).await?;
+                    if known.is_some_and(|known| known != owner) {
+                        return Ok(false);
+                    }
+                }
+                external_ids::clear(tx, &owner).await?;
+                for id in &ids {
+                    external_ids::insert(tx, id, &owner).await?;
+                }
+                Ok(true)
+            }
+            .boxed()
+        })
+        .await?;
+    if given { Ok(()) } else { Err(taken()) }
+}
+
 /// Makes an account for an identity, both or neither, and gives it the profile that the provider told of.
 pub async fn make(
     app: &App,
