@@ -25,6 +25,7 @@ use crate::{
         accounts::Accounts,
         appservices::Appservices,
         blocked_rooms::BlockedRooms,
+        browsers::Browsers,
         delayed::DelayedEvents,
         departures::Departures,
         devices::Devices,
@@ -40,6 +41,7 @@ use crate::{
         media::Media,
         nonces::Nonces,
         notifications::Notifications,
+        oauth::OAuth,
         presence::Presence,
         profiles::Profiles,
         push_rules::PushRules,
@@ -125,6 +127,10 @@ pub struct App {
     pub identity: Identity,
     /// Who is logged in.
     pub sessions: Sessions,
+    /// Who is signed in in a browser.
+    pub browsers: Browsers,
+    /// What clients are let in.
+    pub oauth: OAuth,
     /// What the server says to them.
     pub server_notices: ServerNotices,
     /// Which guests still have to leave rooms.

@@ -25,6 +25,7 @@ pub mod membership;
 pub mod messages;
 pub mod mutual_rooms;
 pub mod notifications;
+pub mod oauth;
 pub mod old_events;
 pub mod old_sync;
 pub mod openid;
@@ -75,6 +76,7 @@ use crate::app::App;
 use crate::federation;
 use crate::http::observe::observe;
 use crate::http::router::{Route, build};
+use crate::pages;
 
 /// All endpoints, one table per module. Tests compare them with the spec's OpenAPI data.
 pub fn routes() -> Vec<Route<Arc<App>>> {
@@ -103,6 +105,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         messages::routes(),
         notifications::routes(),
         mutual_rooms::routes(),
+        oauth::routes(),
         openid::routes(),
         old_events::routes(),
         old_sync::routes(),
@@ -155,6 +158,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         federation::keys::routes(),
         federation::onbind::routes(),
         federation::openid::routes(),
+        pages::routes(),
     ];
     tables.into_iter().flatten().collect()
 }

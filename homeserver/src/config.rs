@@ -9,6 +9,7 @@ mod email;
 mod limits;
 mod listen;
 mod notices;
+mod oauth;
 mod push;
 mod secret;
 mod sso;
@@ -29,6 +30,7 @@ pub use email::{Email, SmtpSecurity};
 pub use limits::{Rate, RateLimits};
 pub use listen::{Listen, TlsListen};
 pub use notices::ServerNotices;
+pub use oauth::OAuth;
 pub use push::PushPolicy;
 pub use secret::Secret;
 pub use sso::{ClientAuth, RequiredClaim, Sso, SsoProvider};
@@ -56,6 +58,8 @@ pub struct Config {
     pub accounts: AccountPolicy,
     /// Signing in through identity providers.
     pub sso: Sso,
+    /// Signing in by OAuth 2.0.
+    pub oauth: OAuth,
     /// What rooms are like.
     pub rooms: RoomPolicy,
     /// Uploaded files.
@@ -201,6 +205,7 @@ impl Default for Config {
             registration: Registration::default(),
             accounts: AccountPolicy::default(),
             sso: Sso::default(),
+            oauth: OAuth::default(),
             rooms: RoomPolicy::default(),
             media: MediaPolicy::default(),
             url_previews: UrlPreviewPolicy::default(),
@@ -276,6 +281,11 @@ impl Config {
         }
     }
 
+    /// The address below which signing in by OAuth 2.0 is offered, without a slash at its end; none where it isn't.
+    pub fn oauth_base(&self) -> Option<&str> {
+        self.oauth.base(self.public_base_url.as_deref())
+    }
+
     /// Checks what types can't: called once at start.
     pub fn check(&self) -> Result<(), ConfigError> {
         let fail = |key, problem: &str| Err(ConfigError { key, problem: problem.to_owned() });
@@ -301,6 +311,7 @@ impl Config {
         {
             return fail("public_base_url", "must start with https:// or http://");
         }
+        self.oauth.check(self.public_base_url.as_deref())?;
         self.server_notices.check(&self.server_name)?;
         let is_web = |base: &String| base.starts_with("https://") || base.starts_with("http://");
         if !self.identity_servers.values().all(is_web) {

@@ -7,6 +7,7 @@ pub mod json;
 pub mod limit;
 pub mod observe;
 pub mod page;
+pub mod params;
 #[cfg(feature = "testing")]
 pub mod record;
 pub mod router;

@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod nid;
 pub mod outbound;
 pub mod outbox;
+pub mod pages;
 pub mod room;
 pub mod server;
 pub mod services;

@@ -16,6 +16,7 @@ mod client_api {
     mod keys;
     mod moderation;
     mod notices;
+    mod oauth;
     mod operations;
     mod presence;
     mod rendezvous;

@@ -50,6 +50,7 @@ fn owner(app: &App) -> ApiResult<Requester> {
         user,
         device: None,
         guest: false,
+        oauth: false,
         suspended: false,
         address: None,
         appservice: None,

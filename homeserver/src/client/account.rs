@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use ruma::UserId;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -110,13 +111,20 @@ async fn deactivate(
     if body.erase {
         app.erasure.erase(&requester.user).await?;
     }
-    let mut binds = app.threepids.binds(&requester.user).await?;
-    if let Some(server) = &body.id_server {
+    let unbound = close(&app, &requester.user, body.id_server.as_deref()).await?;
+    Ok(Reply(json!({ "id_server_unbind_result": unbind_result(unbound) })))
+}
+
+/// Closes an account for good, and everything that belongs to it. Identity servers are asked to forget the user's addresses: those that have
+/// them, or the one that is named. Whether all did.
+pub(crate) async fn close(app: &App, user: &UserId, id_server: Option<&str>) -> ApiResult<bool> {
+    let mut binds = app.threepids.binds(user).await?;
+    if let Some(server) = id_server {
         for bind in &mut binds {
-            bind.id_server.clone_from(server);
+            server.clone_into(&mut bind.id_server);
         }
     }
-    let unbound = unbind_all(&app, &requester.user, binds).await?;
-    departures::close(&app, &requester.user).await?;
-    Ok(Reply(json!({ "id_server_unbind_result": unbind_result(unbound) })))
+    let unbound = unbind_all(app, user, binds).await?;
+    departures::close(app, user).await?;
+    Ok(unbound)
 }

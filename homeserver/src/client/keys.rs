@@ -162,7 +162,7 @@ async fn device_signing(
     if stored == Stored::NeedsConfirmation {
         if !app.keys.may_replace(&requester.user, app.clock.now_ms()).await? {
             let name = "keys/device_signing/upload";
-            uia::confirm(&app, &requester, name, body.auth.as_ref()).await?;
+            uia::confirm_reset(&app, &requester, name, body.auth.as_ref()).await?;
         }
         app.keys.set_cross_signing(&requester.user, &keys, true).await?;
     }

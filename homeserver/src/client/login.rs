@@ -17,7 +17,7 @@ use crate::http::error::{ApiError, ApiResult};
 use crate::http::json::{EMPTY, Empty, Json, JsonOrEmpty, Reply};
 use crate::http::limit::Limit;
 use crate::http::router::{Route, get, post};
-use crate::services::sessions::{NewSession, SessionRequest};
+use crate::services::sessions::{NewSession, SessionRequest, granted};
 use crate::services::sso;
 use crate::services::uia::{Auth, login_user, named};
 
@@ -128,6 +128,30 @@ fn tokens(session: &NewSession) -> Map<String, Value> {
     answer
 }
 
+/// Who logs in with a password; the pages for signing in share it with `/login`.
+pub(crate) async fn by_password(
+    app: &App,
+    mut user: OwnedUserId,
+    password: &str,
+) -> ApiResult<OwnedUserId> {
+    // Names are made lower case when they are registered, so people may type them as they like.
+    if app.accounts.get(&user).await?.is_none() {
+        user = login_user(&user.as_str().to_lowercase(), &app.config.server_name)?;
+    }
+    app.limits.check(Limit::Login, user.as_str())?;
+    if app.accounts.get(&user).await?.is_some_and(|account| account.deactivated) {
+        return Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "M_USER_DEACTIVATED",
+            "This account is deactivated",
+        ));
+    }
+    if !app.accounts.password_fits(&user, password).await? {
+        return Err(wrong());
+    }
+    Ok(user)
+}
+
 async fn login(
     State(app): State<Arc<App>>,
     Address(address): Address,
@@ -145,26 +169,11 @@ async fn login(
                 .password
                 .as_deref()
                 .ok_or_else(|| ApiError::missing_param("password is missing"))?;
-            let Some(mut user) = login.named(&app).await? else {
+            let Some(user) = login.named(&app).await? else {
                 app.accounts.compare_with_nobody(password).await?;
                 return Err(wrong());
             };
-            // Names are made lower case when they are registered, so people may type them as they like.
-            if app.accounts.get(&user).await?.is_none() {
-                user = login_user(&user.as_str().to_lowercase(), &app.config.server_name)?;
-            }
-            app.limits.check(Limit::Login, user.as_str())?;
-            if app.accounts.get(&user).await?.is_some_and(|account| account.deactivated) {
-                return Err(ApiError::new(
-                    StatusCode::FORBIDDEN,
-                    "M_USER_DEACTIVATED",
-                    "This account is deactivated",
-                ));
-            }
-            if !app.accounts.password_fits(&user, password).await? {
-                return Err(wrong());
-            }
-            user
+            by_password(&app, user, password).await?
         }
         TOKEN => {
             let token = login
@@ -242,6 +251,10 @@ async fn refresh(
 ) -> ApiResult<Reply<Map<String, Value>>> {
     app.limits
         .check(Limit::Login, &address.map(|address| address.to_string()).unwrap_or_default())?;
+    // Those of OAuth 2.0 say which client they are for, which can't be said here.
+    if granted::is_granted(&body.refresh_token) {
+        return Err(ApiError::unknown_token(false));
+    }
     if let Some(user) = app.sessions.refreshes(&body.refresh_token).await? {
         app.accounts.must_not_be_locked(&user).await?;
     }

@@ -131,13 +131,19 @@ async fn ghost(app: &App, service: &Appservice, body: Register) -> ApiResult<Map
     finish(app, &user_id, body).await
 }
 
-/// The ways to register that the settings leave open.
-pub(super) async fn flows(app: &App) -> ApiResult<&'static [Flow]> {
+/// Whether people need a token to register; refuses where nobody may.
+pub(crate) async fn needs_token(app: &App) -> ApiResult<bool> {
     // Where everybody may register, a token that an administrator makes must not shut them out.
     let by_token = !app.config.registration.open || app.registration_tokens.are_required();
     if by_token && !app.registration_tokens.any_is_good().await? {
         return Err(ApiError::forbidden("Registration is closed on this server"));
     }
+    Ok(by_token)
+}
+
+/// The ways to register that the settings leave open.
+pub(super) async fn flows(app: &App) -> ApiResult<&'static [Flow]> {
+    let by_token = needs_token(app).await?;
     Ok(match (by_token, app.mailer.is_on(), app.config.email.required_to_register) {
         (false, false, _) => OPEN,
         (false, true, false) => OPEN_OR_EMAIL,
@@ -221,7 +227,7 @@ async fn finish(app: &App, user_id: &UserId, body: Register) -> ApiResult<Map<St
 }
 
 /// Refuses names that are taken or reserved.
-async fn free(app: &App, user_id: &UserId) -> ApiResult<()> {
+pub(crate) async fn free(app: &App, user_id: &UserId) -> ApiResult<()> {
     if app.appservices.exclusive_user(user_id, None) {
         let text = "That user name is reserved for an application service";
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "M_EXCLUSIVE", text));

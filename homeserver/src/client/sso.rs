@@ -22,6 +22,7 @@ use crate::http::extract::{Path, Query};
 use crate::http::json::Reply;
 use crate::http::limit::Limit;
 use crate::http::router::{Route, get, post};
+use crate::pages::visitor::base as pages_base;
 use crate::services::sso::{self, Goal, client_address, page_address};
 
 const CONFIRM: &str = "/_landbridge/sso/confirm";
@@ -109,6 +110,7 @@ async fn start(
 ) -> ApiResult<Response> {
     let page = page_address(&query.page);
     let page = page.ok_or_else(|| ApiError::invalid_param("page is not a path of this server"))?;
+    pages_base(&app)?;
     begin(&app, address, browser, &query.provider, Goal::Page(page.to_owned())).await
 }
 

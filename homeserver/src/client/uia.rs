@@ -20,6 +20,7 @@ use crate::http::extract::{Path, Query};
 use crate::http::limit::Limit;
 use crate::http::page::{Page, alert};
 use crate::http::router::{Route, get, post};
+use crate::pages::account;
 use crate::services::sso::accounts::of_user;
 use crate::services::uia::{Auth, DUMMY, Flow, Operation, PASSWORD, REGISTRATION_TOKEN, SSO};
 
@@ -50,6 +51,12 @@ pub(super) async fn confirm(
     if requester.appservice.is_some() {
         return Ok(());
     }
+    // The client has seen no password, and its user shall give it none (Client-Server API, "OAuth 2.0 API").
+    if requester.oauth {
+        let base = app.config.oauth_base().unwrap_or_default();
+        let text = format!("That is done in a browser, at {base}{}", account::PATH);
+        return Err(ApiError::forbidden(text));
+    }
     let flows = ways(app, &requester.user).await?;
     let operation = Operation { name, user: Some(&requester.user), flows: &flows };
     app.uia.authorise(&app.accounts, &app.config.server_name, operation, auth).await?;
@@ -68,6 +75,25 @@ async fn ways(app: &App, user: &UserId) -> ApiResult<Vec<Flow>> {
     let has_password =
         app.accounts.get(user).await?.is_some_and(|account| account.password.is_some());
     Ok(if has_password { vec![BY_PASSWORD, BY_SSO] } else { vec![BY_SSO] })
+}
+
+/// Asks the user who makes a request to confirm that their cross-signing keys are replaced: with their password, or in a browser
+/// where the client was let in there.
+pub(super) async fn confirm_reset(
+    app: &App,
+    requester: &Requester,
+    name: &str,
+    auth: Option<&Auth>,
+) -> ApiResult<()> {
+    if !requester.oauth {
+        return confirm(app, requester, name, auth).await;
+    }
+    if app.browsers.take_reset(&requester.user).await? {
+        return Ok(());
+    }
+    let base = app.config.oauth_base().unwrap_or_default();
+    let url = format!("{base}{}?action={}", account::PATH, account::CROSS_SIGNING_RESET);
+    Err(app.uia.ask_in_browser(name, &requester.user, auth, &url))
 }
 
 #[derive(Deserialize)]

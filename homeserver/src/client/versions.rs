@@ -86,13 +86,14 @@ async fn capabilities(
     let mut answer = json!({
         "capabilities": {
             "m.room_versions": { "default": app.config.rooms.default_version, "available": available },
-            "m.change_password": on,
+            // Where a client was granted its session by OAuth 2.0, that is done in a browser.
+            "m.change_password": { "enabled": !requester.oauth },
             "m.set_displayname": on,
             "m.set_avatar_url": on,
             "m.profile_fields": on,
             "uk.tcpip.msc4133.profile_fields": on,
-            "m.3pid_changes": { "enabled": app.mailer.is_on() },
-            "m.get_login_token": on,
+            "m.3pid_changes": { "enabled": app.mailer.is_on() && !requester.oauth },
+            "m.get_login_token": { "enabled": !requester.oauth },
             "m.forget_forced_upon_leave": { "enabled": false },
             "m.webpush": { "enabled": true, "vapid": app.vapid.public() },
         }

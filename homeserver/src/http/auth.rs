@@ -30,6 +30,8 @@ pub struct Requester {
     pub device: Option<OwnedDeviceId>,
     /// Whether the account is a guest's.
     pub guest: bool,
+    /// Whether a client was granted the session by OAuth 2.0, so that the account is managed in a browser.
+    pub oauth: bool,
     /// Whether the account is suspended. What is then forbidden altogether doesn't get this far; what depends on more
     /// than the path, handlers refuse.
     pub suspended: bool,
@@ -133,8 +135,8 @@ async fn masquerade(
         let text = format!("{user} has no device {device}");
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "M_UNKNOWN_DEVICE", text));
     }
-    let (guest, suspended) = (false, false);
-    Ok(Requester { user, device, guest, suspended, address, appservice: Some(service) })
+    let (guest, oauth, suspended) = (false, false, false);
+    Ok(Requester { user, device, guest, oauth, suspended, address, appservice: Some(service) })
 }
 
 /// Holds a request against what was done to the account (Client-Server API, "Account moderation"): refuses what those who are
@@ -196,6 +198,7 @@ impl FromRequestParts<Arc<App>> for Requester {
             user: session.user.clone(),
             device: session.device.clone(),
             guest: session.guest,
+            oauth: session.oauth,
             suspended,
             address,
             appservice: None,

@@ -36,6 +36,7 @@ pub async fn close(app: &App, user: &UserId) -> ApiResult<()> {
     app.profiles.forget(user);
     app.sessions.end_all(user, None).await?;
     app.sessions.end_acting(user).await?;
+    app.browsers.sign_out_everywhere(user).await?;
     Ok(())
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Tokens are random and stored hashed. A session that was used lately is authenticated from memory.
 
+pub mod granted;
+
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -39,6 +41,8 @@ pub struct Session {
     pub device: Option<OwnedDeviceId>,
     /// Whether the account is a guest's.
     pub guest: bool,
+    /// Whether a client was granted it by OAuth 2.0.
+    pub oauth: bool,
     expires_ms: Option<i64>,
     seen_ms: AtomicI64,
 }
@@ -137,6 +141,7 @@ impl Sessions {
             user: row.user_id,
             device: Some(row.device_id).filter(|id| !id.as_str().is_empty()),
             guest: row.guest,
+            oauth: row.oauth,
             expires_ms: row.expires_ms,
             seen_ms: AtomicI64::new(0),
         })))
@@ -226,7 +231,7 @@ impl Sessions {
     /// may never arrive (`POST /refresh`).
     pub async fn refresh(&self, refresh_token: &str) -> ApiResult<NewSession> {
         let old = TokenHash::of(refresh_token);
-        let (access_token, next_token) = (random_token(), random_token());
+        let (access_token, next_token) = (random_token(), granted::successor(refresh_token));
         let (access, next) = (TokenHash::of(&access_token), TokenHash::of(&next_token));
         let expires_ms = self.clock.now_ms() + self.lifetime.as_millis() as i64;
         let done = self

@@ -37,8 +37,6 @@ pub const LOGIN_FALLBACK: &str = "/_matrix/static/client/login/";
 
 /// For how long somebody may be at the provider, and afterwards choose a name, in milliseconds.
 const PATIENCE_MS: i64 = 20 * 60 * 1000;
-/// For how long a ticket is good, in milliseconds: it is taken by the next request.
-const TICKET_MS: i64 = 60 * 1000;
 /// The longest address of a client or page that people are sent back to.
 const MAX_RETURN: usize = 4_096;
 
@@ -121,7 +119,6 @@ pub struct Sso {
     newcomers: Shelf<Back>,
     arrivals: Shelf<Arrival>,
     questions: Shelf<String>,
-    tickets: Shelf<OwnedUserId>,
 }
 
 impl Sso {
@@ -149,7 +146,6 @@ impl Sso {
             newcomers: Shelf::new(shelf_clock(), PATIENCE_MS),
             arrivals: Shelf::new(shelf_clock(), PATIENCE_MS),
             questions: Shelf::new(shelf_clock(), PATIENCE_MS),
-            tickets: Shelf::new(shelf_clock(), TICKET_MS),
         })
     }
 
@@ -182,8 +178,8 @@ impl Sso {
         Some(json!({ "type": "m.login.sso", "identity_providers": providers }))
     }
 
-    /// The ways to sign in for a page of this server. Whoever signed in comes to `page`, a path with or without a query, with
-    /// a `ticket` in the query that [`redeem`](Self::redeem) takes.
+    /// The ways to sign in for a page of this server. Whoever signed in comes to `page`, a path with or without a query, signed in
+    /// in their browser.
     pub fn links(&self, page: &str) -> Vec<Link> {
         let link = |provider: &Provider| {
             let settings = provider.settings();
@@ -273,16 +269,6 @@ impl Sso {
     /// The session that somebody was asked about.
     pub fn question(&self, key: &str, browser: TokenHash) -> Option<String> {
         self.questions.peek(key, browser)
-    }
-
-    /// Makes a ticket for a page of this server.
-    pub(crate) fn ticket(&self, user: OwnedUserId, browser: TokenHash) -> String {
-        self.tickets.put(user, browser)
-    }
-
-    /// Who came to a page of this server with a ticket, which is good once, for a minute, and in the browser it was made for.
-    pub fn redeem(&self, ticket: &str, browser: TokenHash) -> Option<OwnedUserId> {
-        self.tickets.take(ticket, browser)
     }
 
     /// Whether people are sent back to a client without being asked.

@@ -2,6 +2,8 @@
 //!
 //! Sessions are few, short and in memory: a restart asks clients to begin again, which they know how to do.
 
+mod oauth;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -11,8 +11,11 @@ use crate::storage::accounts::parse_user;
 const INSERT_ACCESS: &str =
     "INSERT INTO access_tokens (hash, user_id, device_id, expires_ms, refresh, used)
     VALUES ($1, $2, $3, $4, $5, $6)";
-const GET_ACCESS: &str = "SELECT t.user_id, t.device_id, t.expires_ms, t.used, t.refresh, a.kind
-    FROM access_tokens t JOIN accounts a ON a.user_id = t.user_id WHERE t.hash = $1 AND a.deactivated = 0";
+const GET_ACCESS: &str =
+    "SELECT t.user_id, t.device_id, t.expires_ms, t.used, t.refresh, a.kind, o.client_id
+    FROM access_tokens t JOIN accounts a ON a.user_id = t.user_id
+    LEFT JOIN oauth_sessions o ON o.user_id = t.user_id AND o.device_id = t.device_id
+    WHERE t.hash = $1 AND a.deactivated = 0";
 const INSERT_MADE_BY: &str =
     "INSERT INTO access_tokens (hash, user_id, device_id, expires_ms, refresh, used, made_by)
     VALUES ($1, $2, '', $3, NULL, 1, $4)";
@@ -26,12 +29,14 @@ const INSERT_REFRESH: &str =
     "INSERT INTO refresh_tokens (hash, user_id, device_id) VALUES ($1, $2, $3)";
 const GET_REFRESH: &str =
     "SELECT user_id, device_id, successor FROM refresh_tokens WHERE hash = $1";
-const REFRESH_OWNER: &str = "SELECT user_id FROM refresh_tokens WHERE hash = $1";
+const REFRESH_OWNER: &str = "SELECT user_id, device_id FROM refresh_tokens WHERE hash = $1";
 const SET_SUCCESSOR: &str = "UPDATE refresh_tokens SET successor = $2 WHERE hash = $1";
 const PREDECESSORS: &str = "DELETE FROM refresh_tokens WHERE successor = $1 RETURNING hash";
 const DELETE_REFRESH: &str = "DELETE FROM refresh_tokens WHERE hash = $1";
 const DELETE_REFRESH_OF_DEVICE: &str =
     "DELETE FROM refresh_tokens WHERE user_id = $1 AND device_id = $2";
+const DELETE_OAUTH_OF_DEVICE: &str =
+    "DELETE FROM oauth_sessions WHERE user_id = $1 AND device_id = $2";
 const INSERT_SHORT: &str =
     "INSERT INTO short_tokens (hash, purpose, user_id, expires_ms) VALUES ($1, $2, $3, $4)";
 const PURGE_SHORT: &str = "DELETE FROM short_tokens WHERE expires_ms < $1";
@@ -51,7 +56,7 @@ impl TokenHash {
         Self(Sha256::digest(token.as_bytes()).into())
     }
 
-    fn from_blob(blob: &[u8]) -> Result<Self, StorageError> {
+    pub(super) fn from_blob(blob: &[u8]) -> Result<Self, StorageError> {
         blob.try_into()
             .map(Self)
             .map_err(|_| StorageError::Damaged("access_tokens.hash: not 32 bytes".into()))
@@ -73,6 +78,8 @@ pub struct AccessRow {
     pub refresh: Option<TokenHash>,
     /// Whether the account is a guest's.
     pub guest: bool,
+    /// Whether a client was granted it by OAuth 2.0.
+    pub oauth: bool,
 }
 
 /// A refresh token as stored.
@@ -144,6 +151,7 @@ pub async fn get_access(
         used: row.bool(3)?,
         refresh: row.opt_blob(4)?.map(|blob| TokenHash::from_blob(&blob)).transpose()?,
         guest: row.int(5)? == 1,
+        oauth: row.opt_text(6)?.is_some(),
     }))
 }
 
@@ -180,13 +188,15 @@ async fn delete_of_refresh(
     rows.iter().map(|row| TokenHash::from_blob(&row.blob(0)?)).collect()
 }
 
-/// Deletes all tokens of a device; its access tokens are returned.
+/// Deletes all tokens of a device, and what a client was granted of it; its access tokens are returned.
 pub async fn delete_of_device(
     tx: &mut CommitTx,
     user: &UserId,
     device: &DeviceId,
 ) -> Result<Vec<TokenHash>, StorageError> {
-    tx.sql().execute(DELETE_REFRESH_OF_DEVICE, args![user.as_str(), device.as_str()]).await?;
+    for sql in [DELETE_REFRESH_OF_DEVICE, DELETE_OAUTH_OF_DEVICE] {
+        tx.sql().execute(sql, args![user.as_str(), device.as_str()]).await?;
+    }
     let rows = tx.sql().fetch(DELETE_OF_DEVICE, args![user.as_str(), device.as_str()]).await?;
     rows.iter().map(|row| TokenHash::from_blob(&row.blob(0)?)).collect()
 }
@@ -224,6 +234,15 @@ pub async fn refresh_owner(
 ) -> Result<Option<OwnedUserId>, StorageError> {
     let row = db.fetch_optional(REFRESH_OWNER, args![&token.0[..]]).await?;
     row.map(|row| parse_user(&row.text(0)?)).transpose()
+}
+
+/// Whose a refresh token is, and for which device.
+pub async fn refresh_session(
+    db: &Database,
+    token: TokenHash,
+) -> Result<Option<(OwnedUserId, OwnedDeviceId)>, StorageError> {
+    let row = db.fetch_optional(REFRESH_OWNER, args![&token.0[..]]).await?;
+    row.map(|row| Ok((parse_user(&row.text(0)?)?, row.text(1)?.into()))).transpose()
 }
 
 /// Gives a refresh token its successor. An earlier successor that nobody has shown is forgotten with its access tokens,

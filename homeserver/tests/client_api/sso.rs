@@ -7,9 +7,7 @@ use http::Method;
 use landbridge_homeserver::clock::Clock;
 use serde_json::{Value, json};
 
-use super::sso_provider::{
-    Browser, CLIENT, Idp, configure, log_in, parameter, path_of, redirect, server,
-};
+use super::sso_provider::{Browser, CLIENT, Idp, configure, log_in, parameter, redirect, server};
 use super::support::{Later, TestServer};
 
 fn ada() -> Value {
@@ -217,16 +215,17 @@ async fn clients_are_addresses_that_can_be_gone_back_to() {
 }
 
 #[tokio::test]
-async fn a_page_of_this_server_learns_who_signed_in() {
+async fn people_sign_in_to_pages_of_this_server() {
     let idp = Idp::start().await;
     let server = server(vec![idp.settings("corp")]).await;
-    let links = server.server.app().sso.links("/somewhere?a=b");
-    assert_eq!((links[0].id.as_str(), links[0].name.as_str()), ("corp", "The corp"));
     let browser = Browser::new(&server);
-    let sent = browser.get(&links[0].href).await.sent();
-    let page = browser.get(&idp.sign_in(&sent, &ada())).await.sent();
-    assert!(path_of(&page).starts_with("/somewhere?a=b"), "{page}");
-    assert_eq!(page.host_str(), Some("hs.test"));
+    let page = browser.get("/_landbridge/sign-in?continue=%2F_landbridge%2Flink%3Fa%3Db").await;
+    assert!(page.body.contains(">The corp</a>"), "{}", page.body);
+    let sent = browser.get(&page.link("/_landbridge/sso/start?")).await.sent();
+    let back = browser.get(&idp.sign_in(&sent, &ada())).await;
+    assert_eq!((back.status, back.location.as_deref()), (303, Some("/_landbridge/link?a=b")));
+    let account = browser.get("/_landbridge/account").await;
+    assert!(account.body.contains("<strong>@ada:"), "{}", account.body);
     for elsewhere in ["https://evil.test/", "//evil.test/", "/\\evil.test/"] {
         let elsewhere: String =
             url::form_urlencoded::byte_serialize(elsewhere.as_bytes()).collect();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use ruma::UserId;
 use serde::Deserialize;
 use url::Url;
@@ -16,6 +16,8 @@ use crate::client::uia;
 use crate::http::auth::Address;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::Query;
+use crate::pages::onward;
+use crate::pages::visitor::welcome;
 use crate::services::sso::accounts::{self, Fate};
 use crate::services::sso::provider::ProviderError;
 use crate::services::sso::{Arrival, Back, Goal, SsoError, logout};
@@ -36,6 +38,7 @@ pub(super) async fn callback(
     State(app): State<Arc<App>>,
     address: Address,
     browser: Browser,
+    headers: HeaderMap,
     Query(answer): Query<Answer>,
 ) -> ApiResult<Response> {
     let code = match (&answer.error, &answer.code) {
@@ -45,7 +48,7 @@ pub(super) async fn callback(
     };
     let back = app.sso.take(&answer.state, browser.hash(), answer.iss.as_deref(), code).await;
     match back {
-        Ok(back) => came_back(&app, &from(address), &browser, back).await,
+        Ok(back) => came_back(&app, &from(address), &browser, &headers, back).await,
         Err(SsoError::Unknown) => Ok(pages::over()),
         Err(error) => {
             tracing::warn!(%error, "somebody could not sign in through an identity provider");
@@ -62,9 +65,15 @@ pub(super) async fn callback(
     }
 }
 
-async fn came_back(app: &App, from: &str, browser: &Browser, back: Back) -> ApiResult<Response> {
+async fn came_back(
+    app: &App,
+    from: &str,
+    browser: &Browser,
+    headers: &HeaderMap,
+    back: Back,
+) -> ApiResult<Response> {
     if let Some(user) = accounts::owner(app, &back.id).await? {
-        return arrived(app, browser, Arrival { user, back }).await;
+        return arrived(app, browser, headers, Arrival { user, back }).await;
     }
     if let Goal::Confirm(_) = back.goal {
         return Ok(pages::refused("That is not an identity of this account."));
@@ -73,11 +82,11 @@ async fn came_back(app: &App, from: &str, browser: &Browser, back: Back) -> ApiR
         Fate::Nothing => Ok(pages::refused("There is no account for you on this server.")),
         Fate::Join(user) => {
             accounts::join(app, &user, &back.id).await?;
-            arrived(app, browser, Arrival { user, back }).await
+            arrived(app, browser, headers, Arrival { user, back }).await
         }
         Fate::Make(user) => {
             match accounts::make(app, &user, &back.id, &back.attributes, from).await {
-                Ok(()) => arrived(app, browser, Arrival { user, back }).await,
+                Ok(()) => arrived(app, browser, headers, Arrival { user, back }).await,
                 // Somebody was quicker to take the name.
                 Err(error) if error.errcode == "M_USER_IN_USE" => Ok(ask(app, browser, back)),
                 Err(error) => Err(error),
@@ -93,7 +102,12 @@ fn ask(app: &App, browser: &Browser, back: Back) -> Response {
 }
 
 /// Sends somebody on whose account is known, if it is open.
-pub(super) async fn arrived(app: &App, browser: &Browser, arrival: Arrival) -> ApiResult<Response> {
+pub(super) async fn arrived(
+    app: &App,
+    browser: &Browser,
+    headers: &HeaderMap,
+    arrival: Arrival,
+) -> ApiResult<Response> {
     let account = app.accounts.get(&arrival.user).await?;
     match account {
         Some(account) if account.locked => {
@@ -110,7 +124,7 @@ pub(super) async fn arrived(app: &App, browser: &Browser, arrival: Arrival) -> A
             let key = app.sso.keep_arrival(arrival, browser.hash());
             Ok(browser.remembered(app, pages::unknown_client(&user, &client, &key)))
         }
-        Goal::Page(path) => Ok(to_page(app, browser, &arrival.user, path)),
+        Goal::Page(path) => to_page(app, headers, &arrival.user, path).await,
         Goal::Confirm(session) => {
             if app.uia.confirmed(session, SSO, &arrival.user) {
                 Ok(uia::done())
@@ -167,11 +181,9 @@ fn with_parameter(address: &Url, name: &str, value: &str) -> Url {
     address
 }
 
-/// Sends somebody to a page of this server, where a ticket says who they are.
-fn to_page(app: &App, browser: &Browser, user: &UserId, path: &str) -> Response {
-    let ticket = app.sso.ticket(user.to_owned(), browser.hash());
-    let sign = if path.contains('?') { '&' } else { '?' };
-    browser.remembered(app, found(&format!("{path}{sign}ticket={ticket}")))
+/// Signs somebody in in this browser and sends it to a page of this server.
+async fn to_page(app: &App, headers: &HeaderMap, user: &UserId, path: &str) -> ApiResult<Response> {
+    welcome(app, headers, user, onward(Some(path))).await
 }
 
 /// A refusal as a page; what is no fault of the person goes the way of all errors.

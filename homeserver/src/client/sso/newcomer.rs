@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Form;
 use axum::extract::State;
 use axum::response::Response;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 
 use super::arrive::{arrived, problem};
@@ -82,6 +82,7 @@ pub(super) async fn answer(
     State(app): State<Arc<App>>,
     address: Address,
     browser: Browser,
+    headers: HeaderMap,
     Form(answer): Form<Answer>,
 ) -> ApiResult<Response> {
     let Some(back) = app.sso.newcomer(&answer.key, browser.hash()) else {
@@ -94,7 +95,7 @@ pub(super) async fn answer(
     match settled {
         Ok(user) => {
             app.sso.settle(&answer.key);
-            arrived(&app, &browser, Arrival { user, back }).await
+            arrived(&app, &browser, &headers, Arrival { user, back }).await
         }
         Err(error) => {
             let (status, text) = problem(error)?;

@@ -1,0 +1,94 @@
+//! What a client asks for (Client-Server API, "Scope").
+
+use ruma::OwnedDeviceId;
+
+/// Longer scopes than this are refused.
+const MAX_SCOPE: usize = 2_048;
+/// The longest device ID.
+const MAX_DEVICE_ID: usize = 255;
+/// Full access, under its name and the one it had before (MSC2967).
+const API: [&str; 2] = ["urn:matrix:client:api:*", "urn:matrix:org.matrix.msc2967.client:api:*"];
+/// What stands before a device's ID, likewise.
+const DEVICE: [&str; 2] =
+    ["urn:matrix:client:device:", "urn:matrix:org.matrix.msc2967.client:device:"];
+
+/// A scope that can be granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// The device that the client chose.
+    pub device: OwnedDeviceId,
+    /// What is granted, in the words of the client, without what means nothing here.
+    pub text: String,
+}
+
+impl Scope {
+    /// Reads a scope: full access, and one device. What isn't known is left out, as RFC 6749, 3.3, has it.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() > MAX_SCOPE {
+            return None;
+        }
+        let (mut full, mut device, mut known) = (false, None, Vec::new());
+        for token in text.split(' ').filter(|token| !token.is_empty()) {
+            if API.contains(&token) {
+                full = true;
+            } else if let Some(id) = DEVICE.iter().find_map(|prefix| token.strip_prefix(prefix)) {
+                // Both names of the same device are one.
+                if id.is_empty() || id.len() > MAX_DEVICE_ID || !id.bytes().all(allowed) {
+                    return None;
+                }
+                if device.is_some_and(|other| other != id) {
+                    return None;
+                }
+                device = Some(id);
+            } else {
+                continue;
+            }
+            known.push(token);
+        }
+        let device = device.filter(|_| full)?;
+        Some(Self { device: device.into(), text: known.join(" ") })
+    }
+
+    /// Whether a scope asks for nothing beyond one that was granted.
+    pub fn covers(granted: &str, asked: &str) -> bool {
+        let granted: Vec<&str> = granted.split(' ').collect();
+        asked.split(' ').filter(|token| !token.is_empty()).all(|token| granted.contains(&token))
+    }
+}
+
+/// What RFC 6749, 3.3, allows in a scope, but for the blank.
+const fn allowed(byte: u8) -> bool {
+    matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn full_access_and_one_device_can_be_granted() {
+        let scope =
+            Scope::parse("openid urn:matrix:client:api:* urn:matrix:client:device:ABC").unwrap();
+        assert_eq!(scope.device, "ABC");
+        assert_eq!(scope.text, "urn:matrix:client:api:* urn:matrix:client:device:ABC");
+        let old = "urn:matrix:org.matrix.msc2967.client:api:* urn:matrix:org.matrix.msc2967.client:device:A.b~c";
+        assert_eq!(Scope::parse(old).unwrap().text, old);
+        for bad in [
+            "",
+            "urn:matrix:client:api:*",
+            "urn:matrix:client:device:ABC",
+            "urn:matrix:client:api:* urn:matrix:client:device:",
+            "urn:matrix:client:api:* urn:matrix:client:device:a\"b",
+            "urn:matrix:client:api:* urn:matrix:client:device:é",
+            "urn:matrix:client:api:* urn:matrix:client:device:A urn:matrix:client:device:B",
+        ] {
+            assert_eq!(Scope::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn less_may_be_asked_for_but_not_more() {
+        assert!(Scope::covers("a b", "b") && Scope::covers("a b", ""));
+        assert!(!Scope::covers("a b", "b c"));
+    }
+}
