@@ -2,6 +2,7 @@
 
 pub mod health;
 pub mod local;
+pub mod mas;
 pub mod media;
 pub mod notices;
 pub mod register;

@@ -27,6 +27,7 @@ use crate::{
         blocked_rooms::BlockedRooms,
         browsers::Browsers,
         delayed::DelayedEvents,
+        delegation::Delegation,
         departures::Departures,
         devices::Devices,
         directory::Directory,
@@ -129,6 +130,8 @@ pub struct App {
     pub sessions: Sessions,
     /// Who is signed in in a browser.
     pub browsers: Browsers,
+    /// Who signs people in in our stead, if anybody does.
+    pub delegation: Option<Delegation>,
     /// What clients are let in.
     pub oauth: OAuth,
     /// What the server says to them.

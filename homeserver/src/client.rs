@@ -145,6 +145,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         yeet::routes(),
         admin::health::routes(),
         admin::local::routes(),
+        admin::mas::routes(),
         admin::notices::routes(),
         admin::media::routes(),
         admin::register::routes(),

@@ -30,7 +30,7 @@ pub use email::{Email, SmtpSecurity};
 pub use limits::{Rate, RateLimits};
 pub use listen::{Listen, TlsListen};
 pub use notices::ServerNotices;
-pub use oauth::OAuth;
+pub use oauth::{Delegation, OAuth};
 pub use push::PushPolicy;
 pub use secret::Secret;
 pub use sso::{ClientAuth, RequiredClaim, Sso, SsoProvider};
@@ -281,7 +281,7 @@ impl Config {
         }
     }
 
-    /// The address below which signing in by OAuth 2.0 is offered, without a slash at its end; none where it isn't.
+    /// The address below which this server offers signing in by OAuth 2.0, without a slash at its end; none where it doesn't.
     pub fn oauth_base(&self) -> Option<&str> {
         self.oauth.base(self.public_base_url.as_deref())
     }
@@ -312,6 +312,12 @@ impl Config {
             return fail("public_base_url", "must start with https:// or http://");
         }
         self.oauth.check(self.public_base_url.as_deref())?;
+        if self.oauth.delegation.is_some() && !self.sso.providers.is_empty() {
+            return fail(
+                "sso.providers",
+                "must not be set beside oauth.delegation: name them there",
+            );
+        }
         self.server_notices.check(&self.server_name)?;
         let is_web = |base: &String| base.starts_with("https://") || base.starts_with("http://");
         if !self.identity_servers.values().all(is_web) {

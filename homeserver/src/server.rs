@@ -41,6 +41,7 @@ use crate::{
         blocked_rooms::BlockedRooms,
         browsers::Browsers,
         delayed::DelayedEvents,
+        delegation::Delegation,
         departures::Departures,
         devices::Devices,
         directory::Directory,
@@ -290,6 +291,12 @@ fn threepids(
     Threepids::new(db, committer, clock, config.email.link_lifetime_seconds)
 }
 
+fn delegation(config: &Config, clock: &Arc<dyn Clock>) -> Result<Option<Delegation>, StartError> {
+    let Some(settings) = &config.oauth.delegation else { return Ok(None) };
+    let root = extra_root(config)?;
+    Ok(Some(Delegation::new(settings, root.as_deref(), Arc::clone(clock))?))
+}
+
 /// The URL by which push services find out whose server this is.
 fn subject(config: &Config) -> String {
     match &config.public_base_url {
@@ -465,6 +472,7 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
             Arc::clone(&clock),
             Duration::from_secs(config.oauth.browser_session_lifetime_seconds),
         ),
+        delegation: delegation(&config, &clock)?,
         oauth: OAuth::new(db.clone(), committer.clone(), Arc::clone(&clock)),
         server_notices: ServerNotices::default(),
         guests,

@@ -7,6 +7,7 @@ pub mod blocked_rooms;
 pub mod browsers;
 pub mod cache;
 pub mod delayed;
+pub mod delegation;
 pub mod departures;
 pub mod device_lists;
 pub mod devices;

@@ -7,6 +7,7 @@ mod client_api {
     mod appservices;
     mod cross_signing;
     mod dehydrated;
+    mod delegation;
     mod devices;
     mod discovery;
     mod email_pushers;

@@ -51,6 +51,7 @@ fn owner(app: &App) -> ApiResult<Requester> {
         device: None,
         guest: false,
         oauth: false,
+        admin: true,
         suspended: false,
         address: None,
         appservice: None,

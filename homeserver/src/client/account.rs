@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::client::oauth::must_be_legacy;
 use crate::client::threepids::{unbind_all, unbind_result};
 use crate::client::uia;
 use crate::http::auth::{Address, MaybeRequester, Requester};
@@ -74,6 +75,7 @@ async fn reset(app: &App, Address(from): Address, body: Change) -> ApiResult<Rep
     if !app.mailer.is_on() {
         return Err(ApiError::missing_token());
     }
+    must_be_legacy(app)?;
     app.limits.check(Limit::Login, &from.map(|from| from.to_string()).unwrap_or_default())?;
     let operation = Operation { name: "account/password", user: None, flows: BY_EMAIL };
     let passed = app

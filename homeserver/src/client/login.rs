@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app::App;
 use crate::client::devices::MAX_NAME as MAX_DEVICE_NAME;
+use crate::client::oauth::must_be_legacy;
 use crate::client::register::{APPLICATION_SERVICE, appservice, may_log_in};
 use crate::client::uia;
 use crate::http::auth::{Address, Requester, access_token};
@@ -72,14 +73,15 @@ fn wrong() -> ApiError {
     ApiError::forbidden("The user name or the password is not right")
 }
 
-async fn flows(State(app): State<Arc<App>>) -> Reply<Value> {
+async fn flows(State(app): State<Arc<App>>) -> ApiResult<Reply<Value>> {
+    must_be_legacy(&app)?;
     let mut flows = vec![
         json!({ "type": "m.login.password" }),
         json!({ "type": "m.login.token", "get_login_token": true }),
         json!({ "type": "m.login.application_service" }),
     ];
     flows.extend(app.sso.flow());
-    Reply(json!({ "flows": flows }))
+    Ok(Reply(json!({ "flows": flows })))
 }
 
 /// Refuses devices with ids and names that are too long.
@@ -161,6 +163,7 @@ async fn login(
 ) -> ApiResult<Reply<Map<String, Value>>> {
     let from = address.map(|address| address.to_string()).unwrap_or_default();
     if login.kind != APPLICATION_SERVICE {
+        must_be_legacy(&app)?;
         app.limits.check(Limit::Login, &from)?;
     }
     let user = match login.kind.as_str() {
@@ -251,6 +254,7 @@ async fn refresh(
 ) -> ApiResult<Reply<Map<String, Value>>> {
     app.limits
         .check(Limit::Login, &address.map(|address| address.to_string()).unwrap_or_default())?;
+    must_be_legacy(&app)?;
     // Those of OAuth 2.0 say which client they are for, which can't be said here.
     if granted::is_granted(&body.refresh_token) {
         return Err(ApiError::unknown_token(false));
@@ -262,12 +266,18 @@ async fn refresh(
     Ok(Reply(tokens(&session)))
 }
 
+/// Who was let in by an authorisation server revokes their token there, which then tells us.
+fn must_revoke(app: &App, requester: &Requester) -> ApiResult<()> {
+    if requester.oauth { must_be_legacy(app) } else { Ok(()) }
+}
+
 async fn logout(
     State(app): State<Arc<App>>,
     requester: Requester,
     headers: HeaderMap,
     OriginalUri(uri): OriginalUri,
 ) -> ApiResult<Reply<Empty>> {
+    must_revoke(&app, &requester)?;
     if requester.device.is_none() && requester.appservice.is_none() {
         // An administrator acts as the user; nothing of the user's own ends.
         if let Some(token) = access_token(&headers, &uri) {
@@ -282,6 +292,7 @@ async fn logout(
 }
 
 async fn logout_all(State(app): State<Arc<App>>, requester: Requester) -> ApiResult<Reply<Empty>> {
+    must_revoke(&app, &requester)?;
     let ids: Vec<_> = app
         .devices
         .list(&requester.user)

@@ -49,6 +49,15 @@ fn base(app: &App) -> Result<&str, ApiError> {
     })
 }
 
+/// Refuses what an authorisation server does in our stead (Client-Server API, "Authentication API discovery").
+pub(super) fn must_be_legacy(app: &App) -> Result<(), ApiError> {
+    if app.delegation.is_none() {
+        return Ok(());
+    }
+    let text = "OAuth 2.0 authentication is in use on this homeserver.";
+    Err(ApiError { error: text.into(), ..ApiError::unrecognized() })
+}
+
 /// Counts a request against the limit of an address, apart from what else the address does.
 fn limit(app: &App, what: &str, address: Option<IpAddr>, limit: Limit) -> OAuthResult<()> {
     let from = address.map(|address| address.to_string()).unwrap_or_default();

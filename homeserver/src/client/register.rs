@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app::App;
 use crate::client::login::{check_device, session};
+use crate::client::oauth::must_be_legacy;
 use crate::http::auth::{Address, access_token};
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::Query;
@@ -155,6 +156,7 @@ pub(super) async fn flows(app: &App) -> ApiResult<&'static [Flow]> {
 }
 
 async fn user(app: &App, from: &str, body: Register) -> ApiResult<Map<String, Value>> {
+    must_be_legacy(app)?;
     let flows = flows(app).await?;
     let guest = guest_of(app, &body).await?;
     let user_id = match (&guest, &body.username) {
@@ -202,6 +204,7 @@ async fn guest_of(app: &App, body: &Register) -> ApiResult<Option<OwnedUserId>> 
 }
 
 async fn guest(app: &App, from: &str, body: Register) -> ApiResult<Map<String, Value>> {
+    must_be_legacy(app)?;
     if !app.config.registration.guests {
         let text = "Guests are not let in on this server";
         return Err(ApiError::new(StatusCode::FORBIDDEN, "M_GUEST_ACCESS_FORBIDDEN", text));

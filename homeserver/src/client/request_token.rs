@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::client::oauth::must_be_legacy;
 use crate::client::register;
 use crate::http::auth::Address;
 use crate::http::error::{ApiError, ApiResult};
@@ -117,6 +118,7 @@ async fn begin(
     purpose: Purpose,
     body: Body,
 ) -> ApiResult<Reply<Value>> {
+    must_be_legacy(app)?;
     if !app.mailer.is_on() {
         return Err(unsupported("This server sends no e-mail"));
     }

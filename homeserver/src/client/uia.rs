@@ -53,8 +53,7 @@ pub(super) async fn confirm(
     }
     // The client has seen no password, and its user shall give it none (Client-Server API, "OAuth 2.0 API").
     if requester.oauth {
-        let base = app.config.oauth_base().unwrap_or_default();
-        let text = format!("That is done in a browser, at {base}{}", account::PATH);
+        let text = format!("That is done in a browser, at {}", account_uri(app).await?);
         return Err(ApiError::forbidden(text));
     }
     let flows = ways(app, &requester.user).await?;
@@ -77,6 +76,14 @@ async fn ways(app: &App, user: &UserId) -> ApiResult<Vec<Flow>> {
     Ok(if has_password { vec![BY_PASSWORD, BY_SSO] } else { vec![BY_SSO] })
 }
 
+/// Where people manage their account in a browser.
+async fn account_uri(app: &App) -> ApiResult<String> {
+    match &app.delegation {
+        Some(delegation) => delegation.account_uri().await,
+        None => Ok(format!("{}{}", app.config.oauth_base().unwrap_or_default(), account::PATH)),
+    }
+}
+
 /// Asks the user who makes a request to confirm that their cross-signing keys are replaced: with their password, or in a browser
 /// where the client was let in there.
 pub(super) async fn confirm_reset(
@@ -91,8 +98,9 @@ pub(super) async fn confirm_reset(
     if app.browsers.take_reset(&requester.user).await? {
         return Ok(());
     }
-    let base = app.config.oauth_base().unwrap_or_default();
-    let url = format!("{base}{}?action={}", account::PATH, account::CROSS_SIGNING_RESET);
+    let uri = account_uri(app).await?;
+    let sign = if uri.contains('?') { '&' } else { '?' };
+    let url = format!("{uri}{sign}action={}", account::CROSS_SIGNING_RESET);
     Err(app.uia.ask_in_browser(name, &requester.user, auth, &url))
 }
 

@@ -18,11 +18,16 @@ use crate::http::extract::query_one;
 use crate::http::limit::Limit;
 use crate::server::Peer;
 use crate::services::appservices::Appservice;
+use crate::services::delegation::Delegated;
 use crate::services::sessions::Lookup;
 
 /// The user that a request comes from. Extracting it authenticates the request; for a session that was used lately this
 /// needs no I/O. Guests get through only where the spec lets them.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says another thing of the session, and any goes with any other"
+)]
 pub struct Requester {
     /// Who.
     pub user: OwnedUserId,
@@ -32,6 +37,8 @@ pub struct Requester {
     pub guest: bool,
     /// Whether a client was granted the session by OAuth 2.0, so that the account is managed in a browser.
     pub oauth: bool,
+    /// Whether the session may use the administration API whatever the account may.
+    pub admin: bool,
     /// Whether the account is suspended. What is then forbidden altogether doesn't get this far; what depends on more
     /// than the path, handlers refuse.
     pub suspended: bool,
@@ -68,7 +75,7 @@ impl Requester {
 
     /// Refuses whoever isn't an administrator.
     pub async fn must_be_admin(&self, app: &App) -> ApiResult<()> {
-        if app.accounts.is_admin(&self.user).await? {
+        if self.admin || app.accounts.is_admin(&self.user).await? {
             Ok(())
         } else {
             Err(ApiError::forbidden("Only administrators may do that"))
@@ -135,8 +142,9 @@ async fn masquerade(
         let text = format!("{user} has no device {device}");
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "M_UNKNOWN_DEVICE", text));
     }
-    let (guest, oauth, suspended) = (false, false, false);
-    Ok(Requester { user, device, guest, oauth, suspended, address, appservice: Some(service) })
+    let (guest, oauth, admin, suspended) = (false, false, false, false);
+    let appservice = Some(service);
+    Ok(Requester { user, device, guest, oauth, admin, suspended, address, appservice })
 }
 
 /// Holds a request against what was done to the account (Client-Server API, "Account moderation"): refuses what those who are
@@ -151,6 +159,24 @@ async fn moderated(app: &App, user: &UserId, parts: &Parts) -> ApiResult<bool> {
         return Err(ApiError::user_suspended());
     }
     Ok(account.suspended)
+}
+
+/// Somebody whom an authorisation server let in.
+async fn delegated(
+    app: &App,
+    found: Delegated,
+    parts: &Parts,
+    address: Option<IpAddr>,
+) -> ApiResult<Requester> {
+    let suspended = moderated(app, &found.user, parts).await?;
+    let device = found.session.as_ref().and_then(|session| session.device.clone());
+    if let Some(session) = &found.session {
+        let agent = parts.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+        app.sessions.seen(session, address, agent);
+    }
+    let (user, admin) = (found.user, found.admin);
+    let (guest, oauth, appservice) = (false, true, None);
+    Ok(Requester { user, device, guest, oauth, admin, suspended, address, appservice })
 }
 
 /// The access token of a request: the header's, else the query's, which older clients use.
@@ -176,10 +202,21 @@ impl FromRequestParts<Arc<App>> for Requester {
             requester.suspended = moderated(app, &requester.user, parts).await?;
             return Ok(requester);
         }
-        let session = match app.sessions.find(&token).await? {
-            Lookup::Live(session) => session,
-            Lookup::Expired => return Err(ApiError::unknown_token(true)),
-            Lookup::Unknown => return Err(ApiError::unknown_token(false)),
+        // Who was let in elsewhere lately is known without reading a table.
+        if let Some(delegation) = &app.delegation
+            && let Some(found) = delegation.known(app, &token).await?
+        {
+            return delegated(app, found, parts, address).await;
+        }
+        let session = match (app.sessions.find(&token).await?, &app.delegation) {
+            (Lookup::Live(session), _) => session,
+            (_, Some(delegation)) => {
+                let found = delegation.introspect(app, &token).await?;
+                let found = found.ok_or_else(|| ApiError::unknown_token(false))?;
+                return delegated(app, found, parts, address).await;
+            }
+            (Lookup::Expired, None) => return Err(ApiError::unknown_token(true)),
+            (Lookup::Unknown, None) => return Err(ApiError::unknown_token(false)),
         };
         if session.guest
             && !guests::may(
@@ -199,6 +236,7 @@ impl FromRequestParts<Arc<App>> for Requester {
             device: session.device.clone(),
             guest: session.guest,
             oauth: session.oauth,
+            admin: false,
             suspended,
             address,
             appservice: None,

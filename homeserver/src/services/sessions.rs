@@ -47,6 +47,15 @@ pub struct Session {
     seen_ms: AtomicI64,
 }
 
+impl Session {
+    /// A session that an authorisation server keeps for us.
+    pub(super) const fn delegated(user: OwnedUserId, device: OwnedDeviceId) -> Self {
+        let seen_ms = AtomicI64::new(0);
+        let device = Some(device);
+        Self { user, device, guest: false, oauth: true, expires_ms: None, seen_ms }
+    }
+}
+
 /// What a token turned out to be.
 #[derive(Debug, Clone)]
 pub enum Lookup {

@@ -18,6 +18,10 @@ use crate::services::oauth::client::GRANTS;
 const CACHED: HeaderValue = HeaderValue::from_static("public, max-age=600");
 
 pub(super) async fn metadata(State(app): State<Arc<App>>) -> ApiResult<Response> {
+    if let Some(delegation) = &app.delegation {
+        let told = delegation.metadata().await?;
+        return Ok(cached(Reply(told)));
+    }
     let base = base(&app)?;
     let at = |path: &str| format!("{base}{path}");
     let mut told = json!({
@@ -40,7 +44,11 @@ pub(super) async fn metadata(State(app): State<Arc<App>>) -> ApiResult<Response>
     if sign_up::is_open(&app).await? {
         told["prompt_values_supported"] = json!(["create"]);
     }
-    let mut response = Reply(told).into_response();
+    Ok(cached(Reply(told)))
+}
+
+fn cached(answer: impl IntoResponse) -> Response {
+    let mut response = answer.into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, CACHED);
-    Ok(response)
+    response
 }

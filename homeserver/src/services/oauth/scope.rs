@@ -56,6 +56,23 @@ impl Scope {
     }
 }
 
+/// A scope names several devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeveralDevices;
+
+/// Whether a scope that somebody else granted is full access to the Client-Server API.
+pub fn grants_api(scope: &str) -> bool {
+    scope.split(' ').any(|token| API.contains(&token))
+}
+
+/// The device that such a scope names, if it names one; an error when it names several.
+pub fn device_of(scope: &str) -> Result<Option<&str>, SeveralDevices> {
+    let device = |token| DEVICE.iter().find_map(|prefix| str::strip_prefix(token, prefix));
+    let mut devices = scope.split(' ').filter_map(device);
+    let first = devices.next();
+    if devices.all(|other| Some(other) == first) { Ok(first) } else { Err(SeveralDevices) }
+}
+
 /// What RFC 6749, 3.3, allows in a scope, but for the blank.
 const fn allowed(byte: u8) -> bool {
     matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)
@@ -84,6 +101,16 @@ mod tests {
         ] {
             assert_eq!(Scope::parse(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn what_another_server_granted_is_read() {
+        assert!(grants_api("openid urn:matrix:client:api:*") && !grants_api("openid"));
+        assert_eq!(device_of("openid"), Ok(None));
+        let both = "urn:matrix:client:device:A urn:matrix:org.matrix.msc2967.client:device:A";
+        assert_eq!(device_of(both), Ok(Some("A")));
+        let two = "urn:matrix:client:device:A urn:matrix:client:device:B";
+        assert_eq!(device_of(two), Err(SeveralDevices));
     }
 
     #[test]
