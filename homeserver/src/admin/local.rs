@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     app::App,
+    client::account::close,
     http::{
         auth::access_token,
         error::{ApiError, ApiResult},
@@ -18,7 +19,7 @@ use crate::{
         json::{EMPTY, Empty, JsonOrEmpty, Reply},
         router::{Route, get, post, put},
     },
-    services::{accounts::new_user_id, departures, welcome},
+    services::{accounts::new_user_id, welcome},
     storage::{
         accounts::{Account, Kind},
         tokens::TokenHash,
@@ -150,7 +151,7 @@ async fn deactivate(
     Path(user): Path<OwnedUserId>,
 ) -> ApiResult<Reply<Empty>> {
     must_be_active(&app, &user).await?;
-    departures::close(&app, &user).await?;
+    close(&app, &user, None).await?;
     Ok(EMPTY)
 }
 

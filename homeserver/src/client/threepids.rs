@@ -171,6 +171,6 @@ pub(super) async fn unbind_all(app: &App, user: &UserId, binds: Vec<Bind>) -> Ap
 }
 
 /// What an `id_server_unbind_result` says.
-pub(super) const fn unbind_result(done: bool) -> &'static str {
+pub(crate) const fn unbind_result(done: bool) -> &'static str {
     if done { "success" } else { "no-support" }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::extract::{OriginalUri, State};
-use axum::response::Response;
 use http::StatusCode;
 use maud::{Markup, html};
 

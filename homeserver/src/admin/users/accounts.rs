@@ -12,13 +12,13 @@ use serde_json::{Map, Value, json};
 use super::super::request::{Admin, Params, listed, local};
 use super::identifiers;
 use crate::app::App;
+use crate::client::account::close;
 use crate::http::auth::Requester;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::Path;
 use crate::http::json::{Field, Json, Reply};
 use crate::http::router::{Route, get, put};
 use crate::services::accounts::new_user_id;
-use crate::services::departures;
 use crate::services::profiles::{AVATAR_URL, DISPLAYNAME, check_value};
 use crate::services::sso::accounts::replace;
 use crate::storage::accounts::{Account, Kind};
@@ -245,7 +245,7 @@ async fn write(
         app.accounts.set_locked(&user, locked).await?;
     }
     if change.deactivated == Some(true) && !was_closed {
-        departures::close(&app, &user).await?;
+        close(&app, &user, None).await?;
     }
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Reply(details(&app, &user).await?)).into_response())

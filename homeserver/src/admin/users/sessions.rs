@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 
 use super::super::request::{Admin, account};
 use crate::app::App;
+use crate::client::account::close;
 use crate::client::server_admin::whois;
+use crate::client::threepids::unbind_result;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::Path;
 use crate::http::json::{EMPTY, Empty, Json, JsonOrEmpty, Reply};
 use crate::http::router::{Route, delete, get, post, put};
-use crate::services::departures;
 use crate::storage::devices::Device;
 
 const DEVICES: &str = "/_synapse/admin/v2/users/{userId}/devices";
@@ -62,8 +63,8 @@ async fn deactivate(
     if body.erase {
         app.erasure.erase(&user).await?;
     }
-    departures::close(&app, &user).await?;
-    Ok(Reply(json!({ "id_server_unbind_result": "success" })))
+    let unbound = close(&app, &user, None).await?;
+    Ok(Reply(json!({ "id_server_unbind_result": unbind_result(unbound) })))
 }
 
 #[derive(Deserialize)]
