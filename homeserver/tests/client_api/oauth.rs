@@ -99,7 +99,14 @@ impl Provider {
             Arc::clone(&clock) as Arc<dyn Clock>,
         )
         .await;
-        server.register("alice").await;
+        let auth = match server.server.app().config.registration.tokens.first() {
+            Some(token) => json!({ "type": "m.login.registration_token", "token": token.expose() }),
+            None => json!({ "type": "m.login.dummy" }),
+        };
+        let alice = json!({ "auth": auth, "username": "alice", "password": "correct horse" });
+        let path = "/_matrix/client/v3/register";
+        let (status, answer) = server.request(http::Method::POST, path, None, &alice).await;
+        assert_eq!(status, 200, "{answer}");
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
