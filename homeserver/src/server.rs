@@ -291,6 +291,16 @@ fn threepids(
     Threepids::new(db, committer, clock, config.email.link_lifetime_seconds)
 }
 
+fn browsers(
+    config: &Config,
+    db: &Database,
+    committer: &Committer,
+    clock: &Arc<dyn Clock>,
+) -> Browsers {
+    let lifetime = Duration::from_secs(config.oauth.browser_session_lifetime_seconds);
+    Browsers::new(db.clone(), committer.clone(), Arc::clone(clock), lifetime)
+}
+
 fn delegation(config: &Config, clock: &Arc<dyn Clock>) -> Result<Option<Delegation>, StartError> {
     let Some(settings) = &config.oauth.delegation else { return Ok(None) };
     let root = extra_root(config)?;
@@ -365,13 +375,18 @@ async fn guard(
     Ok(BlockedRooms::open(db, rooms, committer, clock).await?)
 }
 
-/// Starts what goes by the clock: rooms are put away, people stop typing and go away, metrics are tidied.
+/// Starts what goes on beside requests: application services are told, rooms are put away, people stop typing and go away, metrics
+/// are tidied.
 fn keep_up(
     rooms: &Rooms,
     typing: &Arc<Typing>,
     presence: &Presence,
+    outbox: &Outbox,
+    committer: &Committer,
     background: &Background,
 ) -> Metrics {
+    let (of_typing, of_presence) = (Arc::clone(typing), presence.clone());
+    outbox.start(rooms.clone(), of_typing, of_presence, committer.clone(), background);
     background.spawn(rooms.clone().upkeep());
     let (typing, presence) = (Arc::clone(typing), presence.clone());
     background.spawn(async move { typing.run().await });
@@ -442,15 +457,8 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
     let typing = Arc::new(Typing::new(feed.clone(), Arc::clone(&clock)));
     feed.observe(typing.clone());
     let presence = Presence::new(feed.clone(), rooms.clone(), Arc::clone(&clock));
-    outbox.start(
-        rooms.clone(),
-        Arc::clone(&typing),
-        presence.clone(),
-        committer.clone(),
-        &background,
-    );
     let registration_tokens = registration_tokens(&config, &db, &committer, &clock);
-    let metrics = keep_up(&rooms, &typing, &presence, &background);
+    let metrics = keep_up(&rooms, &typing, &presence, &outbox, &committer, &background);
     let threepids = threepids(&config, &db, &committer, &clock);
     Ok(App {
         blocked_rooms,
@@ -466,12 +474,7 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
         accounts: Accounts::new(db.clone(), committer.clone(), Arc::clone(&clock), &policy)?,
         sso,
         sessions: sessions(&db, &committer, &clock, &policy, &key_counts),
-        browsers: Browsers::new(
-            db.clone(),
-            committer.clone(),
-            Arc::clone(&clock),
-            Duration::from_secs(config.oauth.browser_session_lifetime_seconds),
-        ),
+        browsers: browsers(&config, &db, &committer, &clock),
         delegation: delegation(&config, &clock)?,
         oauth: OAuth::new(db.clone(), committer.clone(), Arc::clone(&clock)),
         server_notices: ServerNotices::default(),
