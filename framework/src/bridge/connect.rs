@@ -7,7 +7,10 @@ use tokio::time::Instant;
 use crate::{
     adapter::{Request, StoredLogin},
     engine::{Engine, Failure, guarded_async},
-    handlers::{Attempt, Checkpoint, CheckpointPort, Files, IdempotencyKey, Op, Origin, SendError},
+    handlers::{
+        Attempt, Checkpoint, CheckpointPort, Files, IdempotencyKey, Op, Origin, OwnReactions,
+        SendError,
+    },
     inbox::gate::LoginPort,
     network::{CancellationToken, ConnectError, Exit, LoginState, NetError},
     plain::Plain,
@@ -200,6 +203,7 @@ impl Engine {
             attempt: Attempt::default(),
             checkpoint: Checkpoint { note: None, port: Arc::new(Nowhere) },
             files: Files(self.media.clone()),
+            own_reactions: OwnReactions::default(),
             op,
         })
     }
