@@ -72,6 +72,8 @@ pub(crate) struct Request {
     pub(crate) checkpoint: Checkpoint,
     pub(crate) files: Files,
     pub(crate) own_reactions: OwnReactions,
+    /// All messages that are to be changed or deleted.
+    pub(crate) targets: Vec<MessageRef<Plain>>,
     pub(crate) op: Op<Plain>,
 }
 

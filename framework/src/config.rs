@@ -25,7 +25,8 @@ pub struct BridgeConfig {
     pub alias_template: String,
     /// What a command begins with in rooms that are bridged.
     pub command_prefix: String,
-    /// Who may do what: by Matrix ID, server name or `*`. Levels: block, relay, user, admin.
+    /// Who may do what: by Matrix ID, server name or `*`. Levels: block, relay, user, admin. Matrix IDs may hold `*`, so that
+    /// another bridge's ghosts, say, can be kept from being relayed: `"@irc_*:example.org" = "block"`.
     pub permissions: BTreeMap<String, Level>,
     /// Matrix users without a login.
     pub relay: RelayConfig,

@@ -15,7 +15,7 @@ pub use chat::{
 };
 pub(crate) use content::same_emoji;
 pub use content::{
-    CallNotice, Content, EchoOf, Emoji, Geo, MediaKind, MediaPart, MediaRef, Message,
+    CallNotice, Content, EchoOf, Emoji, Geo, LinkPreview, MediaKind, MediaPart, MediaRef, Message,
     MessageProfile, Part, Poll, PollOption, TypingKind,
 };
 

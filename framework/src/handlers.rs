@@ -28,7 +28,7 @@ pub(crate) use extract::CheckpointPort;
 pub use extract::{
     Args, As, Attempt, Checkpoint, Edited, Files, FromOut, In, Key, Location, Media, MediaAccess,
     MediaStream, Op, Origin, Out, OwnReactions, PresenceSet, Quote, Quoted, Reacted, Read,
-    RelayProfile, Removed, ReplyTo, Text, TextKind, Thread, Typing, Unread, Via,
+    RelayProfile, Removed, ReplyTo, Targets, Text, TextKind, Thread, Typing, Unread, Via,
 };
 pub use key::IdempotencyKey;
 pub use poll::{PollEnded, PollSent, PollVoted};

@@ -79,8 +79,8 @@ pub mod prelude {
             Args, As, Attempt, Checkpoint, DisappearCaps, DisappearSet, Done, EditCaps, Edited, In,
             Key, LimitScope, MemberCaps, Membership, MetaCaps, Origin, OwnReactions, PinsChanged,
             PollCaps, PollEnded, PollSent, PollVoted, Quoted, ReactCaps, Reacted, Read, RelayStyle,
-            RemoveCaps, Removed, ReplyTo, RoomMeta, SendError, Sent, Text, TextCaps, TextKind,
-            Thread, Typing, Via, VoteCaps,
+            RemoveCaps, Removed, ReplyTo, RoomMeta, SendError, Sent, Targets, Text, TextCaps,
+            TextKind, Thread, Typing, Via, VoteCaps,
         },
         login::{Display, Form, LoginError},
     };

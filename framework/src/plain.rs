@@ -153,6 +153,7 @@ impl<N: Network> ToPlain for Message<N> {
             id: part.id,
             content: part.content,
             meta: PlainMeta::of(&part.meta),
+            previews: part.previews,
         };
         Message {
             id: self.id.encode(),

@@ -51,6 +51,7 @@ impl<N: Network> TypedAccount<N> {
             checkpoint: request.checkpoint,
             files: request.files,
             own_reactions: request.own_reactions,
+            targets: request.targets.iter().map(typed_ref).collect::<Result<_, _>>()?,
             op: typed_op(request.op)?,
         })
     }

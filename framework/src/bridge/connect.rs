@@ -204,6 +204,7 @@ impl Engine {
             checkpoint: Checkpoint { note: None, port: Arc::new(Nowhere) },
             files: Files(self.media.clone()),
             own_reactions: OwnReactions::default(),
+            targets: Vec::new(),
             op,
         })
     }

@@ -135,6 +135,21 @@ pub struct Part<N: Network> {
     pub content: Content,
     /// The connector's data of it.
     pub meta: N::MessageMeta,
+    /// What the links in its text lead to, as the network shows them.
+    pub previews: Vec<LinkPreview>,
+}
+
+/// What a link leads to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LinkPreview {
+    /// The link, as it stands in the text.
+    pub url: String,
+    /// The page's title.
+    pub title: Option<String>,
+    /// What it says about itself.
+    pub description: Option<String>,
+    /// Its picture.
+    pub image: Option<MediaRef>,
 }
 // `meta` stays out of logs: it is the connector's, and may be secret.
 impl<N: Network> std::fmt::Debug for Part<N> {
@@ -152,7 +167,13 @@ impl<N: Network> Part<N> {
     }
     /// A named part.
     pub fn named(id: impl Into<String>, content: Content) -> Self {
-        Self { id: PartId(id.into()), content, meta: Default::default() }
+        Self { id: PartId(id.into()), content, meta: Default::default(), previews: Vec::new() }
+    }
+    /// With what the links in its text lead to.
+    #[must_use]
+    pub fn previewing(mut self, previews: Vec<LinkPreview>) -> Self {
+        self.previews = previews;
+        self
     }
 }
 

@@ -23,7 +23,8 @@ pub enum Sent<N: Network> {
         /// Its options.
         options: Vec<String>,
     },
-    /// The network has taken it, as several messages: edits and deletions from Matrix reach all of them.
+    /// The network has taken it, as several messages. Edits and deletions from Matrix are about all of them:
+    /// [`super::Targets`].
     Many(Vec<N::MessageId>),
     /// It is handed over; that it arrived is known when the network echoes it with [`Message::echo_of`].
     AwaitEcho,

@@ -32,6 +32,7 @@ pub struct Out<N: Network> {
     pub(crate) checkpoint: Checkpoint,
     pub(crate) files: Files,
     pub(crate) own_reactions: OwnReactions,
+    pub(crate) targets: Vec<MessageRef<N>>,
     pub(crate) op: Op<N>,
 }
 
@@ -354,6 +355,15 @@ pub struct Edited<N: Network> {
     pub old: Option<Rich>,
     /// The connector's data of the message.
     pub meta: N::MessageMeta,
+}
+
+/// All messages that the event of an [`Edited`] or a [`Removed`] became, in order: several where its handler answered with
+/// [`super::Sent::Many`]. The first is their `target`.
+pub struct Targets<N: Network>(pub Vec<MessageRef<N>>);
+impl<N: Network> FromOut<N> for Targets<N> {
+    fn take(out: &Out<N>) -> Result<Self, SendError> {
+        Ok(Self(out.targets.clone()))
+    }
 }
 
 /// A message to delete.

@@ -1,5 +1,5 @@
-//! The network's own emoji, both ways: in texts and as reactions. A picture is uploaded once, however often it is used, and
-//! known again when somebody on Matrix uses it.
+//! Small pictures: the network's own emoji, both ways, in texts and as reactions; of link previews; of single messages' names.
+//! Each is uploaded once, however often it is used; an emoji's is known again when somebody on Matrix uses it.
 
 use std::collections::HashMap;
 
@@ -8,13 +8,16 @@ use serde_json::{Value, json};
 use super::convert::Case;
 use crate::{
     engine::{Engine, Failure},
-    event::{Emoji, MediaRef, MessageProfile},
+    event::{Emoji, LinkPreview, MediaRef, MessageProfile},
     format::{self, Rich, Style},
     store::{Batch, EmojiRow, StoreError},
 };
 
 /// How many different emoji of one text get their picture; the others stay names.
 const PER_TEXT: usize = 100;
+
+/// How many links of one text are shown with what they lead to.
+const PREVIEWS: usize = 10;
 
 /// A short name without its colons.
 fn bare(name: &str) -> &str {
@@ -186,6 +189,33 @@ impl Engine {
             };
             batch.learn_emoji(&row, self.now());
         }
+    }
+
+    /// Says what the links of a text lead to (as mautrix bridges and their clients have it).
+    pub(super) async fn with_previews(
+        &self,
+        case: &Case<'_>,
+        previews: &[LinkPreview],
+        content: &mut Value,
+    ) -> Result<(), Failure> {
+        let mut shown = Vec::new();
+        for preview in previews.iter().take(PREVIEWS) {
+            let mut said = json!({ "matched_url": preview.url, "og:url": preview.url });
+            if let Some(title) = &preview.title {
+                said["og:title"] = title.clone().into();
+            }
+            if let Some(description) = &preview.description {
+                said["og:description"] = description.clone().into();
+            }
+            if let Some(image) = &preview.image
+                && let Some(mxc) = self.picture(case, &image.0, "preview").await?
+            {
+                said["og:image"] = mxc.into();
+            }
+            shown.push(said);
+        }
+        content["com.beeper.linkpreviews"] = shown.into();
+        Ok(())
     }
 
     /// Puts the name and picture of one message on it (MSC4144, by the name that clients know), and the name before its

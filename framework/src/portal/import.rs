@@ -66,8 +66,7 @@ impl Engine {
                 let case = Case { portal, via, actor: actor.clone(), ts, order, patient: false };
                 let relation = self.relation(portal, message).await?;
                 for (place, part) in message.parts.iter().enumerate() {
-                    let rendered =
-                        self.render_part(&case, message, &part.content, &mut kept).await?;
+                    let rendered = self.render_part(&case, message, part, &mut kept).await?;
                     let mut content =
                         self.with_file(rendered.content, rendered.file.as_ref(), via).await?;
                     let generation = portal.row().generation;

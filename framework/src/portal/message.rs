@@ -14,7 +14,7 @@ use super::{
 use crate::{
     disappearing,
     engine::{Actor, Engine, Failure},
-    event::{Content, Disappear, Message},
+    event::{Content, Disappear, Message, Part},
     format::{self, Rich, RoomTarget, Style, UserTarget},
     network::{MessageRef, PartId, PortalKey},
     plain::Plain,
@@ -43,7 +43,7 @@ impl Engine {
             if known.iter().any(|row| row.part == part.id.0) {
                 continue;
             }
-            let mut rendered = self.render_part(case, message, &part.content, &mut effects).await?;
+            let mut rendered = self.render_part(case, message, part, &mut effects).await?;
             // An answer is one of the whole message; its first part says so.
             if place == 0 && !relation.is_null() {
                 rendered.content["m.relates_to"] = relation.clone();
@@ -79,11 +79,14 @@ impl Engine {
         &self,
         case: &Case<'_>,
         message: &Message<Plain>,
-        content: &Content,
+        part: &Part<Plain>,
         effects: &mut Batch,
     ) -> Result<Rendered, Failure> {
-        let content = self.poll_for_matrix(case, &message.id, content, effects).await?;
+        let content = self.poll_for_matrix(case, &message.id, &part.content, effects).await?;
         let mut rendered = self.render(case, &content).await?;
+        if !part.previews.is_empty() {
+            self.with_previews(case, &part.previews, &mut rendered.content).await?;
+        }
         if let Some(profile) = &message.profile {
             self.under_profile(case, profile, &mut rendered.content).await?;
         }
@@ -262,13 +265,10 @@ impl Engine {
         }
         let mut rows: Vec<Outgoing> = Vec::new();
         let mut effects = Batch::new();
+        // An edit is one of the message that it is about, whatever it calls itself.
+        let new = Message { id: target.to_owned(), ..new.clone() };
         for (place, part) in new.parts.iter().enumerate() {
-            // An edit is one of the message that it is about, whatever it calls itself.
-            let content = self.poll_for_matrix(case, target, &part.content, &mut effects).await?;
-            let mut rendered = self.render(case, &content).await?;
-            if let Some(profile) = &new.profile {
-                self.under_profile(case, profile, &mut rendered.content).await?;
-            }
+            let rendered = self.render_part(case, &new, part, &mut effects).await?;
             let Some(old) = parts.iter().find(|row| row.part == part.id.0) else {
                 // A part that wasn't there: a message of its own.
                 let record = Record::Message {

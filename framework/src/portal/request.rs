@@ -111,6 +111,16 @@ impl Engine {
             Op::React(reacted) => self.own_reactions(&given, reacted).await?,
             _ => OwnReactions::default(),
         };
+        let targets = match &op {
+            Op::Edit(_) => content.pointer("/m.relates_to/event_id").and_then(Value::as_str),
+            Op::Remove(_) => redacts(&event),
+            _ => None,
+        };
+        let targets = match targets {
+            Some(event_id) => self.store.messages_of_event(event_id).await?,
+            None => Vec::new(),
+        };
+        let targets = targets.iter().filter(|row| !row.tombstone).map(target_of).collect();
         let abilities = self.connector.abilities();
         let idempotency = match &op {
             Op::Media(_) => abilities.media,
@@ -145,6 +155,7 @@ impl Engine {
             },
             files: Files(self.media.clone()),
             own_reactions,
+            targets,
             op,
         };
         Ok(Built::Call(Box::new(request), idempotency))
