@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::{
     adapter::{Request, StoredLogin},
     engine::{Engine, Failure, guarded_async},
+    event::ChatKind,
     handlers::{
         Attempt, Checkpoint, CheckpointPort, Files, IdempotencyKey, Op, Origin, OwnReactions,
         SendError,
@@ -213,6 +214,10 @@ impl Engine {
     pub(crate) async fn tell_opened(self: &Arc<Self>, portal: &Arc<Portal>, open: bool) {
         let mut logins = portal.logins();
         let row = portal.row();
+        // A space is nothing that one could enter on the network.
+        if row.kind == ChatKind::Space {
+            return;
+        }
         if matches!(row.key.scope, crate::network::Scope::Shared) {
             logins.extend(row.relay_login);
             logins.extend(self.logins.system());

@@ -176,7 +176,7 @@ impl<N: Network> Handlers<N> {
         self.membership = Some((caps, erase(h)));
         self
     }
-    /// A portal was opened (its room was created or plumbed): join the channel. At each connect, what is open is told by
+    /// A portal that is no space was opened (its room was created or plumbed): join the channel. At each connect, what is open is told by
     /// [`crate::Inbox::portals`].
     #[must_use]
     pub fn opened<A: 'static>(mut self, h: impl Handler<N, A, Done>) -> Self {
