@@ -271,7 +271,10 @@ impl Engine {
     }
 
     /// The portal of the chat that another is part of; made known if it isn't yet.
-    async fn parent_of(&self, portal: &Portal) -> Result<Option<Arc<Portal>>, StoreError> {
+    pub(crate) async fn parent_of(
+        &self,
+        portal: &Portal,
+    ) -> Result<Option<Arc<Portal>>, StoreError> {
         let row = portal.row();
         let Some(parent) = row.parent else { return Ok(None) };
         if let Scope::Private(login) = row.key.scope {

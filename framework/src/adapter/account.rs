@@ -108,6 +108,7 @@ fn typed_op<N: Network>(op: Op<Plain>) -> Result<Op<N>, BadId> {
             removed: typed_ids::<N>(&pins.removed)?,
         }),
         Op::Disappear(timer) => Op::Disappear(timer),
+        Op::Permissions(permissions) => Op::Permissions(permissions),
         Op::PollVote(vote) => Op::PollVote(PollVoted {
             poll: typed_ref(&vote.poll)?,
             choices: vote.choices,
@@ -178,6 +179,7 @@ impl<N: Network> Account for TypedAccount<N> {
         let handler = match &request.op {
             Op::PollVote(_) => h.poll_vote.as_ref().map(|(_, handler)| handler),
             Op::PollEnd(_) => h.poll_end.as_ref(),
+            Op::Permissions(_) => h.permissions.as_ref(),
             Op::Disappear(_) => h.disappear.as_ref().map(|(_, handler)| handler),
             Op::Edit(_) => h.edit.as_ref().map(|(_, handler)| handler),
             Op::Remove(_) => h.remove.as_ref().map(|(_, handler)| handler),

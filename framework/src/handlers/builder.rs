@@ -35,6 +35,7 @@ impl<N: Network> Handlers<N> {
             typing: None,
             unread: None,
             pins: None,
+            permissions: None,
             disappear: None,
             presence: None,
             room_meta: None,
@@ -146,6 +147,12 @@ impl<N: Network> Handlers<N> {
     #[must_use]
     pub fn pins<A: 'static>(mut self, h: impl Handler<N, A, Done>) -> Self {
         self.pins = Some(erase(h));
+        self
+    }
+    /// Sets what people may do in a chat: [`super::PermissionsSet`]. Single people's power is [`super::RoomMeta`]'s.
+    #[must_use]
+    pub fn permissions<A: 'static>(mut self, h: impl Handler<N, A, Done>) -> Self {
+        self.permissions = Some(erase(h));
         self
     }
     /// Sets when what is said in a chat disappears: [`super::DisappearSet`].

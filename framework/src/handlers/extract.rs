@@ -9,7 +9,7 @@ use futures::stream::BoxStream;
 use super::{
     IdempotencyKey, SendError,
     poll::{PollEnded, PollSent, PollVoted},
-    room::{DisappearSet, Membership, PinsChanged, PinsSet, RoomMeta},
+    room::{DisappearSet, Membership, PermissionsSet, PinsChanged, PinsSet, RoomMeta},
 };
 use crate::{
     event::{Emoji, Geo, MediaKind, Poll, Presence},
@@ -66,6 +66,8 @@ pub enum Op<N: Network> {
     Pins(PinsChanged<N>),
     /// See [`DisappearSet`].
     Disappear(DisappearSet),
+    /// See [`PermissionsSet`].
+    Permissions(PermissionsSet),
     /// See [`PresenceSet`].
     Presence(PresenceSet),
     /// See [`RoomMeta`].
@@ -438,7 +440,7 @@ macro_rules! cloned {
     )*};
 }
 cloned!(Text => Text, Media => Media, Typing => Typing, Unread => Unread, PresenceSet => Presence, RoomMeta => RoomMeta, Args => Command,
-    DisappearSet => Disappear);
+    DisappearSet => Disappear, PermissionsSet => Permissions);
 
 macro_rules! wrapped {
     ($($t:ident => $variant:ident),*) => {$(

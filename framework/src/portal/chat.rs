@@ -337,8 +337,37 @@ impl Engine {
             patient: case.patient,
         };
         let mut rows = self.delta_rows(&as_bot, &delta, effects).await?;
+        rows.extend(self.bridge_rows(&as_bot, info, effects).await?);
         rows.extend(self.member_rows(&as_bot, info).await?);
         Ok(rows)
+    }
+
+    /// What a room says about its bridge, where that has changed.
+    async fn bridge_rows(
+        &self,
+        case: &Case<'_>,
+        info: &ChatInfo<Plain>,
+        effects: &mut Batch,
+    ) -> Result<Vec<Outgoing>, Failure> {
+        let row = case.portal.row();
+        let parent = self.parent_of(case.portal).await?.map(|parent| parent.row());
+        let events = self.bridge_state(&row, info, parent.as_ref());
+        let hash = Self::bridge_state_hash(&events);
+        // Somebody else's room may not let the bot say so, which is no reason for dead letters.
+        if row.plumbed || row.caps.as_ref() == Some(&hash) {
+            return Ok(Vec::new());
+        }
+        self.change_portal_in(effects, case.portal, |row| row.caps = Some(hash));
+        let text = |event: &Value, key: &str| {
+            event.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let row = |event: &Value| {
+            let (kind, key) = (text(event, "type"), text(event, "state_key"));
+            let part = format!("bridge:{kind}");
+            let content = event["content"].clone();
+            case.out(part, MatrixOp::State { kind, key, content, file: None }, Vec::new())
+        };
+        Ok(events.iter().map(row).collect())
     }
 
     /// Members as a chat has them: those who are missing come, and ghosts who are too many go if the list is complete.

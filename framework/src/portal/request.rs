@@ -6,6 +6,7 @@ mod room;
 mod said;
 
 pub(super) use poll::started_poll;
+use room::build_permissions;
 
 use std::sync::Arc;
 
@@ -86,7 +87,10 @@ impl Engine {
         let relay = if owner.as_deref() == Some(sender.as_str()) {
             None
         } else {
-            Some(self.relay_profile(&room_id, &sender).await?)
+            let profile = self.relay_profile(&room_id, &sender).await?;
+            // What somebody says under another name, another bridge's ghost say, is relayed under that.
+            let shown = content.get("m.new_content").unwrap_or(&content);
+            Some(self.named_as(profile, format::profile(shown)))
         };
         let given = Given { portal, row, event: &event, content: &content, relay: relay.as_ref() };
         let op = match row.op.as_str() {
@@ -101,6 +105,7 @@ impl Engine {
             "poll_end" => self.build_poll_end(&given).await?,
             "pins" => self.build_pins(portal, &content).await?,
             "timer" => self.build_timer(&given)?,
+            "permissions" => build_permissions(&given),
             other => return Err(Failure::Refused(format!("there is nothing called {other}"))),
         };
         let op = match op {
