@@ -271,7 +271,8 @@ impl Engine {
                             let op = Op::Read(Read {
                                 up_to: MessageRef::whole(message.remote_id.clone()),
                             });
-                            self.act_now(&login, Some(&portal), mxid, op).await;
+                            let thread = message.thread_root.clone();
+                            self.act_in_thread(&login, Some(&portal), mxid, op, thread).await;
                         }
                     }
                 }

@@ -337,7 +337,8 @@ impl<N: Network> FromOut<N> for Files {
     }
 }
 
-/// The root of the thread it belongs to.
+/// The root of the thread it belongs to; of an edit, a deletion, a reaction, a vote or a receipt, that of the message it is
+/// about.
 pub struct Thread<N: Network>(pub Option<N::MessageId>);
 impl<N: Network> FromOut<N> for Thread<N> {
     fn take(out: &Out<N>) -> Result<Self, SendError> {
@@ -360,7 +361,7 @@ pub struct Edited<N: Network> {
 }
 
 /// All messages that the event of an [`Edited`] or a [`Removed`] became, in order: several where its handler answered with
-/// [`super::Sent::Many`]. The first is their `target`.
+/// [`super::Sent::Many`]. The first is their `target`. Of what else is about a message: that message.
 pub struct Targets<N: Network>(pub Vec<MessageRef<N>>);
 impl<N: Network> FromOut<N> for Targets<N> {
     fn take(out: &Out<N>) -> Result<Self, SendError> {
