@@ -183,7 +183,8 @@ impl Server {
 
     /// Starts a server whose time is `clock`'s.
     pub async fn start_at(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        let app = Arc::new(open(config, clock).await?);
+        // On the heap: whoever starts a server need not carry all that building it takes.
+        let app = Arc::new(Box::pin(open(config, clock)).await?);
         crate::services::notifications::follow::begin(&app).await?;
         let router = crate::client::router(&app);
         app.background.spawn(crate::services::profiles::spread::run(Arc::clone(&app)));

@@ -33,7 +33,7 @@ pub(crate) fn mail(config: &mut Config, smtp: &Smtp) {
     config.email.smtp_host = Some("127.0.0.1".to_owned());
     config.email.smtp_port = Some(smtp.port);
     config.email.security = SmtpSecurity::None;
-    config.email.from = "Us <us@hs.test>".to_owned();
+    "Us <us@hs.test>".clone_into(&mut config.email.from);
     config.email.allowed_domains = vec!["example.org".to_owned()];
 }
 
