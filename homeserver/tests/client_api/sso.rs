@@ -11,13 +11,15 @@ use super::sso_provider::{Browser, CLIENT, Idp, configure, log_in, parameter, re
 use super::support::{Later, TestServer};
 
 fn ada() -> Value {
-    json!({ "sub": "u1", "preferred_username": "Ada", "name": "Ada L" })
+    json!({ "sub": "u1", "preferred_username": "Ada", "name": "Ada L", "email": "ada@x.test" })
 }
 
 #[tokio::test]
 async fn somebody_new_gets_an_account_and_the_same_one_again() {
     let idp = Idp::start().await;
-    let server = server(vec![idp.settings("corp")]).await;
+    let mut settings = idp.settings("corp");
+    settings.email_template = Some("{{ user.email }}".to_owned());
+    let server = server(vec![settings]).await;
     let browser = Browser::new(&server);
     let client = browser.sign_in(&idp, "", CLIENT, &ada()).await.sent();
     assert!(client.as_str().starts_with("https://app.test/?x=1&loginToken="), "{client}");
@@ -27,6 +29,8 @@ async fn somebody_new_gets_an_account_and_the_same_one_again() {
     let ada_here = server.user(&answer);
     let profile = ada_here.must(Method::GET, "v3/profile/@ada:hs.test", Value::Null).await;
     assert_eq!(profile["displayname"], "Ada L");
+    let addresses = ada_here.must(Method::GET, "v3/account/3pid", Value::Null).await;
+    assert_eq!(addresses["threepids"][0]["address"], "ada@x.test");
 
     let server = server.restart().await;
     let again = json!({ "sub": "u1", "preferred_username": "somebody-else" });
@@ -34,9 +38,15 @@ async fn somebody_new_gets_an_account_and_the_same_one_again() {
     let client = browser.sign_in(&idp, "corp", CLIENT, &again).await.sent();
     assert_eq!(log_in(&server, &client).await.1["user_id"], "@ada:hs.test");
     // A name is no identity.
-    let other = json!({ "sub": "u2", "preferred_username": "ada" });
+    let other = json!({ "sub": "u2", "preferred_username": "ada", "email": "ada@x.test" });
     let asked = browser.sign_in(&idp, "corp", CLIENT, &other).await.sent();
     assert_eq!(asked.path(), "/_landbridge/sso/account");
+    // Nor does an address that somebody has become another's.
+    let third = json!({ "sub": "u3", "preferred_username": "eve", "email": "Ada@x.test" });
+    let client = browser.sign_in(&idp, "corp", CLIENT, &third).await.sent();
+    let eve = server.user(&log_in(&server, &client).await.1);
+    let addresses = eve.must(Method::GET, "v3/account/3pid", Value::Null).await;
+    assert_eq!(addresses["threepids"], json!([]));
 }
 
 #[tokio::test]
