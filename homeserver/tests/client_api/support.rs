@@ -35,12 +35,8 @@ async fn config(test: &TestDatabase) -> Config {
     let data_dir = test.folder().join("data");
     let mut config = Config { server_name, data_dir, ..Config::default() };
     // On SQLite the database lies in the folder of the data, as it does by itself.
-    if let Some(schema) = &test.options().schema {
-        // Opening it makes the schema; the server then finds it by its search path.
-        test.open().await.unwrap().close().await;
-        let sign = if test.url().contains('?') { '&' } else { '?' };
-        let url = format!("{}{sign}options[search_path]={schema}", test.url());
-        config.database.url = Some(Secret::new(url));
+    if test.options().schema.is_some() {
+        config.database.url = Some(Secret::new(test.whole_url().await.unwrap()));
     }
     config.listen.http = Vec::new();
     config.registration.open = true;
