@@ -1,7 +1,6 @@
 //! Signing in through identity providers: the way there and back, and what is refused on it.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use http::Method;
 use landbridge_homeserver::clock::Clock;
@@ -136,7 +135,7 @@ async fn an_answer_is_taken_once_in_time_and_in_the_browser_that_asked() {
     assert_eq!(browser.get("/_synapse/client/oidc/callback").await.status, 400);
 
     let sent = browser.leave("corp", CLIENT).await;
-    clock.0.fetch_add(21 * 60 * 1000, Ordering::SeqCst);
+    clock.pass(21 * 60);
     assert_eq!(browser.get(&idp.sign_in(&sent, &ada())).await.status, 400, "too late");
 }
 
@@ -150,7 +149,7 @@ async fn keys_may_change() {
     let browser = Browser::new(&server);
     assert_eq!(browser.sign_in(&idp, "corp", CLIENT, &ada()).await.status, 302);
     idp.rotate();
-    clock.0.fetch_add(11_000, Ordering::SeqCst);
+    clock.pass(11);
     assert_eq!(browser.sign_in(&idp, "corp", CLIENT, &ada()).await.status, 302);
 }
 
