@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use http::Method;
-use landbridge_homeserver::clock::Clock;
 use serde_json::{Value, json};
 
-use super::sso_provider::{Browser, CLIENT, Idp, configure, log_in, parameter, redirect, server};
+use super::sso_provider::{Browser, CLIENT, Idp, log_in, parameter, redirect, server, server_at};
 use super::support::{Later, TestServer};
 
 fn ada() -> Value {
@@ -116,9 +115,7 @@ async fn answers_that_are_not_as_asked_for_are_refused() {
 async fn an_answer_is_taken_once_in_time_and_in_the_browser_that_asked() {
     let idp = Idp::start().await;
     let clock = Arc::new(Later::default());
-    let providers = vec![idp.settings("corp")];
-    let change = |config: &mut _| configure(config, providers);
-    let server = TestServer::start_with_at(change, Arc::clone(&clock) as Arc<dyn Clock>).await;
+    let server = server_at(vec![idp.settings("corp")], clock.clone()).await;
     let browser = Browser::new(&server);
     let back = idp.sign_in(&browser.leave("corp", CLIENT).await, &ada());
     assert_eq!(browser.get(&back).await.status, 302);
@@ -143,9 +140,7 @@ async fn an_answer_is_taken_once_in_time_and_in_the_browser_that_asked() {
 async fn keys_may_change() {
     let idp = Idp::start().await;
     let clock = Arc::new(Later::default());
-    let providers = vec![idp.settings("corp")];
-    let change = |config: &mut _| configure(config, providers);
-    let server = TestServer::start_with_at(change, Arc::clone(&clock) as Arc<dyn Clock>).await;
+    let server = server_at(vec![idp.settings("corp")], clock.clone()).await;
     let browser = Browser::new(&server);
     assert_eq!(browser.sign_in(&idp, "corp", CLIENT, &ada()).await.status, 302);
     idp.rotate();
