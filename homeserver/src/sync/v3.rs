@@ -3,7 +3,7 @@
 //! An answer is built for a span of positions: from the token's, to the stream's head when the building begins. What is asked of memory may
 //! know later things already, so all that is told is held against the end of the span.
 
-pub(super) mod build;
+mod build;
 pub(super) mod devices;
 mod ephemeral;
 mod plan;

@@ -10,8 +10,9 @@ use crate::http::auth::Requester;
 use crate::http::error::ApiResult;
 use crate::nid::{Pos, RoomNid};
 use crate::services::presence;
-use crate::services::push_rules::{PUSH_RULES, to_json};
+use crate::services::push_rules::PUSH_RULES;
 use crate::storage::{account_data, to_device};
+use crate::sync::account_data::{write_account_data, write_push_rules};
 use crate::sync::json::Writer;
 use crate::sync::lazy::Session;
 use crate::sync::sticky::{self, MAX_STICKY};
@@ -179,21 +180,12 @@ impl<'a> Build<'a> {
         {
             write_account_data(out, entry);
         }
-        // The rules apply from the first day, though they are stored only once they are changed.
         let complete = self.since.is_none() || self.request.full_state;
         if complete
             && filter.admits_type(PUSH_RULES)
             && !entries.iter().any(|entry| entry.room_id.is_empty() && entry.kind == PUSH_RULES)
         {
-            let rules = to_json(&*self.app.push_rules.of(&self.viewer.user).await?)?;
-            out.open();
-            out.key("type");
-            out.text(PUSH_RULES);
-            out.open_at("content");
-            out.key("global");
-            out.raw(&rules.to_string());
-            out.close();
-            out.close();
+            write_push_rules(out, self.app, &self.viewer.user).await?;
         }
         if out.len() == empty {
             out.truncate(mark);
@@ -242,14 +234,4 @@ impl<'a> Build<'a> {
         }
         Ok(())
     }
-}
-
-/// Appends a piece of account data as an event.
-pub(in crate::sync) fn write_account_data(out: &mut Writer, entry: &account_data::Entry) {
-    out.open();
-    out.key("type");
-    out.text(&entry.kind);
-    out.key("content");
-    out.raw(&entry.content);
-    out.close();
 }

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::build::{Build, write_account_data};
+use super::build::Build;
 use super::plan::{Asked, RoomPlan};
 use crate::event::Event;
 use crate::nid::EventNid;
 use crate::storage::account_data;
+use crate::sync::account_data::write_account_data;
 use crate::sync::json::Writer;
 use crate::sync::token::PageToken;
 use crate::sync::viewer::{Form, Surroundings};
