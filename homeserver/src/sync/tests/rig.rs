@@ -166,23 +166,9 @@ impl Person<'_> {
             let content = to_raw_value(&json!({ "history_visibility": visibility })).expect("JSON");
             initial_state.push((TimelineEventType::RoomHistoryVisibility, String::new(), content));
         }
-        let request = CreateRoom {
-            creator: Invitee { user: self.id.clone(), profile: CanonicalJsonObject::new() },
-            version: RoomVersionId::V11,
-            preset,
-            creation_content: CanonicalJsonObject::new(),
-            alias: None,
-            name: None,
-            topic: None,
-            initial_state,
-            power_level_content_override: None,
-            invites: Vec::new(),
-            is_direct: false,
-            join_invited: std::collections::BTreeSet::new(),
-            ts: None,
-            published: false,
-            replaces: None,
-        };
+        let creator = Invitee { user: self.id.clone(), profile: CanonicalJsonObject::new() };
+        let request = CreateRoom::new(creator, RoomVersionId::V11, preset);
+        let request = CreateRoom { initial_state, ..request };
         self.rig.app().rooms.create(request).await.expect("a room")
     }
 
