@@ -7,7 +7,7 @@ use axum::extract::State;
 use ruma::OwnedRoomId;
 use serde::Deserialize;
 
-use super::messages::{surroundings, viewer};
+use super::messages::surroundings;
 use crate::app::App;
 use crate::event::Event;
 use crate::http::auth::Requester;
@@ -73,7 +73,7 @@ async fn initial_sync(
     Query(params): Query<Params>,
 ) -> ApiResult<RawReply> {
     let token = token_at(&app, app.feed.head());
-    let viewer = viewer(&app, &requester).await?;
+    let viewer = Viewer::of(&app, &requester).await?;
     let entries = account_data::changed(&app.db, &viewer.user, 0, token.pos).await?;
     let memberships = app.rooms.memberships(&viewer.user).await?;
     let mut out = Writer::with_capacity(4096);
@@ -130,7 +130,7 @@ async fn room_initial_sync(
 ) -> ApiResult<RawReply> {
     let token = token_at(&app, app.feed.head());
     let access = Access::open(&app, &requester.user, &room).await?;
-    let viewer = viewer(&app, &requester).await?;
+    let viewer = Viewer::of(&app, &requester).await?;
     let entries = account_data::changed(&app.db, &viewer.user, 0, token.pos).await?;
     let mut out = Writer::with_capacity(4096);
     out.open();

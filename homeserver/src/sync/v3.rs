@@ -77,13 +77,7 @@ pub async fn sync(
     let mut lazy =
         app.sync.lazy.session(&scope, request.since.map(|token| token.to_string()).as_deref());
     loop {
-        let viewer = Viewer {
-            user: requester.user.clone(),
-            echo: Some(scope.clone()),
-            now: app.clock.now_ms(),
-            ignored: app.sync.ignored(&app.db, &requester.user).await?,
-            erasure: app.erasure.clone(),
-        };
+        let viewer = Viewer::of(app, requester).await?;
         lazy.reset();
         let build = Build::new(app, requester, &request, &viewer, starting_over);
         let Answer { body, token, something } = build.run(&mut lazy).await?;
