@@ -90,6 +90,11 @@ impl TestServer {
         Self { test, config, server }
     }
 
+    /// Lets go of the server; what is left is its database, and the URL of that.
+    pub(crate) fn leave(self) -> (TestDatabase, String) {
+        (self.test, self.config.database_url())
+    }
+
     /// The folder with the data.
     pub(crate) fn data(&self) -> std::path::PathBuf {
         self.test.folder().join("data")
