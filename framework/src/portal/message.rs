@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     engine::{Actor, Engine, Failure},
-    event::{Content, MediaKind, MediaPart, Message},
+    event::{Content, MediaKind, MediaPart, Message, Part},
     format::{self, Rich, RoomTarget, Style, UserTarget},
     network::{MessageRef, PartId, PortalKey},
     plain::Plain,
@@ -23,6 +23,30 @@ pub(super) struct Rendered {
     pub(super) kind: &'static str,
     pub(super) content: Value,
     pub(super) file: Option<File>,
+}
+
+impl Rendered {
+    /// The event of a part that Matrix doesn't have yet, which is recorded as one of the message `id`.
+    fn out(
+        self,
+        case: &Case<'_>,
+        id: &str,
+        message: &Message<Plain>,
+        place: usize,
+        part: &Part<Plain>,
+    ) -> Outgoing {
+        let record = Record::Message {
+            remote_id: id.to_owned(),
+            part: part.id.0.clone(),
+            place: place as i64,
+            order: case.order,
+            ts: case.ts,
+            thread_root: message.thread.clone(),
+            meta: part.meta.clone(),
+        };
+        let op = MatrixOp::Event { kind: self.kind.into(), content: self.content, file: self.file };
+        case.out(part.id.0.clone(), op, vec![record])
+    }
 }
 
 impl Engine {
@@ -54,21 +78,7 @@ impl Engine {
                 rendered.content["m.relates_to"] =
                     json!({ "rel_type": "m.thread", "event_id": root, "is_falling_back": true });
             }
-            let record = Record::Message {
-                remote_id: message.id.clone(),
-                part: part.id.0.clone(),
-                place: place as i64,
-                order: case.order,
-                ts: case.ts,
-                thread_root: message.thread.clone(),
-                meta: part.meta.clone(),
-            };
-            let op = MatrixOp::Event {
-                kind: rendered.kind.into(),
-                content: rendered.content,
-                file: rendered.file,
-            };
-            rows.push(case.out(part.id.0.clone(), op, vec![record]));
+            rows.push(rendered.out(case, &message.id, message, place, part));
         }
         if rows.is_empty() {
             return Ok(Verdict::Drop("it is there already"));
@@ -260,21 +270,7 @@ impl Engine {
             let rendered = self.render(&part.content).await?;
             let Some(old) = parts.iter().find(|row| row.part == part.id.0) else {
                 // A part that wasn't there: a message of its own.
-                let record = Record::Message {
-                    remote_id: target.to_owned(),
-                    part: part.id.0.clone(),
-                    place: place as i64,
-                    order: case.order,
-                    ts: case.ts,
-                    thread_root: new.thread.clone(),
-                    meta: part.meta.clone(),
-                };
-                let op = MatrixOp::Event {
-                    kind: rendered.kind.into(),
-                    content: rendered.content,
-                    file: rendered.file,
-                };
-                rows.push(case.out(part.id.0.clone(), op, vec![record]));
+                rows.push(rendered.out(case, target, new, place, part));
                 continue;
             };
             if old.sender.starts_with("user:") {
