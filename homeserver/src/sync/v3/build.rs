@@ -170,10 +170,7 @@ impl<'a> Build<'a> {
         entries: &[account_data::Entry],
     ) -> ApiResult<()> {
         let filter = &self.request.filter.account_data;
-        let mark = out.len();
-        out.open_at("account_data");
-        out.open_list_at("events");
-        let empty = out.len();
+        let section = out.open_events("account_data");
         for entry in entries
             .iter()
             .filter(|entry| entry.room_id.is_empty() && filter.admits_type(&entry.kind))
@@ -187,12 +184,7 @@ impl<'a> Build<'a> {
         {
             write_push_rules(out, self.app, &self.viewer.user).await?;
         }
-        if out.len() == empty {
-            out.truncate(mark);
-        } else {
-            out.close_list();
-            out.close();
-        }
+        out.close_events(section);
         Ok(())
     }
 
@@ -202,10 +194,7 @@ impl<'a> Build<'a> {
         if filter.admits_nothing() {
             return Ok(());
         }
-        let mark = out.len();
-        out.open_at("presence");
-        out.open_list_at("events");
-        let empty = out.len();
+        let section = out.open_events("presence");
         let changed = self.app.presence.since(self.ephemeral_since);
         let joined = ephemeral::Joined::of(self.app, &self.viewer.user).await?;
         for (user, seen) in &changed {
@@ -226,12 +215,7 @@ impl<'a> Build<'a> {
                 presence::write(out, user, &seen);
             }
         }
-        if out.len() == empty {
-            out.truncate(mark);
-        } else {
-            out.close_list();
-            out.close();
-        }
+        out.close_events(section);
         Ok(())
     }
 }

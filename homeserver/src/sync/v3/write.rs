@@ -98,21 +98,13 @@ pub(super) fn whole_account_data(
     if !filter.admits_room(plan.room.id()) {
         return;
     }
-    let mark = out.len();
-    out.open_at("account_data");
-    out.open_list_at("events");
-    let empty = out.len();
+    let section = out.open_events("account_data");
     for entry in entries.iter().filter(|entry| {
         entry.room_id == plan.room.id().as_str() && filter.event().admits_type(&entry.kind)
     }) {
         write_account_data(out, entry);
     }
-    if out.len() == empty {
-        out.truncate(mark);
-    } else {
-        out.close_list();
-        out.close();
-    }
+    out.close_events(section);
 }
 
 /// Appends what whoever is asked into a room is shown of it.
