@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use crate::{
     config::PortalConfig,
-    event::{ChatKind, MediaRef, Poll, PollOption},
+    event::{ChatKind, JoinRule, MediaRef, Poll, PollOption},
     format::{Rich, Style},
     handlers::MediaStream,
     permissions::Level,
@@ -332,7 +332,11 @@ impl Client for Session {
     async fn chat(&self, key: &PortalKey<Stage>) -> Result<ChatInfo<Stage>, NetError> {
         let known = self.stage.state().chats.get(&key.id).cloned();
         let (kind, parent) = known.unwrap_or((ChatKind::Group, None));
-        Ok(ChatInfo { kind, parent, ..ChatInfo::named(format!("Chat {}", key.id)) })
+        // Channels are open to all who are in their server.
+        let open = kind == ChatKind::Channel;
+        let join_rule = if open { JoinRule::Parent } else { JoinRule::Invite };
+        let named = ChatInfo::named(format!("Chat {}", key.id));
+        Ok(ChatInfo { kind, parent, join_rule, ..named })
     }
     async fn user(&self, id: &String) -> Result<UserInfo, NetError> {
         Ok(UserInfo::named(id.to_uppercase()))
