@@ -229,7 +229,7 @@ impl Network for Stage {
         let body = body(raw);
         let at = SystemTime::UNIX_EPOCH + Duration::from_millis(raw.ms);
         let (portal, sender) = (PortalKey::shared(&*raw.chat), Sender::User(raw.user.clone()));
-        let event = RemoteEvent::new(portal, sender, at, raw.seq.to_string(), body);
+        let event = RemoteEvent::<Self>::new(portal, sender, at, raw.seq.to_string(), body);
         Ok(vec![match &raw.thread {
             Some((chat, root)) => event.in_thread_of(PortalKey::shared(&**chat), &**root),
             None => event,
