@@ -2,10 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    eventually,
-    stage::{Staged, What},
-};
+use super::{eventually, stage::What, staged::Staged};
 use crate::{event::ChatKind, testing::SimHomeserver};
 
 fn say(id: &str, text: &str) -> What {
