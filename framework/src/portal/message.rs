@@ -208,7 +208,13 @@ impl Engine {
                     Some(caption) => Some(self.for_matrix(case, caption).await?),
                     None => None,
                 };
-                render_media(media, caption.as_ref())
+                let mut rendered = render_media(media, caption.as_ref());
+                if let Some(small) = &media.thumbnail
+                    && let Some(mxc) = self.picture(case, &small.0, "thumbnail").await?
+                {
+                    rendered.content["info"]["thumbnail_url"] = mxc.into();
+                }
+                rendered
             }
             Content::Location(place) => {
                 let uri = format!("geo:{},{}", place.lat, place.lon);
