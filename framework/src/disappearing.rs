@@ -121,7 +121,7 @@ impl Engine {
                         batch.bury_message(portal.id, &part.remote_id, Some(&part.part));
                     }
                     let actor = Actor::from_text(&shown.sender);
-                    self.queue_redaction(&mut batch, portal, actor, &row.event_id)?;
+                    self.queue_redaction(&mut batch, portal, &actor, &row.event_id)?;
                 }
                 self.store.commit(batch).await?;
                 if let Some(portal) = portal {

@@ -6,6 +6,7 @@ use std::{borrow::Cow, sync::Arc};
 use super::{
     Portal,
     envelope::{Envelope, MatrixOp, Outgoing, Record},
+    threads::placed,
 };
 use crate::{
     clock,
@@ -162,7 +163,7 @@ impl Engine {
         event: &RemoteEvent<Plain>,
         patient: bool,
     ) -> Result<Verdict, Failure> {
-        let Some(event) = self.placed(portal, event) else {
+        let Some(event) = placed(portal, event) else {
             return Ok(Verdict::Drop("it is about a thread that is shown in another chat's room"));
         };
         let event = &*event;

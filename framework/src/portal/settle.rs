@@ -337,11 +337,11 @@ impl Engine {
         &self,
         batch: &mut Batch,
         portal: &Portal,
-        actor: Actor,
+        actor: &Actor,
         event_id: &str,
     ) -> Result<(), StoreError> {
         let op = MatrixOp::Redact { event_id: event_id.to_owned(), reason: None };
-        self.queue_op(batch, portal, &actor, &format!("gone:{event_id}"), op)
+        self.queue_op(batch, portal, actor, &format!("gone:{event_id}"), op)
     }
 
     fn queue_op(

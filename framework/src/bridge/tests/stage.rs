@@ -152,13 +152,12 @@ impl Stage {
             let mut state = self.state();
             let next = format!("s{}", state.done.len() + 1);
             let key = key.to_hex();
-            match state.done.get(&key) {
-                Some(id) => id.clone(),
-                None => {
-                    state.asked.push(what);
-                    state.done.insert(key, next.clone());
-                    next
-                }
+            if let Some(id) = state.done.get(&key) {
+                id.clone()
+            } else {
+                state.asked.push(what);
+                state.done.insert(key, next.clone());
+                next
             }
         };
         self.faults.point(CrashPoint::AfterNetwork).await;
