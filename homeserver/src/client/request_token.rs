@@ -18,7 +18,7 @@ use crate::http::error::{ApiError, ApiResult};
 use crate::http::json::{Json, Reply};
 use crate::http::limit::Limit;
 use crate::http::router::{Route, post};
-use crate::services::threepids::{Asked, EMAIL, Purpose, letters, parse_email};
+use crate::services::threepids::{Asked, EMAIL, Purpose, canonical_domain, letters, parse_email};
 
 /// Where the page is that the link in an e-mail leads to.
 pub(super) const CONFIRM: &str = "/_landbridge/email/confirm";
@@ -124,8 +124,8 @@ async fn begin(
     }
     let asked = body.read(&app.config.email.next_link_domains)?;
     let domains = &app.config.email.allowed_domains;
-    let domain = asked.address.domain();
-    if !domains.is_empty() && !domains.iter().any(|known| known.eq_ignore_ascii_case(domain)) {
+    let is_of = |known: &String| canonical_domain(known).as_deref() == Some(asked.address.domain());
+    if !domains.is_empty() && !domains.iter().any(is_of) {
         let text = "This server takes no addresses of that domain";
         return Err(ApiError::new(StatusCode::FORBIDDEN, "M_THREEPID_DENIED", text));
     }

@@ -16,7 +16,7 @@ use crate::http::json::{EMPTY, Empty, Json, Reply};
 use crate::http::limit::Limit;
 use crate::http::router::{Route, get, post};
 use crate::services::identity::Credentials;
-use crate::services::threepids::{Purpose, shown, unproven};
+use crate::services::threepids::{Purpose, folded, shown, unproven};
 use crate::services::uia::Auth;
 use crate::storage::threepids::Bind;
 
@@ -151,7 +151,8 @@ async fn take_back(app: &App, user: &UserId, named: &Named) -> ApiResult<Reply<V
         }],
         None => app.threepids.binds(user).await?,
     };
-    binds.retain(|bind| bind.medium == medium && bind.address.eq_ignore_ascii_case(address));
+    let same = folded(medium, address);
+    binds.retain(|bind| bind.medium == medium && folded(medium, &bind.address) == same);
     // Where nobody knows an identity server, there is nothing that can be done.
     let done = !binds.is_empty() && unbind_all(app, user, binds).await?;
     Ok(Reply(json!({ "id_server_unbind_result": unbind_result(done) })))

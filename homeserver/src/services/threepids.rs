@@ -3,6 +3,7 @@
 //!
 //! A client begins a proof; the link in an e-mail completes it; then it is used once, for what it was begun for.
 
+mod address;
 pub mod letters;
 
 use std::sync::Arc;
@@ -22,12 +23,12 @@ use crate::storage::threepids::{self, Bind, NewProof, Threepid};
 use crate::storage::tokens::TokenHash;
 use crate::storage::{StorageError, accounts, pushers};
 
+pub use address::{canonical, canonical_domain, folded, parse_email};
+
 /// The one medium that can be proven here.
 pub const EMAIL: &str = "email";
 /// Addresses that one account may have.
 const MOST: i64 = 20;
-/// The longest address that SMTP takes.
-const MAX_ADDRESS: usize = 254;
 
 /// What a proof is for. It is good for nothing else: whoever confirms an address for a new account doesn't mean to give up the
 /// password of an old one.
@@ -193,18 +194,17 @@ impl Threepids {
     }
 
     /// Completes a proof; where to go afterwards. `None` when the link isn't good.
-    pub async fn confirm(
-        &self,
-        sid: &str,
-        token: &str,
-    ) -> Result<Option<Option<String>>, CommitError> {
+    pub async fn confirm(&self, sid: &str, token: &str) -> ApiResult<Option<Option<String>>> {
+        // A link that isn't good costs no write.
+        if self.peek(sid, token).await?.is_none() {
+            return Ok(None);
+        }
         let (sid, token, now) = (sid.to_owned(), TokenHash::of(token), self.clock.now_ms());
-        self.committer
-            .run(move |tx| {
-                let sid = sid.clone();
-                async move { threepids::confirm(tx, &sid, token, now).await }.boxed()
-            })
-            .await
+        let confirmed = self.committer.run(move |tx| {
+            let sid = sid.clone();
+            async move { threepids::confirm(tx, &sid, token, now).await }.boxed()
+        });
+        Ok(confirmed.await?)
     }
 
     /// The address that a client has proven for a purpose. 400 `M_THREEPID_AUTH_FAILED` when it has not.
@@ -407,43 +407,12 @@ pub fn unproven() -> ApiError {
     ApiError::new(http::StatusCode::BAD_REQUEST, "M_THREEPID_AUTH_FAILED", text)
 }
 
-/// Reads an e-mail address. People write the same address in small and capital letters, so it is made small (Appendices,
-/// "3PID Types").
-pub fn parse_email(text: &str) -> Option<Address> {
-    if text.len() > MAX_ADDRESS {
-        return None;
-    }
-    text.trim().to_lowercase().parse().ok()
-}
-
 fn text(address: &Address) -> String {
     AsRef::<str>::as_ref(address).to_owned()
-}
-
-/// The canonical form of an identifier, if it can be an account's.
-pub(crate) fn canonical(medium: &str, address: &str) -> Option<String> {
-    if medium != EMAIL {
-        return None;
-    }
-    parse_email(address).as_ref().map(text)
 }
 
 impl std::fmt::Debug for Threepids {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Threepids").finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_made_small_and_checked() {
-        assert_eq!(canonical(EMAIL, " Alice@Example.ORG ").as_deref(), Some("alice@example.org"));
-        for bad in ["", "alice", "alice@", "a b@c.d", "a@b.c\r\nBcc: d@e.f", &"x".repeat(300)] {
-            assert_eq!(canonical(EMAIL, bad), None, "{bad}");
-        }
-        assert_eq!(canonical("msisdn", "alice@example.org"), None);
     }
 }

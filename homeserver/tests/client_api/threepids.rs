@@ -148,6 +148,47 @@ async fn an_address_is_added_once_confirmed_and_logs_in() {
 }
 
 #[tokio::test]
+async fn however_an_address_is_written_it_is_one() {
+    let smtp = Smtp::start().await;
+    let server = server_with(&smtp, |config| {
+        config.email.allowed_domains = vec!["Exämple.org".to_owned()];
+    })
+    .await;
+    let alice = server.register("alice").await;
+    add(&server, &smtp, &alice, "strauss@xn--exmple-cua.org").await;
+    for written in ["Strauß@exämple.org", "STRAUSS@EXÄMPLE.ORG", "strauss@xn--exmple-cua.org"] {
+        let (status, answer) = post(&server, "login", login(written, "correct horse")).await;
+        assert_eq!((status, &answer["user_id"]), (StatusCode::OK, &json!(alice.id)), "{written}");
+    }
+    begin(&server, "register", "Strauß@exämple.org").await;
+    let mail = smtp.newest("strauss@xn--exmple-cua.org");
+    assert!(mail.text.contains("belongs to the account @alice:hs.test"), "{}", mail.text);
+}
+
+#[tokio::test]
+async fn texts_with_zero_bytes_are_refused_and_nothing_else() {
+    let smtp = Smtp::start().await;
+    let server = server(&smtp).await;
+    let alice = server.register("alice").await;
+    let proof = json!({ "sid": "\0", "client_secret": "\0" });
+    let refused = alice.refused(Method::POST, "v3/account/3pid/add", proof.clone()).await;
+    assert_eq!(refused, (400, "M_THREEPID_AUTH_FAILED".to_owned()));
+    let body = json!({ "new_password": "another one", "auth": identity(&proof) });
+    let (status, answer) = post(&server, "account/password", body).await;
+    assert_eq!(
+        (status.as_u16(), answer["errcode"].as_str()),
+        (401, Some("M_THREEPID_AUTH_FAILED"))
+    );
+    let (path, fields) = ("/_landbridge/email/confirm", "sid=%00&token=%00");
+    assert_eq!(server.page(&format!("{path}?{fields}")).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(server.form(path, fields).await.0, StatusCode::NOT_FOUND);
+    let (status, _) = post(&server, "login", login("a\0@example.org", "correct horse")).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    let named = json!({ "medium": "email", "address": "a\0@example.org" });
+    alice.must(Method::POST, "v3/account/3pid/delete", named).await;
+}
+
+#[tokio::test]
 async fn answers_do_not_tell_whose_an_address_is() {
     let smtp = Smtp::start().await;
     let server = server(&smtp).await;
@@ -200,6 +241,9 @@ async fn what_cannot_be_proven_is_refused() {
             ("client_secret", json!("x".repeat(256))),
             ("email", json!("nobody")),
             ("email", json!("a@example.org\r\nBcc: b@example.org")),
+            ("email", json!("\"a@elsewhere.org\"@example.org")),
+            ("email", json!("a%elsewhere.org@example.org")),
+            ("email", json!("a@[127.0.0.1]")),
             ("next_link", json!("javascript:alert(1)")),
         ] {
             let got = ask(with(key, value.clone())).await;
