@@ -16,7 +16,7 @@ use crate::http::json::{EMPTY, Empty, Json, Reply};
 use crate::http::limit::Limit;
 use crate::http::router::{Route, get, post};
 use crate::services::identity::Credentials;
-use crate::services::threepids::{Purpose, folded, shown, unproven};
+use crate::services::threepids::{Purpose, folded, shown, tell, unproven};
 use crate::services::uia::Auth;
 use crate::storage::threepids::Bind;
 
@@ -59,7 +59,9 @@ async fn add(
     let secret = body.client_secret.ok_or_else(|| missing("client_secret"))?;
     let proven = app.threepids.proven(Purpose::Add, &sid, &secret).await?;
     uia::confirm(&app, &requester, "account/3pid/add", body.auth.as_ref()).await?;
+    let address = proven.threepid().1.to_owned();
     app.threepids.add(&requester.user, proven).await?;
+    tell::address_added(&app, &requester.user, &address).await?;
     Ok(EMPTY)
 }
 

@@ -1,5 +1,6 @@
 //! Sends e-mail by SMTP.
 
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
@@ -74,8 +75,9 @@ header!(AutoSubmitted, "Auto-Submitted");
 header!(ListUnsubscribe, "List-Unsubscribe");
 header!(ListUnsubscribePost, "List-Unsubscribe-Post");
 
-/// The way out for e-mail, if the settings name one.
-pub struct Mailer(Option<Way>);
+/// The way out for e-mail, if the settings name one. Clones share it.
+#[derive(Clone)]
+pub struct Mailer(Option<Arc<Way>>);
 
 struct Way {
     smtp: AsyncSmtpTransport<Tokio1Executor>,
@@ -105,7 +107,8 @@ impl Mailer {
             let credentials = Credentials::new(user.clone(), password.expose().to_owned());
             smtp = smtp.credentials(credentials);
         }
-        Ok(Self(Some(Way { smtp: smtp.build(), from, server: config.server_name.clone() })))
+        let way = Way { smtp: smtp.build(), from, server: config.server_name.clone() };
+        Ok(Self(Some(Arc::new(way))))
     }
 
     /// Whether e-mail can be sent at all.

@@ -5,6 +5,7 @@
 
 mod address;
 pub mod letters;
+pub mod tell;
 
 use std::sync::Arc;
 
@@ -43,6 +44,10 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    fn from_name(name: &str) -> Option<Self> {
+        [Self::Register, Self::Password, Self::Add].into_iter().find(|known| known.name() == name)
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::Register => "register",
@@ -70,6 +75,17 @@ pub struct Asked {
     pub client_secret: String,
     /// How often it asked.
     pub send_attempt: i64,
+    /// Where to go afterwards.
+    pub next_link: Option<String>,
+}
+
+/// What the link in an e-mail would complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peeked {
+    /// What the proof is for.
+    pub purpose: Purpose,
+    /// The address.
+    pub address: String,
     /// Where to go afterwards.
     pub next_link: Option<String>,
 }
@@ -184,13 +200,14 @@ impl Threepids {
             .await
     }
 
-    /// Whether a link is good, and where it leads afterwards.
-    pub async fn peek(
-        &self,
-        sid: &str,
-        token: &str,
-    ) -> Result<Option<Option<String>>, StorageError> {
-        threepids::peek(&self.db, sid, TokenHash::of(token), self.clock.now_ms()).await
+    /// What a link would complete; `None` when it isn't good.
+    pub async fn peek(&self, sid: &str, token: &str) -> Result<Option<Peeked>, StorageError> {
+        let now = self.clock.now_ms();
+        let waiting = threepids::peek(&self.db, sid, TokenHash::of(token), now).await?;
+        Ok(waiting.and_then(|waiting| {
+            let purpose = Purpose::from_name(&waiting.purpose)?;
+            Some(Peeked { purpose, address: waiting.address, next_link: waiting.next_link })
+        }))
     }
 
     /// Completes a proof; where to go afterwards. `None` when the link isn't good.

@@ -34,7 +34,7 @@ const AGAIN: &str =
     "UPDATE threepid_proofs SET token = $2, next_link = $3, expires_ms = $4 WHERE sid = $1";
 const SENT: &str =
     "UPDATE threepid_proofs SET send_attempt = $2 WHERE sid = $1 AND send_attempt < $2";
-const PEEK: &str = "SELECT next_link FROM threepid_proofs
+const PEEK: &str = "SELECT purpose, address, next_link FROM threepid_proofs
     WHERE sid = $1 AND token = $2 AND expires_ms >= $3";
 const CONFIRM: &str = "UPDATE threepid_proofs SET validated_ms = COALESCE(validated_ms, $3)
     WHERE sid = $1 AND token = $2 AND expires_ms >= $3 RETURNING next_link";
@@ -95,6 +95,17 @@ pub struct NewProof {
     pub send_attempt: i64,
     /// Until when it is good.
     pub expires_ms: i64,
+}
+
+/// A proof whose link was not followed yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// What it is for.
+    pub purpose: String,
+    /// The address, in its canonical form.
+    pub address: String,
+    /// Where to go afterwards.
+    pub next_link: Option<String>,
 }
 
 /// A proof as far as it has come.
@@ -253,15 +264,18 @@ pub async fn sent(tx: &mut CommitTx, sid: &str, attempt: i64) -> Result<(), Stor
     Ok(())
 }
 
-/// Whether a token is good, and where its proof leads afterwards.
+/// What a token would prove; `None` when it isn't good.
 pub async fn peek(
     db: &Database,
     sid: &str,
     token: TokenHash,
     now_ms: i64,
-) -> Result<Option<Option<String>>, StorageError> {
+) -> Result<Option<Waiting>, StorageError> {
     let row = db.fetch_optional(PEEK, args![sid, &token.0[..], now_ms]).await?;
-    row.map(|row| Ok(row.opt_text(0)?)).transpose()
+    row.map(|row| {
+        Ok(Waiting { purpose: row.text(0)?, address: row.text(1)?, next_link: row.opt_text(2)? })
+    })
+    .transpose()
 }
 
 /// Proves an address with the token; where to go afterwards. `None` when the token isn't good.

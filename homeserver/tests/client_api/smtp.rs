@@ -63,6 +63,11 @@ impl Smtp {
         self.mails.lock().unwrap().last().unwrap().clone()
     }
 
+    /// Whom the messages of a range went to.
+    pub(crate) fn to(&self, range: std::ops::Range<usize>) -> Vec<String> {
+        self.mails.lock().unwrap()[range].iter().map(|mail| mail.to.clone()).collect()
+    }
+
     /// The newest message for an address. The server answers a client only once a message was taken, so it is here.
     pub(crate) fn newest(&self, to: &str) -> Mail {
         let mails = self.mails.lock().unwrap();

@@ -298,13 +298,21 @@ async fn a_forgotten_password_is_set_anew_by_email() {
         (status, answer["errcode"].as_str()),
         (StatusCode::UNAUTHORIZED, Some("M_THREEPID_AUTH_FAILED"))
     );
-    confirm(&server, smtp.newest("alice@example.org").link()).await;
+    // The page says what the click does, and to whose account.
+    let link = smtp.newest("alice@example.org").link().to_owned();
+    let (_, _, page) = server.page(&link).await;
+    assert!(page.contains("<h1>Set a new password") && page.contains("@alice:hs.test"), "{page}");
+    confirm(&server, &link).await;
     let stolen = json!({ "sid": credentials["sid"], "client_secret": "guess" });
     assert_eq!(reset(stolen, "another one").await.0, StatusCode::UNAUTHORIZED);
     let (_, answer) = reset(credentials.clone(), "short").await;
     assert_eq!(answer["errcode"], "M_WEAK_PASSWORD");
+    let before = smtp.count();
     let (status, answer) = reset(credentials.clone(), "another one").await;
     assert_eq!(status, StatusCode::OK, "{answer}");
+    let told = smtp.wait(before + 1).await;
+    assert_eq!(told.to, "alice@example.org");
+    assert!(told.text.contains("the password of your account @alice:hs.test"), "{}", told.text);
     assert_eq!(reset(credentials, "a third one").await.0, StatusCode::UNAUTHORIZED);
     let gone = alice.refused(Method::GET, "v3/account/whoami", Value::Null).await;
     assert_eq!(gone.1, "M_UNKNOWN_TOKEN");
@@ -394,6 +402,45 @@ async fn a_confirmed_address_leads_on_to_where_the_client_wants() {
     let (status, _, text) = server.page("/_landbridge/email/confirm?sid=%3Cb%3E&token=x").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     assert!(!text.contains("<b>"), "{text}");
+}
+
+#[tokio::test]
+async fn the_page_behind_a_link_says_what_it_is_for() {
+    let smtp = Smtp::start().await;
+    let server = server(&smtp).await;
+    let alice = server.register("alice").await;
+    add(&server, &smtp, &alice, "alice@example.org").await;
+    for (place, email, says) in [
+        ("register", "new@example.org", "create an account on <strong>hs.test</strong>"),
+        ("account/3pid", "new@example.org", "to their account on <strong>hs.test</strong>"),
+        ("account/password", "alice@example.org", "<strong>@alice:hs.test</strong>"),
+    ] {
+        begin(&server, place, email).await;
+        let link = smtp.newest(email).link().to_owned();
+        let (status, _, page) = server.page(&link).await;
+        assert_eq!(status, StatusCode::OK);
+        assert!(page.contains(says), "{place}: {page}");
+        let takes_over = page.contains("whoever asked can choose the new password");
+        assert_eq!(takes_over, place == "account/password", "{page}");
+    }
+    // An address that is nobody's any more opens nothing.
+    let link = smtp.newest("alice@example.org").link().to_owned();
+    let named = json!({ "medium": "email", "address": "alice@example.org" });
+    alice.must(Method::POST, "v3/account/3pid/delete", named).await;
+    assert_eq!(server.page(&link).await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn owners_are_told_of_addresses_that_come_and_go() {
+    let smtp = Smtp::start().await;
+    let server = server(&smtp).await;
+    let alice = server.register("alice").await;
+    add(&server, &smtp, &alice, "first@example.org").await;
+    add(&server, &smtp, &alice, "second@example.org").await;
+    // Two links, and one e-mail to the address that was there already.
+    let told = smtp.wait(3).await;
+    assert_eq!(told.to, "first@example.org");
+    assert!(told.text.contains("second@example.org was just added"), "{}", told.text);
 }
 
 #[tokio::test]
