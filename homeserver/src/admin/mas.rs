@@ -22,7 +22,7 @@ use crate::http::json::{EMPTY, Empty, Json, Reply};
 use crate::http::router::{Route, get, post};
 use crate::services::accounts::new_user_id;
 use crate::services::profiles::{AVATAR_URL, DISPLAYNAME};
-use crate::services::threepids::{EMAIL, canonical};
+use crate::services::threepids::{EMAIL, MOST, canonical};
 use crate::storage::accounts::{Account, Kind};
 
 /// The longest device ID.
@@ -160,17 +160,25 @@ async fn provision_user(
     Ok((status, EMPTY).into_response())
 }
 
-/// Follows the service in whose e-mail addresses are whose. What another account has by now is left out: the service tells of that one, too.
+/// Follows the service in whose e-mail addresses are whose. Its newest word holds: what it gives to one account, another has no more. What
+/// can't be followed is left out, since the service would ask for it again for ever.
 async fn set_emails(app: &App, user: &UserId, emails: &[String]) -> ApiResult<()> {
-    let mut addresses = Vec::with_capacity(emails.len());
+    if app.accounts.get(user).await?.is_some_and(|account| account.deactivated) {
+        return Ok(());
+    }
+    let mut addresses = Vec::new();
     for email in emails {
-        let Some(address) = canonical(EMAIL, email) else { continue };
-        let owner = app.threepids.owner(EMAIL, &address).await?;
-        if owner.is_none_or(|owner| owner == user) {
-            addresses.push(address);
+        match canonical(EMAIL, email) {
+            Some(address) if addresses.contains(&address) => {}
+            Some(address) if addresses.len() < MOST => addresses.push(address),
+            Some(_) => {
+                tracing::warn!(%user, most = MOST, "an account has more e-mail addresses than fit here");
+                break;
+            }
+            None => tracing::warn!(%user, "an e-mail address of an account can't be read"),
         }
     }
-    app.threepids.replace(user, addresses).await
+    app.threepids.replace(user, addresses, true).await
 }
 
 async fn is_localpart_available(

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::client::oauth::must_be_legacy;
-use crate::client::threepids::{unbind_all, unbind_result};
+use crate::client::threepids::unbind_result;
 use crate::client::uia;
 use crate::http::auth::{Address, MaybeRequester, Requester};
 use crate::http::error::{ApiError, ApiResult};
@@ -119,16 +119,14 @@ async fn deactivate(
     Ok(Reply(json!({ "id_server_unbind_result": unbind_result(unbound) })))
 }
 
-/// Closes an account for good, and everything that belongs to it. Identity servers are asked to forget the user's addresses: those that have
-/// them, or the one that is named. Whether all did.
-pub(crate) async fn close(app: &App, user: &UserId, id_server: Option<&str>) -> ApiResult<bool> {
-    let mut binds = app.threepids.binds(user).await?;
-    if let Some(server) = id_server {
-        for bind in &mut binds {
-            server.clone_into(&mut bind.id_server);
-        }
-    }
-    let unbound = unbind_all(app, user, binds).await?;
+/// Closes an account for good, and everything that belongs to it; then identity servers are asked to forget the user's addresses: those that
+/// have them, and the one that is named. Whether all did, as far as is known after a while. They are asked again until they do, or for two
+/// weeks.
+pub(crate) async fn close(
+    app: &Arc<App>,
+    user: &UserId,
+    id_server: Option<&str>,
+) -> ApiResult<bool> {
     departures::close(app, user).await?;
-    Ok(unbound)
+    crate::services::threepids::unbinding::of_closed(app, user, id_server).await
 }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::config::Config;
 use crate::event::{ServerKey, canonical_object, canonical_string};
 use crate::http::error::{ApiError, ApiResult};
-use crate::storage::threepids::Bind;
+use crate::storage::threepid_binds::Bind;
 
 pub use redeem::{inviter, redeem};
 pub use stored_invite::StoredInvite;
@@ -121,9 +121,24 @@ impl Identity {
         })
     }
 
-    /// Takes a binding back; `false` when the identity server doesn't let us. The request is signed as one of this server's,
-    /// which is how the identity server knows that the user wants it.
-    pub async fn unbind(&self, user: &UserId, bind: &Bind) -> ApiResult<bool> {
+    /// Whether a server is one that the administrator names.
+    pub fn knows(&self, server: &str) -> bool {
+        self.servers.contains_key(server)
+    }
+
+    /// Takes a binding back; `false` when the identity server doesn't let us, or isn't one that may be asked.
+    pub async fn unbind(&self, user: &UserId, bind: &Bind) -> bool {
+        match self.ask_to_unbind(user, bind).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::info!(server = %bind.id_server, %error, "an identity server did not unbind");
+                false
+            }
+        }
+    }
+
+    /// The request is signed as one of this server's, which is how the identity server knows that the user wants it.
+    async fn ask_to_unbind(&self, user: &UserId, bind: &Bind) -> ApiResult<()> {
         const PATH: &str = "/_matrix/identity/v2/3pid/unbind";
         let base = self.base(&bind.id_server)?;
         let content = json!({
@@ -150,13 +165,7 @@ impl Identity {
             .post(format!("{base}{PATH}"))
             .header(http::header::AUTHORIZATION, authorization)
             .json(&content);
-        match self.call(request).await {
-            Ok(_) => Ok(true),
-            Err(error) => {
-                tracing::info!(server = %bind.id_server, %error, "an identity server did not unbind");
-                Ok(false)
-            }
-        }
+        self.call(request).await.map(drop)
     }
 
     /// The body of a successful answer; another becomes the error it holds.

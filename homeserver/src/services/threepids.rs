@@ -6,6 +6,7 @@
 mod address;
 pub mod letters;
 pub mod tell;
+pub mod unbinding;
 
 use std::sync::Arc;
 
@@ -14,22 +15,23 @@ use landbridge_database::Database;
 use lettre::Address;
 use ruma::{OwnedUserId, UserId};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::commit::{CommitError, CommitTx, Committer};
 use crate::http::error::{ApiError, ApiResult};
 use crate::outbox::push::email::is_email;
 use crate::services::sessions::random_token;
-use crate::storage::threepids::{self, Bind, NewProof, Threepid};
+use crate::storage::threepids::{self, NewProof, Threepid};
 use crate::storage::tokens::TokenHash;
-use crate::storage::{StorageError, accounts, pushers};
+use crate::storage::{StorageError, accounts, pushers, threepid_binds};
 
 pub use address::{canonical, canonical_domain, folded, parse_email};
 
 /// The one medium that can be proven here.
 pub const EMAIL: &str = "email";
 /// Addresses that one account may have.
-const MOST: i64 = 20;
+pub const MOST: usize = 20;
 
 /// What a proof is for. It is good for nothing else: whoever confirms an address for a new account doesn't mean to give up the
 /// password of an old one.
@@ -117,6 +119,8 @@ pub(super) enum Used {
     Gone,
     /// The account has too many.
     TooMany,
+    /// The account is closed.
+    Closed,
 }
 
 impl Used {
@@ -129,6 +133,10 @@ impl Used {
             Self::TooMany => {
                 Err(ApiError::forbidden(format!("An account may have {MOST} addresses")))
             }
+            Self::Closed => {
+                let text = "The account is closed";
+                Err(ApiError::new(http::StatusCode::FORBIDDEN, "M_USER_DEACTIVATED", text))
+            }
         }
     }
 }
@@ -140,6 +148,8 @@ pub struct Threepids {
     committer: Committer,
     clock: Arc<dyn Clock>,
     lifetime_ms: i64,
+    /// Wakes the work of [`unbinding`].
+    unbinding: Arc<Notify>,
 }
 
 impl Threepids {
@@ -150,7 +160,8 @@ impl Threepids {
         clock: Arc<dyn Clock>,
         lifetime_seconds: u64,
     ) -> Self {
-        Self { db, committer, clock, lifetime_ms: lifetime_seconds as i64 * 1000 }
+        let lifetime_ms = lifetime_seconds as i64 * 1000;
+        Self { db, committer, clock, lifetime_ms, unbinding: Arc::default() }
     }
 
     /// The addresses of a user.
@@ -256,55 +267,41 @@ impl Threepids {
         given.refuse()
     }
 
-    /// Takes an address from an account, and the pushers that send e-mail there.
-    pub async fn delete(&self, user: &UserId, medium: &str, address: &str) -> ApiResult<()> {
-        let Some(address) = canonical(medium, address) else { return Ok(()) };
-        let (user, medium) = (user.to_owned(), medium.to_owned());
-        self.committer
-            .run(move |tx| {
-                let (user, medium, address) = (user.clone(), medium.clone(), address.clone());
-                async move { remove(tx, &user, &medium, &address).await }.boxed()
-            })
-            .await?;
-        Ok(())
+    /// Takes an address from an account, with the pushers that send e-mail there; identity servers are to forget it. Whether it was the
+    /// account's.
+    pub async fn delete(&self, user: &UserId, medium: &str, address: &str) -> ApiResult<bool> {
+        let (user, medium, address) = (user.to_owned(), medium.to_owned(), address.to_owned());
+        let unbind_ms = self.clock.now_ms() + unbinding::FIRST_MS;
+        let deleted = self.committer.run(move |tx| {
+            let (user, medium, address) = (user.clone(), medium.clone(), address.clone());
+            async move {
+                unpublish(tx, &user, &medium, &address, unbind_ms).await?;
+                match canonical(&medium, &address) {
+                    Some(address) => remove(tx, &user, &medium, &address).await,
+                    None => Ok(false),
+                }
+            }
+            .boxed()
+        });
+        Ok(deleted.await?)
     }
 
     /// Makes these e-mail addresses, in their canonical form, all that an account has, without proofs: an administrator says so. Where one is
-    /// another's, nothing changes.
-    pub async fn replace(&self, user: &UserId, addresses: Vec<String>) -> ApiResult<()> {
+    /// another's, nothing changes, or that one loses it (`from_others`). Identity servers are to forget what is removed.
+    pub async fn replace(
+        &self,
+        user: &UserId,
+        addresses: Vec<String>,
+        from_others: bool,
+    ) -> ApiResult<()> {
         let (user, now) = (user.to_owned(), self.clock.now_ms());
-        let given = self
-            .committer
-            .run(move |tx| {
-                let (user, addresses) = (user.clone(), addresses.clone());
-                async move {
-                    if addresses.len() as i64 > MOST {
-                        return Ok(Used::TooMany);
-                    }
-                    for address in &addresses {
-                        let owner = threepids::owner_in(tx, EMAIL, address).await?;
-                        if owner.is_some_and(|owner| owner != user) {
-                            return Ok(Used::Taken);
-                        }
-                    }
-                    let known = threepids::list_in(tx, &user).await?;
-                    for old in &known {
-                        if !addresses.contains(&old.address) {
-                            remove(tx, &user, &old.medium, &old.address).await?;
-                        }
-                    }
-                    for address in addresses {
-                        if known.iter().all(|old| old.address != address) {
-                            let new = Threepid::vouched_email(address, now);
-                            threepids::insert(tx, &user, &new).await?;
-                        }
-                    }
-                    Ok(Used::Given)
-                }
-                .boxed()
-            })
-            .await?;
-        given.refuse()
+        let given = self.committer.run(move |tx| {
+            let (user, addresses) = (user.clone(), addresses.clone());
+            async move { replace(tx, &user, addresses, from_others, now).await }.boxed()
+        });
+        given.await?.refuse()?;
+        self.unbinding.notify_one();
+        Ok(())
     }
 
     /// Sets the password of the account that a proven address belongs to, and tells whose it is.
@@ -329,34 +326,6 @@ impl Threepids {
             .await?;
         user.ok_or_else(unproven)
     }
-
-    /// What identity servers publish of a user.
-    pub async fn binds(&self, user: &UserId) -> Result<Vec<Bind>, StorageError> {
-        threepids::binds(&self.db, user).await
-    }
-
-    /// Notes what an identity server publishes from now on (`published`), or no longer.
-    pub async fn set_bind(
-        &self,
-        user: &UserId,
-        bind: Bind,
-        published: bool,
-    ) -> Result<(), CommitError> {
-        let user = user.to_owned();
-        self.committer
-            .run(move |tx| {
-                let (user, bind) = (user.clone(), bind.clone());
-                async move {
-                    if published {
-                        threepids::bind(tx, &user, &bind).await
-                    } else {
-                        threepids::unbind(tx, &user, &bind).await
-                    }
-                }
-                .boxed()
-            })
-            .await
-    }
 }
 
 /// Uses a proof up for an account. Nothing is written but where it succeeds.
@@ -366,10 +335,13 @@ pub(super) async fn give(
     proven: &Proven,
     now_ms: i64,
 ) -> Result<Used, StorageError> {
+    if is_closed(tx, user).await? {
+        return Ok(Used::Closed);
+    }
     let (medium, address) = proven.threepid();
     match threepids::owner_in(tx, medium, address).await? {
         Some(owner) if owner != user => return Ok(Used::Taken),
-        None if threepids::count_in(tx, user).await? >= MOST => return Ok(Used::TooMany),
+        None if threepids::count_in(tx, user).await? >= MOST as i64 => return Ok(Used::TooMany),
         _ => {}
     }
     if !threepids::take(tx, &proven.sid).await? {
@@ -385,18 +357,79 @@ pub(super) async fn give(
     Ok(Used::Given)
 }
 
-/// Takes an address from an account, and the pushers that send e-mail there.
+/// See [`Threepids::replace`]. Nothing is written but where it succeeds.
+async fn replace(
+    tx: &mut CommitTx,
+    user: &UserId,
+    addresses: Vec<String>,
+    from_others: bool,
+    now_ms: i64,
+) -> Result<Used, StorageError> {
+    if addresses.len() > MOST {
+        return Ok(Used::TooMany);
+    }
+    if !addresses.is_empty() && is_closed(tx, user).await? {
+        return Ok(Used::Closed);
+    }
+    let mut taken = Vec::new();
+    for address in &addresses {
+        match threepids::owner_in(tx, EMAIL, address).await? {
+            Some(owner) if owner != user && from_others => taken.push((owner, address)),
+            Some(owner) if owner != user => return Ok(Used::Taken),
+            _ => {}
+        }
+    }
+    for (owner, address) in taken {
+        unpublish(tx, &owner, EMAIL, address, now_ms).await?;
+        remove(tx, &owner, EMAIL, address).await?;
+    }
+    let known = threepids::list_in(tx, user).await?;
+    for old in known.iter().filter(|old| !addresses.contains(&old.address)) {
+        unpublish(tx, user, &old.medium, &old.address, now_ms).await?;
+        remove(tx, user, &old.medium, &old.address).await?;
+    }
+    for address in addresses {
+        if known.iter().all(|old| old.address != address) {
+            threepids::insert(tx, user, &Threepid::vouched_email(address, now_ms)).await?;
+        }
+    }
+    Ok(Used::Given)
+}
+
+/// Whether a user has an account that was closed; somebody who is just registering has none yet.
+async fn is_closed(tx: &mut CommitTx, user: &UserId) -> Result<bool, StorageError> {
+    Ok(accounts::get_in(tx, user).await?.is_some_and(|account| account.deactivated))
+}
+
+/// Takes an address from an account, and the pushers that send e-mail there; `false` when it was not the account's.
 async fn remove(
     tx: &mut CommitTx,
     user: &UserId,
     medium: &str,
     address: &str,
-) -> Result<(), StorageError> {
-    threepids::delete(tx, user, medium, address).await?;
+) -> Result<bool, StorageError> {
+    let removed = threepids::delete(tx, user, medium, address).await?;
     for pusher in pushers::list_in(tx, user).await? {
         let there = canonical(medium, &pusher.key.pushkey);
         if is_email(&pusher) && there.as_deref() == Some(address) {
             pushers::delete(tx, user, &pusher.key).await?;
+        }
+    }
+    Ok(removed)
+}
+
+/// Writes down that identity servers are to forget an address.
+async fn unpublish(
+    tx: &mut CommitTx,
+    user: &UserId,
+    medium: &str,
+    address: &str,
+    at_ms: i64,
+) -> Result<(), StorageError> {
+    let same = folded(medium, address);
+    for bind in threepid_binds::binds_in(tx, user).await? {
+        if bind.medium == medium && folded(medium, &bind.address) == same {
+            threepid_binds::unbind_later(tx, user, &bind, at_ms).await?;
         }
     }
     Ok(())

@@ -21,5 +21,6 @@ pub const ACCOUNTS: Migrations = Migrations::new(
         include_str!("migrations/accounts_threepids.sql"),
         include_str!("migrations/accounts_email_pushers.sql"),
         include_str!("migrations/accounts_oauth.sql"),
+        include_str!("migrations/accounts_unbinding.sql"),
     ],
 );

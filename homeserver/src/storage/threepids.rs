@@ -17,13 +17,6 @@ const INSERT: &str = "INSERT INTO threepids (medium, address, user_id, validated
     ON CONFLICT (medium, address) DO UPDATE SET validated_ms = excluded.validated_ms";
 const DELETE: &str = "DELETE FROM threepids WHERE medium = $1 AND address = $2 AND user_id = $3";
 const CLEAR: &str = "DELETE FROM threepids WHERE user_id = $1";
-const CLEAR_BINDS: &str = "DELETE FROM threepid_binds WHERE user_id = $1";
-const BIND: &str = "INSERT INTO threepid_binds (user_id, medium, address, id_server)
-    VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
-const BINDS: &str =
-    "SELECT medium, address, id_server FROM threepid_binds WHERE user_id = $1 ORDER BY address";
-const UNBIND: &str = "DELETE FROM threepid_binds
-    WHERE user_id = $1 AND medium = $2 AND address = $3 AND id_server = $4";
 const PURGE: &str = "DELETE FROM threepid_proofs WHERE expires_ms < $1";
 const FIND: &str = "SELECT sid, send_attempt, validated_ms FROM threepid_proofs
     WHERE purpose = $1 AND medium = $2 AND address = $3 AND client_secret = $4";
@@ -61,17 +54,6 @@ impl Threepid {
         let (medium, address) = ("email".to_owned(), address.into());
         Self { medium, address, validated_ms: now_ms, added_ms: now_ms }
     }
-}
-
-/// An identifier that an identity server publishes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bind {
-    /// `email` or `msisdn`.
-    pub medium: String,
-    /// The address.
-    pub address: String,
-    /// The identity server.
-    pub id_server: String,
 }
 
 /// A proof that is asked for.
@@ -193,33 +175,9 @@ pub async fn delete(
     Ok(tx.sql().execute(DELETE, args![medium, address, user.as_str()]).await? == 1)
 }
 
-/// Takes all identifiers from an account, and forgets where they were bound.
+/// Takes all identifiers from an account.
 pub async fn clear(tx: &mut CommitTx, user: &UserId) -> Result<(), StorageError> {
     tx.sql().execute(CLEAR, args![user.as_str()]).await?;
-    tx.sql().execute(CLEAR_BINDS, args![user.as_str()]).await?;
-    Ok(())
-}
-
-/// Notes that an identity server publishes an identifier.
-pub async fn bind(tx: &mut CommitTx, user: &UserId, bind: &Bind) -> Result<(), StorageError> {
-    let (medium, address) = (bind.medium.as_str(), bind.address.as_str());
-    tx.sql().execute(BIND, args![user.as_str(), medium, address, bind.id_server.as_str()]).await?;
-    Ok(())
-}
-
-/// What identity servers publish of a user.
-pub async fn binds(db: &Database, user: &UserId) -> Result<Vec<Bind>, StorageError> {
-    let read = |row: &Row| {
-        Ok(Bind { medium: row.text(0)?, address: row.text(1)?, id_server: row.text(2)? })
-    };
-    db.fetch(BINDS, args![user.as_str()]).await?.iter().map(read).collect()
-}
-
-/// Forgets that an identity server publishes an identifier.
-pub async fn unbind(tx: &mut CommitTx, user: &UserId, bind: &Bind) -> Result<(), StorageError> {
-    let (medium, address) = (bind.medium.as_str(), bind.address.as_str());
-    let values = args![user.as_str(), medium, address, bind.id_server.as_str()];
-    tx.sql().execute(UNBIND, values).await?;
     Ok(())
 }
 

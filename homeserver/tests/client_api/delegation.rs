@@ -207,6 +207,24 @@ async fn the_service_keeps_accounts_and_devices() {
 }
 
 #[tokio::test]
+async fn the_newest_word_of_the_service_says_whose_an_address_is() {
+    let (server, _) = start(Arc::default()).await;
+    let app = server.server.app();
+    for name in ["alice", "bob"] {
+        let provision = json!({ "localpart": name, "set_emails": ["A@example.com"] });
+        assert_eq!(mas(&server, "provision_user", provision).await, 201);
+        let owner = app.threepids.owner("email", "a@example.com").await.unwrap();
+        assert_eq!(owner.unwrap().localpart(), name);
+    }
+    // More than an account may have is no reason to be asked for ever.
+    let many: Vec<String> = (0..30).map(|n| format!("{n}@example.com")).collect();
+    let provision = json!({ "localpart": "alice", "set_emails": many });
+    assert_eq!(mas(&server, "provision_user", provision).await, 200);
+    let alice = ruma::UserId::parse("@alice:hs.test").unwrap();
+    assert_eq!(app.threepids.list(&alice).await.unwrap().len(), 20);
+}
+
+#[tokio::test]
 async fn what_the_service_does_is_not_done_here() {
     let (server, service) = start(Arc::default()).await;
     mas(&server, "provision_user", json!({ "localpart": "alice" })).await;

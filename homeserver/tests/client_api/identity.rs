@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::routing::{get, post};
@@ -10,10 +11,13 @@ use base64::Engine;
 use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signer, SigningKey};
 use http::{HeaderMap, Method, StatusCode};
+use landbridge_homeserver::clock::{Clock, SystemClock};
+use landbridge_homeserver::config::Config;
+use ruma::UserId;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::support::{TestServer, User};
+use super::support::{Later, TestServer, User};
 
 const NAME: &str = "id.test";
 
@@ -24,6 +28,10 @@ struct Idp {
     asked: Mutex<Vec<(String, Value)>>,
     /// Whether its key was revoked.
     revoked: AtomicBool,
+    /// Whether it never answers who wants it to forget an address.
+    hangs: AtomicBool,
+    /// Whether it refuses that.
+    refuses: AtomicBool,
     /// How often its pepper changes between two requests.
     repeppered: AtomicUsize,
 }
@@ -35,6 +43,16 @@ impl Idp {
 
     fn count(&self) -> usize {
         self.asked.lock().unwrap().len()
+    }
+
+    /// Waits until it was asked so often.
+    async fn reached(&self, count: usize) {
+        let asked = async {
+            while self.count() < count {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), asked).await.expect("a request in time");
     }
 
     fn note(&self, headers: &HeaderMap, body: &Value) {
@@ -72,9 +90,19 @@ async fn bind(
     (StatusCode::OK, Json(answer))
 }
 
-async fn unbind(State(idp): Shared, headers: HeaderMap, Json(body): Json<Value>) -> Json<Value> {
+async fn unbind(
+    State(idp): Shared,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> (StatusCode, Json<Value>) {
     idp.note(&headers, &body);
-    Json(json!({}))
+    if idp.hangs.load(Ordering::SeqCst) {
+        std::future::pending::<()>().await;
+    }
+    if idp.refuses.load(Ordering::SeqCst) {
+        return refusal(StatusCode::FORBIDDEN, "M_FORBIDDEN");
+    }
+    (StatusCode::OK, Json(json!({})))
 }
 
 async fn lookup(State(idp): Shared, Json(body): Json<Value>) -> (StatusCode, Json<Value>) {
@@ -114,6 +142,10 @@ async fn valid(State(idp): Shared, uri: http::Uri) -> Json<Value> {
 }
 
 async fn start() -> (TestServer, Arc<Idp>) {
+    start_at(Arc::new(SystemClock)).await
+}
+
+async fn start_at(clock: Arc<dyn Clock>) -> (TestServer, Arc<Idp>) {
     let idp = Arc::<Idp>::default();
     let router = Router::new()
         .route("/_matrix/identity/v2/3pid/bind", post(bind))
@@ -131,10 +163,10 @@ async fn start() -> (TestServer, Arc<Idp>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });
-    let server = TestServer::start_with(|config| {
+    let name = |config: &mut Config| {
         config.identity_servers.insert(NAME.to_owned(), base);
-    })
-    .await;
+    };
+    let server = TestServer::start_with_at(name, clock).await;
     (server, idp)
 }
 
@@ -213,6 +245,91 @@ async fn addresses_are_bound_on_trusted_servers_and_taken_back() {
         "identifier": { "type": "m.id.user", "user": "alice" } } });
     let answer = alice.must(Method::POST, "v3/account/deactivate", auth).await;
     assert_eq!(answer, json!({ "id_server_unbind_result": "success" }));
+    assert_eq!(idp.last().1, json!({ "mxid": alice.id, "threepid": known }));
+}
+
+/// Confirms the end of an account.
+fn closing(user: &User<'_>) -> Value {
+    json!({ "auth": { "type": "m.login.password", "password": "correct horse",
+        "identifier": { "type": "m.id.user", "user": user.id } } })
+}
+
+/// Waits until nothing of a user is published any more.
+async fn forgotten(server: &TestServer, user: &UserId) {
+    let forgotten = async {
+        while !server.server.app().threepids.binds(user).await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), forgotten).await.expect("forgotten in time");
+}
+
+#[tokio::test]
+async fn an_account_is_closed_though_its_identity_server_hangs() {
+    let clock = Arc::new(Later::default());
+    let (server, idp) = start_at(Arc::clone(&clock) as Arc<dyn Clock>).await;
+    let (alice, bob) = (server.register("alice").await, server.register("bob").await);
+    alice.must(Method::POST, "v3/account/3pid/bind", credentials(NAME, "good")).await;
+    idp.hangs.store(true, Ordering::SeqCst);
+    let before = idp.count();
+    let path = "v3/account/deactivate";
+    tokio::select! {
+        answer = alice.ask(Method::POST, path, closing(&alice)) => panic!("{answer:?}"),
+        () = idp.reached(before + 1) => {}
+    }
+    // The client gives up. The account is closed all the same, and what is published is not forgotten.
+    let refused = alice.refused(Method::GET, "v3/account/whoami", Value::Null).await;
+    assert_eq!(refused, (401, "M_UNKNOWN_TOKEN".to_owned()));
+    let user = <&UserId>::try_from(alice.id.as_str()).unwrap();
+    assert_eq!(server.server.app().threepids.binds(user).await.unwrap().len(), 1);
+    idp.hangs.store(false, Ordering::SeqCst);
+    clock.pass(61);
+    // Others who go have the work looked at.
+    let answer = bob.must(Method::POST, path, closing(&bob)).await;
+    assert_eq!(answer, json!({ "id_server_unbind_result": "success" }));
+    forgotten(&server, user).await;
+    assert_eq!(idp.last().1["mxid"], alice.id.as_str());
+}
+
+#[tokio::test]
+async fn an_identity_server_that_refuses_to_forget_is_asked_again() {
+    let clock = Arc::new(Later::default());
+    let (server, idp) = start_at(Arc::clone(&clock) as Arc<dyn Clock>).await;
+    let (alice, bob) = (server.register("alice").await, server.register("bob").await);
+    alice.must(Method::POST, "v3/account/3pid/bind", credentials(NAME, "good")).await;
+    idp.refuses.store(true, Ordering::SeqCst);
+    let path = "v3/account/deactivate";
+    let answer = alice.must(Method::POST, path, closing(&alice)).await;
+    assert_eq!(answer, json!({ "id_server_unbind_result": "no-support" }));
+    let user = <&UserId>::try_from(alice.id.as_str()).unwrap();
+    let app = server.server.app();
+    assert_eq!(app.threepids.binds(user).await.unwrap().len(), 1);
+    // A closed account is given nothing.
+    let late = app.threepids.replace(user, vec!["late@example.org".to_owned()], false).await;
+    assert_eq!(late.unwrap_err().errcode, "M_USER_DEACTIVATED");
+    idp.refuses.store(false, Ordering::SeqCst);
+    clock.pass(61);
+    bob.must(Method::POST, path, closing(&bob)).await;
+    forgotten(&server, user).await;
+}
+
+#[tokio::test]
+async fn what_an_administrator_takes_away_is_published_no_more() {
+    let (server, idp) = start().await;
+    let (admin, alice) = (server.administrator("admin").await, server.register("alice").await);
+    let set = async |addresses: &[String]| {
+        let address = |address: &String| json!({ "medium": "email", "address": address });
+        let body = json!({ "threepids": addresses.iter().map(address).collect::<Vec<_>>() });
+        let path = format!("/_synapse/admin/v2/users/{}", alice.id);
+        server.request(Method::PUT, &path, Some(&admin.token), &body).await.0.as_u16()
+    };
+    assert_eq!(set(&["Alice@example.org".to_owned()]).await, 200);
+    alice.must(Method::POST, "v3/account/3pid/bind", credentials(NAME, "good")).await;
+    let many: Vec<String> = (0..21).map(|n| format!("{n}@example.org")).collect();
+    assert_eq!(set(&many).await, 400);
+    assert_eq!(set(&[]).await, 200);
+    forgotten(&server, alice.id.as_str().try_into().unwrap()).await;
+    let known = json!({ "medium": "email", "address": "alice@example.org" });
     assert_eq!(idp.last().1, json!({ "mxid": alice.id, "threepid": known }));
 }
 

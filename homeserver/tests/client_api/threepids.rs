@@ -441,6 +441,16 @@ async fn owners_are_told_of_addresses_that_come_and_go() {
     let told = smtp.wait(3).await;
     assert_eq!(told.to, "first@example.org");
     assert!(told.text.contains("second@example.org was just added"), "{}", told.text);
+    let named = json!({ "medium": "email", "address": "First@example.org" });
+    alice.must(Method::POST, "v3/account/3pid/delete", named.clone()).await;
+    let told = smtp.wait(4).await;
+    assert_eq!(told.to, "first@example.org");
+    assert!(told.text.contains("was just taken from the account @alice:hs.test"), "{}", told.text);
+    // What was not the account's is not taken from it: the next e-mail is about something else.
+    alice.must(Method::POST, "v3/account/3pid/delete", named).await;
+    add(&server, &smtp, &alice, "third@example.org").await;
+    smtp.wait(6).await;
+    assert_eq!(smtp.to(4..6), ["third@example.org", "second@example.org"]);
 }
 
 #[tokio::test]

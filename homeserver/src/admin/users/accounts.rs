@@ -233,7 +233,7 @@ async fn write(
         app.profiles.merge(&user, fields, false).await?;
     }
     if let Some(addresses) = addresses {
-        app.threepids.replace(&user, addresses).await?;
+        app.threepids.replace(&user, addresses, false).await?;
     }
     if let Some(identities) = identities {
         replace(&app, &user, identities).await?;
