@@ -20,7 +20,6 @@ use tokio::sync::Notify;
 use crate::clock::Clock;
 use crate::commit::{CommitError, CommitTx, Committer};
 use crate::http::error::{ApiError, ApiResult};
-use crate::outbox::push::email::is_email;
 use crate::services::sessions::random_token;
 use crate::storage::threepids::{self, NewProof, Threepid};
 use crate::storage::tokens::TokenHash;
@@ -411,7 +410,7 @@ async fn remove(
     let removed = threepids::delete(tx, user, medium, address).await?;
     for pusher in pushers::list_in(tx, user).await? {
         let there = canonical(medium, &pusher.key.pushkey);
-        if is_email(&pusher) && there.as_deref() == Some(address) {
+        if pusher.is_email() && there.as_deref() == Some(address) {
             pushers::delete(tx, user, &pusher.key).await?;
         }
     }
