@@ -136,12 +136,12 @@ async fn begin(
     let real = owner.is_some() == (purpose == Purpose::Password);
     let attempt = asked.send_attempt;
     let begun = app.threepids.begin(purpose, asked, real).await?;
-    if let Some(token) = begun.token {
+    if let Some(token) = &begun.token {
         let server = &app.config.server_name;
         let letter = match owner {
             Some(user) if !real => letters::in_use(address, server, &user, purpose),
             None if !real => letters::no_account(address, server),
-            _ => letters::confirm(address, server, purpose, &link(app, &begun.sid, &token)),
+            _ => letters::confirm(address, server, purpose, &link(app, &begun.sid, token)),
         };
         if let Err(error) = app.mailer.send(letter, app.clock.now_ms()).await {
             tracing::warn!(%error, "an e-mail was not sent");
@@ -149,7 +149,7 @@ async fn begin(
             return Err(ApiError::new(StatusCode::BAD_GATEWAY, "M_UNKNOWN", text));
         }
         // Only now: an attempt that failed may be made again.
-        app.threepids.sent(&begun.sid, attempt).await?;
+        app.threepids.sent(&begun, attempt).await?;
     }
     Ok(Reply(json!({ "sid": begun.sid })))
 }

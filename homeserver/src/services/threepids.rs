@@ -65,6 +65,8 @@ pub struct Begun {
     pub sid: String,
     /// The token to send, if a message is to go out.
     pub token: Option<String>,
+    /// What is kept of it, or of one that nobody knows.
+    kept: TokenHash,
 }
 
 /// What a client asks when it begins a proof.
@@ -178,13 +180,14 @@ impl Threepids {
     pub async fn begin(&self, purpose: Purpose, asked: Asked, real: bool) -> ApiResult<Begun> {
         let now = self.clock.now_ms();
         let (token, unknown) = (random_token(), random_token());
+        let kept = TokenHash::of(if real { &token } else { &unknown });
         let new = NewProof {
             sid: random_token(),
             purpose: purpose.name(),
             medium: EMAIL,
             address: text(&asked.address),
             client_secret: TokenHash::of(&asked.client_secret),
-            token: TokenHash::of(if real { &token } else { &unknown }),
+            token: kept,
             next_link: asked.next_link,
             send_attempt: asked.send_attempt,
             expires_ms: now + self.lifetime_ms,
@@ -196,16 +199,16 @@ impl Threepids {
                 async move { threepids::begin(tx, &new, now).await }.boxed()
             })
             .await?;
-        Ok(Begun { sid, token: send.then_some(token) })
+        Ok(Begun { sid, token: send.then_some(token), kept })
     }
 
-    /// Notes that the message of an attempt went out, so that it isn't sent again.
-    pub async fn sent(&self, sid: &str, attempt: i64) -> Result<(), CommitError> {
-        let sid = sid.to_owned();
+    /// Notes that the message of an attempt went out, so that it isn't sent again. Only now the link of the one before is good no more.
+    pub async fn sent(&self, begun: &Begun, attempt: i64) -> Result<(), CommitError> {
+        let (sid, kept) = (begun.sid.clone(), begun.kept);
         self.committer
             .run(move |tx| {
                 let sid = sid.clone();
-                async move { threepids::sent(tx, &sid, attempt).await }.boxed()
+                async move { threepids::sent(tx, &sid, attempt, kept).await }.boxed()
             })
             .await
     }

@@ -22,5 +22,6 @@ pub const ACCOUNTS: Migrations = Migrations::new(
         include_str!("migrations/accounts_email_pushers.sql"),
         include_str!("migrations/accounts_oauth.sql"),
         include_str!("migrations/accounts_unbinding.sql"),
+        include_str!("migrations/accounts_proof_tokens.sql"),
     ],
 );

@@ -24,13 +24,14 @@ const BEGIN: &str = "INSERT INTO threepid_proofs
     (sid, purpose, medium, address, client_secret, token, next_link, send_attempt, expires_ms)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 const AGAIN: &str =
-    "UPDATE threepid_proofs SET token = $2, next_link = $3, expires_ms = $4 WHERE sid = $1";
-const SENT: &str =
-    "UPDATE threepid_proofs SET send_attempt = $2 WHERE sid = $1 AND send_attempt < $2";
+    "UPDATE threepid_proofs SET next_token = $2, next_link = $3, expires_ms = $4 WHERE sid = $1";
+const SENT: &str = "UPDATE threepid_proofs SET send_attempt = $2, token = $3,
+        next_token = CASE WHEN next_token = $3 THEN NULL ELSE next_token END
+    WHERE sid = $1 AND send_attempt < $2";
 const PEEK: &str = "SELECT purpose, address, next_link FROM threepid_proofs
-    WHERE sid = $1 AND token = $2 AND expires_ms >= $3";
+    WHERE sid = $1 AND (token = $2 OR next_token = $2) AND expires_ms >= $3";
 const CONFIRM: &str = "UPDATE threepid_proofs SET validated_ms = COALESCE(validated_ms, $3)
-    WHERE sid = $1 AND token = $2 AND expires_ms >= $3 RETURNING next_link";
+    WHERE sid = $1 AND (token = $2 OR next_token = $2) AND expires_ms >= $3 RETURNING next_link";
 const PROOF: &str = "SELECT medium, address, validated_ms FROM threepid_proofs
     WHERE sid = $1 AND client_secret = $2 AND purpose = $3 AND expires_ms >= $4";
 const TAKE: &str = "DELETE FROM threepid_proofs WHERE sid = $1 AND validated_ms IS NOT NULL";
@@ -216,9 +217,14 @@ pub async fn begin(
     Ok((new.sid.clone(), true))
 }
 
-/// Notes that the message of an attempt went out.
-pub async fn sent(tx: &mut CommitTx, sid: &str, attempt: i64) -> Result<(), StorageError> {
-    tx.sql().execute(SENT, args![sid, attempt]).await?;
+/// Notes that the message of an attempt went out: from now on its token is the good one.
+pub async fn sent(
+    tx: &mut CommitTx,
+    sid: &str,
+    attempt: i64,
+    token: TokenHash,
+) -> Result<(), StorageError> {
+    tx.sql().execute(SENT, args![sid, attempt, &token.0[..]]).await?;
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! A little SMTP server that keeps what it is sent.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -40,6 +40,7 @@ pub(crate) struct Smtp {
     pub(crate) port: u16,
     mails: Arc<Mutex<Vec<Mail>>>,
     refused: Arc<AtomicUsize>,
+    full: Arc<AtomicBool>,
 }
 
 impl Smtp {
@@ -49,12 +50,22 @@ impl Smtp {
         let mails = Arc::new(Mutex::new(Vec::new()));
         let refused = Arc::new(AtomicUsize::new(0));
         let (kept, counted) = (Arc::clone(&mails), Arc::clone(&refused));
+        let full = Arc::<AtomicBool>::default();
+        let is_full = Arc::clone(&full);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                if is_full.load(Ordering::SeqCst) {
+                    continue;
+                }
                 tokio::spawn(serve(stream, Arc::clone(&kept), Arc::clone(&counted)));
             }
         });
-        Self { port, mails, refused }
+        Self { port, mails, refused, full }
+    }
+
+    /// Hangs up on everybody from now on, or no longer.
+    pub(crate) fn set_full(&self, full: bool) {
+        self.full.store(full, Ordering::SeqCst);
     }
 
     /// How many messages came so far.
