@@ -76,6 +76,10 @@ fn next_link(link: &str, domains: &[String]) -> ApiResult<String> {
     let url = url.filter(|url| matches!(url.scheme(), "https" | "http"));
     let url = url.ok_or_else(|| ApiError::invalid_param("next_link must be an http(s) address"))?;
     let host = url.host_str().unwrap_or_default();
+    // It stands in a policy for browsers, where other signs mean something.
+    if !host.bytes().all(|c| c.is_ascii_alphanumeric() || b"-._:[]".contains(&c)) {
+        return Err(ApiError::invalid_param("next_link must have a plain host name"));
+    }
     if !domains.is_empty() && !domains.iter().any(|known| known.eq_ignore_ascii_case(host)) {
         return Err(ApiError::invalid_param("next_link leads where this server sends nobody"));
     }
@@ -177,6 +181,9 @@ mod tests {
             Some("https://app.test/ab%C3%A9")
         );
         for bad in ["javascript:alert(1)", "data:text/html,x", "app.test", "", "https://"] {
+            assert_eq!(next(bad, &[]), None, "{bad}");
+        }
+        for bad in ["https://x;sandbox/", "https://a,b/", "https://*/"] {
             assert_eq!(next(bad, &[]), None, "{bad}");
         }
         assert_eq!(next(&format!("https://app.test/{}", "x".repeat(MAX_LINK)), &[]), None);
