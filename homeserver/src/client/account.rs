@@ -90,7 +90,7 @@ async fn reset(app: &App, Address(from): Address, body: Change) -> ApiResult<Rep
     }
     let user = app.threepids.reset_password(proven, hash).await?;
     // Nobody else tells them.
-    crate::services::threepids::tell::password_set(app, &user).await?;
+    crate::services::threepids::tell::password_set(app, &user).await;
     app.accounts.forget(&user);
     if body.logout_devices.unwrap_or(true) {
         app.sessions.end_all(&user, None).await?;

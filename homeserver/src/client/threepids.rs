@@ -62,7 +62,7 @@ async fn add(
     uia::confirm(&app, &requester, "account/3pid/add", body.auth.as_ref()).await?;
     let address = proven.threepid().1.to_owned();
     app.threepids.add(&requester.user, proven).await?;
-    tell::address_added(&app, &requester.user, &address).await?;
+    tell::address_added(&app, &requester.user, &address).await;
     Ok(EMPTY)
 }
 

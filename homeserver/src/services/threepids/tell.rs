@@ -7,27 +7,24 @@ use ruma::UserId;
 use super::{EMAIL, letters, parse_email};
 use crate::app::App;
 use crate::services::email::Letter;
-use crate::storage::StorageError;
 
 /// A password was set anew by e-mail.
-pub async fn password_set(app: &App, user: &UserId) -> Result<(), StorageError> {
+pub async fn password_set(app: &App, user: &UserId) {
     tracing::info!(%user, "a password was set anew by e-mail");
     let server = &app.config.server_name;
-    for address in addresses(app, user).await? {
+    for address in addresses(app, user).await {
         send(app, letters::password_set(address, server, user));
     }
-    Ok(())
 }
 
 /// An account was given an address.
-pub async fn address_added(app: &App, user: &UserId, new: &str) -> Result<(), StorageError> {
+pub async fn address_added(app: &App, user: &UserId, new: &str) {
     let server = &app.config.server_name;
-    for address in addresses(app, user).await? {
+    for address in addresses(app, user).await {
         if AsRef::<str>::as_ref(&address) != new {
             send(app, letters::address_added(address, server, user, new));
         }
     }
-    Ok(())
 }
 
 /// An address was taken from an account.
@@ -37,10 +34,18 @@ pub fn address_removed(app: &App, user: &UserId, old: &str) {
     }
 }
 
-async fn addresses(app: &App, user: &UserId) -> Result<Vec<Address>, StorageError> {
-    let known = app.threepids.list(user).await?;
-    let known = known.iter().filter(|known| known.medium == EMAIL);
-    Ok(known.filter_map(|known| parse_email(&known.address)).collect())
+/// The addresses of an account. What was done is done, so that nobody is refused because they can't be read.
+async fn addresses(app: &App, user: &UserId) -> Vec<Address> {
+    match app.threepids.list(user).await {
+        Ok(known) => {
+            let known = known.iter().filter(|known| known.medium == EMAIL);
+            known.filter_map(|known| parse_email(&known.address)).collect()
+        }
+        Err(error) => {
+            tracing::warn!(%user, %error, "the owner of an account could not be told what was done");
+            Vec::new()
+        }
+    }
 }
 
 fn send(app: &App, letter: Letter) {
