@@ -130,6 +130,14 @@ impl Provider {
         self.send(request.header("content-type", kind).body(encoded(fields))).await
     }
 
+    /// Sends a form from an address, as a proxy in front tells it.
+    async fn form_from(&self, address: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let request = self.http.post(format!("{}{path}", self.address));
+        let request = request.header("x-forwarded-for", address);
+        let kind = "application/x-www-form-urlencoded";
+        self.send(request.header("content-type", kind).body(encoded(fields))).await
+    }
+
     async fn token(&self, fields: &[(&str, &str)]) -> Answer {
         self.form("/_landbridge/oauth/token", fields).await
     }

@@ -112,7 +112,7 @@ async fn each_parameter_of_a_device_request_is_checked() {
     let (path, all) = ("/_landbridge/oauth/device", scope("D"));
     for (client, scope, refusal) in [
         ("", &*all, (400, "invalid_request")),
-        ("unknown", &*all, (401, "invalid_client")),
+        ("unknown", &*all, (400, "invalid_client")),
         (&*asking.client, "", (400, "invalid_request")),
         (&*asking.client, "openid", (400, "invalid_scope")),
     ] {
