@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    AUTHORIZE, BASE, Provider, REDIRECT, SIGN_IN, answer_in, authorization, encoded, forms,
+    AUTHORIZE, BASE, Browser, Provider, REDIRECT, SIGN_IN, answer_in, authorization, encoded, forms,
     redemption, scope, value,
 };
 
@@ -112,15 +112,25 @@ async fn nobody_is_sent_where_the_client_is_not_known_to_be() {
 }
 
 #[tokio::test]
-async fn each_parameter_is_checked_and_the_client_is_told() {
+async fn each_parameter_is_checked_and_people_are_told() {
     let provider = Provider::start().await;
     let client = provider.client().await;
     let browser = provider.browser();
-    let bad = authorization(&client, &scope("D"), &[("response_type", Some("token"))]);
-    // Whoever can register a client could else send people anywhere.
-    let answer = browser.open(&bad).await;
-    assert!(answer.path().starts_with(SIGN_IN), "{}", answer.location());
     browser.sign_in("alice").await;
+    // Whoever can register a client could else send people anywhere, signed in or not.
+    let told = async |browser: &Browser<'_>, path: &str| {
+        let answer = browser.open(path).await;
+        assert_eq!(answer.status, 400, "{path}: {}", answer.text);
+        assert!(!answer.headers.contains_key("location"), "{path}");
+        assert!(answer.text.contains("My App") && answer.text.contains("role=\"alert\""));
+        let text = answer.text.replace("&amp;", "&");
+        let (_, link) = text.split_once("<a href=\"").unwrap_or_else(|| panic!("{text}"));
+        assert!(link.contains("rel=\"noreferrer\""));
+        link.split('"').next().unwrap().to_owned()
+    };
+    let bad = authorization(&client, &scope("D"), &[("response_type", Some("token"))]);
+    let link = told(&provider.browser(), &bad).await;
+    assert!(link.starts_with(&format!("{REDIRECT}#state=a+state&")), "{link}");
     let long = "x".repeat(5_000);
     let (two, no_api) = (format!("{} {}", scope("A"), scope("B")), "urn:matrix:client:device:D");
     for (name, other, error) in [
@@ -140,15 +150,13 @@ async fn each_parameter_is_checked_and_the_client_is_told() {
         ("request_uri", Some("x"), "request_uri_not_supported"),
         ("prompt", Some("none"), "interaction_required"),
     ] {
-        let answer = browser.open(&authorization(&client, &scope("D"), &[(name, other)])).await;
-        assert_eq!(answer.status, 303, "{name} {other:?}: {}", answer.text);
-        let location = answer.location();
+        let link = told(&browser, &authorization(&client, &scope("D"), &[(name, other)])).await;
         let sign = if name == "response_mode" { '?' } else { '#' };
-        assert_eq!(value(&answer_in(location, sign), "error"), Some(error), "{name} {other:?}");
+        assert_eq!(value(&answer_in(&link, sign), "error"), Some(error), "{name} {other:?}");
     }
     let twice = format!("{}&scope=x", authorization(&client, &scope("D"), &[]));
-    let answer = browser.open(&twice).await;
-    assert_eq!(value(&answer_in(answer.location(), '#'), "error"), Some("invalid_request"));
+    let link = told(&browser, &twice).await;
+    assert_eq!(value(&answer_in(&link, '#'), "error"), Some("invalid_request"));
 }
 
 #[tokio::test]
