@@ -73,9 +73,15 @@ impl Requester {
         }
     }
 
+    /// Whether the request comes from an administrator. A client that was granted its session by OAuth 2.0 has an administrator's
+    /// rights only where these were granted to it, too.
+    pub async fn is_admin(&self, app: &App) -> ApiResult<bool> {
+        Ok(self.admin || !self.oauth && app.accounts.is_admin(&self.user).await?)
+    }
+
     /// Refuses whoever isn't an administrator.
     pub async fn must_be_admin(&self, app: &App) -> ApiResult<()> {
-        if self.admin || app.accounts.is_admin(&self.user).await? {
+        if self.is_admin(app).await? {
             Ok(())
         } else {
             Err(ApiError::forbidden("Only administrators may do that"))
@@ -231,12 +237,14 @@ impl FromRequestParts<Arc<App>> for Requester {
         let suspended = moderated(app, &session.user, parts).await?;
         let agent = parts.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
         app.sessions.seen(&session, address, agent);
+        // Whoever granted it may be no administrator any more.
+        let admin = session.admin && app.accounts.is_admin(&session.user).await?;
         Ok(Self {
             user: session.user.clone(),
             device: session.device.clone(),
             guest: session.guest,
             oauth: session.oauth,
-            admin: false,
+            admin,
             suspended,
             address,
             appservice: None,

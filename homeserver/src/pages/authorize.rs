@@ -61,6 +61,8 @@ struct Refusal {
     description: &'static str,
 }
 
+const NO_ADMINISTRATOR: Refusal = refusal("invalid_scope", "the user is no administrator");
+
 impl Refusal {
     const fn answer(&self) -> [(&'static str, &'static str); 2] {
         [("error", self.error), ("error_description", self.description)]
@@ -233,14 +235,21 @@ pub(super) async fn show(
         let to = [("continue", &*here), ("login_hint", name)];
         return Ok(see_other(&with_query(sign_in::PATH, &to)));
     };
+    let user = &signed_in.user;
+    if request.scope.admin && !app.accounts.is_admin(user).await? {
+        return Ok(back.explain(&visitor, base, &NO_ADMINISTRATOR));
+    }
+    let known = app.devices.get(user, &request.scope.device).await?;
     let here = again(&params, "prompt");
     let (to, device) = (target(&back.redirect_uri), request.scope.device.as_str());
     let fields = CARRIED.iter().filter_map(|name| Some((*name, params.get(name)?)));
     let place = html! { p { "Then you return to " code { (to) } "." } };
     let question = Question {
-        user: &signed_in.user,
+        user,
         client: &back.client,
         device,
+        replaces: known.as_ref(),
+        admin: request.scope.admin,
         place,
         action: PATH,
         fields: fields.collect(),
@@ -274,6 +283,9 @@ pub(super) async fn decide(
     app.limits.check(Limit::Other, user.as_str())?;
     if params.get("decision") != Some("allow") {
         return Ok(back.refuse(base, &refusal("access_denied", "the user said no")));
+    }
+    if request.scope.admin && !app.accounts.is_admin(user).await? {
+        return Ok(back.refuse(base, &NO_ADMINISTRATOR));
     }
     if app.keys.is_taken(user, &request.scope.device).await? {
         let refusal = refusal("invalid_scope", "a key of the user has the name of that device");

@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::config::{Delegation as Settings, Secret};
 use crate::http::error::{ApiError, ApiResult};
 use crate::outbound::FetchError;
-use crate::services::oauth::scope::{device_of, grants_api};
+use crate::services::oauth::scope::{device_of, grants_admin, grants_api};
 use crate::services::sessions::Session;
 use crate::storage::tokens::TokenHash;
 
@@ -37,8 +37,6 @@ const MAX_ANSWER: usize = 1 << 20;
 const MAX_TOKEN: usize = 4_096;
 /// The longest device ID.
 const MAX_DEVICE_ID: usize = 255;
-/// The scope of administrators, as Synapse and the service have it.
-const ADMIN: &str = "urn:synapse:admin:*";
 
 /// Somebody whom the service let in.
 #[derive(Debug, Clone)]
@@ -214,7 +212,7 @@ impl Delegation {
         }
         let device = device.map(OwnedDeviceId::from);
         let session = device.map(|device| Arc::new(Session::delegated(user.clone(), device)));
-        let admin = scope.split(' ').any(|token| token == ADMIN);
+        let admin = grants_admin(scope);
         let found = Delegated { user, session, admin };
         if !lives(app, &found).await? {
             return Ok(None);

@@ -22,6 +22,7 @@ use crate::feed::Change;
 use crate::http::error::{ApiError, ApiResult};
 use crate::services::cache::LoadCache;
 use crate::services::key_counts::KeyCounts;
+use crate::services::oauth::scope::grants_admin;
 use crate::storage::tokens::TokenHash;
 use crate::storage::{StorageError, devices, keys, pushers, tokens};
 
@@ -43,6 +44,8 @@ pub struct Session {
     pub guest: bool,
     /// Whether a client was granted it by OAuth 2.0.
     pub oauth: bool,
+    /// Whether it was granted the administration API, too.
+    pub admin: bool,
     expires_ms: Option<i64>,
     seen_ms: AtomicI64,
 }
@@ -52,7 +55,7 @@ impl Session {
     pub(super) const fn delegated(user: OwnedUserId, device: OwnedDeviceId) -> Self {
         let seen_ms = AtomicI64::new(0);
         let device = Some(device);
-        Self { user, device, guest: false, oauth: true, expires_ms: None, seen_ms }
+        Self { user, device, guest: false, oauth: true, admin: false, expires_ms: None, seen_ms }
     }
 }
 
@@ -150,7 +153,8 @@ impl Sessions {
             user: row.user_id,
             device: Some(row.device_id).filter(|id| !id.as_str().is_empty()),
             guest: row.guest,
-            oauth: row.oauth,
+            oauth: row.scope.is_some(),
+            admin: row.scope.as_deref().is_some_and(grants_admin),
             expires_ms: row.expires_ms,
             seen_ms: AtomicI64::new(0),
         })))

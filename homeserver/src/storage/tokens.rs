@@ -12,7 +12,7 @@ const INSERT_ACCESS: &str =
     "INSERT INTO access_tokens (hash, user_id, device_id, expires_ms, refresh, used)
     VALUES ($1, $2, $3, $4, $5, $6)";
 const GET_ACCESS: &str =
-    "SELECT t.user_id, t.device_id, t.expires_ms, t.used, t.refresh, a.kind, o.client_id
+    "SELECT t.user_id, t.device_id, t.expires_ms, t.used, t.refresh, a.kind, o.scope
     FROM access_tokens t JOIN accounts a ON a.user_id = t.user_id
     LEFT JOIN oauth_sessions o ON o.user_id = t.user_id AND o.device_id = t.device_id
     WHERE t.hash = $1 AND a.deactivated = 0";
@@ -78,8 +78,8 @@ pub struct AccessRow {
     pub refresh: Option<TokenHash>,
     /// Whether the account is a guest's.
     pub guest: bool,
-    /// Whether a client was granted it by OAuth 2.0.
-    pub oauth: bool,
+    /// What a client was granted with it by OAuth 2.0, if it was.
+    pub scope: Option<String>,
 }
 
 /// A refresh token as stored.
@@ -151,7 +151,7 @@ pub async fn get_access(
         used: row.bool(3)?,
         refresh: row.opt_blob(4)?.map(|blob| TokenHash::from_blob(&blob)).transpose()?,
         guest: row.int(5)? == 1,
-        oauth: row.opt_text(6)?.is_some(),
+        scope: row.opt_text(6)?,
     }))
 }
 

@@ -115,9 +115,14 @@ async fn who_has_a_token_of_the_service_is_let_in() {
         assert_eq!(whoami(&server, bad).await.0, 401, "{bad}");
     }
     let admin = "/_synapse/admin/v1/users/@alice:hs.test/admin";
-    for (token, status) in [("good", 403), ("admin", 200)] {
-        let answer = server.request(Method::GET, admin, Some(token), &Value::Null).await;
-        assert_eq!(answer.0.as_u16(), status, "{token}");
+    for is_administrator in [false, true] {
+        // That is for the service to say, each time anew; what is noted here makes no difference.
+        let alice = ruma::UserId::parse("@alice:hs.test").unwrap();
+        server.server.app().accounts.set_admin(&alice, is_administrator).await.unwrap();
+        for (token, status) in [("good", 403), ("admin", 200)] {
+            let answer = server.request(Method::GET, admin, Some(token), &Value::Null).await;
+            assert_eq!(answer.0.as_u16(), status, "{token}");
+        }
     }
     // Signed out there: the device goes, and with it the token, remembered or not.
     assert_eq!(mas(&server, "delete_device", device("PHONE")).await, 204);

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::{
-    AUTHORIZE, BASE, Browser, Provider, REDIRECT, SIGN_IN, answer_in, authorization, encoded, forms,
-    redemption, scope, value,
+    AUTHORIZE, BASE, Browser, Provider, REDIRECT, SIGN_IN, answer_in, authorization, encoded,
+    forms, redemption, scope, value,
 };
 
 #[tokio::test]
@@ -157,6 +157,58 @@ async fn each_parameter_is_checked_and_people_are_told() {
     let twice = format!("{}&scope=x", authorization(&client, &scope("D"), &[]));
     let link = told(&browser, &twice).await;
     assert_eq!(value(&answer_in(&link, '#'), "error"), Some("invalid_request"));
+}
+
+#[tokio::test]
+async fn a_client_administers_only_what_an_administrator_let_it() {
+    let provider = Provider::start().await;
+    let client = provider.client().await;
+    let browser = provider.browser();
+    browser.sign_in("alice").await;
+    let wide = format!("{} urn:synapse:admin:*", scope("WIDE"));
+    let refused = browser.open(&authorization(&client, &wide, &[])).await;
+    assert_eq!(refused.status, 400);
+    assert!(refused.text.contains("no administrator"), "{}", refused.text);
+    let app = provider.server.server.app();
+    let alice = ruma::UserId::parse("@alice:hs.test").unwrap();
+    app.accounts.set_admin(&alice, true).await.unwrap();
+    let administers = async |token: &str| {
+        let path = "/_synapse/admin/v1/users/@alice:hs.test/admin";
+        provider.get(path, Some(token)).await.status == 200
+    };
+    let redeem = async |code: &str| {
+        let tokens = provider.token(&redemption(&client, code)).await.json();
+        tokens["access_token"].as_str().unwrap().to_owned()
+    };
+    // An administrator's ordinary client doesn't.
+    let narrow = browser.open(&authorization(&client, &scope("NARROW"), &[])).await;
+    assert!(!narrow.text.contains("administer this server"), "{}", narrow.text);
+    let narrow = redeem(&browser.code(&client, "NARROW").await).await;
+    assert!(provider.whoami(&narrow).await.is_ok() && !administers(&narrow).await);
+    let page = browser.open(&authorization(&client, &wide, &[])).await;
+    assert!(page.text.contains("administer this server"), "{}", page.text);
+    let consent = forms(&page.text).remove(0).with("decision", "allow");
+    let answer = answer_in(browser.submit(&consent).await.location(), '#');
+    let wide = redeem(value(&answer, "code").unwrap()).await;
+    assert!(administers(&wide).await);
+    app.accounts.set_admin(&alice, false).await.unwrap();
+    assert!(provider.whoami(&wide).await.is_ok() && !administers(&wide).await);
+    // The form that is still open grants it no more.
+    let answer = answer_in(browser.submit(&consent).await.location(), '#');
+    assert_eq!(value(&answer, "error"), Some("invalid_scope"));
+}
+
+#[tokio::test]
+async fn whoever_lets_a_client_in_as_a_device_that_they_have_is_told() {
+    let provider = Provider::start().await;
+    let client = provider.client().await;
+    let browser = provider.browser();
+    browser.sign_in("alice").await;
+    let asked = authorization(&client, &scope("DEVICE"), &[]);
+    assert!(!browser.open(&asked).await.text.contains("It is signed out"));
+    provider.tokens(&client, "DEVICE").await;
+    let page = browser.open(&asked).await;
+    assert!(page.text.contains("It is signed out"), "{}", page.text);
 }
 
 #[tokio::test]
