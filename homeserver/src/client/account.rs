@@ -76,7 +76,7 @@ async fn reset(app: &App, Address(from): Address, body: Change) -> ApiResult<Rep
         return Err(ApiError::missing_token());
     }
     must_be_legacy(app)?;
-    app.limits.check(Limit::Login, &from.map(|from| from.to_string()).unwrap_or_default())?;
+    app.limits.check(Limit::Login, &Address(from).key())?;
     let operation = Operation { name: "account/password", user: None, flows: BY_EMAIL };
     let passed = app
         .uia

@@ -161,7 +161,7 @@ async fn login(
     OriginalUri(uri): OriginalUri,
     Json(login): Json<Login>,
 ) -> ApiResult<Reply<Map<String, Value>>> {
-    let from = address.map(|address| address.to_string()).unwrap_or_default();
+    let from = Address(address).key();
     if login.kind != APPLICATION_SERVICE {
         must_be_legacy(&app)?;
         app.limits.check(Limit::Login, &from)?;
@@ -252,8 +252,7 @@ async fn refresh(
     Address(address): Address,
     Json(body): Json<Refresh>,
 ) -> ApiResult<Reply<Map<String, Value>>> {
-    app.limits
-        .check(Limit::Login, &address.map(|address| address.to_string()).unwrap_or_default())?;
+    app.limits.check(Limit::Login, &Address(address).key())?;
     must_be_legacy(&app)?;
     // Those of OAuth 2.0 say which client they are for, which can't be said here.
     if granted::is_granted(&body.refresh_token) {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use crate::app::App;
 use crate::client::oauth::error::{OAuthError, OAuthResult};
+use crate::http::auth::Address;
 use crate::http::error::ApiError;
 use crate::http::limit::Limit;
 use crate::http::params::Params;
@@ -60,7 +61,7 @@ pub(super) fn must_be_legacy(app: &App) -> Result<(), ApiError> {
 
 /// Counts a request against the limit of an address, apart from what else the address does.
 fn limit(app: &App, what: &str, address: Option<IpAddr>, limit: Limit) -> OAuthResult<()> {
-    let from = address.map(|address| address.to_string()).unwrap_or_default();
+    let from = Address(address).key();
     Ok(app.limits.check(limit, &format!("{what} {from}"))?)
 }
 

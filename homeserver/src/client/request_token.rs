@@ -133,7 +133,7 @@ async fn begin(
         let text = "This server takes no addresses of that domain";
         return Err(ApiError::new(StatusCode::FORBIDDEN, "M_THREEPID_DENIED", text));
     }
-    app.limits.check(Limit::Email, &from.map(|from| from.to_string()).unwrap_or_default())?;
+    app.limits.check(Limit::Email, &Address(from).key())?;
     let address = asked.address.clone();
     app.limits.check(Limit::Email, address.as_ref())?;
     let owner = app.threepids.owner(EMAIL, address.as_ref()).await?;

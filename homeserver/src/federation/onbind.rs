@@ -48,7 +48,7 @@ async fn onbind(
     Address(from): Address,
     Json(bound): Json<Bound>,
 ) -> ApiResult<Reply<Empty>> {
-    app.limits.check(Limit::Other, &from.map(|from| from.to_string()).unwrap_or_default())?;
+    app.limits.check(Limit::Other, &Address(from).key())?;
     if bound.mxid.server_name() != app.config.server_name {
         return Err(ApiError::invalid_param("mxid is not a user of this server"));
     }

@@ -130,7 +130,7 @@ impl FromRequestParts<Arc<App>> for Visitor {
 impl Visitor {
     /// Where it asks from, for limits.
     pub fn from(&self) -> String {
-        self.address.map(|address| address.to_string()).unwrap_or_default()
+        Address(self.address).key()
     }
 
     fn proof(&self) -> String {

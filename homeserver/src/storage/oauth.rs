@@ -16,9 +16,12 @@ const TAKE_CODE: &str = "DELETE FROM oauth_codes WHERE hash = $1
     RETURNING client_id, user_id, device_id, scope, redirect_uri, challenge, expires_ms";
 const SWEEP_CODES: &str = "DELETE FROM oauth_codes WHERE expires_ms < $1";
 const INSERT_DEVICE_CODE: &str = "INSERT INTO oauth_device_codes
-    (hash, user_code, client_id, device_id, scope, expires_ms) VALUES ($1, $2, $3, $4, $5, $6)
-    ON CONFLICT (user_code) DO NOTHING";
-const COUNT_DEVICE_CODES: &str = "SELECT COUNT(*) FROM oauth_device_codes";
+    (hash, user_code, client_id, device_id, scope, expires_ms, asked_from)
+    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (user_code) DO NOTHING";
+const COUNT_WAITING: &str =
+    "SELECT COUNT(*) FROM oauth_device_codes WHERE state = 0 AND expires_ms > $1";
+const COUNT_WAITING_OF: &str = "SELECT COUNT(*) FROM oauth_device_codes
+    WHERE asked_from = $1 AND state = 0 AND expires_ms > $2";
 const GET_DEVICE_CODE: &str = "SELECT client_id, device_id, scope, state, user_id, expires_ms
     FROM oauth_device_codes WHERE hash = $1";
 const BY_USER_CODE: &str = "SELECT client_id, device_id, scope, state, user_id, expires_ms
@@ -181,19 +184,33 @@ pub async fn take_code(
     }))
 }
 
-/// Stores a device code; `false` when its user code is taken, or when more than `most` wait already. Those that ended before
+/// How many device codes may wait for a decision.
+#[derive(Debug, Clone, Copy)]
+pub struct Waiting<'a> {
+    /// From which network the new one is asked for.
+    pub from: &'a str,
+    /// How many from there.
+    pub most_of_one: i64,
+    /// How many altogether.
+    pub most: i64,
+}
+
+/// Stores a device code; `false` when its user code is taken, or when too many wait already. Those that ended before
 /// `ended_ms` are swept out.
 pub async fn insert_device_code(
     tx: &mut CommitTx,
     (hash, user_code): (TokenHash, TokenHash),
     code: &DeviceCodeRow,
-    ended_ms: i64,
-    most: i64,
+    waiting: Waiting<'_>,
+    (now_ms, ended_ms): (i64, i64),
 ) -> Result<bool, StorageError> {
     tx.sql().execute(SWEEP_DEVICE_CODES, args![ended_ms]).await?;
-    let count = tx.sql().fetch_optional(COUNT_DEVICE_CODES, args![]).await?;
-    if count.map(|row| row.int(0)).transpose()?.unwrap_or_default() >= most {
-        return Ok(false);
+    let of_one = tx.sql().fetch_optional(COUNT_WAITING_OF, args![waiting.from, now_ms]).await?;
+    let all = tx.sql().fetch_optional(COUNT_WAITING, args![now_ms]).await?;
+    for (count, most) in [(of_one, waiting.most_of_one), (all, waiting.most)] {
+        if count.map(|row| row.int(0)).transpose()?.unwrap_or_default() >= most {
+            return Ok(false);
+        }
     }
     let values = args![
         &hash.0[..],
@@ -201,7 +218,8 @@ pub async fn insert_device_code(
         code.client_id.as_str(),
         code.device_id.as_str(),
         code.scope.as_str(),
-        code.expires_ms
+        code.expires_ms,
+        waiting.from
     ];
     Ok(tx.sql().execute(INSERT_DEVICE_CODE, values).await? == 1)
 }

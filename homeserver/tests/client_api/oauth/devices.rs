@@ -106,6 +106,26 @@ async fn a_device_that_is_denied_or_late_stays_out() {
 }
 
 #[tokio::test]
+async fn one_network_does_not_keep_the_others_from_their_codes() {
+    let provider = Provider::start_with(|config| config.listen.behind_proxy = true).await;
+    let client = provider.client().await;
+    let scope = scope("D");
+    let fields = [("client_id", &*client), ("scope", &*scope)];
+    let ask = async |address: &str| {
+        let answer = provider.form_from(address, "/_landbridge/oauth/device", &fields).await;
+        answer.status
+    };
+    for n in 0..100 {
+        assert_eq!(ask(&format!("2001:db8::{n}")).await, 200);
+    }
+    assert_eq!(ask("2001:db8::ffff").await, 503);
+    assert_eq!(ask("2001:db8:0:1::1").await, 200);
+    // What nobody decided about in time counts no more.
+    provider.clock.pass(20 * 60 + 1);
+    assert_eq!(ask("2001:db8::1").await, 200);
+}
+
+#[tokio::test]
 async fn each_parameter_of_a_device_request_is_checked() {
     let provider = Provider::start().await;
     let asking = Asking::begin(&provider, "D").await;
