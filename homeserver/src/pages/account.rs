@@ -12,14 +12,17 @@ use maud::{Markup, html};
 use ruma::UserId;
 
 use super::visitor::Visitor;
-use super::{PageResult, SIGN_OUT, link, with_query};
+use super::{PageResult, SIGN_OUT, link, sign_in, with_query};
 use crate::app::App;
 use crate::http::page::Page;
-use crate::http::params::Params;
+use crate::http::params::{FormParams, Params};
 use crate::http::router::{Route, get, post};
 
 /// Where it is.
 pub const PATH: &str = "/_landbridge/account";
+
+/// Where the form leads that signs out everywhere.
+const BROWSERS: &str = "/_landbridge/account/browsers";
 
 const PROFILE: &str = "org.matrix.profile";
 const DEVICES_LIST: &str = "org.matrix.devices_list";
@@ -46,6 +49,7 @@ pub(super) fn routes() -> Vec<Route<Arc<App>>> {
         post(security::PASSWORD_PATH, security::set_password),
         post(security::DEACTIVATE_PATH, security::deactivate),
         post(security::RESET_PATH, security::allow_reset),
+        post(BROWSERS, sign_out_everywhere),
     ]
 }
 
@@ -114,7 +118,23 @@ fn overview(visitor: &Visitor, user: &UserId) -> Page {
             input type="hidden" name="continue" value=(PATH);
             button { "Sign out of this browser" }
         }
+        form method="post" action=(BROWSERS) {
+            (visitor.field())
+            button { "Sign out of all browsers" }
+        }
     })
+}
+
+/// Signs the user out of all browsers; their devices stay signed in.
+async fn sign_out_everywhere(
+    State(app): State<Arc<App>>,
+    visitor: Visitor,
+    FormParams(params): FormParams,
+) -> PageResult {
+    visitor.check(&params)?;
+    let signed_in = visitor.must_be_signed_in_for(PATH)?;
+    app.browsers.sign_out_everywhere(&signed_in.user).await?;
+    visitor.farewell(&app, &with_query(sign_in::PATH, &[("continue", PATH)])).await
 }
 
 /// What went well, where a screen reader says it.

@@ -292,6 +292,6 @@ pub(super) async fn decide(
         return Ok(back.refuse(base, &refusal));
     }
     let (client, uri) = (&back.client, &back.redirect_uri);
-    let code = app.oauth.grant(user, client, &request.scope, uri, &request.challenge).await?;
+    let code = app.oauth.grant(signed_in, client, &request.scope, uri, &request.challenge).await?;
     Ok(back.answer(base, &[("code", &code)]))
 }

@@ -39,8 +39,9 @@ pub(super) async fn decide(
     FormParams(params): FormParams,
 ) -> PageResult {
     visitor.check(&params)?;
-    let signed_in = visitor.must_be_signed_in()?;
     let code = params.get("user_code").unwrap_or_default();
+    let here = with_query(PATH, &[("user_code", code)]);
+    let signed_in = visitor.must_be_signed_in_for(&here)?;
     let allowed = match params.get("decision") {
         Some("allow") => true,
         Some(_) => false,
@@ -57,7 +58,7 @@ pub(super) async fn decide(
             return Ok(form(&visitor, Some(text)));
         }
     }
-    if !app.oauth.decide(code, user, allowed).await? {
+    if !app.oauth.decide(code, signed_in, allowed).await? {
         return Ok(form(&visitor, Some(GONE)));
     }
     let page = if allowed {

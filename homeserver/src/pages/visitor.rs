@@ -21,6 +21,7 @@ use crate::http::error::{ApiError, ApiResult};
 use crate::http::params::Params;
 use crate::services::browsers::SignedIn;
 use crate::services::sessions::random_token;
+use crate::storage::external_ids::Origin;
 use crate::storage::tokens::TokenHash;
 
 /// The field of forms with what only this browser knows.
@@ -77,10 +78,10 @@ async fn let_in(
     app: &App,
     secure: bool,
     old: Option<&str>,
-    user: &UserId,
+    (user, origin): (&UserId, Option<Origin>),
     to: &str,
 ) -> ApiResult<Response> {
-    let token = app.browsers.sign_in(user, old).await?;
+    let token = app.browsers.sign_in(user, origin, old).await?;
     let mut response = see_other(to);
     set(&mut response, secure, &token, Some(app.browsers.lifetime().as_secs()));
     Ok(response)
@@ -90,12 +91,12 @@ async fn let_in(
 pub async fn welcome(
     app: &App,
     headers: &HeaderMap,
-    user: &UserId,
+    who: (&UserId, Option<Origin>),
     to: &str,
 ) -> ApiResult<Response> {
     let secure = base(app)?.starts_with("https://");
     let old = cookie(headers, cookie_name(secure));
-    let_in(app, secure, old.as_deref(), user, to).await
+    let_in(app, secure, old.as_deref(), who, to).await
 }
 
 /// The address below which the pages are; 404 where there are none.
@@ -156,7 +157,12 @@ impl Visitor {
 
     /// Who is signed in; whoever isn't is sent to sign in, and then comes back here.
     pub fn must_be_signed_in(&self) -> Result<&SignedIn, Failure> {
-        let here = [("continue", &*self.path)];
+        self.must_be_signed_in_for(&self.path)
+    }
+
+    /// The same where a form was sent: comes back to `path`, where the form is.
+    pub fn must_be_signed_in_for(&self, path: &str) -> Result<&SignedIn, Failure> {
+        let here = [("continue", path)];
         let to = || Failure::SignIn(with_query(sign_in::PATH, &here));
         self.signed_in.as_ref().ok_or_else(to)
     }
@@ -184,7 +190,10 @@ impl Visitor {
     /// Signs somebody in in this browser and sends it onwards.
     pub async fn welcome(&self, app: &App, user: &UserId, to: &str) -> Result<Response, Failure> {
         let old = (!self.is_new).then_some(&*self.token);
-        Ok(let_in(app, self.secure, old, user, to).await?)
+        // Whoever was signed in as the same before came from where they came.
+        let origin = self.signed_in.as_ref().filter(|who| who.user == user);
+        let origin = origin.and_then(|who| who.origin.clone());
+        Ok(let_in(app, self.secure, old, (user, origin), to).await?)
     }
 
     /// Signs out whoever is signed in in this browser and sends it onwards.

@@ -14,7 +14,6 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use futures::FutureExt;
 use landbridge_database::Database;
 use quick_cache::sync::Cache;
-use ruma::{OwnedUserId, UserId};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
@@ -23,6 +22,7 @@ use self::scope::Scope;
 use crate::clock::Clock;
 use crate::commit::{CommitError, Committer};
 use crate::http::error::{ApiError, ApiResult};
+use crate::services::browsers::SignedIn;
 use crate::services::sessions::random_token;
 use crate::storage::oauth::{CodeRow, Decision, DeviceCodeRow, Waiting};
 use crate::storage::tokens::TokenHash;
@@ -169,7 +169,7 @@ impl OAuth {
     /// Makes an authorisation code, which is good once and for two minutes.
     pub async fn grant(
         &self,
-        user: &UserId,
+        who: &SignedIn,
         client: &Client,
         scope: &Scope,
         redirect_uri: &str,
@@ -179,12 +179,13 @@ impl OAuth {
         let hash = TokenHash::of(&code);
         let row = CodeRow {
             client_id: client.id.clone(),
-            user_id: user.to_owned(),
+            user_id: who.user.clone(),
             device_id: scope.device.clone(),
             scope: scope.text.clone(),
             redirect_uri: redirect_uri.to_owned(),
             challenge: challenge.to_owned(),
             expires_ms: now + CODE_MS,
+            origin: who.origin.clone(),
         };
         self.committer
             .run(move |tx| {
@@ -214,6 +215,7 @@ impl OAuth {
             decision: Decision::Open,
             user_id: None,
             expires_ms: now + DEVICE_CODE_MS,
+            origin: None,
         };
         let from = from.to_owned();
         let stored = self
@@ -245,16 +247,20 @@ impl OAuth {
     pub async fn decide(
         &self,
         typed: &str,
-        user: &UserId,
+        who: &SignedIn,
         granted: bool,
     ) -> Result<bool, CommitError> {
         let Some(hash) = user_code_hash(typed) else { return Ok(false) };
         let decision = if granted { Decision::Granted } else { Decision::Denied };
-        let (user, now): (OwnedUserId, _) = (user.to_owned(), self.clock.now_ms());
+        let (who, now) = (who.clone(), self.clock.now_ms());
         self.committer
             .run(move |tx| {
-                let user = user.clone();
-                async move { oauth::decide(tx, hash, decision, &user, now).await }.boxed()
+                let who = who.clone();
+                async move {
+                    let of = (&*who.user, who.origin.as_ref());
+                    oauth::decide(tx, hash, decision, of, now).await
+                }
+                .boxed()
             })
             .await
     }

@@ -24,7 +24,7 @@ use crate::services::cache::LoadCache;
 use crate::services::key_counts::KeyCounts;
 use crate::services::oauth::scope::grants_admin;
 use crate::storage::tokens::TokenHash;
-use crate::storage::{StorageError, devices, keys, pushers, tokens};
+use crate::storage::{StorageError, browsers, devices, keys, oauth, pushers, tokens};
 
 const CACHED: usize = 100_000;
 const SEEN_EVERY_MS: i64 = 10 * 60 * 1000;
@@ -288,7 +288,8 @@ impl Sessions {
         Ok(())
     }
 
-    /// Ends all sessions of a user but the one of `keep`.
+    /// Ends all sessions of a user but the one of `keep`, and what would become one: codes and log-in tokens. Without `keep` those in browsers,
+    /// too.
     pub async fn end_all(&self, user: &UserId, keep: Option<&DeviceId>) -> Result<(), CommitError> {
         let (owner, keep) = (user.to_owned(), keep.map(ToOwned::to_owned));
         let counts = self.counts.clone();
@@ -304,9 +305,13 @@ impl Sessions {
                         .filter(|id| Some(id) != keep.as_ref())
                         .collect();
                     let mut ended = delete_devices(tx, &counts, &owner, &ids).await?;
-                    if let Some(keep) = &keep {
-                        pushers::delete_of_others(tx, &owner, keep).await?;
+                    match &keep {
+                        Some(keep) => pushers::delete_of_others(tx, &owner, keep).await?,
+                        None => browsers::delete_of_user(tx, &owner).await?,
                     }
+                    // Nor shall anything begin that was let in before.
+                    oauth::forget_grants(tx, &owner).await?;
+                    tokens::forget_short(tx, LOGIN, &owner).await?;
                     ended.extend(tokens::delete_made_by(tx, &owner).await?);
                     Ok(ended)
                 }

@@ -24,5 +24,6 @@ pub const ACCOUNTS: Migrations = Migrations::new(
         include_str!("migrations/accounts_unbinding.sql"),
         include_str!("migrations/accounts_proof_tokens.sql"),
         include_str!("migrations/accounts_oauth_limits.sql"),
+        include_str!("migrations/accounts_oauth_origin.sql"),
     ],
 );

@@ -7,13 +7,14 @@ use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 use crate::commit::CommitTx;
 use crate::storage::StorageError;
 use crate::storage::accounts::parse_user;
+use crate::storage::external_ids::Origin;
 use crate::storage::tokens::TokenHash;
 
 const INSERT_CODE: &str = "INSERT INTO oauth_codes
-    (hash, client_id, user_id, device_id, scope, redirect_uri, challenge, expires_ms)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    (hash, client_id, user_id, device_id, scope, redirect_uri, challenge, expires_ms, provider, subject, sid)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 const TAKE_CODE: &str = "DELETE FROM oauth_codes WHERE hash = $1
-    RETURNING client_id, user_id, device_id, scope, redirect_uri, challenge, expires_ms";
+    RETURNING client_id, user_id, device_id, scope, redirect_uri, challenge, expires_ms, provider, subject, sid";
 const SWEEP_CODES: &str = "DELETE FROM oauth_codes WHERE expires_ms < $1";
 const INSERT_DEVICE_CODE: &str = "INSERT INTO oauth_device_codes
     (hash, user_code, client_id, device_id, scope, expires_ms, asked_from)
@@ -22,21 +23,26 @@ const COUNT_WAITING: &str =
     "SELECT COUNT(*) FROM oauth_device_codes WHERE state = 0 AND expires_ms > $1";
 const COUNT_WAITING_OF: &str = "SELECT COUNT(*) FROM oauth_device_codes
     WHERE asked_from = $1 AND state = 0 AND expires_ms > $2";
-const GET_DEVICE_CODE: &str = "SELECT client_id, device_id, scope, state, user_id, expires_ms
+const GET_DEVICE_CODE: &str =
+    "SELECT client_id, device_id, scope, state, user_id, expires_ms, provider, subject, sid
     FROM oauth_device_codes WHERE hash = $1";
-const BY_USER_CODE: &str = "SELECT client_id, device_id, scope, state, user_id, expires_ms
+const BY_USER_CODE: &str =
+    "SELECT client_id, device_id, scope, state, user_id, expires_ms, provider, subject, sid
     FROM oauth_device_codes WHERE user_code = $1";
-const DECIDE: &str = "UPDATE oauth_device_codes SET state = $2, user_id = $3
-    WHERE user_code = $1 AND state = 0 AND expires_ms > $4";
+const DECIDE: &str = "UPDATE oauth_device_codes SET state = $2, user_id = $3,
+    provider = $5, subject = $6, sid = $7 WHERE user_code = $1 AND state = 0 AND expires_ms > $4";
 const TAKE_DEVICE_CODE: &str = "DELETE FROM oauth_device_codes WHERE hash = $1 AND client_id = $2
-    RETURNING client_id, device_id, scope, state, user_id, expires_ms";
+    RETURNING client_id, device_id, scope, state, user_id, expires_ms, provider, subject, sid";
+const FORGET_CODES: &str = "DELETE FROM oauth_codes WHERE user_id = $1";
+const FORGET_GRANTED: &str = "DELETE FROM oauth_device_codes WHERE user_id = $1 AND state = 1";
 const SWEEP_DEVICE_CODES: &str = "DELETE FROM oauth_device_codes WHERE expires_ms < $1";
-const IS_ACTIVE: &str = "SELECT 1 FROM accounts WHERE user_id = $1 AND deactivated = 0";
+const IS_ACTIVE: &str =
+    "SELECT 1 FROM accounts WHERE user_id = $1 AND deactivated = 0 AND locked = 0";
 const INSERT_SESSION: &str =
-    "INSERT INTO oauth_sessions (user_id, device_id, client_id, scope, family, code)
-    VALUES ($1, $2, $3, $4, $5, $6)";
-const OF_CODE: &str =
-    "SELECT user_id, device_id, client_id, scope FROM oauth_sessions WHERE code = $1";
+    "INSERT INTO oauth_sessions (user_id, device_id, client_id, scope, family, code, code_until_ms)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)";
+const OF_CODE: &str = "SELECT user_id, device_id, client_id, scope FROM oauth_sessions
+    WHERE code = $1 AND code_until_ms > $2";
 const OF_FAMILY: &str =
     "SELECT user_id, device_id, client_id, scope FROM oauth_sessions WHERE family = $1";
 const OF_REFRESH: &str = "SELECT o.user_id, o.device_id, o.client_id, o.scope FROM refresh_tokens r
@@ -62,6 +68,8 @@ pub struct CodeRow {
     pub challenge: String,
     /// Until when the code is good.
     pub expires_ms: i64,
+    /// From which session at an identity provider the user came.
+    pub origin: Option<Origin>,
 }
 
 /// What became of a device code.
@@ -108,6 +116,8 @@ pub struct DeviceCodeRow {
     pub user_id: Option<OwnedUserId>,
     /// Until when it is good.
     pub expires_ms: i64,
+    /// From which session at an identity provider the user came.
+    pub origin: Option<Origin>,
 }
 
 /// A session that a client was granted.
@@ -131,6 +141,7 @@ fn device_code(row: &Row) -> Result<DeviceCodeRow, StorageError> {
         decision: Decision::from_code(row.int(3)?),
         user_id: row.opt_text(4)?.map(|user| parse_user(&user)).transpose()?,
         expires_ms: row.int(5)?,
+        origin: Origin::read(row, 6)?,
     })
 }
 
@@ -151,6 +162,7 @@ pub async fn insert_code(
     now_ms: i64,
 ) -> Result<(), StorageError> {
     tx.sql().execute(SWEEP_CODES, args![now_ms]).await?;
+    let (provider, subject, sid) = Origin::columns(code.origin.as_ref());
     let values = args![
         &hash.0[..],
         code.client_id.as_str(),
@@ -159,7 +171,10 @@ pub async fn insert_code(
         code.scope.as_str(),
         code.redirect_uri.as_str(),
         code.challenge.as_str(),
-        code.expires_ms
+        code.expires_ms,
+        provider,
+        subject,
+        sid
     ];
     tx.sql().execute(INSERT_CODE, values).await?;
     Ok(())
@@ -181,6 +196,7 @@ pub async fn take_code(
         redirect_uri: row.text(4)?,
         challenge: row.text(5)?,
         expires_ms: row.int(6)?,
+        origin: Origin::read(&row, 7)?,
     }))
 }
 
@@ -247,10 +263,12 @@ pub async fn decide(
     tx: &mut CommitTx,
     user_code: TokenHash,
     decision: Decision,
-    user: &UserId,
+    (user, origin): (&UserId, Option<&Origin>),
     now_ms: i64,
 ) -> Result<bool, StorageError> {
-    let values = args![&user_code.0[..], decision.code(), user.as_str(), now_ms];
+    let (provider, subject, sid) = Origin::columns(origin);
+    let values =
+        args![&user_code.0[..], decision.code(), user.as_str(), now_ms, provider, subject, sid];
     Ok(tx.sql().execute(DECIDE, values).await? == 1)
 }
 
@@ -264,32 +282,42 @@ pub async fn take_device_code(
     row.as_ref().map(device_code).transpose()
 }
 
-/// Whether an account is there and isn't closed, as the transaction sees it.
+/// Ends what a user has granted and no client has come for yet.
+pub async fn forget_grants(tx: &mut CommitTx, user: &UserId) -> Result<(), StorageError> {
+    for sql in [FORGET_CODES, FORGET_GRANTED] {
+        tx.sql().execute(sql, args![user.as_str()]).await?;
+    }
+    Ok(())
+}
+
+/// Whether an account is there and is neither closed nor locked, as the transaction sees it.
 pub async fn is_active(tx: &mut CommitTx, user: &UserId) -> Result<bool, StorageError> {
     Ok(tx.sql().fetch_optional(IS_ACTIVE, args![user.as_str()]).await?.is_some())
 }
 
-/// Notes that a device's session was granted to a client, by which code if by one, and what its refresh tokens carry.
+/// Notes that a device's session was granted to a client, and what its refresh tokens carry; where it came by a code, that one, and until
+/// when it is known again.
 pub async fn insert_session(
     tx: &mut CommitTx,
     row: &SessionRow,
     family: TokenHash,
-    code: Option<TokenHash>,
+    code: Option<(TokenHash, i64)>,
 ) -> Result<(), StorageError> {
-    let code = code.map(|hash| hash.0.to_vec());
+    let (code, until_ms) = (code.map(|(hash, _)| hash.0.to_vec()), code.map(|(_, until)| until));
     let (user, device) = (row.user_id.as_str(), row.device_id.as_str());
     let (client, scope) = (row.client_id.as_str(), row.scope.as_str());
-    let values = args![user, device, client, scope, &family.0[..], code];
+    let values = args![user, device, client, scope, &family.0[..], code, until_ms];
     tx.sql().execute(INSERT_SESSION, values).await?;
     Ok(())
 }
 
-/// The session that a code gave.
+/// The session that a code gave, not long ago.
 pub async fn session_of_code(
     tx: &mut CommitTx,
     code: TokenHash,
+    now_ms: i64,
 ) -> Result<Option<SessionRow>, StorageError> {
-    let row = tx.sql().fetch_optional(OF_CODE, args![&code.0[..]]).await?;
+    let row = tx.sql().fetch_optional(OF_CODE, args![&code.0[..], now_ms]).await?;
     row.as_ref().map(session).transpose()
 }
 

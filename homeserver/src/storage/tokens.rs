@@ -37,6 +37,7 @@ const DELETE_REFRESH_OF_DEVICE: &str =
     "DELETE FROM refresh_tokens WHERE user_id = $1 AND device_id = $2";
 const DELETE_OAUTH_OF_DEVICE: &str =
     "DELETE FROM oauth_sessions WHERE user_id = $1 AND device_id = $2";
+const DELETE_SSO_OF_DEVICE: &str = "DELETE FROM sso_sessions WHERE user_id = $1 AND device_id = $2";
 const INSERT_SHORT: &str =
     "INSERT INTO short_tokens (hash, purpose, user_id, expires_ms) VALUES ($1, $2, $3, $4)";
 const PURGE_SHORT: &str = "DELETE FROM short_tokens WHERE expires_ms < $1";
@@ -188,13 +189,13 @@ async fn delete_of_refresh(
     rows.iter().map(|row| TokenHash::from_blob(&row.blob(0)?)).collect()
 }
 
-/// Deletes all tokens of a device, and what a client was granted of it; its access tokens are returned.
+/// Deletes all tokens of a device, and what is known of where they came from; its access tokens are returned.
 pub async fn delete_of_device(
     tx: &mut CommitTx,
     user: &UserId,
     device: &DeviceId,
 ) -> Result<Vec<TokenHash>, StorageError> {
-    for sql in [DELETE_REFRESH_OF_DEVICE, DELETE_OAUTH_OF_DEVICE] {
+    for sql in [DELETE_REFRESH_OF_DEVICE, DELETE_OAUTH_OF_DEVICE, DELETE_SSO_OF_DEVICE] {
         tx.sql().execute(sql, args![user.as_str(), device.as_str()]).await?;
     }
     let rows = tx.sql().fetch(DELETE_OF_DEVICE, args![user.as_str(), device.as_str()]).await?;

@@ -113,7 +113,7 @@ pub(super) async fn change(
     FormParams(params): FormParams,
 ) -> PageResult {
     visitor.check(&params)?;
-    let signed_in = visitor.must_be_signed_in()?;
+    let signed_in = visitor.must_be_signed_in_for(&part(DEVICES_LIST))?;
     let user = &signed_in.user;
     app.limits.check(Limit::Other, user.as_str())?;
     let Some(device) = find(&app, user, params.get("device_id")).await? else {

@@ -79,6 +79,40 @@ async fn a_code_that_comes_again_ends_what_it_gave() {
 }
 
 #[tokio::test]
+async fn an_old_code_ends_nothing() {
+    let provider = Provider::start().await;
+    let client = provider.client().await;
+    let code = provider.code(&client, "DEVICE").await;
+    let fields = redemption(&client, &code);
+    let tokens = provider.token(&fields).await.json();
+    provider.clock.pass(60 * 60 + 1);
+    assert_eq!(provider.token(&fields).await.refusal(), (400, "invalid_grant".to_owned()));
+    let refresh = refreshing(&client, text(&tokens, "refresh_token"));
+    assert_eq!(provider.token(&refresh).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_locked_account_gets_nothing_for_its_codes_and_keeps_what_it_has() {
+    let provider = Provider::start().await;
+    let client = provider.client().await;
+    let tokens = provider.tokens(&client, "DEVICE").await;
+    let code = provider.code(&client, "OTHER").await;
+    let alice = ruma::UserId::parse("@alice:hs.test").unwrap();
+    let accounts = &provider.server.server.app().accounts;
+    accounts.set_locked(&alice, true).await.unwrap();
+    let answer = provider.token(&redemption(&client, &code)).await;
+    assert_eq!(answer.refusal(), (400, "invalid_grant".to_owned()));
+    // A refusal would make the client forget the session for good.
+    let refresh = refreshing(&client, text(&tokens, "refresh_token"));
+    let next = provider.token(&refresh).await;
+    assert_eq!(next.status, 200, "{}", next.text);
+    let next = next.json();
+    assert_eq!(provider.whoami(text(&next, "access_token")).await, Err(401));
+    accounts.set_locked(&alice, false).await.unwrap();
+    assert!(provider.whoami(text(&next, "access_token")).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_code_is_good_for_two_minutes() {
     let provider = Provider::start().await;
     let client = provider.client().await;
