@@ -34,7 +34,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
     vec![
         get("/_matrix/client/v1/auth_metadata", metadata::metadata),
         get("/_matrix/client/unstable/org.matrix.msc2965/auth_metadata", metadata::unstable),
-        get("/.well-known/oauth-authorization-server", metadata::metadata),
+        get("/.well-known/oauth-authorization-server", metadata::well_known),
         post(REGISTER, register::register),
         post(TOKEN, token::token),
         post(REVOKE, revoke::revoke),
@@ -51,7 +51,7 @@ fn base(app: &App) -> Result<&str, ApiError> {
 }
 
 /// Refuses what an authorisation server does in our stead (Client-Server API, "Authentication API discovery").
-pub(super) fn must_be_legacy(app: &App) -> Result<(), ApiError> {
+pub(crate) fn must_be_legacy(app: &App) -> Result<(), ApiError> {
     if app.delegation.is_none() {
         return Ok(());
     }

@@ -247,6 +247,7 @@ async fn available(
     State(app): State<Arc<App>>,
     Query(query): Query<UsernameQuery>,
 ) -> ApiResult<Reply<Value>> {
+    must_be_legacy(&app)?;
     must_be_free(&app, &query.username).await?;
     Ok(Reply(json!({ "available": true })))
 }
@@ -267,6 +268,7 @@ async fn token_validity(
     Address(address): Address,
     Query(query): Query<TokenQuery>,
 ) -> ApiResult<Reply<Value>> {
+    must_be_legacy(&app)?;
     app.limits.check(Limit::Registration, &Address(address).key())?;
     // Where nobody may register, no token is good for anything.
     flows(&app).await?;
