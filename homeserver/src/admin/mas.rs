@@ -169,6 +169,7 @@ async fn provision_user(
 /// can't be followed is left out, since the service would ask for it again for ever.
 /// Follows the service in whose e-mail addresses are whose: the newest word holds, so that an address may go from one account to another,
 /// whichever of both it tells of first.
+/// Follows the service in whose e-mail addresses are whose. What another account has by now is left out: the service tells of that one, too.
 async fn set_emails(app: &App, user: &UserId, emails: &[String]) -> ApiResult<()> {
     if app.accounts.get(user).await?.is_some_and(|account| account.deactivated) {
         return Ok(());
@@ -184,12 +185,10 @@ async fn set_emails(app: &App, user: &UserId, emails: &[String]) -> ApiResult<()
             }
             None => tracing::warn!(%user, "an e-mail address of an account can't be read"),
         let Some(address) = canonical(EMAIL, email) else { continue };
-        if let Some(owner) = app.threepids.owner(EMAIL, &address).await?
-            && owner != user
-        {
-            app.threepids.delete(&owner, EMAIL, &address).await?;
+        let owner = app.threepids.owner(EMAIL, &address).await?;
+        if owner.is_none_or(|owner| owner == user) {
+            addresses.push(address);
         }
-        addresses.push(address);
     }
     app.threepids.replace(user, addresses, true).await
 }

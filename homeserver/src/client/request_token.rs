@@ -127,6 +127,17 @@ async fn begin(
         return Err(unsupported("This server sends no e-mail"));
     }
     let asked = body.read(&app.config.email.next_link_domains)?;
+    let sid = prove(app, Address(from), purpose, asked).await?;
+    Ok(Reply(json!({ "sid": sid })))
+}
+
+/// Begins a proof and sends its e-mail; the proof's ID. Pages of this server share it with clients.
+pub(crate) async fn prove(
+    app: &App,
+    Address(from): Address,
+    purpose: Purpose,
+    asked: Asked,
+) -> ApiResult<String> {
     let domains = &app.config.email.allowed_domains;
     let is_of = |known: &String| canonical_domain(known).as_deref() == Some(asked.address.domain());
     if !domains.is_empty() && !domains.iter().any(is_of) {
@@ -155,7 +166,7 @@ async fn begin(
         // Only now: an attempt that failed may be made again.
         app.threepids.sent(&begun, attempt).await?;
     }
-    Ok(Reply(json!({ "sid": begun.sid })))
+    Ok(begun.sid)
 }
 
 /// The link that completes a proof. The address's owner needs nothing but this; the client's secret stays with the client.

@@ -230,6 +230,12 @@ async fn cross_signing_keys_are_replaced_once_the_user_has_agreed_in_the_browser
     assert_eq!(challenge["flows"][0]["stages"], json!(["m.oauth"]));
     let url = challenge["params"]["m.oauth"]["url"].as_str().unwrap();
     let page = url.strip_prefix(super::BASE).unwrap();
+    // Clients that don't know the stage open its fallback page.
+    let fallback = "/_matrix/client/v3/auth/m.oauth/fallback/web?session=";
+    let session = challenge["session"].as_str().unwrap();
+    let sent = provider.get(&format!("{fallback}{session}"), None).await;
+    assert_eq!((sent.status, sent.location()), (303, url));
+    assert_eq!(provider.get(&format!("{fallback}unknown"), None).await.status, 400);
     let mut answer = second.clone();
     answer["auth"] = json!({ "session": challenge["session"] });
     let again = post(&provider, path, access, &answer).await;
