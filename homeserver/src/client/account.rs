@@ -17,7 +17,7 @@ use crate::http::json::{EMPTY, Empty, JsonOrEmpty, Reply};
 use crate::http::limit::Limit;
 use crate::http::router::{Route, get, post};
 use crate::services::departures;
-use crate::services::threepids::unproven;
+use crate::services::threepids::{Proven, unproven};
 use crate::services::uia::{Auth, EMAIL_IDENTITY, Flow, Operation};
 
 const BY_EMAIL: &[Flow] = &[&[EMAIL_IDENTITY]];
@@ -84,6 +84,17 @@ async fn reset(app: &App, Address(from): Address, body: Change) -> ApiResult<Rep
         .await?;
     let hash = app.accounts.hash_password(body.new_password()?).await?;
     let proven = passed.email.ok_or_else(unproven)?;
+    set_forgotten(app, proven, hash, body.logout_devices.unwrap_or(true)).await?;
+    Ok(EMPTY)
+}
+
+/// Sets a forgotten password of the account that a proven address belongs to; the page for it shares this.
+pub(crate) async fn set_forgotten(
+    app: &App,
+    proven: Proven,
+    hash: String,
+    end_sessions: bool,
+) -> ApiResult<()> {
     let (medium, address) = proven.threepid();
     if let Some(user) = app.threepids.owner(medium, address).await? {
         app.accounts.must_not_be_locked(&user).await?;
@@ -92,10 +103,10 @@ async fn reset(app: &App, Address(from): Address, body: Change) -> ApiResult<Rep
     // Nobody else tells them.
     crate::services::threepids::tell::password_set(app, &user).await;
     app.accounts.forget(&user);
-    if body.logout_devices.unwrap_or(true) {
+    if end_sessions {
         app.sessions.end_all(&user, None).await?;
     }
-    Ok(EMPTY)
+    Ok(())
 }
 
 #[derive(Default, Deserialize)]

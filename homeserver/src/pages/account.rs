@@ -2,6 +2,7 @@
 //! `action`.
 
 mod devices;
+mod emails;
 mod profile;
 mod security;
 
@@ -31,6 +32,8 @@ const DEVICE_DELETE: &str = "org.matrix.device_delete";
 const DEACTIVATE: &str = "org.matrix.account_deactivate";
 /// The action that lets a user replace their cross-signing keys.
 pub const CROSS_SIGNING_RESET: &str = "org.matrix.cross_signing_reset";
+/// Ours: e-mail addresses.
+const EMAILS: &str = "org.landbridge.emails";
 /// Ours: choosing another password.
 const PASSWORD: &str = "org.landbridge.password";
 /// The names that the actions about devices had before they were in the specification (MSC4191), which clients of then still use.
@@ -46,6 +49,7 @@ pub(super) fn routes() -> Vec<Route<Arc<App>>> {
         get(PATH, show),
         post(profile::PATH, profile::save),
         post(devices::PATH, devices::change),
+        post(emails::PATH, emails::change),
         post(security::PASSWORD_PATH, security::set_password),
         post(security::DEACTIVATE_PATH, security::deactivate),
         post(security::RESET_PATH, security::allow_reset),
@@ -80,6 +84,7 @@ async fn show(
     let device = params.get("device_id");
     let page = match action {
         PROFILE => profile::page(&app, &visitor, user, None).await?,
+        EMAILS => emails::page(&app, &visitor, user, None).await?,
         DEVICES_LIST => devices::list(&app, user, None).await?,
         DEVICE_VIEW => devices::view(&app, &visitor, user, device).await?,
         DEVICE_DELETE => devices::delete(&app, &visitor, user, device).await?,
@@ -100,6 +105,7 @@ async fn show(
 fn overview(visitor: &Visitor, user: &UserId) -> Page {
     let parts = [
         (PROFILE, "Profile"),
+        (EMAILS, "E-mail addresses"),
         (DEVICES_LIST, "Devices"),
         (PASSWORD, "Password"),
         (CROSS_SIGNING_RESET, "Reset your identity"),

@@ -16,11 +16,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Failure, see_other, sign_in, with_query};
 use crate::app::App;
+use crate::client::request_token::prove;
 use crate::http::auth::Address;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::params::Params;
 use crate::services::browsers::SignedIn;
 use crate::services::sessions::random_token;
+use crate::services::threepids::{Asked, Proven, Purpose, parse_email};
 use crate::storage::external_ids::Origin;
 use crate::storage::tokens::TokenHash;
 
@@ -137,6 +139,26 @@ impl Visitor {
     fn proof(&self) -> String {
         // A hash, since the page can be read where the cookie can't.
         BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(format!("form {}", self.token)))
+    }
+
+    /// The secret of this browser that belongs to the proofs of addresses that are begun in it.
+    fn secret(&self) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(format!("address {}", self.token)))
+    }
+
+    /// Sends an e-mail that proves an address to this browser; the proof's ID.
+    pub async fn prove(&self, app: &App, purpose: Purpose, email: &str) -> ApiResult<String> {
+        let address = parse_email(email)
+            .ok_or_else(|| ApiError::invalid_param("That is not an e-mail address."))?;
+        // Whoever asks again wants another e-mail.
+        let send_attempt = app.clock.now_ms();
+        let asked = Asked { address, client_secret: self.secret(), send_attempt, next_link: None };
+        prove(app, Address(self.address), purpose, asked).await
+    }
+
+    /// The address that was proven so; 400 while it isn't.
+    pub async fn proven(&self, app: &App, purpose: Purpose, sid: &str) -> ApiResult<Proven> {
+        app.threepids.proven(purpose, sid, &self.secret()).await
     }
 
     /// What each form holds.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::super::visitor::Visitor;
 use super::super::{Failure, PageResult};
-use super::{PROFILE, back, done, part};
+use super::{EMAILS, PROFILE, back, done, part};
 use crate::app::App;
 use crate::http::error::ApiError;
 use crate::http::limit::Limit;
@@ -39,6 +39,7 @@ pub(super) async fn page(
             button { "Save" }
         }
         p { "To choose an avatar, use any Matrix client." }
+        p { a href=(part(EMAILS)) { "E-mail addresses" } }
         (back())
     }))
 }
