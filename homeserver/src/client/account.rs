@@ -76,12 +76,13 @@ async fn reset(app: &App, Address(from): Address, body: Change) -> ApiResult<Rep
         return Err(ApiError::missing_token());
     }
     must_be_legacy(app)?;
-    app.limits.check(Limit::Login, &Address(from).key())?;
     let operation = Operation { name: "account/password", user: None, flows: BY_EMAIL };
     let passed = app
         .uia
         .authorise(&app.accounts, &app.config.server_name, operation, body.auth.as_ref())
         .await?;
+    // Only now: clients ask again and again until the link was followed, and what they show can't be guessed.
+    app.limits.check(Limit::Login, &Address(from).key())?;
     let hash = app.accounts.hash_password(body.new_password()?).await?;
     let proven = passed.email.ok_or_else(unproven)?;
     set_forgotten(app, proven, hash, body.logout_devices.unwrap_or(true)).await?;

@@ -38,12 +38,20 @@ async fn every_action_that_is_advertised_has_a_page() {
     let overview = browser.open(ACCOUNT).await;
     assert!(overview.path().starts_with(SIGN_IN));
     browser.sign_in("alice").await;
-    let overview = browser.open(ACCOUNT).await.text;
     for action in actions {
-        let path = format!("{ACCOUNT}?action={}&device_id=DEVICE", action.as_str().unwrap());
-        let page = browser.open(&path).await;
+        let action = action.as_str().unwrap();
+        let heading = match action.strip_prefix("org.matrix.").unwrap() {
+            "profile" => "Profile",
+            "devices_list" | "sessions_list" => "Devices",
+            "device_view" | "session_view" => "My App",
+            "device_delete" | "session_end" => "Sign My App out?",
+            "account_deactivate" => "Deactivate the account",
+            "cross_signing_reset" => "Reset your identity",
+            other => panic!("{other}"),
+        };
+        let page = browser.open(&format!("{ACCOUNT}?action={action}&device_id=DEVICE")).await;
         assert_eq!(page.status, 200, "{action}: {}", page.text);
-        assert_ne!(page.text, overview, "{action}");
+        assert!(page.text.contains(&format!("<h1>{heading}</h1>")), "{action}: {}", page.text);
     }
     let unknown = browser.open(&format!("{}&device_id=NONE", part("device_view"))).await;
     assert_eq!(unknown.status, 404);
@@ -117,6 +125,40 @@ async fn a_new_password_signs_out_other_browsers() {
     assert_eq!((done.status, done.path()), (303, ACCOUNT));
     assert_eq!(here.open(ACCOUNT).await.status, 200);
     assert!(there.open(ACCOUNT).await.path().starts_with(SIGN_IN));
+}
+
+#[tokio::test]
+async fn no_form_is_taken_from_elsewhere() {
+    let smtp = super::Smtp::start().await;
+    let provider = Provider::start_with(|config| super::mail(config, &smtp)).await;
+    let client = provider.client().await;
+    provider.tokens(&client, "DEVICE").await;
+    let browser = provider.browser();
+    browser.sign_in("alice").await;
+    let device = |action: &str| format!("{}&device_id=DEVICE", part(action));
+    for path in [
+        ACCOUNT.to_owned(),
+        part("profile"),
+        device("device_view"),
+        device("device_delete"),
+        part("account_deactivate"),
+        part("cross_signing_reset"),
+        format!("{ACCOUNT}?action=org.landbridge.password"),
+        format!("{ACCOUNT}?action=org.landbridge.emails"),
+        SIGN_IN.to_owned(),
+        "/_landbridge/sign-up".to_owned(),
+        "/_landbridge/forgotten".to_owned(),
+        "/_landbridge/link".to_owned(),
+    ] {
+        let page = browser.open(&path).await;
+        let forms = forms(&page.text);
+        assert!(!forms.is_empty(), "{path}");
+        for form in forms {
+            let answer = browser.submit(&form.with("csrf", "guessed")).await;
+            assert_eq!(answer.status, 403, "{path}: {}", answer.text);
+        }
+    }
+    assert_eq!(browser.open(ACCOUNT).await.status, 200);
 }
 
 #[tokio::test]

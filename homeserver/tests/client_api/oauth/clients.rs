@@ -51,6 +51,29 @@ async fn what_is_no_client_is_refused() {
 }
 
 #[tokio::test]
+async fn whoever_asks_too_often_waits() {
+    let provider = Provider::start_with(|config| {
+        config.rate_limits.enabled = true;
+        let rate = landbridge_homeserver::config::Rate { per_second: 0.001, burst: 1 };
+        (config.rate_limits.login, config.rate_limits.other) = (rate, rate);
+    })
+    .await;
+    let client = provider.client().await;
+    let again = provider.post_json(REGISTER, &client_metadata()).await;
+    assert_eq!(again.refusal(), (429, "temporarily_unavailable".to_owned()));
+    assert!(again.headers.contains_key("retry-after"));
+    let scope = super::scope("D");
+    let device = [("client_id", &*client), ("scope", &*scope)];
+    for (path, fields) in [
+        ("/_landbridge/oauth/device", &device[..]),
+        ("/_landbridge/oauth/revoke", &[("token", "x")][..]),
+    ] {
+        assert_eq!(provider.form(path, fields).await.status, 200, "{path}");
+        assert_eq!(provider.form(path, fields).await.status, 429, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_client_is_forgotten_when_nobody_signs_in_with_it() {
     let provider = Provider::start().await;
     let used = provider.client().await;

@@ -48,6 +48,7 @@ impl<'a> Asking<'a> {
 #[tokio::test]
 async fn a_device_is_let_in_by_the_code_that_it_shows() {
     let provider = Provider::start().await;
+    provider.clock.stop();
     let asking = Asking::begin(&provider, "TELEVISION").await;
     assert_eq!(asking.answer["interval"], 5);
     let complete = asking.answer["verification_uri_complete"].as_str().unwrap();
@@ -103,6 +104,25 @@ async fn a_device_that_is_denied_or_late_stays_out() {
     assert_eq!(granted.decide(&browser, "allow").await.status, 200);
     provider.clock.pass(20 * 60 + 1);
     assert_eq!(granted.told().await, "expired_token");
+}
+
+#[tokio::test]
+async fn a_code_that_is_asked_for_twice_at_once_is_good_once() {
+    let provider = Provider::start().await;
+    let browser = provider.browser();
+    browser.sign_in("alice").await;
+    let asking = Asking::begin(&provider, "D").await;
+    assert_eq!(asking.decide(&browser, "allow").await.status, 200);
+    let (one, other) = tokio::join!(asking.poll(), asking.poll());
+    let mut statuses = [one.status, other.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 400]);
+    let code = browser.code(&asking.client, "E").await;
+    let fields = super::redemption(&asking.client, &code);
+    let (one, other) = tokio::join!(provider.token(&fields), provider.token(&fields));
+    let mut statuses = [one.status, other.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 400]);
 }
 
 #[tokio::test]

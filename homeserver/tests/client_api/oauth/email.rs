@@ -118,6 +118,25 @@ async fn a_forgotten_password_is_set_by_whoever_reads_the_e_mail_and_asked_for_i
 }
 
 #[tokio::test]
+async fn a_client_may_ask_again_and_again_whether_the_link_was_followed() {
+    let smtp = Smtp::start().await;
+    let provider = Provider::start_with(|config| {
+        mail(config, &smtp);
+        config.rate_limits.enabled = true;
+        config.rate_limits.login =
+            landbridge_homeserver::config::Rate { per_second: 0.001, burst: 1 };
+    })
+    .await;
+    let creds = json!({ "sid": "x", "client_secret": "y" });
+    let auth = json!({ "type": "m.login.email.identity", "threepid_creds": creds });
+    let body = json!({ "auth": auth, "new_password": "battery staple" });
+    for _ in 0..4 {
+        let answer = provider.post_json("/_matrix/client/v3/account/password", &body).await;
+        assert_eq!(answer.status, 401, "{}", answer.text);
+    }
+}
+
+#[tokio::test]
 async fn an_account_begins_with_its_address_where_it_needs_one() {
     let smtp = Smtp::start().await;
     let provider = Provider::start_with(|config| mail(config, &smtp)).await;
