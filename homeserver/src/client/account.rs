@@ -71,7 +71,7 @@ async fn password(
 }
 
 /// Sets a forgotten password: who asks has no session, but can read the account's e-mail.
-async fn reset(app: &App, Address(from): Address, body: Change) -> ApiResult<Reply<Empty>> {
+async fn reset(app: &Arc<App>, Address(from): Address, body: Change) -> ApiResult<Reply<Empty>> {
     if !app.mailer.is_on() {
         return Err(ApiError::missing_token());
     }
@@ -91,7 +91,7 @@ async fn reset(app: &App, Address(from): Address, body: Change) -> ApiResult<Rep
 
 /// Sets a forgotten password of the account that a proven address belongs to; the page for it shares this.
 pub(crate) async fn set_forgotten(
-    app: &App,
+    app: &Arc<App>,
     proven: Proven,
     hash: String,
     end_sessions: bool,

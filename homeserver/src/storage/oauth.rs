@@ -48,8 +48,7 @@ const OF_FAMILY: &str =
 const OF_REFRESH: &str = "SELECT o.user_id, o.device_id, o.client_id, o.scope FROM refresh_tokens r
     JOIN oauth_sessions o ON o.user_id = r.user_id AND o.device_id = r.device_id
     WHERE r.hash = $1";
-const OF_USER: &str =
-    "SELECT user_id, device_id, client_id, scope FROM oauth_sessions WHERE user_id = $1";
+const OF_DEVICE: &str = "SELECT 1 FROM oauth_sessions WHERE user_id = $1 AND device_id = $2";
 
 /// What a code stands for.
 #[derive(Debug, Clone)]
@@ -339,12 +338,12 @@ pub async fn session_of_refresh(
     row.as_ref().map(session).transpose()
 }
 
-/// The sessions that clients were granted by a user.
-pub async fn sessions_of(db: &Database, user: &UserId) -> Result<Vec<SessionRow>, StorageError> {
-    db.fetch(OF_USER, args![user.as_str()]).await?.iter().map(session).collect()
-}
-
 /// Whether a device's session was granted to a client.
-pub fn is_granted(sessions: &[SessionRow], device: &DeviceId) -> bool {
-    sessions.iter().any(|session| session.device_id == device)
+pub async fn is_granted(
+    db: &Database,
+    user: &UserId,
+    device: &DeviceId,
+) -> Result<bool, StorageError> {
+    let row = db.fetch_optional(OF_DEVICE, args![user.as_str(), device.as_str()]).await?;
+    Ok(row.is_some())
 }

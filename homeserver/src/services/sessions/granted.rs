@@ -4,7 +4,7 @@
 //! token has been in two hands, and the session ends.
 
 use futures::FutureExt;
-use ruma::{OwnedDeviceId, OwnedUserId};
+use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 
 use super::{NewSession, Sessions, TokenHash, delete_devices, random_token};
 use crate::commit::CommitTx;
@@ -249,6 +249,15 @@ impl Sessions {
             Err(error) if error.errcode == "M_UNKNOWN_TOKEN" => Ok(Redeemed::Refused),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether a device's session was granted to a client.
+    pub async fn was_granted(
+        &self,
+        user: &UserId,
+        device: &DeviceId,
+    ) -> Result<bool, StorageError> {
+        oauth::is_granted(&self.db, user, device).await
     }
 
     /// What a refresh token that is good was granted for.
