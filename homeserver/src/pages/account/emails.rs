@@ -70,8 +70,13 @@ pub(super) async fn change(
     FormParams(params): FormParams,
 ) -> PageResult {
     visitor.check(&params)?;
-    // An address is a way into the account.
-    let user = &visitor.must_be_fresh(&part(EMAILS))?.user;
+    // An address is a way into the account. Whoever begins with one has shown who they are; the e-mail may take its time.
+    let who = if params.get("decision") == Some("confirm") {
+        visitor.must_be_signed_in_for(&part(EMAILS))?
+    } else {
+        visitor.must_be_fresh(&part(EMAILS))?
+    };
+    let user = &who.user;
     app.limits.check(Limit::Other, user.as_str())?;
     let address = params.get("address").unwrap_or_default();
     let sid = params.get("sid").unwrap_or_default();
