@@ -371,6 +371,9 @@ mod tests {
         assert_eq!(config.check().unwrap_err().key, "default_identity_server");
         let known = "default_identity_server = 'id.org'\nidentity_servers = { 'id.org' = 'https://id.org' }";
         read(known).unwrap().check().unwrap();
+    }
+
+    #[test]
     fn browsers_stay_signed_in_for_as_long_as_they_can() {
         for (seconds, good) in [("60", true), ("0", false), ("34560001", false)] {
             let config =

@@ -167,9 +167,6 @@ async fn provision_user(
 
 /// Follows the service in whose e-mail addresses are whose. Its newest word holds: what it gives to one account, another has no more. What
 /// can't be followed is left out, since the service would ask for it again for ever.
-/// Follows the service in whose e-mail addresses are whose: the newest word holds, so that an address may go from one account to another,
-/// whichever of both it tells of first.
-/// Follows the service in whose e-mail addresses are whose. What another account has by now is left out: the service tells of that one, too.
 async fn set_emails(app: &App, user: &UserId, emails: &[String]) -> ApiResult<()> {
     if app.accounts.get(user).await?.is_some_and(|account| account.deactivated) {
         return Ok(());
@@ -184,10 +181,6 @@ async fn set_emails(app: &App, user: &UserId, emails: &[String]) -> ApiResult<()
                 break;
             }
             None => tracing::warn!(%user, "an e-mail address of an account can't be read"),
-        let Some(address) = canonical(EMAIL, email) else { continue };
-        let owner = app.threepids.owner(EMAIL, &address).await?;
-        if owner.is_none_or(|owner| owner == user) {
-            addresses.push(address);
         }
     }
     app.threepids.replace(user, addresses, true).await

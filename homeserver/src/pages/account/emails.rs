@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::http::limit::Limit;
 use crate::http::page::{Page, alert};
 use crate::http::params::FormParams;
-use crate::services::threepids::{EMAIL, Purpose};
+use crate::services::threepids::{EMAIL, Purpose, tell};
 
 pub(super) const PATH: &str = "/_landbridge/account/emails";
 
@@ -83,7 +83,9 @@ pub(super) async fn change(
     let changed = match params.get("decision") {
         Some("remove") => {
             let medium = params.get("medium").unwrap_or(EMAIL);
-            app.threepids.delete(user, medium, address).await?;
+            if app.threepids.delete(user, medium, address).await? {
+                tell::address_removed(&app, user, address);
+            }
             Ok("The address is removed.")
         }
         Some("add") if app.mailer.is_on() => {
@@ -93,7 +95,14 @@ pub(super) async fn change(
             }
         }
         _ => match visitor.proven(&app, Purpose::Add, sid).await {
-            Ok(proven) => app.threepids.add(user, proven).await.map(|()| "The address is added."),
+            Ok(proven) => {
+                let address = proven.threepid().1.to_owned();
+                let added = app.threepids.add(user, proven).await;
+                if added.is_ok() {
+                    tell::address_added(&app, user, &address).await;
+                }
+                added.map(|()| "The address is added.")
+            }
             Err(error) if error.status.is_client_error() => {
                 let page = wait(&visitor, sid, Some(&error.error));
                 return Ok(visitor.show(page.status(StatusCode::BAD_REQUEST)));
