@@ -20,7 +20,7 @@ use crate::http::limit::Limit;
 use crate::http::router::{Route, get, post};
 use crate::services::sessions::{NewSession, SessionRequest, granted};
 use crate::services::sso;
-use crate::services::threepids::EMAIL;
+use crate::services::threepids::{EMAIL, canonical};
 use crate::services::uia::{Auth, login_user, named};
 
 const TOKEN: &str = "m.login.token";
@@ -173,7 +173,9 @@ pub(crate) async fn by_name(app: &App, name: &str, password: &str) -> ApiResult<
 
 /// Counts an attempt with an address whether or not it is an account's, so that limits don't tell which.
 fn limit_address(app: &App, address: &str) -> ApiResult<()> {
-    app.limits.check(Limit::Login, &format!("address {}", address.trim().to_lowercase()))
+    // Forms of one address are one; what is no address is nobody's.
+    let address = canonical(EMAIL, address).unwrap_or_default();
+    app.limits.check(Limit::Login, &format!("address {address}"))
 }
 
 async fn by_password_of(

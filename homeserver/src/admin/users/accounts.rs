@@ -220,7 +220,7 @@ async fn write(
             return Err(ApiError::invalid_param(text));
         }
         if let Some(password) = password {
-            must_keep_accounts(app)?;
+            must_keep_accounts(&app)?;
             app.accounts.set_password(&user, password).await?;
             if change.logout_devices.unwrap_or(true) {
                 app.sessions.end_all(&user, None).await?;

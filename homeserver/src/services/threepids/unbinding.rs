@@ -26,7 +26,7 @@ const LONGEST_MS: i64 = 24 * 60 * 60 * 1000;
 const MOST_TRIES: i64 = 25;
 /// How many are asked at once.
 const AT_ONCE: i64 = 50;
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_mins(1);
 
 /// Works until the server stops.
 pub async fn run(app: Arc<App>) {
@@ -35,7 +35,7 @@ pub async fn run(app: Arc<App>) {
             Ok(true) => continue,
             Ok(false) => {}
             Err(error) => {
-                tracing::warn!(%error, "what identity servers are to forget is not known")
+                tracing::warn!(%error, "what identity servers are to forget is not known");
             }
         }
         // Woken, or it is time: both mean to look again.
