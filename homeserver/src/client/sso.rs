@@ -44,8 +44,8 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
     ]
 }
 
-fn from(Address(address): Address) -> String {
-    address.map(|address| address.to_string()).unwrap_or_default()
+fn from(address: Address) -> String {
+    address.key()
 }
 
 #[derive(Deserialize)]
