@@ -1,6 +1,7 @@
 //! Whole bridges, between the simulated homeserver and the simulated network.
 
 mod chats;
+mod doubt;
 mod emoji;
 mod polls;
 mod readback;
