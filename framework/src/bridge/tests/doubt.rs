@@ -13,6 +13,6 @@ async fn a_network_that_asks_to_wait_settles_no_doubt() {
         SendError::limited(Duration::ZERO, LimitScope::Chat),
     ]);
     ann.say(&room, "hello").unwrap();
-    eventually("the message", || world.stage.asked() == ["hello"]).await;
+    eventually("the message", || world.stage.asked() == ["ann: hello"]).await;
     assert_eq!(world.stage.doubts(), [false, true, true]);
 }
