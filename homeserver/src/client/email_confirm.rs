@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use axum::Form;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
@@ -14,7 +13,7 @@ use url::Url;
 use super::request_token::CONFIRM;
 use crate::app::App;
 use crate::http::error::ApiResult;
-use crate::http::extract::Query;
+use crate::http::extract::{Form, Query};
 use crate::http::page::Page;
 use crate::http::router::{Route, get, post};
 use crate::services::threepids::{EMAIL, Purpose};

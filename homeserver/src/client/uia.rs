@@ -4,7 +4,7 @@ mod email;
 
 use std::sync::Arc;
 
-use axum::extract::{Form, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::client::sso;
 use crate::http::auth::{Address, Requester};
 use crate::http::error::{ApiError, ApiResult};
-use crate::http::extract::{Path, Query};
+use crate::http::extract::{Form, Path, Query};
 use crate::http::limit::Limit;
 use crate::http::page::{Page, alert};
 use crate::http::router::{Route, get, post};

@@ -152,3 +152,13 @@ async fn a_guest_becomes_a_user_with_an_address() {
         post(&server, "login", login("guest@example.org", "correct horse")).await;
     assert_eq!((status, &answer["user_id"]), (StatusCode::OK, &json!(guest.id)));
 }
+
+#[tokio::test]
+async fn what_is_no_form_is_refused_in_the_specifications_words() {
+    let smtp = Smtp::start().await;
+    let server = server_with(&smtp, |_| {}).await;
+    let body = json!({ "sid": "x", "token": "y" });
+    let (status, answer) =
+        server.request(Method::POST, "/_landbridge/email/confirm", None, &body).await;
+    assert_eq!((status.as_u16(), answer["errcode"].as_str()), (415, Some("M_INVALID_PARAM")));
+}
