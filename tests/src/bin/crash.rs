@@ -35,6 +35,8 @@ const PORTAL: &str = "#playground_lobby:crash.test";
 const SPEAKER: &str = "bob";
 /// Nothing new for this long means that nothing more will come.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// How long after a look the next one comes, at least.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// The three processes.
 struct Rig {
@@ -144,7 +146,7 @@ async fn arrived(
             return read(true).await;
         }
         // Looking must not keep the homeserver from what is looked for.
-        tokio::time::sleep((took * 4).max(Duration::from_millis(500))).await;
+        tokio::time::sleep((took * 4).clamp(LOOK, LOOK * 20)).await;
     }
 }
 
