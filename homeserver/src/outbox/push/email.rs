@@ -92,6 +92,8 @@ pub(super) async fn step(app: &App, user: &UserId, mut pusher: Pusher) -> Result
         return Ok(Step::Wait(Duration::from_millis((due - now) as u64)));
     }
     let mut told = Told::default();
+    // What was noted meanwhile goes with it: the next e-mail may be hours away.
+    let upto = app.notifications.noted();
     let page = notifications::after(&app.db, user, pusher.pos, upto, MOST).await?;
     told.more = page.len() == MOST;
     for row in page {
