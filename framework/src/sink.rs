@@ -80,10 +80,11 @@ impl Engine {
         let _turn = self.readback.turn.lock().await;
         let mut events = Vec::with_capacity(txn.events.len());
         for raw in &txn.events {
-            match serde_json::from_str::<Value>(raw.get()) {
-                Ok(event) => events.push((event, raw.as_ref())),
-                Err(_) => tracing::warn!("the homeserver sent an event that is no JSON"),
-            }
+            let Ok(event) = serde_json::from_str::<Value>(raw.get()) else {
+                tracing::warn!("the homeserver sent an event that is no JSON");
+                continue;
+            };
+            events.push((event, raw.as_ref()));
         }
         let digest = digest(&events, &txn);
         let before = self.store.digest_of_txn(txn_id).await?;
