@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::app::App;
 use crate::event::{Event, Flags};
 use crate::nid::{EventNid, ORD_SHIFT, Pos, RoomNid, TimelineOrd};
-use crate::room::{Membership, RoomError, RoomSnapshot};
+use crate::room::{MEMBER, Membership, RoomError, RoomSnapshot, UserRoom};
 use crate::storage::timeline_read;
+use crate::sync::access::leaving;
 use crate::sync::filter::RoomEventFilter;
 use crate::sync::lens::Lens;
 use crate::sync::viewer::Viewer;
@@ -33,6 +34,16 @@ pub(in crate::sync) struct Window {
 }
 
 impl Window {
+    /// What became of a user who was out already, and nothing else.
+    pub(in crate::sync) fn of_one(
+        event: Arc<Event>,
+        membership: Membership,
+        limited: bool,
+    ) -> Self {
+        let start = event.place().map_or(TimelineOrd::MIN, |place| place.ord);
+        Self { events: vec![(event, membership)], limited, start, ..Self::default() }
+    }
+
     /// The events of the stretch that are part of the room's DAG, and so have a state before and after them; imported history is
     /// outside of it.
     pub(in crate::sync) fn dag(&self) -> impl DoubleEndedIterator<Item = &Arc<Event>> {
@@ -117,6 +128,29 @@ pub(in crate::sync) async fn window(
     window.all.reverse();
     window.events.reverse();
     Ok(window)
+}
+
+/// Whether anything happened after a user's leaving that is his to see all the same, because he was asked in again. His client heard of the
+/// invitation at most, and wants to read back to there. Whoever was never inside may not read the room.
+pub(in crate::sync) async fn saw_as_invited(
+    app: &App,
+    snapshot: &RoomSnapshot,
+    lens: &mut Lens<'_>,
+    viewer: &Viewer,
+    mine: &UserRoom,
+) -> Result<bool, RoomError> {
+    let left = leaving(app, mine.event).await?;
+    let Some(since) = left.and_then(|left| left.place()).map(|place| place.pos) else {
+        return Ok(false);
+    };
+    let filter = RoomEventFilter::default();
+    let span = Span { filter: &filter, since: Some(since), upto: mine.pos, limit: MAX_SCANNED };
+    let window = window(app, snapshot, lens, viewer, &span).await?;
+    let is_own = |event: &Event| {
+        event.kind().to_string() == MEMBER && event.pdu.state_key() == Some(viewer.user.as_str())
+    };
+    let mut events = window.events.iter();
+    Ok(events.any(|(event, membership)| *membership == Membership::Invite && !is_own(event)))
 }
 
 /// The newest event of a room's DAG at or before a position.
