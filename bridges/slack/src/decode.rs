@@ -34,7 +34,6 @@ pub fn decode(account: &Account, raw: &Raw) -> Result<Vec<Event>, DecodeError> {
         What::Past { channel, message } => reader.message(channel, message),
         What::Edited { channel, message } => reader.edited_in_the_past(channel, message),
         What::Reactions { channel, message } => reader.all_reactions(channel, message),
-        What::Pins { channel, pinned, by, at } => reader.pins(channel, pinned, by.as_deref(), at),
         What::Profile { channel, user, at } => {
             let Some(id) = text(user, "id").filter(|id| ids::is_id(id)) else { return Ok(Vec::new()) };
             let changed = Body::UserChanged {

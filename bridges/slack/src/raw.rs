@@ -51,17 +51,6 @@ pub enum What {
         /// The message, of which only `ts` and `reactions` are needed.
         message: Value,
     },
-    /// The pinned messages of a channel, asked for after one was pinned or taken off.
-    Pins {
-        /// Where.
-        channel: String,
-        /// The messages' `ts`, as they are shown.
-        pinned: Vec<String>,
-        /// Who changed them.
-        by: Option<String>,
-        /// When, as a `ts`.
-        at: String,
-    },
     /// Somebody's profile changed.
     Profile {
         /// A chat that is bridged: what isn't about a chat needs one to be handled in.
@@ -148,7 +137,7 @@ mod tests {
         for what in [
             What::Event { event: json!({"type": "message", "kind": "x", "team": "T9"}) },
             What::Past { channel: "C1".into(), message: json!({"ts": "1.000001"}) },
-            What::Pins { channel: "C1".into(), pinned: vec![], by: None, at: "1.0".into() },
+            What::Resync { channel: "C1".into(), at: "1.0".into() },
         ] {
             let raw =
                 Raw { team: "T1".into(), names: Names { own: own.clone(), ..Names::default() }, what };

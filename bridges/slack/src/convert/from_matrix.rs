@@ -15,7 +15,10 @@ use landbridge_framework::{
 };
 use serde_json::{Value, json};
 
-use crate::ids::{Chat, User};
+use crate::{
+    convert::to_matrix::own_name,
+    ids::{Chat, User},
+};
 
 /// What writing to a workspace needs to know.
 #[derive(Clone, Copy, Debug)]
@@ -95,8 +98,13 @@ fn matrix_to(id: &str) -> String {
     out
 }
 
-/// The name of one of the workspace's emoji in a text such as `:parrot:`.
-fn own_emoji<'a>(target: Target<'_>, shown: &'a str) -> Option<&'a str> {
+/// The name of the workspace's emoji that a picture is of, or that has the name which is shown, such as `:parrot:`.
+fn own_emoji<'a>(target: Target<'_>, style: &'a Style, shown: &'a str) -> Option<&'a str> {
+    if let Style::RemoteEmoji { id, .. } = style
+        && let Some(name) = own_name(target.team, id)
+    {
+        return Some(name);
+    }
     let name = shown.trim_matches(':');
     (crate::emoji::is_name(name) && target.emoji.contains(name)).then_some(name)
 }

@@ -16,8 +16,7 @@ mod tests;
 
 pub(crate) use files::picture_ref;
 pub use files::{file_ref, read_file_ref};
-pub use message::{Said, read};
+pub use message::{Said, profile, read};
 pub use mrkdwn::{plain, rich};
 
-/// A reaction or emoji by Slack's name: Unicode's, or the workspace's own.
-pub(crate) use kinds::reaction;
+pub(crate) use kinds::{own_name, reaction};

@@ -8,6 +8,7 @@ use super::{
     messages::{edit_of, thread_of},
 };
 use crate::{
+    convert::to_matrix,
     ids::{self, Ts},
     json::{list, text},
 };
@@ -58,7 +59,9 @@ impl Reader<'_> {
         let thread = thread_of(message).map(Ts::new);
         let edit = |target: Ts, key: String| {
             let thread = thread.clone().filter(|_| !target.in_channel);
-            let new = Message::new(target.clone(), parts.clone()).in_thread(thread);
+            let new = Message::new(target.clone(), parts.clone())
+                .in_thread(thread)
+                .shown_as(to_matrix::profile(message));
             let body = Body::Edit { target, version, new };
             self.make(channel, self.author(message), at, key, body).only_in_known_portals()
         };

@@ -17,8 +17,13 @@ impl Reader<'_> {
         if kind == "channel_id_changed" {
             return self.moved(event);
         }
-        let Some(channel) = channel_of(event) else { return Vec::new() };
+        let channel = match kind {
+            "pin_added" | "pin_removed" => text(event, "channel_id").filter(|id| ids::is_id(id)),
+            _ => channel_of(event),
+        };
+        let Some(channel) = channel else { return Vec::new() };
         match kind {
+            "pin_added" | "pin_removed" => self.pin(channel, event, kind == "pin_added"),
             "member_joined_channel" => self.member(channel, event, Membership::Join),
             "member_left_channel" => self.member(channel, event, Membership::Leave),
             "channel_rename" | "group_rename" => {
@@ -96,18 +101,20 @@ impl Reader<'_> {
         vec![event.only_in_known_portals()]
     }
 
-    /// The pinned messages, in the order in which they are shown.
-    pub(super) fn pins(
-        &self,
-        channel: &str,
-        pinned: &[String],
-        by: Option<&str>,
-        at: &str,
-    ) -> Vec<Event> {
-        let ids = pinned.iter().filter(|ts| ids::micros(ts).is_some()).map(Ts::new).collect();
-        let sender = by.filter(|id| ids::is_id(id)).map_or(Sender::System, |id| self.user(id));
-        let event = self.make(channel, sender, at, format!("p:{at}"), Body::Pins { ids });
-        vec![event.only_in_known_portals()]
+    /// `pin_added` and `pin_removed`. Files that are pinned by themselves have no message that could be.
+    fn pin(&self, channel: &str, event: &Value, pinned: bool) -> Vec<Event> {
+        let ts = event.pointer("/item/message/ts").and_then(Value::as_str);
+        let Some(ts) = ts.filter(|ts| ids::micros(ts).is_some()) else { return Vec::new() };
+        let user = text(event, "user").filter(|id| ids::is_id(id));
+        // What the bot does was asked for on Matrix.
+        if user.is_some() && user == self.own().user.as_deref() {
+            return Vec::new();
+        }
+        let at = at(event);
+        let sender = user.map_or(Sender::System, |id| self.user(id));
+        let key = format!("p:{ts}:{at}:{}", if pinned { '+' } else { '-' });
+        let body = Body::Pin { target: Ts::new(ts), pinned };
+        vec![self.make(channel, sender, at, key, body).only_in_known_portals()]
     }
 }
 

@@ -45,13 +45,18 @@ impl Reader<'_> {
         let order = id.micros();
         let root = thread_of(message).map(Ts::new);
         let echo = key_of(message).map(EchoOf::nonce);
-        let said = Message::new(id.clone(), parts.clone()).in_thread(root).echo(echo);
+        let profile = to_matrix::profile(message).filter(|_| !self.own().is_author(message));
+        let said = Message::new(id.clone(), parts.clone())
+            .in_thread(root)
+            .echo(echo)
+            .shown_as(profile.clone());
         let sender = self.author(message);
         let mut events =
             vec![self.make(channel, sender.clone(), ts, format!("m:{ts}"), said).ordered(order)];
         if self.is_broadcast(message) {
-            let view =
-                Message::new(Ts::in_channel(ts), parts).replying_to(Some(MessageRef::whole(id)));
+            let view = Message::new(Ts::in_channel(ts), parts)
+                .replying_to(Some(MessageRef::whole(id)))
+                .shown_as(profile);
             events.push(
                 self.make(channel, sender, ts, format!("m:{ts}#channel"), view).ordered(order),
             );

@@ -119,7 +119,11 @@ fn named(target: Target<'_>, out: &mut String, rich: &Rich, run: &Run<'_>) -> Op
         span.range.start == run.start
             && matches!(
                 span.style,
-                Style::User(_) | Style::Room(_) | Style::Everyone | Style::Emoji { .. }
+                Style::User(_)
+                    | Style::Room(_)
+                    | Style::Everyone
+                    | Style::Emoji { .. }
+                    | Style::RemoteEmoji { .. }
             )
     })?;
     let shown = &rich.text()[span.range.clone()];
@@ -131,8 +135,7 @@ fn named(target: Target<'_>, out: &mut String, rich: &Rich, run: &Run<'_>) -> Op
             Place::Nowhere => return None,
         },
         Style::Everyone => out.push_str(if shown == "@here" { "<!here>" } else { "<!channel>" }),
-        Style::Emoji { .. } => out.push_str(&format!(":{}:", own_emoji(target, shown)?)),
-        _ => return None,
+        style => out.push_str(&format!(":{}:", own_emoji(target, style, shown)?)),
     }
     Some(span.range.end)
 }

@@ -225,7 +225,11 @@ impl<'a> Writer<'a> {
             span.range.start == run.start
                 && matches!(
                     span.style,
-                    Style::User(_) | Style::Room(_) | Style::Everyone | Style::Emoji { .. }
+                    Style::User(_)
+                        | Style::Room(_)
+                        | Style::Everyone
+                        | Style::Emoji { .. }
+                        | Style::RemoteEmoji { .. }
                 )
         })?;
         let shown = &rich.text()[span.range.clone()];
@@ -244,11 +248,9 @@ impl<'a> Writer<'a> {
                 let range = if shown == "@here" { "here" } else { "channel" };
                 json!({ "type": "broadcast", "range": range })
             }
-            Style::Emoji { .. } => match own_emoji(self.target, shown) {
-                Some(name) => json!({ "type": "emoji", "name": name }),
-                None => return None,
-            },
-            _ => return None,
+            style => {
+                json!({ "type": "emoji", "name": own_emoji(self.target, style, shown)? })
+            }
         };
         styled(&mut element, &style);
         self.words.push(element);

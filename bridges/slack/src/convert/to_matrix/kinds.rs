@@ -1,4 +1,4 @@
-//! Reactions.
+//! Emoji by Slack's names, in texts and as reactions.
 
 use landbridge_framework::event::{Emoji, MediaRef};
 
@@ -17,15 +17,24 @@ pub(crate) fn reaction(context: Context<'_>, name: &str) -> Emoji {
         match context.names.emoji.get(shown) {
             Some(known) => match known.strip_prefix("alias:") {
                 Some(other) => shown = other,
-                None => return custom(name, Some(MediaRef(known.clone()))),
+                None => return custom(context, name, Some(MediaRef(known.clone()))),
             },
             None => break,
         }
     }
-    custom(name, None)
+    custom(context, name, None)
 }
 
-fn custom(name: &str, media: Option<MediaRef>) -> Emoji {
-    // Its identifier is what Matrix shows of it, so that the same reaction from either side is known as the same.
-    Emoji::Custom { id: format!(":{name}:"), shortcode: name.to_owned(), media }
+fn custom(context: Context<'_>, name: &str, media: Option<MediaRef>) -> Emoji {
+    Emoji::Custom { id: own_id(context.team, name), shortcode: name.to_owned(), media }
+}
+
+/// How one of a workspace's own emoji is named: another workspace may have another picture under the same name.
+pub(crate) fn own_id(team: &str, name: &str) -> String {
+    format!("{team}/{name}")
+}
+
+/// The name of one of a workspace's own emoji, by [`own_id`].
+pub(crate) fn own_name<'a>(team: &str, id: &'a str) -> Option<&'a str> {
+    id.strip_prefix(team)?.strip_prefix('/').filter(|name| emoji::is_name(name))
 }

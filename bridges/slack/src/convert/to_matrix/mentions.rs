@@ -2,9 +2,11 @@
 
 use landbridge_framework::{
     RemoteId as _,
+    event::Emoji,
     format::{Rich, RoomTarget, Style, UserTarget},
 };
 
+use super::kinds;
 use crate::{
     convert::Context,
     emoji,
@@ -59,16 +61,19 @@ pub(super) fn link(out: &mut Rich, url: &str, words: Option<&str>) {
     out.push_styled(shown, Style::Link { url: url.to_owned() });
 }
 
-/// An emoji by name. The workspace's own keep their name: they have no form in text that every client shows.
+/// An emoji by name: Unicode's, or a picture of the workspace's own.
 pub(super) fn emoji(out: &mut Rich, context: Context<'_>, name: &str, unicode: Option<&str>) {
-    let known = unicode.and_then(emoji::from_code_points).or_else(|| emoji::to_unicode(name));
-    match known.or_else(|| standing_for(context, name)) {
-        Some(text) => out.push(&text),
-        None => out.push(&format!(":{name}:")),
-    };
-}
-
-/// The emoji of Unicode that one of the workspace's own is another name of.
-fn standing_for(context: Context<'_>, name: &str) -> Option<String> {
-    emoji::to_unicode(context.names.emoji.get(name)?.strip_prefix("alias:")?)
+    if let Some(known) = unicode.and_then(emoji::from_code_points) {
+        out.push(&known);
+        return;
+    }
+    match kinds::reaction(context, name) {
+        Emoji::Unicode(text) => drop(out.push(&text)),
+        Emoji::Custom { id, shortcode, media: Some(media) } => {
+            let style = Style::RemoteEmoji { id, media: Some(media.0) };
+            out.push_styled(&format!(":{shortcode}:"), style);
+        }
+        // One that nobody knows any more.
+        Emoji::Custom { shortcode, .. } => drop(out.push(&format!(":{shortcode}:"))),
+    }
 }

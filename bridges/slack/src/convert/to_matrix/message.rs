@@ -1,12 +1,12 @@
 //! A message of Slack's (<https://docs.slack.dev/reference/events/message>), live or of the past, as parts.
 
 use landbridge_framework::{
-    event::Content,
-    format::{Rich, Style},
+    event::{Content, MessageProfile},
+    format::Rich,
 };
 use serde_json::Value;
 
-use super::{attachments, blocks, files, mentions, mrkdwn, page::Page};
+use super::{attachments, blocks, files, files::picture_ref, mentions, mrkdwn, page::Page};
 use crate::{
     convert::Context,
     json::{list, said, text},
@@ -88,7 +88,6 @@ pub fn read(context: Context<'_>, message: &Value) -> Said {
 }
 
 fn parts(context: Context<'_>, message: &Value, subtype: &str, words: Rich) -> Said {
-    let words = named(message, words);
     let mut shared = list(message, "files").iter().take(MAX_FILES);
     let mut parts = Vec::new();
     // One file, or the first of several, carries the words: what came from Matrix as a file with a caption is one part too.
@@ -125,21 +124,18 @@ fn words(context: Context<'_>, message: &Value) -> Rich {
     page.finish()
 }
 
-/// A bot may give each message a name of its own: it stands before what is said, because the ghost has the bot's.
-fn named(message: &Value, words: Rich) -> Rich {
-    let Some(name) = said(message, "username") else { return words };
-    let bot = message.pointer("/bot_profile/name").and_then(Value::as_str);
-    if bot == Some(name) || text(message, "bot_id").is_none() || words.is_empty() {
-        return words;
+/// The name and picture that a bot gave one message, where they are not its own.
+pub fn profile(message: &Value) -> Option<MessageProfile> {
+    let name = said(message, "username")?;
+    let own = message.pointer("/bot_profile/name").and_then(Value::as_str);
+    if own == Some(name) || text(message, "bot_id").is_none() {
+        return None;
     }
-    let mut out = Rich::new();
-    out.push_styled(name, Style::Bold);
-    out.push(":");
-    // A block has its own lines.
-    let blocks = words.spans().first().is_some_and(|span| span.range.start == 0 && span.style.is_block());
-    out.push(if blocks { "\n" } else { " " });
-    out.append(&words);
-    out
+    let icon = |key: &str| message.get("icons").and_then(|icons| said(icons, key));
+    let icon = ["image_72", "image_64", "image_48", "image_36"].into_iter().find_map(icon);
+    let mut profile = MessageProfile::named(name.chars().take(100).collect::<String>());
+    profile.avatar = icon.map(picture_ref);
+    Some(profile)
 }
 
 /// A huddle, or a call of another service: a notice, with where it can be joined.
