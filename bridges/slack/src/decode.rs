@@ -5,6 +5,11 @@ mod chats;
 mod messages;
 mod reactions;
 
+pub(crate) use changes::edited_at;
+pub use messages::METADATA;
+pub(crate) use messages::{key_of, thread_of};
+pub(crate) use reactions::reactions_digest;
+
 use std::time::SystemTime;
 
 use landbridge_framework::{
@@ -33,7 +38,7 @@ pub fn decode(account: &Account, raw: &Raw) -> Result<Vec<Event>, DecodeError> {
         What::Event { event } => reader.event(event),
         What::Past { channel, message } => reader.message(channel, message),
         What::Edited { channel, message } => reader.edited_in_the_past(channel, message),
-        What::Reactions { channel, message } => reader.all_reactions(channel, message),
+        What::Reactions { channel, message, at } => reader.all_reactions(channel, message, at),
         What::Profile { channel, user, at } => {
             let Some(id) = text(user, "id").filter(|id| ids::is_id(id)) else { return Ok(Vec::new()) };
             let changed = Body::UserChanged {
@@ -124,4 +129,10 @@ fn moment(ts: &str) -> SystemTime {
 fn channel_of<'v>(event: &'v Value) -> Option<&'v str> {
     let channel = event.get("channel")?;
     channel.as_str().or_else(|| text(channel, "id")).filter(|id| ids::is_id(id))
+}
+
+/// A short name of a text, the same for the same text for ever.
+pub(crate) fn digest(text: &str) -> String {
+    use sha2::{Digest as _, Sha256};
+    Sha256::digest(text.as_bytes()).iter().take(12).map(|byte| format!("{byte:02x}")).collect()
 }

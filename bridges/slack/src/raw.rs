@@ -50,6 +50,8 @@ pub enum What {
         channel: String,
         /// The message, of which only `ts` and `reactions` are needed.
         message: Value,
+        /// Until when events had told of them, as a `ts`.
+        at: String,
     },
     /// Somebody's profile changed.
     Profile {

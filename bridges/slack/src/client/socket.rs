@@ -228,7 +228,7 @@ async fn receive(hub: &Arc<Hub>, envelope: Value, permit: mpsc::OwnedPermit<Stri
             });
         }
         Some("slash_commands") => {
-            let answer = hub.command(&payload).await;
+            let answer = hub.command(&payload);
             permit.send(json!({ "envelope_id": id, "payload": answer }).to_string());
         }
         // Interactions: there is nothing to press on what this bridge sends.

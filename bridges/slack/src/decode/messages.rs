@@ -116,7 +116,7 @@ impl Reader<'_> {
 }
 
 /// The root of the thread that a message is a reply in.
-pub(super) fn thread_of(message: &Value) -> Option<&str> {
+pub(crate) fn thread_of(message: &Value) -> Option<&str> {
     let root = said(message, "thread_ts").filter(|root| ids::micros(root).is_some())?;
     (text(message, "ts") != Some(root)).then_some(root)
 }

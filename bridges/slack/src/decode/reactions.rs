@@ -34,7 +34,7 @@ impl Reader<'_> {
     }
 
     /// All reactions of a message, as the history has them. Where Slack doesn't name everybody, those it names.
-    pub(super) fn all_reactions(&self, channel: &str, message: &Value) -> Vec<Event> {
+    pub(super) fn all_reactions(&self, channel: &str, message: &Value, at: &str) -> Vec<Event> {
         let Some(ts) = text(message, "ts").filter(|ts| ids::micros(ts).is_some()) else {
             return Vec::new();
         };
@@ -55,14 +55,14 @@ impl Reader<'_> {
         }
         let target = MessageRef::whole(Ts::new(ts));
         if complete {
-            let key = format!("R:{ts}:{}", reactions_digest(message));
+            let key = format!("R:{ts}:{}:{at}", reactions_digest(message));
             let body = Body::ReactionSync { target, all };
             return vec![
                 self.make(channel, Sender::System, ts, key, body).only_in_known_portals(),
             ];
         }
         let one = |(user, emoji): (User, Emoji)| {
-            let key = format!("r:{ts}:{}:{}:past", user.user, emoji.id());
+            let key = format!("r:{ts}:{}:{}:{at}", user.user, emoji.id());
             let sender = self.user(&user.user);
             let body = Body::React { target: target.clone(), emoji, set: true };
             self.make(channel, sender, ts, key, body).only_in_known_portals()
