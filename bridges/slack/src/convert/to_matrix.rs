@@ -12,7 +12,7 @@ mod page;
 mod rich_text;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use files::picture_ref;
 pub use files::{file_ref, read_file_ref};
