@@ -7,7 +7,11 @@ use tokio::time::Instant;
 use crate::{
     adapter::{Request, StoredLogin},
     engine::{Engine, Failure, guarded_async},
-    handlers::{Attempt, Checkpoint, CheckpointPort, Files, IdempotencyKey, Op, Origin, SendError},
+    event::ChatKind,
+    handlers::{
+        Attempt, Checkpoint, CheckpointPort, Files, IdempotencyKey, Op, Origin, OwnReactions,
+        SendError,
+    },
     inbox::gate::LoginPort,
     network::{CancellationToken, ConnectError, Exit, LoginState, NetError},
     plain::Plain,
@@ -146,9 +150,21 @@ impl Engine {
         mxid: &str,
         op: Op<Plain>,
     ) {
+        self.act_in_thread(login, portal, mxid, op, None).await;
+    }
+
+    /// The same in a thread, by the message that it begins with.
+    pub(crate) async fn act_in_thread(
+        &self,
+        login: &str,
+        portal: Option<&Portal>,
+        mxid: &str,
+        op: Op<Plain>,
+        thread: Option<String>,
+    ) {
         let Some(account) = self.logins.account(login) else { return };
         let request = match self.passing_request(login, portal, mxid, op).await {
-            Ok(request) => request,
+            Ok(request) => Request { thread, ..request },
             Err(failure) => {
                 tracing::debug!(error = %failure, "something passing was not handed on");
                 return;
@@ -200,6 +216,8 @@ impl Engine {
             attempt: Attempt::default(),
             checkpoint: Checkpoint { note: None, port: Arc::new(Nowhere) },
             files: Files(self.media.clone()),
+            own_reactions: OwnReactions::default(),
+            targets: Vec::new(),
             op,
         })
     }
@@ -208,6 +226,10 @@ impl Engine {
     pub(crate) async fn tell_opened(self: &Arc<Self>, portal: &Arc<Portal>, open: bool) {
         let mut logins = portal.logins();
         let row = portal.row();
+        // A space is nothing that one could enter on the network.
+        if row.kind == ChatKind::Space {
+            return;
+        }
         if matches!(row.key.scope, crate::network::Scope::Shared) {
             logins.extend(row.relay_login);
             logins.extend(self.logins.system());
