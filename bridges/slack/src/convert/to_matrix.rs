@@ -15,6 +15,7 @@ mod table;
 pub(crate) mod tests;
 
 pub(crate) use files::picture_ref;
+pub use attachments::previews;
 pub use files::{file_ref, read_file_ref};
 pub use message::{Said, profile, read};
 pub use mrkdwn::{plain, rich};

@@ -68,7 +68,12 @@ impl Reader<'_> {
     pub(super) fn parts(&self, message: &Value) -> Option<Vec<Part<Slack>>> {
         match to_matrix::read(self.context(), message) {
             Said::Parts(parts) => {
-                Some(parts.into_iter().map(|(name, content)| Part::named(name, content)).collect())
+                let mut parts: Vec<Part<Slack>> =
+                    parts.into_iter().map(|(name, content)| Part::named(name, content)).collect();
+                if let Some(first) = parts.first_mut() {
+                    first.previews = to_matrix::previews(message);
+                }
+                Some(parts)
             }
             Said::Nothing => None,
         }

@@ -1,7 +1,10 @@
 //! Attachments (<https://docs.slack.dev/messaging/formatting-message-text#attachments>): what older apps say, messages that are shared, and
 //! previews of links.
 
-use landbridge_framework::format::{Rich, Style};
+use landbridge_framework::{
+    event::LinkPreview,
+    format::{Rich, Style},
+};
 use serde_json::Value;
 
 use super::{blocks, mentions, mrkdwn, page::Page};
@@ -12,12 +15,14 @@ use crate::{
 
 /// A message has at most 100.
 const MAX_ATTACHMENTS: usize = 100;
+/// Slack makes previews of five links.
+const MAX_PREVIEWS: usize = 10;
 
 /// Reads attachments, one below the other; `words` is what the message says besides.
 pub(super) fn read(context: Context<'_>, attachments: &[Value], words: &Rich) -> Rich {
     let mut page = Page::default();
     for attachment in attachments.iter().take(MAX_ATTACHMENTS) {
-        // Clients on Matrix make previews of links themselves.
+        // Previews of links go with the message as such.
         if is_preview(attachment) && links_to(words, attachment) {
             continue;
         }
@@ -28,6 +33,22 @@ pub(super) fn read(context: Context<'_>, attachments: &[Value], words: &Rich) ->
         page.block(&inner, Some(Style::Quote));
     }
     page.finish()
+}
+
+/// What the links of a message lead to, as Slack has read it. The pictures lie anywhere, and are not fetched.
+pub fn previews(message: &Value) -> Vec<LinkPreview> {
+    let one = |attachment: &Value| {
+        let url = said(attachment, "original_url").or_else(|| said(attachment, "from_url"))?;
+        let words = |key: &str| said(attachment, key).map(mrkdwn::plain);
+        Some(LinkPreview {
+            url: url.to_owned(),
+            title: words("title").or_else(|| words("service_name")),
+            description: words("text"),
+            image: None,
+        })
+    };
+    let all = list(message, "attachments").iter().filter(|attachment| is_preview(attachment));
+    all.take(MAX_PREVIEWS).filter_map(one).collect()
 }
 
 /// Whether it is what Slack itself has read behind a link.

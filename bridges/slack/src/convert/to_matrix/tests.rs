@@ -130,6 +130,12 @@ fn message_shown(kind: &str, message: &Message<Slack>) -> Value {
         .iter()
         .map(|part| {
             let mut shown = content_shown(&part.content);
+            if !part.previews.is_empty() {
+                let preview = |it: &landbridge_framework::event::LinkPreview| {
+                    json!({ "url": it.url, "title": it.title, "description": it.description })
+                };
+                shown["previews"] = part.previews.iter().map(preview).collect();
+            }
             if !part.id.0.is_empty() {
                 shown["part"] = part.id.0.clone().into();
             }
