@@ -102,9 +102,11 @@ impl Network for Slack {
     }
 
     fn logins(logins: Logins<Self>) -> Logins<Self> {
-        logins
-            .flow("oauth", "On Slack's own page", login::oauth)
-            .flow("token", "With a user token of the app", login::token)
+        logins.flow("oauth", "On Slack's own page", login::oauth).flow(
+            "token",
+            "With a user token of the app",
+            login::token,
+        )
     }
 
     fn system_logins(_: &SlackConfig) -> Vec<NewLogin<Self>> {

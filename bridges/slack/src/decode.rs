@@ -40,7 +40,9 @@ pub fn decode(account: &Account, raw: &Raw) -> Result<Vec<Event>, DecodeError> {
         What::Edited { channel, message } => reader.edited_in_the_past(channel, message),
         What::Reactions { channel, message, at } => reader.all_reactions(channel, message, at),
         What::Profile { channel, user, at } => {
-            let Some(id) = text(user, "id").filter(|id| ids::is_id(id)) else { return Ok(Vec::new()) };
+            let Some(id) = text(user, "id").filter(|id| ids::is_id(id)) else {
+                return Ok(Vec::new());
+            };
             let changed = Body::UserChanged {
                 user: User::new(&raw.team, id),
                 info: Some(people::user_info(user)),

@@ -21,8 +21,8 @@ use serde_json::Value;
 use tokio::sync::{oneshot, watch};
 
 pub(crate) use catch_up::{looked_again, message_key, past};
-pub(crate) use consent::Wanted;
 pub use consent::Consent;
+pub(crate) use consent::Wanted;
 use lanes::Lanes;
 pub(crate) use listener::{Listener, Sight};
 pub use workspace::Workspace;
@@ -116,7 +116,8 @@ impl Hub {
 
     /// Who the bridge is in a workspace.
     pub(crate) fn own(&self, team: &str) -> Own {
-        let mut own = self.workspace(team).map(|workspace| workspace.own.clone()).unwrap_or_default();
+        let mut own =
+            self.workspace(team).map(|workspace| workspace.own.clone()).unwrap_or_default();
         own.app = self.app.lock().unwrap_or_else(PoisonError::into_inner).clone();
         own
     }
@@ -129,7 +130,12 @@ impl Hub {
     // --- Accounts ---
 
     /// An account is there from now on: events are put into its inbox.
-    pub(crate) fn attach(&self, account: Account, inbox: Inbox<Slack>, sight: Sight) -> Arc<Listener> {
+    pub(crate) fn attach(
+        &self,
+        account: Account,
+        inbox: Inbox<Slack>,
+        sight: Sight,
+    ) -> Arc<Listener> {
         let listener = Arc::new(Listener::new(account, inbox, sight));
         let mut all = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|other| other.account != listener.account);
@@ -262,7 +268,11 @@ impl Hub {
             }
         }
         let own = self.own(team).user;
-        if list(tokens, "bot").iter().filter_map(Value::as_str).any(|bot| own.as_deref() == Some(bot)) {
+        if list(tokens, "bot")
+            .iter()
+            .filter_map(Value::as_str)
+            .any(|bot| own.as_deref() == Some(bot))
+        {
             tracing::warn!(team, "a workspace took back the bot's token");
             self.remove_workspace(team);
             return self.keep_installs().await;

@@ -25,7 +25,8 @@ pub(crate) fn flag(value: &Value, key: &str) -> bool {
 /// A number that may be written as a text.
 pub(crate) fn number(value: &Value, key: &str) -> Option<i64> {
     let value = value.get(key)?;
-    value.as_i64().or_else(|| value.as_f64().map(|number| number as i64)).or_else(|| {
-        value.as_str()?.split('.').next()?.parse().ok()
-    })
+    value
+        .as_i64()
+        .or_else(|| value.as_f64().map(|number| number as i64))
+        .or_else(|| value.as_str()?.split('.').next()?.parse().ok())
 }

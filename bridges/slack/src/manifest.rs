@@ -180,7 +180,10 @@ mod tests {
             http["settings"]["event_subscriptions"]["request_url"],
             "https://b.example/slack/events"
         );
-        assert_eq!(http["features"]["slash_commands"][0]["url"], "https://b.example/slack/commands");
+        assert_eq!(
+            http["features"]["slash_commands"][0]["url"],
+            "https://b.example/slack/commands"
+        );
         assert_eq!(http["oauth_config"]["redirect_urls"][0], "https://b.example/slack/oauth");
     }
 

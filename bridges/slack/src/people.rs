@@ -3,7 +3,10 @@
 use landbridge_framework::event::UserInfo;
 use serde_json::Value;
 
-use crate::{convert::to_matrix::picture_ref, json::{flag, said}};
+use crate::{
+    convert::to_matrix::picture_ref,
+    json::{flag, said},
+};
 
 /// What a user object says.
 pub fn user_info(user: &Value) -> UserInfo {
@@ -53,7 +56,10 @@ mod tests {
             "profile": {"display_name": "annie", "real_name": "Ann A.", "image_192": "https://avatars.slack-edge.com/x"}});
         let info = user_info(&user);
         assert_eq!(info.name.as_deref(), Some("annie"));
-        assert_eq!(info.avatar.map(|avatar| avatar.0).as_deref(), Some("https://avatars.slack-edge.com/x"));
+        assert_eq!(
+            info.avatar.map(|avatar| avatar.0).as_deref(),
+            Some("https://avatars.slack-edge.com/x")
+        );
         user["profile"]["display_name"] = json!("");
         assert_eq!(user_name(&user), Some("Ann A."));
         assert_eq!(user_name(&json!({"name": "ann"})), Some("ann"));
@@ -62,7 +68,9 @@ mod tests {
 
     #[test]
     fn bots_have_icons() {
-        let bot = bot_info(&json!({"name": "Build", "icons": {"image_72": "https://a.slack-edge.com/i"}}));
+        let bot = bot_info(
+            &json!({"name": "Build", "icons": {"image_72": "https://a.slack-edge.com/i"}}),
+        );
         assert!(bot.bot && bot.avatar.is_some());
     }
 }

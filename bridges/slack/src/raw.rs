@@ -141,8 +141,11 @@ mod tests {
             What::Past { channel: "C1".into(), message: json!({"ts": "1.000001"}) },
             What::Resync { channel: "C1".into(), at: "1.0".into() },
         ] {
-            let raw =
-                Raw { team: "T1".into(), names: Names { own: own.clone(), ..Names::default() }, what };
+            let raw = Raw {
+                team: "T1".into(),
+                names: Names { own: own.clone(), ..Names::default() },
+                what,
+            };
             let again: Raw = serde_json::from_str(&serde_json::to_string(&raw).unwrap()).unwrap();
             assert_eq!(again, raw);
         }
@@ -150,8 +153,11 @@ mod tests {
 
     #[test]
     fn what_is_ours_is_known() {
-        let own = Own { user: Some("UBOT".into()), bot: Some("BBOT".into()), app: Some("A1".into()) };
-        assert!(own.is_author(&json!({"bot_id": "BBOT"})) && own.is_author(&json!({"user": "UBOT"})));
+        let own =
+            Own { user: Some("UBOT".into()), bot: Some("BBOT".into()), app: Some("A1".into()) };
+        assert!(
+            own.is_author(&json!({"bot_id": "BBOT"})) && own.is_author(&json!({"user": "UBOT"}))
+        );
         assert!(!own.is_author(&json!({"user": "U1", "app_id": "A1"})));
         assert!(own.is_sender(&json!({"user": "U1", "bot_profile": {"app_id": "A1"}})));
         assert!(!own.is_sender(&json!({"user": "U1"})));

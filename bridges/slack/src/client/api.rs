@@ -116,7 +116,7 @@ impl Session {
         let session = self.api.client.open_session(&self.token);
         let request = SlackApiAppsConnectionOpenRequest::new();
         let opened = session.apps_connections_open(&request).await?;
-        Ok(opened.url.value().clone())
+        Ok(opened.url.0.clone())
     }
 
     /// Calls a method that reads.
@@ -223,21 +223,6 @@ impl Session {
     /// The token, for requests that go to other addresses of Slack's.
     pub(super) fn bearer(&self) -> &str {
         self.token.token_value.value()
-    }
-
-    /// A message's place in history: asked for with its metadata, by which this bridge knows its own.
-    pub async fn message(&self, channel: &str, ts: &str) -> Result<Option<Value>, ApiError> {
-        let params = [
-            ("channel", channel),
-            ("latest", ts),
-            ("oldest", ts),
-            ("inclusive", "true"),
-            ("include_all_metadata", "true"),
-            ("limit", "1"),
-        ];
-        let page = self.get("conversations.history", &params).await?;
-        let found = list(&page, "messages").iter().find(|found| text(found, "ts") == Some(ts));
-        Ok(found.cloned())
     }
 
     /// Joins a public channel; anything else has to invite the app.

@@ -95,11 +95,9 @@ impl ApiError {
     /// As what a handler answers. `scope` is what has to wait where Slack asks for it.
     pub fn sending(self, scope: LimitScope) -> SendError {
         match self {
-            Self::Unreachable(_) => SendError::Retry {
-                after: None,
-                scope: LimitScope::Login,
-                reason: self.to_string(),
-            },
+            Self::Unreachable(_) => {
+                SendError::Retry { after: None, scope: LimitScope::Login, reason: self.to_string() }
+            }
             Self::Limited(after) => SendError::limited(after, scope),
             Self::NoAnswer(_) | Self::Failed(_) => SendError::unknown(self),
             Self::Refused(ref code) if may_pass(code) => {
@@ -142,8 +140,14 @@ impl ApiError {
 fn may_pass(code: &str) -> bool {
     matches!(
         code,
-        "internal_error" | "fatal_error" | "service_unavailable" | "request_timeout"
-            | "team_added_to_org" | "accesslimited" | "rate_limited" | "ratelimited"
+        "internal_error"
+            | "fatal_error"
+            | "service_unavailable"
+            | "request_timeout"
+            | "team_added_to_org"
+            | "accesslimited"
+            | "rate_limited"
+            | "ratelimited"
     )
 }
 
@@ -161,8 +165,11 @@ fn said(code: &str) -> String {
             "the bridge is not in this channel: invite the app to it in Slack"
         }
         "is_archived" => "the channel is archived",
-        "restricted_action" | "restricted_action_read_only_channel" | "cant_post_message"
-        | "restricted_action_thread_only_channel" | "restricted_action_non_threadable_channel"
+        "restricted_action"
+        | "restricted_action_read_only_channel"
+        | "cant_post_message"
+        | "restricted_action_thread_only_channel"
+        | "restricted_action_non_threadable_channel"
         | "restricted_action_thread_locked" => "the workspace doesn't allow that in this channel",
         "msg_too_long" | "msg_blocks_too_long" => "the message is too long for Slack",
         "no_text" => "there is no text in it",
@@ -201,8 +208,14 @@ mod tests {
         let sent = |error: ApiError| error.sending(LimitScope::Chat);
         assert!(matches!(sent(ApiError::Unreachable(String::new())), SendError::Retry { .. }));
         assert!(matches!(sent(ApiError::NoAnswer(String::new())), SendError::Unknown { .. }));
-        assert!(matches!(sent(ApiError::Failed(StatusCode::BAD_GATEWAY)), SendError::Unknown { .. }));
-        assert!(matches!(sent(ApiError::Refused("internal_error".into())), SendError::Retry { .. }));
+        assert!(matches!(
+            sent(ApiError::Failed(StatusCode::BAD_GATEWAY)),
+            SendError::Unknown { .. }
+        ));
+        assert!(matches!(
+            sent(ApiError::Refused("internal_error".into())),
+            SendError::Retry { .. }
+        ));
         assert!(matches!(sent(ApiError::Refused("is_archived".into())), SendError::Refused { .. }));
         let limited = sent(ApiError::Limited(Duration::from_secs(3)));
         assert_eq!(limited, SendError::limited(Duration::from_secs(3), LimitScope::Chat));

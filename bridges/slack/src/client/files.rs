@@ -12,7 +12,7 @@ use tokio_util::io::ReaderStream;
 use url::Url;
 
 use super::{ApiError, Session};
-use crate::json::{flag, list, said, text};
+use crate::json::{flag, said, text};
 
 /// How long nothing may come of a file before it is given up.
 const STALLED: Duration = Duration::from_mins(1);
@@ -26,15 +26,15 @@ const MAX_REDIRECTS: usize = 3;
 impl Session {
     /// Opens a file by its identifier.
     pub async fn open_file(&self, file: &str) -> Result<MediaStream, NetError> {
-        let answer =
-            self.get("files.info", &[("file", file)]).await.map_err(ApiError::looking)?;
+        let answer = self.get("files.info", &[("file", file)]).await.map_err(ApiError::looking)?;
         let found = answer.get("file").unwrap_or(&Value::Null);
         if flag(found, "is_external") {
             return Err(NetError::permanent("the file is kept elsewhere than in Slack"));
         }
         let url = said(found, "url_private_download").or_else(|| said(found, "url_private"));
         let url = url.ok_or_else(|| NetError::permanent("the file is no longer there"))?;
-        let page_expected = text(found, "mimetype").is_some_and(|mime| mime.starts_with("text/html"));
+        let page_expected =
+            text(found, "mimetype").is_some_and(|mime| mime.starts_with("text/html"));
         let mut stream = self.open_url(url, true, page_expected).await?;
         stream.size = stream.size.or_else(|| found.get("size").and_then(Value::as_u64));
         stream.mime = said(found, "mimetype").map(ToOwned::to_owned).or(stream.mime);
@@ -77,7 +77,8 @@ impl Session {
     fn slacks_own(&self, url: &str) -> Result<Url, NetError> {
         let url = Url::parse(url).map_err(|_| NetError::permanent("that is no address"))?;
         let host = url.host_str().unwrap_or_default();
-        let own = ["slack.com", "slack-edge.com", "slack-files.com", "slack-imgs.com", "slackb.com"];
+        let own =
+            ["slack.com", "slack-edge.com", "slack-files.com", "slack-imgs.com", "slackb.com"];
         // Where Slack shows people's pictures that they never set.
         let known = host == "secure.gravatar.com"
             || own.iter().any(|own| {
@@ -99,7 +100,8 @@ impl Session {
         max: u64,
     ) -> Result<String, ApiError> {
         // Slack wants to know the length first, and what is said about a file need not be true.
-        let broken = |error: io::Error| ApiError::Unreachable(format!("the file broke off: {error}"));
+        let broken =
+            |error: io::Error| ApiError::Unreachable(format!("the file broke off: {error}"));
         let spool = tempfile::tempfile().map_err(broken)?;
         let mut spool = tokio::fs::File::from_std(spool);
         let mut length: u64 = 0;
@@ -116,7 +118,8 @@ impl Session {
         if length == 0 {
             return Err(ApiError::Refused("the file is empty".into()));
         }
-        let params = [("filename", name), ("length", &length.to_string())];
+        let digits = length.to_string();
+        let params = [("filename", name), ("length", digits.as_str())];
         let place = self.get("files.getUploadURLExternal", &params).await?;
         let missing = || ApiError::NoAnswer("there is no place for the file in it".into());
         let url = said(&place, "upload_url").ok_or_else(missing)?;
@@ -147,8 +150,7 @@ impl Session {
         thread: Option<&str>,
         comment: Option<&str>,
     ) -> Result<(), ApiError> {
-        let mut body =
-            json!({ "files": [{ "id": file, "title": title }], "channel_id": channel });
+        let mut body = json!({ "files": [{ "id": file, "title": title }], "channel_id": channel });
         if let Some(thread) = thread {
             body["thread_ts"] = thread.into();
         }
@@ -203,9 +205,4 @@ fn is_same_host(url: &Url, base: &Url) -> bool {
 fn is_for_token(url: &Url, base: &Url) -> bool {
     is_same_host(url, base)
         || url.host_str().is_some_and(|host| host == "slack.com" || host.ends_with(".slack.com"))
-}
-
-/// The files that a message has.
-pub(crate) fn files_of(message: &Value) -> impl Iterator<Item = &str> {
-    list(message, "files").iter().filter_map(|file| text(file, "id"))
 }

@@ -139,9 +139,8 @@ impl Lookup {
     pub async fn emoji(&self) -> Arc<BTreeMap<String, String>> {
         self.listed(&self.emoji, "emoji.list", |answer| {
             let all = answer.get("emoji").and_then(Value::as_object);
-            let pair = |(name, value): (&String, &Value)| {
-                Some((name.clone(), value.as_str()?.to_owned()))
-            };
+            let pair =
+                |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
             all.into_iter().flatten().filter_map(pair).take(MAX_LISTED).collect()
         })
         .await
@@ -212,7 +211,9 @@ impl Lookup {
     /// Completes the files of a message of which Slack only says that they are to be asked for (Slack Connect).
     pub(crate) async fn complete_files(&self, message: &mut Value) {
         let Some(files) = message.get_mut("files").and_then(Value::as_array_mut) else { return };
-        for file in files.iter_mut().filter(|file| text(file, "file_access") == Some("check_file_info")) {
+        for file in
+            files.iter_mut().filter(|file| text(file, "file_access") == Some("check_file_info"))
+        {
             let Some(id) = text(file, "id").map(ToOwned::to_owned) else { continue };
             if let Ok(answer) = self.session.get("files.info", &[("file", &id)]).await
                 && let Some(found) = answer.get("file")
@@ -247,7 +248,9 @@ pub(crate) fn named_in(json: &Value) -> Named {
             Value::Object(map) => {
                 for (key, value) in map {
                     match (key.as_str(), value.as_str()) {
-                        ("user_id", Some(id)) if ids::is_id(id) => drop(named.users.insert(id.into())),
+                        ("user_id", Some(id)) if ids::is_id(id) => {
+                            drop(named.users.insert(id.into()))
+                        }
                         ("channel_id", Some(id)) if ids::is_id(id) => {
                             named.channels.insert(id.into());
                         }

@@ -31,8 +31,6 @@ const SILENCE: Duration = Duration::from_secs(30);
 const DEAD: Duration = Duration::from_secs(75);
 /// The largest envelope; Slack's are far smaller.
 const MAX_ENVELOPE: usize = 8 << 20;
-/// Envelopes that may be waiting to be acknowledged.
-const WAITING: usize = 1_024;
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
@@ -155,7 +153,8 @@ async fn talk(socket: Socket, hub: Arc<Hub>, news: mpsc::Sender<Ended>) {
 
 async fn serve(socket: Socket, hub: &Arc<Hub>, news: &mpsc::Sender<Ended>) -> String {
     let (mut writer, mut reader) = socket.split();
-    let (acknowledge, mut acknowledged) = mpsc::channel::<String>(WAITING);
+    // Their number is bounded by that of the events that the hub takes at once.
+    let (acknowledge, mut acknowledged) = mpsc::unbounded_channel::<String>();
     let mut last = Instant::now();
     loop {
         let wait = tokio::time::sleep_until(last + SILENCE);
@@ -184,11 +183,7 @@ async fn serve(socket: Socket, hub: &Arc<Hub>, news: &mpsc::Sender<Ended>) -> St
                     let _ = news.send(Ended::Refresh).await;
                     continue;
                 }
-                // Waits while too many are not acknowledged: then nothing more is read.
-                let Ok(permit) = acknowledge.clone().reserve_owned().await else {
-                    return "the connection ended".into();
-                };
-                receive(hub, envelope, permit).await;
+                receive(hub, envelope, acknowledge.clone()).await;
             }
             Some(answer) = acknowledged.recv() => {
                 if let Err(error) = writer.send(Message::text(answer)).await {
@@ -214,7 +209,7 @@ fn text_of(envelope: &Value) -> Option<&str> {
 }
 
 /// Hands an envelope on, in order; the acknowledgement follows when it is stored.
-async fn receive(hub: &Arc<Hub>, envelope: Value, permit: mpsc::OwnedPermit<String>) {
+async fn receive(hub: &Arc<Hub>, envelope: Value, acknowledge: mpsc::UnboundedSender<String>) {
     let Some(id) = text(&envelope, "envelope_id").map(ToOwned::to_owned) else { return };
     let payload = envelope.get("payload").cloned().unwrap_or_default();
     match text_of(&envelope) {
@@ -223,15 +218,18 @@ async fn receive(hub: &Arc<Hub>, envelope: Value, permit: mpsc::OwnedPermit<Stri
             tokio::spawn(async move {
                 // What isn't stored isn't acknowledged: Slack sends it again.
                 if taken.await.is_ok_and(|stored| stored) {
-                    permit.send(json!({ "envelope_id": id }).to_string());
+                    // Without the connection Slack sends it again on the next.
+                    let _ = acknowledge.send(json!({ "envelope_id": id }).to_string());
                 }
             });
         }
         Some("slash_commands") => {
             let answer = hub.command(&payload);
-            permit.send(json!({ "envelope_id": id, "payload": answer }).to_string());
+            let _ = acknowledge.send(json!({ "envelope_id": id, "payload": answer }).to_string());
         }
         // Interactions: there is nothing to press on what this bridge sends.
-        _ => drop(permit.send(json!({ "envelope_id": id }).to_string())),
+        _ => {
+            let _ = acknowledge.send(json!({ "envelope_id": id }).to_string());
+        }
     }
 }

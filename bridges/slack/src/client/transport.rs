@@ -36,7 +36,10 @@ impl Transport {
         Self { http, base: base.as_str().trim_end_matches('/').to_owned() }
     }
 
-    fn with_token(request: RequestBuilder, context: &SlackClientApiCallContext<'_>) -> RequestBuilder {
+    fn with_token(
+        request: RequestBuilder,
+        context: &SlackClientApiCallContext<'_>,
+    ) -> RequestBuilder {
         match context.token {
             Some(token) => request.bearer_auth(token.token_value.value()),
             None => request,
@@ -83,9 +86,10 @@ impl SlackClientHttpConnector for Transport {
         RQ: Serialize + Send + Sync,
         RS: for<'de> serde::de::Deserialize<'de> + Send + 'a,
     {
-        let request = self.http.post(full_uri).json(request_body);
         // Without the charset Slack adds a warning to every answer.
-        let request = request.header(header::CONTENT_TYPE, "application/json; charset=utf-8");
+        let mime = "application/json; charset=utf-8";
+        let request = self.http.post(full_uri).header(header::CONTENT_TYPE, mime);
+        let request = request.json(request_body);
         Box::pin(answer(Self::with_token(request, &context)))
     }
 

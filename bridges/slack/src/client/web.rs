@@ -156,7 +156,10 @@ async fn install(State(served): State<Served>, Query(ticket): Query<Ticket>) -> 
     let hub = &served.hub;
     let state = ticket.ticket.unwrap_or_default();
     if !hub.consent.is_open(&state) {
-        return page(StatusCode::FORBIDDEN, "This link is not, or no longer, good. Ask the bridge's bot for a new one: install");
+        return page(
+            StatusCode::FORBIDDEN,
+            "This link is not, or no longer, good. Ask the bridge's bot for a new one: install",
+        );
     }
     match authorize_url(hub, &state, true) {
         Some(url) => Redirect::temporary(url.as_str()).into_response(),
@@ -176,7 +179,10 @@ async fn oauth(State(served): State<Served>, Query(returned): Query<Returned>) -
     let hub = &served.hub;
     let wanted = returned.state.as_deref().and_then(|state| hub.consent.answered(state));
     let Some(wanted) = wanted else {
-        return page(StatusCode::FORBIDDEN, "This page was not expected, or it is too late. Please begin again.");
+        return page(
+            StatusCode::FORBIDDEN,
+            "This page was not expected, or it is too late. Please begin again.",
+        );
     };
     let code = match (returned.code, returned.error) {
         (Some(code), None) => Ok(code),
@@ -200,11 +206,17 @@ async fn oauth(State(served): State<Served>, Query(returned): Query<Returned>) -
         (Wanted::Install, Ok(code)) => match installed(hub, &code).await {
             Ok(name) => {
                 tracing::info!(workspace = name, "the app was installed by the bridge's link");
-                page(StatusCode::OK, "The app is installed. Invite it to the channels that are to be bridged.")
+                page(
+                    StatusCode::OK,
+                    "The app is installed. Invite it to the channels that are to be bridged.",
+                )
             }
             Err(error) => {
                 tracing::warn!(%error, "the app could not be installed");
-                page(StatusCode::BAD_GATEWAY, "The app could not be installed; the bridge's log says why.")
+                page(
+                    StatusCode::BAD_GATEWAY,
+                    "The app could not be installed; the bridge's log says why.",
+                )
             }
         },
     }
@@ -215,8 +227,7 @@ async fn installed(hub: &Arc<Hub>, code: &str) -> Result<String, String> {
     let answer = exchange(hub, code).await.map_err(|error| error.to_string())?;
     let token = said(&answer, "access_token").ok_or("Slack gave no token for the bot")?;
     let token = crate::config::Secret::new(token);
-    let workspace =
-        hub.open_workspace(&token, true).await.map_err(|error| error.to_string())?;
+    let workspace = hub.open_workspace(&token, true).await.map_err(|error| error.to_string())?;
     hub.keep_installs().await.map_err(|error| error.to_string())?;
     Ok(workspace.name.clone())
 }

@@ -1,7 +1,7 @@
 //! What is known about a chat: its name, what it is about, who is in it, the workspace it belongs to.
 
 use landbridge_framework::{
-    event::{ChatKind, Member, MediaRef, Membership, Sender},
+    event::{ChatKind, MediaRef, Member, Membership, Sender},
     prelude::*,
 };
 use serde_json::Value;
@@ -110,12 +110,7 @@ fn member(client: &Connection, team: &str, user: &str) -> Member<Slack> {
 }
 
 /// A group conversation is called by who is in it.
-async fn group_name(
-    client: &Connection,
-    lookup: &Lookup,
-    chat: &Chat,
-    people: &[&str],
-) -> String {
+async fn group_name(client: &Connection, lookup: &Lookup, chat: &Chat, people: &[&str]) -> String {
     let me = client.account.person().map(|user| user.user.as_str());
     let others: Vec<&&str> = people.iter().filter(|user| Some(**user) != me).take(NAMED).collect();
     let mentions: String = others.iter().map(|user| format!("<@{user}>")).collect();

@@ -142,14 +142,15 @@ async fn with_replies(
         ];
         let answer = session.get_patiently("conversations.replies", &params).await?;
         let replies = by_time(list(&answer, "messages"));
-        messages.extend(replies.into_iter().filter(|(at, reply)| {
-            *at > since && thread_of(reply).is_some()
-        }));
+        messages.extend(
+            replies.into_iter().filter(|(at, reply)| *at > since && thread_of(reply).is_some()),
+        );
     }
     Ok(())
 }
 
 fn by_time(messages: &[Value]) -> BTreeMap<i64, Value> {
-    let place = |message: &Value| Some((text(message, "ts").and_then(ids::micros)?, message.clone()));
+    let place =
+        |message: &Value| Some((text(message, "ts").and_then(ids::micros)?, message.clone()));
     messages.iter().filter_map(place).collect()
 }

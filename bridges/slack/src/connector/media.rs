@@ -87,7 +87,9 @@ pub(super) async fn send(
         match shared {
             Ok(()) => {}
             // It was told before.
-            Err(ApiError::Refused(code)) if code == "file_already_shared" || code == "file_not_found" && place.attempt.maybe_sent => {}
+            Err(ApiError::Refused(code))
+                if code == "file_already_shared"
+                    || code == "file_not_found" && place.attempt.maybe_sent => {}
             Err(error) => return Err(error.sending(LimitScope::Chat)),
         }
     }
@@ -111,7 +113,9 @@ async fn shown(
         match session.shared_as(file, channel).await {
             Ok(Some(ts)) => return Ok(Some(ts)),
             Ok(None) => tokio::time::sleep(Duration::from_millis(*wait)).await,
-            Err(ApiError::Limited(wait)) => tokio::time::sleep(wait.min(Duration::from_secs(30))).await,
+            Err(ApiError::Limited(wait)) => {
+                tokio::time::sleep(wait.min(Duration::from_secs(30))).await
+            }
             Err(error) => return Err(SendError::unknown(error)),
         }
     }
@@ -141,8 +145,12 @@ async fn comment(place: &Place, media: &Media) -> Result<Option<String>, SendErr
 
 /// A name by which Slack knows the sort of file: its ending decides how it is shown.
 fn file_name(media: &Media) -> String {
-    let clean: String =
-        media.name.chars().filter(|c| !c.is_control() && !matches!(c, '/' | '\\')).take(200).collect();
+    let clean: String = media
+        .name
+        .chars()
+        .filter(|c| !c.is_control() && !matches!(c, '/' | '\\'))
+        .take(200)
+        .collect();
     let clean = clean.trim().trim_start_matches('.').to_owned();
     let base = if clean.is_empty() { "file".to_owned() } else { clean };
     if base.rsplit_once('.').is_some_and(|(_, ending)| (1..=5).contains(&ending.len())) {

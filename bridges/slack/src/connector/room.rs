@@ -21,7 +21,7 @@ type Here = In<Slack>;
 
 pub(super) async fn read(
     Via(client): Me,
-    In(at, ()): Here,
+    In(at, _): Here,
     read: Read<Slack>,
 ) -> Result<Done, SendError> {
     // The app reads for nobody in particular.
@@ -35,7 +35,7 @@ pub(super) async fn read(
 
 pub(super) async fn pins(
     Via(client): Me,
-    In(at, ()): Here,
+    In(at, _): Here,
     changed: PinsChanged<Slack>,
 ) -> Result<Done, SendError> {
     let session = client.session(&at.id.team)?;
@@ -52,7 +52,7 @@ pub(super) async fn pins(
 
 pub(super) async fn describe(
     Via(client): Me,
-    In(at, ()): Here,
+    In(at, _): Here,
     RoomMeta(change): RoomMeta,
 ) -> Result<Done, SendError> {
     let session = client.session(&at.id.team)?;
@@ -90,7 +90,7 @@ fn channel_name(name: &str) -> Option<String> {
 
 pub(super) async fn membership(
     Via(client): Me,
-    In(at, ()): Here,
+    In(at, _): Here,
     change: Membership<Slack>,
 ) -> Result<Done, SendError> {
     let session = client.session(&at.id.team)?;
@@ -130,7 +130,7 @@ pub(super) async fn membership(
 }
 
 /// A chat is bridged: its events are taken from now on. The app enters public channels by itself; to others it must be invited.
-pub(super) async fn opened(Via(client): Me, In(at, ()): Here) -> Result<Done, SendError> {
+pub(super) async fn opened(Via(client): Me, In(at, _): Here) -> Result<Done, SendError> {
     if at.id.is_team() {
         return Ok(Done);
     }
@@ -148,7 +148,11 @@ pub(super) async fn opened(Via(client): Me, In(at, ()): Here) -> Result<Done, Se
         match workspace.session.join(&at.id.channel).await {
             Ok(()) => {}
             Err(ApiError::Refused(code)) => {
-                tracing::info!(channel = at.id.channel, code, "the app can't enter a channel by itself: invite it in Slack");
+                tracing::info!(
+                    channel = at.id.channel,
+                    code,
+                    "the app can't enter a channel by itself: invite it in Slack"
+                );
             }
             Err(error) => return Err(error.sending(LimitScope::Chat)),
         }
@@ -157,13 +161,14 @@ pub(super) async fn opened(Via(client): Me, In(at, ()): Here) -> Result<Done, Se
 }
 
 /// A chat is no longer bridged: the app leaves it. People stay where they are.
-pub(super) async fn closed(Via(client): Me, In(at, ()): Here) -> Result<Done, SendError> {
+pub(super) async fn closed(Via(client): Me, In(at, _): Here) -> Result<Done, SendError> {
     if let Some(listener) = client.listener().filter(|_| client.account == Account::App) {
         listener.leaves(&at.id);
     }
     if client.account == Account::App && !at.id.is_direct() && !at.id.is_team() {
         let session = client.session(&at.id.team)?;
-        let answer = session.post("conversations.leave", &json!({ "channel": at.id.channel })).await;
+        let answer =
+            session.post("conversations.leave", &json!({ "channel": at.id.channel })).await;
         return match answer {
             Err(ApiError::Refused(_)) => Ok(Done),
             answer => done_or(answer, &[]),
@@ -181,9 +186,9 @@ pub(super) async fn find(client: &Connection, query: &str) -> Result<Option<Chat
     {
         return Ok(exists(client, &chat).await?.then_some(chat));
     }
-    let linked = query.split_once("/archives/").map(|(_, rest)| {
-        rest.split(['/', '?', '#']).next().unwrap_or_default()
-    });
+    let linked = query
+        .split_once("/archives/")
+        .map(|(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or_default());
     let linked = linked.or_else(|| {
         // `https://app.slack.com/client/T1/C1`
         query.split_once("/client/").and_then(|(_, rest)| rest.split(['/', '?']).nth(1))
@@ -222,11 +227,7 @@ async fn exists(client: &Connection, chat: &Chat) -> Result<bool, NetError> {
     }
 }
 
-async fn by_name(
-    client: &Connection,
-    team: &str,
-    name: &str,
-) -> Result<Option<String>, NetError> {
+async fn by_name(client: &Connection, team: &str, name: &str) -> Result<Option<String>, NetError> {
     let (session, _) = client.eyes(team)?;
     let params = [
         ("types", "public_channel,private_channel"),

@@ -35,12 +35,7 @@ impl Connection {
         Self { hub, account: Account::App, person: None }
     }
 
-    pub(super) fn person(
-        hub: Arc<Hub>,
-        user: User,
-        session: Session,
-        lookup: Arc<Lookup>,
-    ) -> Self {
+    pub(super) fn person(hub: Arc<Hub>, user: User, session: Session, lookup: Arc<Lookup>) -> Self {
         Self { hub, account: Account::Person(user), person: Some(Person { session, lookup }) }
     }
 

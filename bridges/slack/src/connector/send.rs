@@ -37,12 +37,12 @@ pub(super) struct Place {
 
 impl FromOut<Slack> for Place {
     fn take(out: &Out<Slack>) -> Result<Self, SendError> {
-        let Via(client) = FromOut::<Slack>::take(out)?;
-        let In(at, _) = FromOut::<Slack>::take(out)?;
-        let Key(key) = FromOut::<Slack>::take(out)?;
-        let As(relay) = FromOut::<Slack>::take(out)?;
-        let ReplyTo(reply) = FromOut::<Slack>::take(out)?;
-        let Thread(thread) = FromOut::<Slack>::take(out)?;
+        let Via(client): Via<Slack> = FromOut::<Slack>::take(out)?;
+        let In(at, _): In<Slack> = FromOut::<Slack>::take(out)?;
+        let Key(key): Key = FromOut::<Slack>::take(out)?;
+        let As(relay): As = FromOut::<Slack>::take(out)?;
+        let ReplyTo(reply): ReplyTo<Slack> = FromOut::<Slack>::take(out)?;
+        let Thread(thread): Thread<Slack> = FromOut::<Slack>::take(out)?;
         Ok(Self {
             client,
             chat: at.id,

@@ -35,8 +35,11 @@ async fn rig(change: impl FnOnce(&mut SlackConfig)) -> Rig {
     change(&mut config);
     let api = Api::new(reqwest::Client::new(), config.base().unwrap());
     let hub = Arc::new(Hub::new(config, api, Arc::new(SystemClock), random()));
-    peer.answer("auth.test", json!({ "team_id": "T01", "team": "Test", "user_id": "UBOT",
-        "user": "bridge", "bot_id": "BBOT", "url": "https://t.slack.com/" }));
+    peer.answer(
+        "auth.test",
+        json!({ "team_id": "T01", "team": "Test", "user_id": "UBOT",
+        "user": "bridge", "bot_id": "BBOT", "url": "https://t.slack.com/" }),
+    );
     hub.open_workspace(&Secret::new("xoxb-test"), false).await.unwrap();
     let own = Own { user: Some("UBOT".into()), bot: Some("BBOT".into()), app: None };
     assert_eq!(hub.own("T01"), own);
@@ -93,7 +96,10 @@ async fn a_message_carries_its_key_and_its_author() {
     assert_eq!(asked["channel"], "C01");
     assert_eq!(asked["text"], "hi &lt;all&gt;");
     assert_eq!(asked["blocks"][0]["elements"][0]["elements"][0]["text"], "hi <all>");
-    assert_eq!((&asked["username"], &asked["icon_url"]), (&json!("Ann"), &json!("https://bridge.example/ann.png")));
+    assert_eq!(
+        (&asked["username"], &asked["icon_url"]),
+        (&json!("Ann"), &json!("https://bridge.example/ann.png"))
+    );
     let key = IdempotencyKey::derive("slack", "$event", "send").as_nonce(40);
     assert_eq!(asked["metadata"]["event_payload"]["key"], key);
     assert!(asked.get("thread_ts").is_none());
@@ -108,7 +114,9 @@ async fn failures_are_told_apart() {
     assert_eq!(limited, SendError::limited(Duration::from_secs(7), LimitScope::Chat));
     // It isn't asked again before the time has passed, and another channel goes on.
     let again = send::text(rig.place(), words("a")).await.err().unwrap();
-    assert!(matches!(again, SendError::Retry { after: Some(after), .. } if after <= Duration::from_secs(7)));
+    assert!(
+        matches!(again, SendError::Retry { after: Some(after), .. } if after <= Duration::from_secs(7))
+    );
     rig.peer.answer("chat.postMessage", json!({ "ts": "5.000001" }));
     let other = Place { chat: Chat::new("T01", "C02"), ..rig.place() };
     assert_eq!(id_of(send::text(other, words("a")).await.unwrap()), "5.000001");
@@ -175,7 +183,10 @@ async fn replies_go_to_the_thread_of_what_is_answered() {
     let place = Place { reply: Some(Ts::new("4.000002")), ..rig.place() };
     send::text(place, words("a")).await.unwrap();
     let asked = rig.peer.asked("chat.postMessage");
-    assert_eq!((&asked["thread_ts"], &asked["reply_broadcast"]), (&json!("4.000000"), &json!(true)));
+    assert_eq!(
+        (&asked["thread_ts"], &asked["reply_broadcast"]),
+        (&json!("4.000000"), &json!(true))
+    );
 }
 
 #[tokio::test]
@@ -189,7 +200,10 @@ async fn reactions_go_by_slack_s_names() {
     rig.peer.answer("reactions.add", json!({}));
     send::react(rig.place(), react(Emoji::Unicode("👍🏽".into()), true)).await.unwrap();
     let asked = rig.peer.asked("reactions.add");
-    assert_eq!((&asked["name"], &asked["timestamp"]), (&json!("+1::skin-tone-4"), &json!("4.000001")));
+    assert_eq!(
+        (&asked["name"], &asked["timestamp"]),
+        (&json!("+1::skin-tone-4"), &json!("4.000001"))
+    );
     rig.peer.refuse("reactions.add", "already_reacted");
     send::react(rig.place(), react(Emoji::Unicode("❤".into()), true)).await.unwrap();
     rig.peer.refuse("reactions.remove", "no_reaction");
@@ -269,7 +283,8 @@ async fn channels_are_found_by_all_their_names() {
     }
     rig.peer.refuse("conversations.info", "channel_not_found");
     assert_eq!(found("C0404").await, None);
-    rig.peer.answer("conversations.list", json!({ "channels": [{ "id": "C01", "name": "general" }] }));
+    rig.peer
+        .answer("conversations.list", json!({ "channels": [{ "id": "C01", "name": "general" }] }));
     assert_eq!(found("#general").await, there);
 }
 
@@ -279,9 +294,12 @@ async fn history_comes_oldest_first_with_its_threads() {
     rig.peer.answer("conversations.history", json!({ "has_more": true, "messages": [
         { "ts": "3.000000", "user": "U01", "text": "three" },
         { "ts": "1.000000", "user": "U01", "text": "one", "thread_ts": "1.000000", "reply_count": 1 }] }));
-    rig.peer.answer("conversations.replies", json!({ "messages": [
+    rig.peer.answer(
+        "conversations.replies",
+        json!({ "messages": [
         { "ts": "1.000000", "user": "U01", "text": "one", "thread_ts": "1.000000" },
-        { "ts": "2.000000", "user": "U02", "text": "two", "thread_ts": "1.000000" }] }));
+        { "ts": "2.000000", "user": "U02", "text": "two", "thread_ts": "1.000000" }] }),
+    );
     let at = PortalKey::shared(Chat::new("T01", "C01"));
     let query = landbridge_framework::PageQuery::<Slack> {
         dir: landbridge_framework::Dir::Older,
@@ -302,9 +320,7 @@ async fn only_slack_s_own_addresses_are_called() {
     let rig = rig(|_| {}).await;
     let open = |name: String| {
         let client = rig.client.clone();
-        async move {
-            media::Files.open(&client, &landbridge_framework::event::MediaRef(name)).await
-        }
+        async move { media::Files.open(&client, &landbridge_framework::event::MediaRef(name)).await }
     };
     for address in [
         "https://evil.example/x.png",
@@ -317,7 +333,8 @@ async fn only_slack_s_own_addresses_are_called() {
         assert!(matches!(refused, Err(NetError::Permanent(_))), "{address}");
     }
     let url = format!("{}/files/F01", rig.peer.base.trim_end_matches("/api"));
-    let file = json!({ "file": { "id": "F01", "url_private": url, "mimetype": "image/png", "size": 4 } });
+    let file =
+        json!({ "file": { "id": "F01", "url_private": url, "mimetype": "image/png", "size": 4 } });
     rig.peer.answer("files.info", file.clone());
     rig.peer.file("image/png", b"data");
     let mut stream = open(file_ref("T01", "F01")).await.unwrap();

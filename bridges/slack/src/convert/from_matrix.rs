@@ -69,7 +69,9 @@ impl Target<'_> {
     fn room(&self, target: &RoomTarget) -> Place {
         match target {
             RoomTarget::Remote(id) => match Chat::decode(id) {
-                Ok(chat) if chat.team == self.team && !chat.is_team() => Place::Channel(chat.channel),
+                Ok(chat) if chat.team == self.team && !chat.is_team() => {
+                    Place::Channel(chat.channel)
+                }
                 _ => Place::Nowhere,
             },
             RoomTarget::Matrix(id) => Place::Link(matrix_to(id)),
@@ -89,7 +91,16 @@ fn matrix_to(id: &str) -> String {
     let mut out = String::from("https://matrix.to/#/");
     for byte in id.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'!' | b':' | b'@' => {
+            b'a'..=b'z'
+            | b'A'..=b'Z'
+            | b'0'..=b'9'
+            | b'-'
+            | b'.'
+            | b'_'
+            | b'~'
+            | b'!'
+            | b':'
+            | b'@' => {
                 out.push(char::from(byte));
             }
             _ => out.push_str(&format!("%{byte:02X}")),

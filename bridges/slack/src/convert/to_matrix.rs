@@ -14,8 +14,8 @@ mod table;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub(crate) use files::picture_ref;
 pub use attachments::previews;
+pub(crate) use files::picture_ref;
 pub use files::{file_ref, read_file_ref};
 pub use message::{Said, profile, read};
 pub use mrkdwn::{plain, rich};

@@ -57,9 +57,7 @@ impl Reader<'_> {
         if complete {
             let key = format!("R:{ts}:{}:{at}", reactions_digest(message));
             let body = Body::ReactionSync { target, all };
-            return vec![
-                self.make(channel, Sender::System, ts, key, body).only_in_known_portals(),
-            ];
+            return vec![self.make(channel, Sender::System, ts, key, body).only_in_known_portals()];
         }
         let one = |(user, emoji): (User, Emoji)| {
             let key = format!("r:{ts}:{}:{}:{at}", user.user, emoji.id());

@@ -123,7 +123,7 @@ impl Listener {
         };
         let missed = match missed(&session, &chat.channel, &mark, hub.config.catch_up_max).await {
             // It was left, deleted or archived meanwhile: there is nothing to be had.
-            Err(ApiError::Refused(code)) => {
+            Err(ApiError::Refused(code)) if is_gone(&code) => {
                 tracing::info!(channel = chat.channel, code, "a channel can't be caught up with");
                 Missed::default()
             }
@@ -158,7 +158,12 @@ impl Listener {
         }
         self.put(chat, again, Some((gap, mark))).await?;
         if count > 0 {
-            tracing::info!(team = chat.team, channel = chat.channel, count, "caught up with a channel");
+            tracing::info!(
+                team = chat.team,
+                channel = chat.channel,
+                count,
+                "caught up with a channel"
+            );
         }
         Ok(())
     }
@@ -166,6 +171,13 @@ impl Listener {
     /// Catches up with all channels, one after the other, after every gap, until `stop`.
     pub(crate) async fn keep_up(self: Arc<Self>, hub: Arc<Hub>, stop: CancellationToken) {
         let mut gaps = hub.watch_gaps();
+        // Before there is a connection it makes no sense: when there is one, a gap is told.
+        if !*hub.watch_online().borrow() {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = gaps.changed() => if changed.is_err() { return },
+            }
+        }
         loop {
             gaps.mark_unchanged();
             tokio::select! {
@@ -224,6 +236,17 @@ impl Listener {
     }
 }
 
+/// Whether a refusal says that there is nothing to be had of a channel.
+fn is_gone(code: &str) -> bool {
+    matches!(
+        code,
+        "channel_not_found"
+            | "not_in_channel"
+            | "is_archived"
+            | "method_not_supported_for_channel_type"
+    )
+}
+
 /// What was missed in a channel.
 #[derive(Default)]
 struct Missed {
@@ -252,7 +275,11 @@ async fn missed(
     let newer = with(&[("limit", "200")], &[("oldest", mark.ts.clone())]);
     let newer = session.pages("conversations.history", &borrowed(&newer), "messages", max).await?;
     if newer.len() == max {
-        tracing::warn!(channel, max, "more was missed in a channel than is fetched (slack.catch_up_max)");
+        tracing::warn!(
+            channel,
+            max,
+            "more was missed in a channel than is fetched (slack.catch_up_max)"
+        );
     }
     let back = with(&[("limit", LOOK_BACK), ("inclusive", "true")], &[("latest", mark.ts.clone())]);
     let back = session.get_patiently("conversations.history", &borrowed(&back)).await?;
@@ -341,7 +368,10 @@ pub(crate) async fn looked_again(
     let state = serde_json::json!({ "ts": ts, "reactions": message.get("reactions") });
     let key = format!("R:{channel}:{ts}:{}:{before}", reactions_digest(message));
     let at = before.to_owned();
-    events.push((EventKey(key), raw(What::Reactions { channel: channel.clone(), message: state, at })));
+    events.push((
+        EventKey(key),
+        raw(What::Reactions { channel: channel.clone(), message: state, at }),
+    ));
     events
 }
 

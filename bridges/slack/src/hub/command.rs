@@ -38,13 +38,14 @@ impl Hub {
                 )
             }
             "status" => {
-                let bridged = self
-                    .listener(&Account::App)
-                    .is_some_and(|listener| listener.is_in(chat));
+                let bridged =
+                    self.listener(&Account::App).is_some_and(|listener| listener.is_in(chat));
                 if bridged {
                     "This channel is bridged: what is said here is seen on Matrix, and the other way round.".into()
                 } else {
-                    format!("This channel is not bridged. In a Matrix room, `!slack bridge {name}` does it.")
+                    format!(
+                        "This channel is not bridged. In a Matrix room, `!slack bridge {name}` does it."
+                    )
                 }
             }
             "id" => format!("`{name}`"),

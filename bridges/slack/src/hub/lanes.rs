@@ -83,19 +83,25 @@ mod tests {
         };
         let first = note("a1");
         lanes
-            .push("a".into(), Box::pin(async move {
-                wait.await.unwrap();
-                first.await;
-            }))
+            .push(
+                "a".into(),
+                Box::pin(async move {
+                    wait.await.unwrap();
+                    first.await;
+                }),
+            )
             .await;
         lanes.push("a".into(), Box::pin(note("a2"))).await;
         let (told, heard) = oneshot::channel();
         let other = note("b1");
         lanes
-            .push("b".into(), Box::pin(async move {
-                other.await;
-                told.send(()).unwrap();
-            }))
+            .push(
+                "b".into(),
+                Box::pin(async move {
+                    other.await;
+                    told.send(()).unwrap();
+                }),
+            )
             .await;
         heard.await.unwrap();
         assert_eq!(*done.lock().unwrap(), ["b1"], "the other lane went on");

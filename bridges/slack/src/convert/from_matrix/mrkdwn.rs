@@ -87,12 +87,8 @@ fn inline(target: Target<'_>, out: &mut String, rich: &Rich) {
 /// The marks of a run's styles, outermost first. Code is innermost, because nothing is marked within it.
 fn marks(run: &Run<'_>) -> Vec<char> {
     let has = |style: &Style| run.spans.iter().any(|span| span.style == *style);
-    let marks = [
-        (Style::Bold, '*'),
-        (Style::Italic, '_'),
-        (Style::Strike, '~'),
-        (Style::Code, '`'),
-    ];
+    let marks =
+        [(Style::Bold, '*'), (Style::Italic, '_'), (Style::Strike, '~'), (Style::Code, '`')];
     // Marks around white space alone mark nothing.
     if run.text.trim().is_empty() {
         return Vec::new();

@@ -196,7 +196,8 @@ impl<'a> Writer<'a> {
                 _ => None,
             });
             if let Some(reason) = spoiler {
-                let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                let reason =
+                    reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
                 self.say(&format!("[spoiler{reason}] "), &Map::new());
             }
             let url = run.spans.iter().find_map(|span| match &span.style {

@@ -14,7 +14,10 @@ use super::{Target, write};
 use crate::{
     convert::{
         Context,
-        to_matrix::{self, Said, tests::{cases, settle}},
+        to_matrix::{
+            self, Said,
+            tests::{cases, settle},
+        },
     },
     raw::Names,
 };
@@ -26,12 +29,12 @@ const TEAM: &str = "T01";
 fn for_slack(content: &Value) -> Rich {
     let mut rich = from_content(content);
     rich.resolve_users(|target| match target {
-        UserTarget::Matrix(id) => Some(
-            match id.strip_prefix("@slack_").and_then(|id| id.strip_suffix(":hs")) {
+        UserTarget::Matrix(id) => {
+            Some(match id.strip_prefix("@slack_").and_then(|id| id.strip_suffix(":hs")) {
                 Some(id) => UserTarget::Remote(id.to_uppercase()),
                 None => target.clone(),
-            },
-        ),
+            })
+        }
         UserTarget::Remote(_) => Some(target.clone()),
     });
     rich.resolve_rooms(|target| match target {

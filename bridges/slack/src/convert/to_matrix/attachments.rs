@@ -64,9 +64,10 @@ fn is_preview(attachment: &Value) -> bool {
 fn links_to(words: &Rich, attachment: &Value) -> bool {
     let named = [said(attachment, "original_url"), said(attachment, "from_url")];
     words.spans().iter().any(|span| match &span.style {
-        Style::Link { url } => named.iter().flatten().any(|named| {
-            named.trim_end_matches('/') == url.trim_end_matches('/')
-        }),
+        Style::Link { url } => named
+            .iter()
+            .flatten()
+            .any(|named| named.trim_end_matches('/') == url.trim_end_matches('/')),
         _ => false,
     })
 }
@@ -77,7 +78,10 @@ fn one(context: Context<'_>, attachment: &Value) -> Rich {
     title(&mut page, attachment);
     body(context, &mut page, attachment);
     for field in list(attachment, "fields") {
-        page.block(&Rich::plain(mrkdwn::plain(text(field, "title").unwrap_or_default())), Some(Style::Bold));
+        page.block(
+            &Rich::plain(mrkdwn::plain(text(field, "title").unwrap_or_default())),
+            Some(Style::Bold),
+        );
         page.block(&mrkdwn::rich(context, text(field, "value").unwrap_or_default()), None);
     }
     for file in list(attachment, "files") {

@@ -11,8 +11,18 @@ struct Moment {
 }
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September",
-    "October", "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
 const DAYS: [&str; 7] =
     ["Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"];
@@ -46,8 +56,9 @@ pub(super) fn write(unix: i64, format: &str) -> Option<String> {
         return None;
     }
     let at = Moment::of(unix);
-    let weekday =
-        usize::try_from(unix.div_euclid(86_400).rem_euclid(7)).ok().and_then(|day| DAYS.get(day))?;
+    let weekday = usize::try_from(unix.div_euclid(86_400).rem_euclid(7))
+        .ok()
+        .and_then(|day| DAYS.get(day))?;
     let month = at.month();
     let short = month.get(..3).unwrap_or(month);
     let mut out = String::new();

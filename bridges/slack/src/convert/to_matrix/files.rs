@@ -54,7 +54,10 @@ pub(super) fn read(context: Context<'_>, file: &Value, caption: Option<Rich>) ->
     let mime = said(file, "mimetype").map(ToOwned::to_owned);
     let elsewhere = flag(file, "is_external")
         || mime.as_deref().is_some_and(|mime| mime.starts_with("application/vnd.slack-docs"))
-        || matches!(text(file, "mode"), Some("external" | "quip" | "canvas" | "list" | "post" | "space"));
+        || matches!(
+            text(file, "mode"),
+            Some("external" | "quip" | "canvas" | "list" | "post" | "space")
+        );
     if elsewhere || !ids::is_id(id) {
         let link = said(file, "url_private")
             .filter(|_| flag(file, "is_external"))

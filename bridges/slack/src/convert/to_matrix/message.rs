@@ -140,9 +140,10 @@ pub fn profile(message: &Value) -> Option<MessageProfile> {
 
 /// A huddle, or a call of another service: a notice, with where it can be joined.
 fn huddle(context: Context<'_>, message: &Value) -> Said {
-    let channel = message.get("channel").and_then(Value::as_str).or_else(|| {
-        message.pointer("/room/channels/0").and_then(Value::as_str)
-    });
+    let channel = message
+        .get("channel")
+        .and_then(Value::as_str)
+        .or_else(|| message.pointer("/room/channels/0").and_then(Value::as_str));
     let ended = message.pointer("/room/has_ended").and_then(Value::as_bool).unwrap_or(false);
     let mut words = Rich::plain(if ended { "A huddle happened" } else { "A huddle started" });
     if let Some(channel) = channel.filter(|_| !ended) {

@@ -193,8 +193,7 @@ fn named_emoji(context: Context<'_>, out: &mut Rich, rest: &str) -> Option<usize
     if !emoji::is_name(name) {
         return None;
     }
-    let known =
-        emoji::to_unicode(name).is_some() || context.names.emoji.contains_key(name);
+    let known = emoji::to_unicode(name).is_some() || context.names.emoji.contains_key(name);
     if !known {
         return None;
     }
