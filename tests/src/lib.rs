@@ -6,6 +6,7 @@ pub mod matrix;
 pub mod numbered;
 pub mod playground;
 pub mod process;
+pub mod slack;
 
 /// Chooses the cryptography for HTTPS clients; call it once, first.
 pub fn prepare() {

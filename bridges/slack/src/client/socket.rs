@@ -56,13 +56,13 @@ pub(crate) async fn run(session: &Session, hub: &Arc<Hub>, stop: &CancellationTo
         };
         match connected {
             Ok(socket) => {
+                hub.online(true);
                 if live == 0 {
                     // From now on events come; what came before has to be fetched.
                     hub.gap();
                 }
                 live += 1;
                 connections.spawn(talk(socket, hub.clone(), news.clone()));
-                hub.online(true);
             }
             Err(exit) if live == 0 => return exit,
             Err(exit) => tracing::warn!(?exit, "a new connection could not be made yet"),

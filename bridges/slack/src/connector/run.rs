@@ -99,8 +99,8 @@ impl Connection {
     async fn follow(&self, inbox: &Inbox<Slack>, stop: &CancellationToken) -> Exit {
         let Some(token) = &self.hub.config.app_token else {
             // Slack calls the bridge. What it could not deliver while the bridge was away is fetched.
-            self.hub.gap();
             self.hub.online(true);
+            self.hub.gap();
             inbox.state(LoginState::Connected);
             stop.cancelled().await;
             return Exit::Stopped;
