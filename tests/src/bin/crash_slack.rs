@@ -37,7 +37,7 @@ fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
     env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }
 
-/// The stand-in. It listens on three ports: its own, the next for Socket Mode.
+/// The stand-in. It listens on two ports: its own, and the next for Socket Mode.
 fn stand_in(folder: &Path, port: u16) -> Process {
     let place = env::var("SLACK_STAND_IN").map_or_else(|_| PathBuf::from("."), PathBuf::from);
     let node = env::var("SLACK_NODE").unwrap_or_else(|_| "node".into());

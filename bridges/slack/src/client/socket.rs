@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures::{SinkExt as _, StreamExt as _};
 use landbridge_framework::{CancellationToken, Exit, NetError};
 use rustls::pki_types::ServerName;
@@ -194,7 +195,7 @@ async fn serve(socket: Socket, hub: &Arc<Hub>, news: &mpsc::Sender<Ended>) -> St
                 if last.elapsed() >= DEAD {
                     return "Slack fell silent".into();
                 }
-                if let Err(error) = writer.send(Message::Ping(Vec::new().into())).await {
+                if let Err(error) = writer.send(Message::Ping(Bytes::new())).await {
                     return format!("the connection broke: {error}");
                 }
                 // Asked again after as long, until it counts as dead.

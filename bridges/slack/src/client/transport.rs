@@ -25,14 +25,14 @@ const MAX_ANSWER: usize = 32 << 20;
 
 /// Carries requests to the Web API at an address.
 #[derive(Clone, Debug)]
-pub struct Transport {
+pub(super) struct Transport {
     http: reqwest::Client,
     base: String,
 }
 
 impl Transport {
     /// To the Web API at `base`, such as `https://slack.com/api`.
-    pub fn new(http: reqwest::Client, base: &Url) -> Self {
+    pub(super) fn new(http: reqwest::Client, base: &Url) -> Self {
         Self { http, base: base.as_str().trim_end_matches('/').to_owned() }
     }
 

@@ -45,7 +45,9 @@ impl Connection {
             Some(person) if self.account.person().is_some_and(|user| user.team == team) => {
                 Ok((person.session.clone(), person.lookup.clone()))
             }
-            Some(_) => Err(NetError::permanent("this account is not of that workspace")),
+            Some(_) => Err(NetError::permanent(
+                "you are logged in to another workspace: log in to this one as well",
+            )),
             None => self
                 .hub
                 .workspace(team)

@@ -153,6 +153,13 @@ impl Listener {
             self.put(chat, events, Some((0, mark.clone()))).await?;
         }
         let mut again = Vec::new();
+        if messages.iter().any(tells_of_the_chat) {
+            // The name, the topic or the people are others now: what they are is asked, not what they were in between.
+            let key = EventKey(format!("s:{}:{}", chat.channel, mark.ts));
+            let names = Names { own: hub.own(&chat.team), ..Names::default() };
+            let what = What::Resync { channel: chat.channel.clone(), at: mark.ts.clone() };
+            again.push((key, Raw { team: chat.team.clone(), names, what }));
+        }
         for message in missed.again {
             again.extend(looked_again(hub, chat, lookup, &message, &before).await);
         }
@@ -234,6 +241,13 @@ impl Listener {
             }
         }
     }
+}
+
+/// Whether a message of the past tells that the chat itself changed.
+fn tells_of_the_chat(message: &Value) -> bool {
+    let subtype = text(message, "subtype").unwrap_or_default();
+    let about = subtype.strip_prefix("channel_").or_else(|| subtype.strip_prefix("group_"));
+    matches!(about, Some("topic" | "purpose" | "name" | "join" | "leave"))
 }
 
 /// Whether a refusal says that there is nothing to be had of a channel.
