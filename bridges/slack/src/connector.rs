@@ -15,7 +15,7 @@ mod tests;
 
 use std::{sync::Arc, time::Duration};
 
-use landbridge_framework::prelude::*;
+use landbridge_framework::{event::ChatKind, handlers::RoomCaps, prelude::*};
 use rand::TryRng as _;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::DropGuard;
@@ -93,6 +93,7 @@ impl Network for Slack {
             .opened(room::opened)
             .closed(room::closed)
             .relay(RelayStyle::NativeProfile)
+            .narrow(narrow)
             .history(history::Past)
             .directory(directory::Workspaces)
             .media_source(media::Files)
@@ -192,6 +193,23 @@ impl Slack {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// What can't be done in conversations that are no channels.
+fn narrow(chat: &ChatInfo<Slack>, caps: &mut RoomCaps) {
+    match chat.kind {
+        ChatKind::Dm => {
+            caps.room_meta = None;
+            caps.membership = None;
+        }
+        // They are called by who is in them.
+        ChatKind::Group => {
+            if let Some(meta) = &mut caps.room_meta {
+                meta.name = false;
+            }
+        }
+        ChatKind::Channel | ChatKind::Space => {}
     }
 }
 

@@ -39,15 +39,15 @@ struct Inside {
 
 /// See the module. Cheap to clone.
 #[derive(Clone)]
-pub struct Workspace {
-    pub base: String,
+pub(crate) struct Workspace {
+    pub(crate) base: String,
     inside: Arc<Mutex<Inside>>,
 }
 
 type Shared = Arc<Mutex<Inside>>;
 
 impl Workspace {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let inside = Arc::new(Mutex::new(Inside { address: address.clone(), ..Inside::default() }));
@@ -62,32 +62,32 @@ impl Workspace {
     }
 
     /// What is in the channel, oldest first.
-    pub fn messages(&self) -> Vec<Value> {
+    pub(crate) fn messages(&self) -> Vec<Value> {
         self.inside().messages.clone()
     }
     /// Its texts.
-    pub fn texts(&self) -> Vec<String> {
+    pub(crate) fn texts(&self) -> Vec<String> {
         self.messages()
             .iter()
             .map(|it| it["text"].as_str().unwrap_or_default().to_owned())
             .collect()
     }
     /// How many sockets are open.
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.inside().sockets.iter().filter(|socket| !socket.is_closed()).count()
     }
     /// Events that were sent and not acknowledged.
-    pub fn unacknowledged(&self) -> usize {
+    pub(crate) fn unacknowledged(&self) -> usize {
         let inside = self.inside();
         inside.sent.saturating_sub(inside.acknowledged)
     }
     /// How often a method was called.
-    pub fn called(&self, method: &str) -> usize {
+    pub(crate) fn called(&self, method: &str) -> usize {
         self.inside().calls.get(method).copied().unwrap_or_default()
     }
 
     /// Somebody says something; gives its `ts`.
-    pub fn say(&self, user: &str, mut message: Value) -> String {
+    pub(crate) fn say(&self, user: &str, mut message: Value) -> String {
         let mut inside = self.inside();
         message["type"] = "message".into();
         message["user"] = user.into();
@@ -98,7 +98,7 @@ impl Workspace {
     }
 
     /// Somebody changes what they said.
-    pub fn change(&self, ts: &str, text: &str) {
+    pub(crate) fn change(&self, ts: &str, text: &str) {
         let mut inside = self.inside();
         let at = inside.next_ts();
         let message = inside.messages.iter_mut().find(|it| it["ts"] == ts).unwrap();
@@ -110,24 +110,24 @@ impl Workspace {
     }
 
     /// Somebody deletes what they said.
-    pub fn delete(&self, ts: &str) {
+    pub(crate) fn delete(&self, ts: &str) {
         let mut inside = self.inside();
         inside.remove(ts);
     }
 
     /// Somebody reacts.
-    pub fn react(&self, user: &str, ts: &str, name: &str, set: bool) {
+    pub(crate) fn react(&self, user: &str, ts: &str, name: &str, set: bool) {
         let mut inside = self.inside();
         inside.react(user, ts, name, set);
     }
 
     /// Anything else happens.
-    pub fn emit(&self, event: Value) {
+    pub(crate) fn emit(&self, event: Value) {
         self.inside().tell(event);
     }
 
     /// The connections break, and none can be made.
-    pub fn cut(&self) {
+    pub(crate) fn cut(&self) {
         let mut inside = self.inside();
         inside.closed = true;
         inside.sockets.clear();
@@ -135,19 +135,19 @@ impl Workspace {
         inside.sent = inside.acknowledged;
     }
     /// They can be made again.
-    pub fn mend(&self) {
+    pub(crate) fn mend(&self) {
         self.inside().closed = false;
     }
     /// So many messages are taken, and their answers lost.
-    pub fn lose_answers(&self, count: usize) {
+    pub(crate) fn lose_answers(&self, count: usize) {
         self.inside().lose = count;
     }
     /// So many messages are told to wait a second.
-    pub fn limit(&self, count: usize) {
+    pub(crate) fn limit(&self, count: usize) {
         self.inside().limit = count;
     }
     /// Whether the history fails.
-    pub fn refuse_history(&self, refuse: bool) {
+    pub(crate) fn refuse_history(&self, refuse: bool) {
         self.inside().no_history = refuse;
     }
 }
