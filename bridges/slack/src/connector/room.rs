@@ -179,7 +179,6 @@ pub(super) async fn closed(Via(client): Me, In(at, _): Here) -> Result<Done, Sen
 
 /// The chat that a name as people write it stands for: `T1-C1`, `C1`, `#name`, or a link to it.
 pub(super) async fn find(client: &Connection, query: &str) -> Result<Option<Chat>, NetError> {
-    use landbridge_framework::RemoteId as _;
     let query = query.trim();
     if let Ok(chat) = Chat::decode(query)
         && !chat.is_team()

@@ -75,9 +75,8 @@ pub fn read(context: Context<'_>, message: &Value) -> Said {
     if SILENT.contains(&subtype) {
         return Said::Nothing;
     }
-    match subtype {
-        "huddle_thread" | "sh_room_created" | "sh_room_shared" => return huddle(context, message),
-        _ => {}
+    if matches!(subtype, "huddle_thread" | "sh_room_created" | "sh_room_shared") {
+        return huddle(context, message);
     }
     let words = words(context, message);
     if NOTES.contains(&subtype) {

@@ -47,7 +47,7 @@ fn lines(context: Context<'_>, page: &mut Page, text: &str) {
     let mut quote = Rich::new();
     let mut quoting = false;
     let mut first = true;
-    let mut all = text.split('\n').peekable();
+    let mut all = text.split('\n');
     while let Some(line) = all.next() {
         if let Some(said) = line.strip_prefix("&gt;&gt;&gt;") {
             // All the rest of the message.
