@@ -317,10 +317,19 @@ pub(crate) trait CheckpointPort: Send + Sync + 'static {
     async fn save(&self, note: &str) -> Result<(), SendError>;
 }
 
-/// The bridge's files: to publish something that the network has no room for.
+/// The bridge's files: to read one by its `mxc:` address (a chat's new picture, that of somebody who is relayed), and to
+/// publish something that the network has no room for.
 #[derive(Clone)]
 pub struct Files(pub(crate) Arc<dyn MediaAccess>);
 impl Files {
+    /// Reads a file, bounded by the bridge's size limit.
+    pub async fn open(&self, mxc: &str) -> Result<MediaStream, NetError> {
+        self.0.open(mxc).await
+    }
+    /// An address everybody can fetch a file at, if the bridge serves one.
+    pub fn link(&self, mxc: &str, name: &str) -> Option<String> {
+        self.0.link(mxc, name)
+    }
     /// Keeps bytes where everybody can fetch them. `None`: this bridge has no public address.
     pub async fn publish(
         &self,

@@ -33,7 +33,7 @@ pub enum ChatEdit {
     Name(String),
     /// The topic; empty clears it.
     Topic(String),
-    /// The picture's `mxc:` address.
+    /// The picture's `mxc:` address: [`super::Files::open`] reads it.
     Avatar(Option<String>),
     /// The people whose power level changed, with the new ones.
     Power(Vec<(PowerHolder, i64)>),

@@ -57,7 +57,7 @@ impl Engine {
     }
 
     /// A small picture that goes with something that was said. It must not hold that up for long, nor silence it.
-    async fn picture(
+    pub(super) async fn picture(
         &self,
         case: &Case<'_>,
         source: &str,
