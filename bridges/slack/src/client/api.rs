@@ -177,7 +177,7 @@ impl Session {
         for _ in 0..MAX_PAGES {
             let mut page = params.to_vec();
             if !cursor.is_empty() {
-                page.push(("cursor", &cursor));
+                page.push(("cursor", cursor.as_str()));
             }
             let answer = self.get_patiently(method, &page).await?;
             all.extend(list(&answer, key).iter().cloned());

@@ -197,10 +197,10 @@ impl Lookup {
     /// What is known about somebody.
     pub async fn user_info(&self, user: &User) -> Result<UserInfo, ApiError> {
         if user.is_bot() {
-            let answer = self.session.get("bots.info", &[("bot", &user.user)]).await?;
+            let answer = self.session.get("bots.info", &[("bot", user.user.as_str())]).await?;
             return Ok(people::bot_info(answer.get("bot").unwrap_or(&Value::Null)));
         }
-        let answer = self.session.get("users.info", &[("user", &user.user)]).await?;
+        let answer = self.session.get("users.info", &[("user", user.user.as_str())]).await?;
         let found = answer.get("user").unwrap_or(&Value::Null);
         if let Some(name) = people::user_name(found) {
             self.users.insert(user.user.clone(), (Instant::now(), name.into()));
@@ -215,7 +215,7 @@ impl Lookup {
             files.iter_mut().filter(|file| text(file, "file_access") == Some("check_file_info"))
         {
             let Some(id) = text(file, "id").map(ToOwned::to_owned) else { continue };
-            if let Ok(answer) = self.session.get("files.info", &[("file", &id)]).await
+            if let Ok(answer) = self.session.get("files.info", &[("file", id.as_str())]).await
                 && let Some(found) = answer.get("file")
             {
                 *file = found.clone();

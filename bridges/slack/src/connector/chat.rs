@@ -35,7 +35,7 @@ pub(super) async fn describe(
     }
     let max = client.hub.config.members_max;
     let limit = max.clamp(1, 1_000).to_string();
-    let params = [("channel", key.id.channel.as_str()), ("limit", &limit)];
+    let params = [("channel", key.id.channel.as_str()), ("limit", limit.as_str())];
     let people = session.pages("conversations.members", &params, "members", max + 1).await;
     let people = match people {
         Ok(people) => people,

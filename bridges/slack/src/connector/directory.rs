@@ -126,7 +126,7 @@ impl Directory<Slack> for Workspaces {
 
 async fn known(client: &Connection, user: User) -> Result<Option<User>, NetError> {
     let Ok((session, _)) = client.eyes(&user.team) else { return Ok(None) };
-    match session.get_patiently("users.info", &[("user", &user.user)]).await {
+    match session.get_patiently("users.info", &[("user", user.user.as_str())]).await {
         Ok(_) => Ok(Some(user)),
         Err(ApiError::Refused(_)) => Ok(None),
         Err(error) => Err(error.looking()),

@@ -73,7 +73,7 @@ pub(super) async fn send(
         file
     };
     if progress.shared
-        && let Some(ts) = shown(&session, &file, channel, &SHOWN[..3]).await?
+        && let Some(ts) = shown(&session, &file, channel, &SHOWN).await?
     {
         return Ok(sent(&ts));
     }
@@ -114,7 +114,7 @@ async fn shown(
             Ok(Some(ts)) => return Ok(Some(ts)),
             Ok(None) => tokio::time::sleep(Duration::from_millis(*wait)).await,
             Err(ApiError::Limited(wait)) => {
-                tokio::time::sleep(wait.min(Duration::from_secs(30))).await
+                tokio::time::sleep(wait.min(Duration::from_secs(30))).await;
             }
             Err(error) => return Err(SendError::unknown(error)),
         }
