@@ -155,6 +155,15 @@ impl Hub {
         all.iter().find(|listener| listener.account == *account).cloned()
     }
 
+    /// Whether somebody with an account of their own is in a channel: then its events come by them.
+    pub(crate) fn is_seen_by_people(&self, chat: &Chat) -> bool {
+        let all = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().any(|listener| {
+            listener.account.person().is_some_and(|user| user.team == chat.team)
+                && listener.is_in(chat)
+        })
+    }
+
     // --- Connection ---
 
     /// Events may have been missed: every channel is caught up with before anything new in it is taken.

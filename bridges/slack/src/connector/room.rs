@@ -15,6 +15,8 @@ use crate::{
 /// Slack's limits of names and topics.
 const MAX_NAME: usize = 80;
 const MAX_TOPIC: usize = 250;
+/// Seconds between attempts to enter a channel.
+const ENTRIES: [u64; 6] = [1, 2, 4, 8, 16, 32];
 
 type Me = Via<Slack>;
 type Here = In<Slack>;
@@ -129,35 +131,46 @@ pub(super) async fn membership(
     }
 }
 
-/// A chat is bridged: its events are taken from now on. The app enters public channels by itself; to others it must be invited.
+/// A chat is bridged: its events are taken from now on.
 pub(super) async fn opened(Via(client): Me, In(at, _): Here) -> Result<Done, SendError> {
-    if at.id.is_team() {
-        return Ok(Done);
-    }
+    // Before the account has begun to listen nothing is to be done: it begins with all that is bridged.
     if let Some(listener) = client.listener() {
         listener.begin(&client.hub, &at.id).await.map_err(SendError::retry)?;
     }
-    // Also where a person opened it: the app's bot relays for the others.
-    let Some(workspace) = client.hub.workspace(&at.id.team) else { return Ok(Done) };
-    if let Some(app) = client.hub.listener(&Account::App)
-        && !at.id.is_direct()
-    {
-        app.begin(&client.hub, &at.id).await.map_err(SendError::retry)?;
-    }
-    if client.account == Account::App && at.id.channel.starts_with('C') {
-        match workspace.session.join(&at.id.channel).await {
-            Ok(()) => {}
-            Err(ApiError::Refused(code)) => {
-                tracing::info!(
-                    channel = at.id.channel,
-                    code,
-                    "the app can't enter a channel by itself: invite it in Slack"
-                );
-            }
-            Err(error) => return Err(error.sending(LimitScope::Chat)),
-        }
+    if client.account == Account::App {
+        enter(&client, &at.id).await?;
     }
     Ok(Done)
+}
+
+/// The app enters a public channel by itself, unless its events come by somebody's own account anyway; to others it must be invited.
+async fn enter(client: &Connection, chat: &Chat) -> Result<(), SendError> {
+    if !chat.channel.starts_with('C') || client.hub.is_seen_by_people(chat) {
+        return Ok(());
+    }
+    let mut tries = ENTRIES.iter();
+    loop {
+        // A portal's opening is told once.
+        let error = match client.eyes(&chat.team) {
+            Ok((session, _)) => match session.join(&chat.channel).await {
+                Ok(()) => return Ok(()),
+                Err(ApiError::Refused(code)) => {
+                    tracing::info!(
+                        channel = chat.channel,
+                        code,
+                        "the app can't enter a channel by itself: invite it in Slack"
+                    );
+                    return Ok(());
+                }
+                Err(error) => error.looking(),
+            },
+            Err(error) => error,
+        };
+        match tries.next() {
+            Some(wait) => tokio::time::sleep(Duration::from_secs(*wait)).await,
+            None => return Err(SendError::retry(error)),
+        }
+    }
 }
 
 /// A chat is no longer bridged: the app leaves it. People stay where they are.

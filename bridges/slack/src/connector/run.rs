@@ -93,7 +93,9 @@ impl Connection {
     async fn begin(&self, listener: &Arc<Listener>) -> Result<(), Undelivered> {
         self.hub.open_kept_installs().await?;
         for key in listener.inbox.portals().await? {
-            listener.enters(&key.id);
+            if !key.id.is_team() {
+                listener.begin(&self.hub, &key.id).await?;
+            }
         }
         Ok(())
     }
