@@ -1,7 +1,10 @@
 //! Golden files: Slack's own JSON, and what it becomes on Matrix. `golden/to_matrix/*.json` hold one case each; with GOLDEN_WRITE=1 what
 //! came out is written into them, to be read before it is kept.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use landbridge_framework::{
     event::{Body, ChatDelta, Content, Emoji, MediaKind, MediaPart, Message, Sender},
@@ -34,7 +37,7 @@ pub(crate) fn cases(folder: &str) -> Vec<(PathBuf, Value)> {
 
 /// Compares what came out with what was expected, or writes it.
 pub(crate) fn settle(
-    file: &PathBuf,
+    file: &Path,
     case: &Value,
     key: &str,
     out: Value,
