@@ -36,13 +36,7 @@ pub(crate) fn cases(folder: &str) -> Vec<(PathBuf, Value)> {
 }
 
 /// Compares what came out with what was expected, or writes it.
-pub(crate) fn settle(
-    file: &Path,
-    case: &Value,
-    key: &str,
-    out: Value,
-    failed: &mut Vec<String>,
-) {
+pub(crate) fn settle(file: &Path, case: &Value, key: &str, out: Value, failed: &mut Vec<String>) {
     if case[key] == out {
         return;
     }
