@@ -216,17 +216,19 @@ impl Engine {
         logins.iter().filter_map(|login| self.logins.stored(login)?.owner).collect()
     }
 
-    /// Invites somebody to a space, unless they are there, or were and left.
+    /// Gets somebody into a space, unless they are there, or were and left; who has no double puppet stays invited.
     async fn call_into(&self, space: &str, mxid: &str) -> Result<(), Failure> {
         let bot = self.matrix.bot();
         let member = bot.get_state(space, "m.room.member", mxid).await?;
-        if member.is_some() {
-            return Ok(());
-        }
-        match bot.invite(space, mxid, None).await {
-            Err(error) if !error.is_forbidden() => return Err(error.into()),
-            // Forbidden: they are in it, or shut out of it.
-            _ => {}
+        match member.as_ref().map(|member| &member["membership"]) {
+            None => match bot.invite(space, mxid, None).await {
+                Err(error) if !error.is_forbidden() => return Err(error.into()),
+                // Forbidden: they are in it, or shut out of it.
+                _ => {}
+            },
+            // By what made the space, or before a crash.
+            Some(membership) if membership == "invite" => {}
+            Some(_) => return Ok(()),
         }
         if let Some(puppet) = self.puppet(mxid).await?
             && let Err(error) = puppet.ensure_joined(space).await

@@ -72,7 +72,7 @@ impl Permission {
     }
 }
 
-/// What may need a power level (Client-Server API, "m.room.power_levels").
+/// What may need a power level (Client-Server API, `m.room.power_levels`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Permitted {
     /// Saying something: events of types without a level of their own.

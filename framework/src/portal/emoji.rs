@@ -144,7 +144,8 @@ impl Engine {
             .or_else(|| text(content.get("com.beeper.reaction.shortcode")));
         let name = name.as_deref().map(bare).filter(|name| !name.is_empty());
         let is_picture = key.starts_with("mxc://");
-        if !is_picture && !(key.len() > 2 && key.starts_with(':') && key.ends_with(':')) {
+        let is_code = key.len() > 2 && key.starts_with(':') && key.ends_with(':');
+        if !is_picture && !is_code {
             return Ok(Emoji::Unicode(key));
         }
         let mut known = None;
