@@ -249,7 +249,7 @@ pub(crate) fn named_in(json: &Value) -> Named {
                 for (key, value) in map {
                     match (key.as_str(), value.as_str()) {
                         ("user_id", Some(id)) if ids::is_id(id) => {
-                            drop(named.users.insert(id.into()))
+                            named.users.insert(id.into());
                         }
                         ("channel_id", Some(id)) if ids::is_id(id) => {
                             named.channels.insert(id.into());

@@ -7,7 +7,7 @@ use super::{Connection, Slack, room};
 use crate::{
     client::ApiError,
     ids::{self, User},
-    json::{flag, list, said, text},
+    json::{flag, said, text},
     people,
 };
 
