@@ -98,7 +98,11 @@ impl Network for Slack {
             .directory(directory::Workspaces)
             .media_source(media::Files)
             .reconcile(reconcile::ByMetadata)
-            .command("install", "Get a link to install the app in a workspace.", commands::install)
+            .admin_command(
+                "install",
+                "Get a link to install the app in a workspace.",
+                commands::install,
+            )
             .command("workspaces", "List the workspaces the app is in.", commands::workspaces)
     }
 
