@@ -3,7 +3,12 @@
 //! The table is that of the `emoji-datasource` package 16.0.0 (MIT, <https://github.com/iamcal/emoji-data>), from which Slack takes its
 //! names: a name and its code points a line, the usual name of several first; a star where the emoji takes a skin tone.
 
+use std::{collections::HashMap, sync::LazyLock};
+
 const TABLE: &str = include_str!("emoji/table.txt");
+
+/// The table as it is asked, because anybody may write a text full of names: a constant in another form.
+static INDEX: LazyLock<Index> = LazyLock::new(Index::read);
 
 /// The five tones, as Slack numbers them: `skin-tone-2` to `skin-tone-6`.
 const TONES: [char; 5] = ['\u{1f3fb}', '\u{1f3fc}', '\u{1f3fd}', '\u{1f3fe}', '\u{1f3ff}'];
@@ -14,6 +19,25 @@ struct Row {
     name: &'static str,
     emoji: String,
     toned: bool,
+}
+
+struct Index {
+    /// The emoji of a name, and whether it takes a skin tone.
+    by_name: HashMap<&'static str, (String, bool)>,
+    /// The usual name of an emoji without what asks for a picture, and whether it takes a skin tone.
+    by_emoji: HashMap<String, (&'static str, bool)>,
+}
+
+impl Index {
+    fn read() -> Self {
+        let (mut by_name, mut by_emoji) = (HashMap::new(), HashMap::new());
+        for row in rows() {
+            // The usual name of several comes first.
+            by_emoji.entry(bare(&row.emoji)).or_insert((row.name, row.toned));
+            by_name.insert(row.name, (row.emoji, row.toned));
+        }
+        Self { by_name, by_emoji }
+    }
 }
 
 fn rows() -> impl Iterator<Item = Row> {
@@ -47,10 +71,10 @@ pub fn to_unicode(name: &str) -> Option<String> {
     {
         return Some(tone.to_string());
     }
-    let row = rows().find(|row| row.name == base)?;
+    let (emoji, toned) = INDEX.by_name.get(base)?;
     Some(match tone {
-        Some(tone) if row.toned => with_tone(&row.emoji, tone),
-        _ => row.emoji,
+        Some(tone) if *toned => with_tone(emoji, tone),
+        _ => emoji.clone(),
     })
 }
 
@@ -60,14 +84,14 @@ pub fn to_name(emoji: &str) -> Option<String> {
     if plain.is_empty() {
         return None;
     }
-    if let Some(row) = rows().find(|row| bare(&row.emoji) == plain) {
-        return Some(row.name.to_owned());
+    if let Some((name, _)) = INDEX.by_emoji.get(&plain) {
+        return Some((*name).to_owned());
     }
     let at = plain.chars().position(|c| TONES.contains(&c))?;
     let tone = TONES.iter().position(|tone| plain.chars().nth(at) == Some(*tone))?;
     let untoned: String = plain.chars().filter(|c| !TONES.contains(c)).collect();
-    let row = rows().find(|row| row.toned && bare(&row.emoji) == untoned)?;
-    Some(format!("{}::skin-tone-{}", row.name, tone + 2))
+    let (name, _) = INDEX.by_emoji.get(&untoned).filter(|(_, toned)| *toned)?;
+    Some(format!("{name}::skin-tone-{}", tone + 2))
 }
 
 fn tone_of(name: &str) -> Option<char> {

@@ -258,6 +258,8 @@ pub(crate) fn named_in(json: &Value) -> Named {
                             named.groups.insert(id.into());
                         }
                         ("reaction", Some(name)) => own_emoji(&mut named, name),
+                        // Slack says by `unicode` that it is none of the workspace's.
+                        ("name", Some(_)) if map.contains_key("unicode") => {}
                         ("name", Some(name))
                             if map.get("type").and_then(Value::as_str) == Some("emoji")
                                 || map.contains_key("count") && map.contains_key("users") =>
@@ -278,7 +280,7 @@ pub(crate) fn named_in(json: &Value) -> Named {
 
 fn own_emoji(named: &mut Named, name: &str) {
     let base = name.split("::").next().unwrap_or(name);
-    if emoji::is_name(base) && emoji::to_unicode(base).is_none() {
+    if emoji::is_name(base) {
         named.emoji.insert(base.to_owned());
     }
 }
@@ -314,10 +316,10 @@ mod tests {
     #[test]
     fn whatever_is_named_is_found() {
         let named = named_in(&json!({
-            "text": "<@U01> in <#C01|general> and <!subteam^S01|@team>: :parrot: :wave: <https://x.org>",
+            "text": "<@U01> in <#C01|general> and <!subteam^S01|@team>: :parrot: at 10:30 <https://x.org>",
             "blocks": [{"elements": [
                 {"type": "user", "user_id": "U02"}, {"type": "channel", "channel_id": "C02"},
-                {"type": "emoji", "name": "party"}, {"type": "emoji", "name": "wave"}]}],
+                {"type": "emoji", "name": "party"}, {"type": "emoji", "name": "wave", "unicode": "1f44b"}]}],
             "reactions": [{"name": "ship", "users": ["U03"], "count": 1}],
             "reaction": "blob::skin-tone-2",
         }));

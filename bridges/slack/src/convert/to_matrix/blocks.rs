@@ -131,7 +131,10 @@ fn plain_text(context: Context<'_>, words: &str) -> Rich {
         out.push(&rest[..at]);
         rest = &rest[at..];
         let name = rest[1..].find(':').map(|end| &rest[1..=end]);
-        match name.filter(|name| crate::emoji::to_unicode(name).is_some()) {
+        let known = |name: &&str| {
+            context.names.emoji.contains_key(*name) || crate::emoji::to_unicode(name).is_some()
+        };
+        match name.filter(known) {
             Some(name) => {
                 mentions::emoji(&mut out, context, name, None);
                 rest = &rest[name.len() + 2..];

@@ -7,22 +7,28 @@ use crate::{convert::Context, emoji};
 /// How many names of emoji that are other names of emoji are followed.
 const MAX_ALIASES: usize = 5;
 
-/// A reaction by Slack's name: an emoji of Unicode, or one of the workspace's own with its picture.
+/// A reaction by Slack's name: one of the workspace's own emoji with its picture, or one of Unicode. The workspace's own goes first:
+/// many had their `:parrot:` before Unicode did, and keep it.
 pub(crate) fn reaction(context: Context<'_>, name: &str) -> Emoji {
     let mut shown = name;
     for _ in 0..MAX_ALIASES {
-        if let Some(unicode) = emoji::to_unicode(shown) {
-            return Emoji::Unicode(unicode);
-        }
-        match context.names.emoji.get(shown) {
+        match context.names.emoji.get(base(shown)) {
             Some(known) => match known.strip_prefix("alias:") {
                 Some(other) => shown = other,
-                None => return custom(context, name, Some(MediaRef(known.clone()))),
+                None => return custom(context, base(name), Some(MediaRef(known.clone()))),
             },
             None => break,
         }
     }
-    custom(context, name, None)
+    match emoji::to_unicode(shown) {
+        Some(unicode) => Emoji::Unicode(unicode),
+        None => custom(context, base(name), None),
+    }
+}
+
+/// Without the skin tone, which the workspace's own don't have.
+fn base(name: &str) -> &str {
+    name.split("::").next().unwrap_or(name)
 }
 
 fn custom(context: Context<'_>, name: &str, media: Option<MediaRef>) -> Emoji {
