@@ -20,7 +20,7 @@ use landbridge_framework::{Closed, Inbox, clock::Clock};
 use serde_json::Value;
 use tokio::sync::{oneshot, watch};
 
-pub(crate) use catch_up::{looked_again, message_key, past};
+pub(crate) use catch_up::{message_key, with_reactions};
 pub use consent::Consent;
 pub(crate) use consent::Wanted;
 use lanes::Lanes;

@@ -187,7 +187,7 @@ async fn what_slack_says_is_said_on_matrix() {
     slack.delete(&both);
     eventually("both gone", || !world.said(&room).contains(&"all".to_owned())).await;
     slack.emit(json!({ "type": "pin_added", "user": "U01", "channel_id": "C01",
-        "item": { "type": "message", "message": { "ts": ts } }, "event_ts": "1800000000.000001" }));
+        "item": { "type": "message", "message": { "ts": ts } }, "event_ts": "4100000000.000001" }));
     eventually("a pin", || {
         let pins = world.homeserver.state(&room, "m.room.pinned_events", "");
         pins.is_some_and(|pins| pins["pinned"] == json!([event["event_id"]]))
@@ -221,9 +221,30 @@ async fn what_was_missed_comes_first_and_in_order() {
     slack.change(&changed, "six");
     slack.change(&root, "zero");
     slack.delete(&deleted);
+    slack.react("U02", &changed, "+1", true);
     let _bridge = world.start().await;
     eventually("what it missed", || world.said(&room) == ["zero", "1", "2", "3", "4", "5", "six"])
         .await;
+    let six = world.event_of(&room, "six");
+    eventually("the reaction to it", || {
+        world.last(&room, "m.reaction")["content"]["m.relates_to"]["event_id"] == six["event_id"]
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_never_came_is_found_although_a_later_message_did() {
+    let world = World::new().await;
+    let (_ann, room, _bridge) = world.opened().await;
+    let slack = &world.slack;
+    slack.say("U01", json!({ "text": "0" }));
+    eventually("the first", || world.said(&room) == ["0"]).await;
+    slack.say_unheard("U01", "late");
+    slack.say("U01", json!({ "text": "1" }));
+    eventually("the next", || world.said(&room) == ["0", "1"]).await;
+    slack.cut();
+    slack.mend();
+    eventually("the one between", || world.said(&room) == ["0", "1", "late"]).await;
 }
 
 #[tokio::test]

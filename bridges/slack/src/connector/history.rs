@@ -9,7 +9,7 @@ use super::{Connection, Slack};
 use crate::{
     client::{ApiError, Session, api::next_cursor},
     decode::thread_of,
-    hub::{looked_again, past},
+    hub::with_reactions,
     ids,
     json::{flag, list, number, text},
 };
@@ -45,15 +45,7 @@ impl History<Slack> for Past {
         let now = client.hub.now_ts();
         let mut raw = Vec::with_capacity(messages.len());
         for message in messages.into_values() {
-            let reacted = !list(&message, "reactions").is_empty();
-            let again = if reacted {
-                looked_again(&client.hub, &at.id, &lookup, &message, &now).await
-            } else {
-                Vec::new()
-            };
-            raw.push(past(&client.hub, &at.id, &lookup, message).await);
-            // The message is as it was last edited: only its reactions come after it.
-            raw.extend(again.into_iter().filter(|(key, _)| key.0.starts_with("R:")));
+            raw.extend(with_reactions(&client.hub, &at.id, &lookup, message, &now).await);
         }
         Ok(Page { raw, next })
     }

@@ -30,6 +30,9 @@ const LOOK_BACK: &str = "50";
 const LOOK_BACK_MICROS: i64 = 48 * 3_600 * 1_000_000;
 /// Messages that are stored at a time.
 const CHUNK: usize = 50;
+/// How much before the mark messages are read again: Slack sends events almost in order, so one from before the mark may have been on its way
+/// when the connection broke. What is known of them is not taken twice. In microseconds.
+const OVERLAP: i64 = 60_000_000;
 /// How long to wait after a channel could not be caught up with.
 const AGAIN: Duration = Duration::from_secs(15);
 
@@ -38,6 +41,9 @@ const AGAIN: Duration = Duration::from_secs(15);
 pub(crate) struct Mark {
     /// The last message.
     pub(crate) ts: String,
+    /// Where it began: what is older is history.
+    #[serde(default)]
+    pub(crate) from: String,
     /// The last replies of threads, by root.
     #[serde(default)]
     pub(crate) threads: BTreeMap<String, String>,
@@ -46,7 +52,15 @@ pub(crate) struct Mark {
 impl Mark {
     /// From a moment on.
     pub(crate) fn at(ts: impl Into<String>) -> Self {
-        Self { ts: ts.into(), threads: BTreeMap::new() }
+        let ts = ts.into();
+        Self { from: ts.clone(), ts, threads: BTreeMap::new() }
+    }
+
+    /// From where on a message may have been missed: a little before `last`, and never before the beginning.
+    fn since(&self, last: &str) -> i64 {
+        let last = ids::micros(last).unwrap_or_default();
+        let from = ids::micros(&self.from).unwrap_or(last);
+        (last - OVERLAP).max(from).min(last)
     }
 
     /// Where it is kept.
@@ -148,7 +162,7 @@ impl Listener {
             let mut events = Vec::with_capacity(chunk.len());
             for message in chunk {
                 mark.pass(text(message, "ts").unwrap_or_default(), thread_of(message));
-                events.push(past(hub, chat, lookup, message.clone()).await);
+                events.extend(with_reactions(hub, chat, lookup, message.clone(), &before).await);
             }
             self.put(chat, events, Some((0, mark.clone()))).await?;
         }
@@ -277,7 +291,8 @@ async fn missed(
     mark: &Mark,
     max: usize,
 ) -> Result<Missed, ApiError> {
-    let after = ids::micros(&mark.ts).unwrap_or_default();
+    let known = ids::micros(&mark.ts).unwrap_or_default();
+    let after = mark.since(&mark.ts);
     let common = [("channel", channel), ("include_all_metadata", "true")];
     let with = |more: &[(&'static str, &'static str)], rest: &[(&'static str, String)]| {
         let mut params: Vec<(String, String)> =
@@ -286,7 +301,7 @@ async fn missed(
         params.extend(rest.iter().map(|(k, v)| ((*k).to_owned(), v.clone())));
         params
     };
-    let newer = with(&[("limit", "200")], &[("oldest", mark.ts.clone())]);
+    let newer = with(&[("limit", "200")], &[("oldest", ids::ts_of_micros(after))]);
     let newer = session.pages("conversations.history", &borrowed(&newer), "messages", max).await?;
     if newer.len() == max {
         tracing::warn!(
@@ -299,18 +314,10 @@ async fn missed(
     let back = session.get_patiently("conversations.history", &borrowed(&back)).await?;
     let again: Vec<Value> = list(&back, "messages")
         .iter()
-        .filter(|message| place(message).is_some_and(|at| at > after - LOOK_BACK_MICROS))
+        .filter(|message| place(message).is_some_and(|at| at > known - LOOK_BACK_MICROS))
         .cloned()
         .collect();
-    // Threads in which something may have been said meanwhile.
-    let mut roots: BTreeSet<String> = mark.threads.keys().cloned().collect();
-    for root in newer.iter().chain(list(&back, "messages")) {
-        let replies = number(root, "reply_count").unwrap_or_default();
-        let latest = text(root, "latest_reply").and_then(ids::micros).unwrap_or(i64::MAX);
-        if replies > 0 && latest > after {
-            roots.extend(text(root, "ts").map(ToOwned::to_owned));
-        }
-    }
+    let roots = threads(mark, newer.iter().chain(list(&back, "messages")));
     let mut messages = BTreeMap::new();
     for message in newer {
         if let Some(at) = place(&message).filter(|at| *at > after) {
@@ -318,9 +325,9 @@ async fn missed(
         }
     }
     for root in roots {
-        let since = mark.threads.get(&root).cloned().unwrap_or_else(|| mark.ts.clone());
-        let from = ids::micros(&since).unwrap_or_default();
-        let params = with(&[("limit", "200")], &[("ts", root.clone()), ("oldest", since)]);
+        let from = mark.since(mark.threads.get(&root).unwrap_or(&mark.ts));
+        let oldest = ids::ts_of_micros(from);
+        let params = with(&[("limit", "200")], &[("ts", root.clone()), ("oldest", oldest)]);
         let replies = session
             .pages("conversations.replies", &borrowed(&params), "messages", MAX_REPLIES)
             .await;
@@ -340,6 +347,27 @@ async fn missed(
     Ok(Missed { messages, again })
 }
 
+/// The roots of threads in which something may have been said meanwhile. Each costs a request: what the channel's messages tell of their
+/// threads spares most of them.
+fn threads<'v>(mark: &Mark, seen: impl Iterator<Item = &'v Value>) -> BTreeSet<String> {
+    let since = mark.since(&mark.ts);
+    let mut roots = mark.threads.clone();
+    let mut found = BTreeSet::new();
+    for message in seen {
+        let Some(root) = text(message, "ts") else { continue };
+        let replies = number(message, "reply_count").unwrap_or_default();
+        let latest = text(message, "latest_reply").and_then(ids::micros).unwrap_or(i64::MAX);
+        let last = roots.remove(root).as_deref().and_then(ids::micros);
+        // Of one that was busy when the connection broke a reply may be missing before its last one.
+        if replies > 0 && (latest > last.unwrap_or(since) || latest > since) {
+            found.insert(root.to_owned());
+        }
+    }
+    // The others are too far back to be told of.
+    found.extend(roots.into_keys());
+    found
+}
+
 fn borrowed(params: &[(String, String)]) -> Vec<(&str, &str)> {
     params.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
 }
@@ -349,12 +377,7 @@ fn place(message: &Value) -> Option<i64> {
 }
 
 /// A message of the past, with the names in it.
-pub(crate) async fn past(
-    hub: &Hub,
-    chat: &Chat,
-    lookup: &Lookup,
-    mut message: Value,
-) -> (EventKey, Raw) {
+async fn past(hub: &Hub, chat: &Chat, lookup: &Lookup, mut message: Value) -> (EventKey, Raw) {
     lookup.complete_files(&mut message).await;
     let names = Names { own: hub.own(&chat.team), ..lookup.names(&message).await };
     let key = message_key(&chat.channel, text(&message, "ts").unwrap_or_default());
@@ -362,8 +385,27 @@ pub(crate) async fn past(
     (key, Raw { team: chat.team.clone(), names, what })
 }
 
+/// A message of the past, and after it the reactions that it has by now.
+pub(crate) async fn with_reactions(
+    hub: &Hub,
+    chat: &Chat,
+    lookup: &Lookup,
+    message: Value,
+    at: &str,
+) -> Vec<(EventKey, Raw)> {
+    let again = if list(&message, "reactions").is_empty() {
+        Vec::new()
+    } else {
+        looked_again(hub, chat, lookup, &message, at).await
+    };
+    let mut events = vec![past(hub, chat, lookup, message).await];
+    // The message is as it was last edited: only its reactions come after it.
+    events.extend(again.into_iter().filter(|(key, _)| key.0.starts_with("R:")));
+    events
+}
+
 /// What may have changed about a message that was known at the time `before`.
-pub(crate) async fn looked_again(
+async fn looked_again(
     hub: &Hub,
     chat: &Chat,
     lookup: &Lookup,
@@ -392,6 +434,35 @@ pub(crate) async fn looked_again(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_little_is_read_again_but_nothing_from_before_the_beginning() {
+        let mut mark = Mark::at("1000.000000");
+        mark.pass("1010.000000", None);
+        assert_eq!(mark.since(&mark.ts), 1_000_000_000, "the beginning is nearer");
+        mark.pass("5000.000000", Some("1010.000000"));
+        assert_eq!(mark.since(&mark.ts), 4_940_000_000);
+        assert_eq!(mark.since("1030.000000"), 1_000_000_000);
+    }
+
+    #[test]
+    fn only_threads_that_may_have_grown_are_asked_for() {
+        let mut mark = Mark::at("100.000000");
+        for (root, last) in [("200", "1000"), ("300", "1000"), ("400", "9990"), ("50", "2000")] {
+            mark.pass(&format!("{last}.000000"), Some(&format!("{root}.000000")));
+        }
+        mark.pass("10000.000000", None);
+        let root = |ts: &str, latest: &str| serde_json::json!({ "ts": format!("{ts}.000000"), "reply_count": 1, "latest_reply": format!("{latest}.000000") });
+        let seen = [
+            root("200", "1000"),
+            root("300", "1001"),
+            root("400", "9990"),
+            root("500", "700"),
+            root("600", "10001"),
+        ];
+        let asked: Vec<String> = threads(&mark, seen.iter()).into_iter().collect();
+        assert_eq!(asked, ["300.000000", "400.000000", "50.000000", "600.000000"]);
+    }
 
     #[test]
     fn a_mark_only_goes_on_and_forgets_quiet_threads() {

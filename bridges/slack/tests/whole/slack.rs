@@ -19,8 +19,8 @@ use axum::{
 use serde_json::{Map, Value, json};
 use tokio::{net::TcpListener, sync::mpsc};
 
-/// The first message's second.
-const BEGIN: u64 = 1_800_000_000;
+/// The first message's second: after the bridge's own clock, whenever the test runs.
+const BEGIN: u64 = 4_000_000_000;
 
 #[derive(Default)]
 struct Inside {
@@ -95,6 +95,11 @@ impl Workspace {
         let ts = message["ts"].as_str().unwrap().to_owned();
         inside.tell(with_channel(message));
         ts
+    }
+
+    /// Somebody says something, and the event of it never comes.
+    pub(crate) fn say_unheard(&self, user: &str, text: &str) {
+        self.inside().add(json!({ "type": "message", "user": user, "text": text }));
     }
 
     /// Somebody changes what they said.
