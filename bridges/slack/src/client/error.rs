@@ -100,6 +100,7 @@ impl ApiError {
             }
             Self::Limited(after) => SendError::limited(after, scope),
             Self::NoAnswer(_) | Self::Failed(_) => SendError::unknown(self),
+            Self::Refused(ref code) if may_be_done(code) => SendError::unknown(self),
             Self::Refused(ref code) if may_pass(code) => {
                 SendError::Retry { after: None, scope: LimitScope::Chat, reason: self.to_string() }
             }
@@ -136,19 +137,23 @@ impl ApiError {
     }
 }
 
+/// Failures of Slack's own after which, as it says itself, a part of what was asked may have been done
+/// (<https://docs.slack.dev/reference/methods/chat.postMessage#errors>).
+fn may_be_done(code: &str) -> bool {
+    matches!(code, "internal_error" | "fatal_error" | "service_unavailable")
+}
+
 /// Failures of Slack's own that pass.
 fn may_pass(code: &str) -> bool {
-    matches!(
-        code,
-        "internal_error"
-            | "fatal_error"
-            | "service_unavailable"
-            | "request_timeout"
-            | "team_added_to_org"
-            | "accesslimited"
-            | "rate_limited"
-            | "ratelimited"
-    )
+    may_be_done(code)
+        || matches!(
+            code,
+            "request_timeout"
+                | "team_added_to_org"
+                | "accesslimited"
+                | "rate_limited"
+                | "ratelimited"
+        )
 }
 
 /// A refusal in words, with the remedy where there is one.
@@ -214,8 +219,9 @@ mod tests {
         ));
         assert!(matches!(
             sent(ApiError::Refused("internal_error".into())),
-            SendError::Retry { .. }
+            SendError::Unknown { .. }
         ));
+        assert!(matches!(sent(ApiError::Refused("accesslimited".into())), SendError::Retry { .. }));
         assert!(matches!(sent(ApiError::Refused("is_archived".into())), SendError::Refused { .. }));
         let limited = sent(ApiError::Limited(Duration::from_secs(3)));
         assert_eq!(limited, SendError::limited(Duration::from_secs(3), LimitScope::Chat));

@@ -121,16 +121,20 @@ async fn failures_are_told_apart() {
     let other = Place { chat: Chat::new("T01", "C02"), ..rig.place() };
     assert_eq!(id_of(send::text(other, words("a")).await.unwrap()), "5.000001");
     assert_eq!(rig.peer.count("chat.postMessage"), 2);
-    for (code, retry) in [("is_archived", false), ("internal_error", true)] {
+    for (code, retry) in [("is_archived", false), ("accesslimited", true)] {
         rig.peer.refuse("chat.postMessage", code);
         let place = Place { chat: Chat::new("T01", "C03"), ..rig.place() };
         let error = send::text(place, words("a")).await.err().unwrap();
         assert_eq!(matches!(error, SendError::Retry { .. }), retry, "{code}: {error}");
     }
+    // What Slack may have done before it failed is not simply done again.
     rig.peer.fail("chat.postMessage", 502);
-    let place = Place { chat: Chat::new("T01", "C03"), ..rig.place() };
-    let error = send::text(place, words("a")).await.err().unwrap();
-    assert!(matches!(error, SendError::Unknown { .. }), "{error}");
+    rig.peer.refuse("chat.postMessage", "fatal_error");
+    for _ in 0..2 {
+        let place = Place { chat: Chat::new("T01", "C03"), ..rig.place() };
+        let error = send::text(place, words("a")).await.err().unwrap();
+        assert!(matches!(error, SendError::Unknown { .. }), "{error}");
+    }
     let elsewhere = Place { chat: Chat::new("T09", "C01"), ..rig.place() };
     assert!(matches!(send::text(elsewhere, words("a")).await, Err(SendError::Retry { .. })));
 }
@@ -226,7 +230,7 @@ async fn chats_are_described() {
     let at = PortalKey::shared(Chat::new("T01", "C01"));
     let info = rig.client.chat(&at).await.unwrap();
     assert_eq!((info.kind, info.name.as_deref()), (ChatKind::Channel, Some("general")));
-    assert_eq!(info.topic.as_deref(), Some("for all & more"));
+    assert_eq!(info.topic.as_deref(), Some("for all (https://a.example) & more"));
     assert_eq!(info.parent, Some(Chat::team("T01")));
     assert_eq!((info.members.len(), info.members_complete), (1, false), "without the bot, and cut");
     rig.peer.answer("team.info", json!({ "team": { "id": "T01", "name": "Test" } }));
