@@ -61,7 +61,6 @@ pub const USER_SCOPES: &[&str] = &[
     "usergroups:read",
     "users:read",
     "users:read.email",
-    "users:write",
 ];
 
 /// What Slack tells about channels that the bot is in.

@@ -2,6 +2,7 @@
 
 use landbridge_framework::{
     event::{ChatKind, MediaRef, Member, Membership, Sender},
+    format::to_plain,
     prelude::*,
 };
 use serde_json::Value;
@@ -129,5 +130,5 @@ async fn topic(chat: &Chat, lookup: &Lookup, channel: &Value) -> Option<String> 
     let words = value("topic").or_else(|| value("purpose")).unwrap_or_default();
     let names: Names = lookup.names(&Value::String(words.to_owned())).await;
     let context = Context { team: &chat.team, names: &names };
-    Some(to_matrix::rich(context, words).into_text())
+    Some(to_plain(&to_matrix::rich(context, words)))
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use landbridge_framework::{
     RemoteId as _,
-    format::{Rich, RoomTarget, Style, UserTarget},
+    format::{Rich, RoomTarget, Run, Style, UserTarget},
     handlers::TextKind,
 };
 use serde_json::{Value, json};
@@ -72,6 +72,10 @@ impl Target<'_> {
                 Ok(chat) if chat.team == self.team && !chat.is_team() => {
                     Place::Channel(chat.channel)
                 }
+                Ok(chat) if !chat.is_team() => Place::Link(format!(
+                    "https://app.slack.com/client/{}/{}",
+                    chat.team, chat.channel
+                )),
                 _ => Place::Nowhere,
             },
             RoomTarget::Matrix(id) => Place::Link(matrix_to(id)),
@@ -107,6 +111,17 @@ fn matrix_to(id: &str) -> String {
         }
     }
     out
+}
+
+/// What is said before a spoiler that begins with this run: Slack can't hide it.
+fn spoiler(run: &Run<'_>) -> Option<String> {
+    run.spans.iter().find_map(|span| match &span.style {
+        Style::Spoiler { reason } if span.range.start == run.start => Some(match reason {
+            Some(reason) => format!("[spoiler: {reason}] "),
+            None => "[spoiler] ".to_owned(),
+        }),
+        _ => None,
+    })
 }
 
 /// The name of the workspace's emoji that a picture is of, or that has the name which is shown, such as `:parrot:`.

@@ -92,7 +92,11 @@ fn same_words(before: &Value, after: &Value) -> bool {
         let own = |attachment: &&Value| attachment.get("from_url").is_none();
         list(message, "attachments").iter().filter(own).cloned().collect()
     };
+    let over = |message: &Value| {
+        message.pointer("/room/has_ended").and_then(Value::as_bool).unwrap_or(false)
+    };
     said(before, "text") == said(after, "text")
+        && over(before) == over(after)
         && said(before, "blocks") == said(after, "blocks")
         && files(before) == files(after)
         && attached(before) == attached(after)

@@ -1,6 +1,9 @@
 //! Channels, and who is in them.
 
-use landbridge_framework::event::{Body, ChatDelta, MemberChange, Membership, Sender};
+use landbridge_framework::{
+    event::{Body, ChatDelta, MemberChange, Membership, Sender},
+    format::to_plain,
+};
 use serde_json::Value;
 
 use super::{Event, Reader, channel_of};
@@ -57,7 +60,7 @@ impl Reader<'_> {
 
     pub(super) fn topic(&self, channel: &str, event: &Value) -> Vec<Event> {
         let topic = text(event, "topic")
-            .map(|topic| ChatDelta::topic(to_matrix::rich(self.context(), topic).into_text()));
+            .map(|topic| ChatDelta::topic(to_plain(&to_matrix::rich(self.context(), topic))));
         self.told(channel, event, topic)
     }
 

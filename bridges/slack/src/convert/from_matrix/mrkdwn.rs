@@ -5,7 +5,7 @@ use landbridge_framework::format::{Rich, Run, Style};
 use super::{
     Place, Target,
     lines::{Block, cut},
-    own_emoji,
+    own_emoji, spoiler,
 };
 
 /// Writes mrkdwn.
@@ -67,6 +67,11 @@ fn inline(target: Target<'_>, out: &mut String, rich: &Rich) {
             continue;
         }
         let wanted = marks(&run);
+        let warning = spoiler(&run);
+        if let Some(warning) = &warning {
+            turn(out, &mut open, &[]);
+            escape(out, warning);
+        }
         turn(out, &mut open, &wanted);
         if let Some(end) = named(target, out, rich, &run) {
             done = end;

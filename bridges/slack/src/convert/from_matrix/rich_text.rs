@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Place, Target,
     lines::{Block, Line, cut},
-    own_emoji,
+    own_emoji, spoiler,
 };
 
 /// Slack indents lists this deep.
@@ -191,14 +191,8 @@ impl<'a> Writer<'a> {
                 continue;
             }
             let style = style_of(&run);
-            let spoiler = run.spans.iter().find_map(|span| match &span.style {
-                Style::Spoiler { reason } if span.range.start == run.start => Some(reason),
-                _ => None,
-            });
-            if let Some(reason) = spoiler {
-                let reason =
-                    reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-                self.say(&format!("[spoiler{reason}] "), &Map::new());
+            if let Some(warning) = spoiler(&run) {
+                self.say(&warning, &Map::new());
             }
             let url = run.spans.iter().find_map(|span| match &span.style {
                 Style::Link { url } => Some(url),

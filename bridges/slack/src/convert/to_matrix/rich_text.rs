@@ -1,5 +1,7 @@
 //! Block Kit's `rich_text`: what Slack's own clients write (<https://docs.slack.dev/reference/block-kit/blocks/rich-text-block>).
 
+use std::ops::Range;
+
 use landbridge_framework::format::{Rgb, Rich, Style};
 use serde_json::Value;
 
@@ -14,11 +16,17 @@ const MAX_INDENT: i64 = 8;
 
 /// Reads a `rich_text` block.
 pub(super) fn read(context: Context<'_>, block: &Value) -> Rich {
-    let mut reader = Reader { context, page: Page::default(), items: Vec::new() };
+    let mut reader = Reader {
+        context,
+        page: Page::default(),
+        items: Vec::new(),
+        ended: Vec::new(),
+        quoted: false,
+    };
     for element in list(block, "elements") {
         reader.element(element);
     }
-    reader.close_items(0);
+    reader.end_list();
     reader.page.finish()
 }
 
@@ -27,20 +35,23 @@ struct Item {
     start: usize,
     indent: i64,
     number: Option<u32>,
-    quoted: bool,
 }
 
 struct Reader<'a> {
     context: Context<'a>,
     page: Page,
     items: Vec<Item>,
+    /// Items that have ended, of a list that may go on.
+    ended: Vec<(Range<usize>, Option<u32>)>,
+    /// Whether that list stands in a quote.
+    quoted: bool,
 }
 
 impl Reader<'_> {
     fn element(&mut self, element: &Value) {
         let kind = text(element, "type").unwrap_or_default();
         if kind != "rich_text_list" {
-            self.close_items(0);
+            self.end_list();
         }
         match kind {
             "rich_text_list" => self.list(element),
@@ -79,6 +90,10 @@ impl Reader<'_> {
         let ordered = text(element, "style") == Some("ordered");
         let first = number(element, "offset").unwrap_or(0).clamp(0, 1_000_000) + 1;
         let quoted = number(element, "border").is_some_and(|border| border > 0);
+        if quoted != self.quoted {
+            self.end_list();
+            self.quoted = quoted;
+        }
         for (number, item) in (first..).zip(list(element, "elements")) {
             self.close_items(indent);
             self.page.line();
@@ -87,18 +102,30 @@ impl Reader<'_> {
             // An empty item would have no place to stand.
             self.page.append(&if inline.is_empty() { Rich::plain(" ") } else { inline });
             let number = ordered.then(|| u32::try_from(number).unwrap_or(u32::MAX));
-            self.items.push(Item { start, indent, number, quoted });
+            self.items.push(Item { start, indent, number });
         }
     }
 
     /// Ends the items that stand at this indent or further in.
     fn close_items(&mut self, indent: i64) {
         while let Some(item) = self.items.pop_if(|item| item.indent >= indent) {
-            let range = item.start..self.page.end();
-            if item.quoted && self.items.is_empty() {
-                self.page.style(range.clone(), Style::Quote);
-            }
-            self.page.style(range, Style::ListItem { number: item.number });
+            self.ended.push((item.start..self.page.end(), item.number));
+        }
+    }
+
+    /// Ends a list, which Slack writes as one element for each change of its depth: a quote around it is one around all of it.
+    fn end_list(&mut self) {
+        self.close_items(0);
+        let ended = std::mem::take(&mut self.ended);
+        let start = ended.iter().map(|(range, _)| range.start).min();
+        let end = ended.iter().map(|(range, _)| range.end).max();
+        if std::mem::take(&mut self.quoted)
+            && let (Some(start), Some(end)) = (start, end)
+        {
+            self.page.style(start..end, Style::Quote);
+        }
+        for (range, number) in ended {
+            self.page.style(range, Style::ListItem { number });
         }
     }
 
