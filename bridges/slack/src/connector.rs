@@ -225,6 +225,6 @@ fn random() -> Random {
         while rand::rngs::SysRng.try_fill_bytes(&mut bytes).is_err() {
             std::thread::yield_now();
         }
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        crate::decode::hex(&bytes)
     })
 }

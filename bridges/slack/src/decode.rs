@@ -10,7 +10,7 @@ pub use messages::METADATA;
 pub(crate) use messages::{key_of, thread_of};
 pub(crate) use reactions::reactions_digest;
 
-use std::time::SystemTime;
+use std::{fmt::Write as _, time::SystemTime};
 
 use landbridge_framework::{
     DecodeError, PortalKey, Scope,
@@ -128,7 +128,7 @@ fn moment(ts: &str) -> SystemTime {
 }
 
 /// A channel, if it is one.
-fn channel_of<'v>(event: &'v Value) -> Option<&'v str> {
+fn channel_of(event: &Value) -> Option<&str> {
     let channel = event.get("channel")?;
     channel.as_str().or_else(|| text(channel, "id")).filter(|id| ids::is_id(id))
 }
@@ -136,5 +136,14 @@ fn channel_of<'v>(event: &'v Value) -> Option<&'v str> {
 /// A short name of a text, the same for the same text for ever.
 pub(crate) fn digest(text: &str) -> String {
     use sha2::{Digest as _, Sha256};
-    Sha256::digest(text.as_bytes()).iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(text.as_bytes())[..12])
+}
+
+/// Bytes as text.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut out, byte| {
+        // Writing to a string never fails.
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
 }

@@ -116,10 +116,8 @@ impl Hub {
 
     /// Who the bridge is in a workspace.
     pub(crate) fn own(&self, team: &str) -> Own {
-        let mut own =
-            self.workspace(team).map(|workspace| workspace.own.clone()).unwrap_or_default();
-        own.app = self.app.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        own
+        let own = self.workspace(team).map(|workspace| workspace.own.clone()).unwrap_or_default();
+        Own { app: self.app.lock().unwrap_or_else(PoisonError::into_inner).clone(), ..own }
     }
 
     /// The current time as a `ts`.

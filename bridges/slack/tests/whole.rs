@@ -186,7 +186,7 @@ async fn what_slack_says_is_said_on_matrix() {
         .await;
     slack.delete(&both);
     eventually("both gone", || !world.said(&room).contains(&"all".to_owned())).await;
-    slack.emit(json!({ "type": "pin_added", "user": "U01", "channel_id": "C01",
+    slack.emit(&json!({ "type": "pin_added", "user": "U01", "channel_id": "C01",
         "item": { "type": "message", "message": { "ts": ts } }, "event_ts": "4100000000.000001" }));
     eventually("a pin", || {
         let pins = world.homeserver.state(&room, "m.room.pinned_events", "");
@@ -201,14 +201,14 @@ async fn what_was_missed_comes_first_and_in_order() {
     let world = World::new().await;
     let (_ann, room, bridge) = world.opened().await;
     let slack = &world.slack;
-    let root = slack.say("U01", json!({ "text": "0" }));
+    let thread = slack.say("U01", json!({ "text": "0" }));
     eventually("the first", || world.said(&room) == ["0"]).await;
     // The connection breaks, and what is said then nobody hears.
     slack.cut();
     for number in 1..=3 {
         slack.say("U01", json!({ "text": number.to_string() }));
     }
-    slack.say("U02", json!({ "text": "4", "thread_ts": root }));
+    slack.say("U02", json!({ "text": "4", "thread_ts": thread }));
     slack.mend();
     eventually("a new connection", || slack.connections() == 1).await;
     slack.say("U01", json!({ "text": "5" }));
@@ -219,7 +219,7 @@ async fn what_was_missed_comes_first_and_in_order() {
     let changed = slack.say("U01", json!({ "text": "6" }));
     let deleted = slack.say("U01", json!({ "text": "never" }));
     slack.change(&changed, "six");
-    slack.change(&root, "zero");
+    slack.change(&thread, "zero");
     slack.delete(&deleted);
     slack.react("U02", &changed, "+1", true);
     let _bridge = world.start().await;

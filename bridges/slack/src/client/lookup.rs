@@ -70,26 +70,26 @@ impl Lookup {
 
     /// The names of all that some JSON names; those that can't be had in time are left out.
     pub async fn names(&self, json: &Value) -> Names {
-        let named = named_in(json);
+        let wanted = named_in(json);
         let mut names = Names::default();
         let looked = async {
-            for id in named.users.iter().take(MAX_NAMES) {
+            for id in wanted.users.iter().take(MAX_NAMES) {
                 if let Some(name) = self.user_name(id).await {
                     names.users.insert(id.clone(), name.to_string());
                 }
             }
-            for id in named.channels.iter().take(MAX_NAMES) {
+            for id in wanted.channels.iter().take(MAX_NAMES) {
                 if let Some(name) = self.channel_name(id).await {
                     names.channels.insert(id.clone(), name.to_string());
                 }
             }
-            if !named.groups.is_empty() {
+            if !wanted.groups.is_empty() {
                 let known = self.groups().await;
-                names.groups = picked(&known, &named.groups);
+                names.groups = picked(&known, &wanted.groups);
             }
-            if !named.emoji.is_empty() {
+            if !wanted.emoji.is_empty() {
                 let known = self.emoji().await;
-                names.emoji = picked(&known, &named.emoji);
+                names.emoji = picked(&known, &wanted.emoji);
                 // What they stand for too.
                 let more: BTreeSet<String> = names
                     .emoji

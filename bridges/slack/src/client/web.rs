@@ -83,35 +83,34 @@ pub async fn serve(listener: TcpListener, hub: Arc<Hub>, stop: CancellationToken
 
 impl Served {
     /// The body, if Slack signed it a moment ago.
-    fn verified(&self, headers: &HeaderMap, body: &Bytes) -> Result<String, Response> {
+    fn verified(&self, headers: &HeaderMap, body: &Bytes) -> Result<String, Refused> {
         let Some(verifier) = &self.verifier else {
-            return Err(refused(StatusCode::NOT_FOUND, "slack.signing_secret is not set"));
+            return Err((StatusCode::NOT_FOUND, "slack.signing_secret is not set"));
         };
         let Ok(body) = String::from_utf8(body.to_vec()) else {
-            return Err(refused(StatusCode::BAD_REQUEST, "the body is no text"));
+            return Err((StatusCode::BAD_REQUEST, "the body is no text"));
         };
         let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
         let signature = header(SlackEventSignatureVerifier::SLACK_SIGNED_HASH_HEADER);
         let at = header(SlackEventSignatureVerifier::SLACK_SIGNED_TIMESTAMP);
         match verifier.verify(signature, &body, at) {
             Ok(()) => Ok(body),
-            Err(_) => Err(refused(StatusCode::UNAUTHORIZED, "the signature is wrong or too old")),
+            Err(_) => Err((StatusCode::UNAUTHORIZED, "the signature is wrong or too old")),
         }
     }
 }
 
-fn refused(status: StatusCode, why: &'static str) -> Response {
-    (status, why).into_response()
-}
+/// Why a request is not taken.
+type Refused = (StatusCode, &'static str);
 
 /// The Events API (<https://docs.slack.dev/apis/events-api/using-http-request-urls>).
 async fn events(State(served): State<Served>, headers: HeaderMap, body: Bytes) -> Response {
     let body = match served.verified(&headers, &body) {
         Ok(body) => body,
-        Err(response) => return response,
+        Err(refused) => return refused.into_response(),
     };
     let Ok(payload) = serde_json::from_str::<Value>(&body) else {
-        return refused(StatusCode::BAD_REQUEST, "the body is no JSON");
+        return (StatusCode::BAD_REQUEST, "the body is no JSON").into_response();
     };
     match text(&payload, "type") {
         Some("url_verification") => {
@@ -122,7 +121,7 @@ async fn events(State(served): State<Served>, headers: HeaderMap, body: Bytes) -
             match tokio::time::timeout(PATIENCE, taken).await {
                 Ok(Ok(true)) => StatusCode::OK.into_response(),
                 // Slack sends it again.
-                _ => refused(StatusCode::SERVICE_UNAVAILABLE, "not stored yet"),
+                _ => (StatusCode::SERVICE_UNAVAILABLE, "not stored yet").into_response(),
             }
         }
         Some("app_rate_limited") => {
@@ -138,7 +137,7 @@ async fn events(State(served): State<Served>, headers: HeaderMap, body: Bytes) -
 async fn commands(State(served): State<Served>, headers: HeaderMap, body: Bytes) -> Response {
     let body = match served.verified(&headers, &body) {
         Ok(body) => body,
-        Err(response) => return response,
+        Err(refused) => return refused.into_response(),
     };
     let fields = url::form_urlencoded::parse(body.as_bytes());
     let payload: serde_json::Map<String, Value> =

@@ -114,8 +114,8 @@ fn member(client: &Connection, team: &str, user: &str) -> Member<Slack> {
 async fn group_name(client: &Connection, lookup: &Lookup, chat: &Chat, people: &[&str]) -> String {
     let me = client.account.person().map(|user| user.user.as_str());
     let others: Vec<&&str> = people.iter().filter(|user| Some(**user) != me).take(NAMED).collect();
-    let mentions: String = others.iter().map(|user| format!("<@{user}>")).collect();
-    let names = lookup.names(&Value::String(mentions)).await;
+    let mentions: Vec<String> = others.iter().map(|user| format!("<@{user}>")).collect();
+    let names = lookup.names(&Value::String(mentions.concat())).await;
     let context = Context { team: &chat.team, names: &names };
     let shown: Vec<String> = others
         .iter()

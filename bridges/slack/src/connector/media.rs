@@ -60,7 +60,7 @@ pub(super) async fn send(
     } else {
         let mut stream = media.open().await.map_err(|error| match error {
             NetError::Permanent(why) => SendError::refused(why),
-            error => SendError::retry(error),
+            error @ NetError::Temporary { .. } => SendError::retry(error),
         })?;
         let uploaded = session.upload(&name, &mut stream.bytes, crate::client::files::MAX_FILE);
         let file = uploaded.await.map_err(|error| match error {

@@ -6,7 +6,7 @@ mod rich_text;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use landbridge_framework::{
     RemoteId as _,
@@ -107,7 +107,10 @@ fn matrix_to(id: &str) -> String {
             | b'@' => {
                 out.push(char::from(byte));
             }
-            _ => out.push_str(&format!("%{byte:02X}")),
+            // Writing to a string never fails.
+            _ => {
+                let _ = write!(out, "%{byte:02X}");
+            }
         }
     }
     out

@@ -85,5 +85,5 @@ pub(crate) fn reactions_digest(message: &Value) -> String {
         }
         hash.update("\n");
     }
-    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    super::hex(&hash.finalize()[..8])
 }

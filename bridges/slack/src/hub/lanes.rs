@@ -54,13 +54,11 @@ async fn work(open: Open, lane: String, mut jobs: mpsc::UnboundedReceiver<Job>) 
         let next = {
             let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
             // Under the lock nothing is added: a lane that is empty now is closed with nothing in it.
-            match jobs.try_recv() {
-                Ok(job) => job,
-                Err(_) => {
-                    open.remove(&lane);
-                    return;
-                }
-            }
+            let Ok(job) = jobs.try_recv() else {
+                open.remove(&lane);
+                return;
+            };
+            job
         };
         next.0.await;
     }

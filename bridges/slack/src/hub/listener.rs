@@ -133,9 +133,11 @@ impl Listener {
         let Some(channel) = channel_of(event) else { return };
         let chat = Chat::new(team, channel);
         match kind {
-            "member_joined_channel" if me => self.enters(&chat),
-            // They hear of it still, and then no more.
-            "im_created" | "im_open" | "mpim_open" | "group_open" if me => self.enters(&chat),
+            "member_joined_channel" | "im_created" | "im_open" | "mpim_open" | "group_open"
+                if me =>
+            {
+                self.enters(&chat);
+            }
             _ => {}
         }
     }

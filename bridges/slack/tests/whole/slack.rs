@@ -93,7 +93,7 @@ impl Workspace {
         message["user"] = user.into();
         let message = inside.add(message);
         let ts = message["ts"].as_str().unwrap().to_owned();
-        inside.tell(with_channel(message));
+        inside.tell(&with_channel(message));
         ts
     }
 
@@ -111,7 +111,7 @@ impl Workspace {
         message["text"] = text.into();
         message["edited"] = json!({ "user": before["user"], "ts": at });
         let after = message.clone();
-        inside.tell(changed(&at, before, after));
+        inside.tell(&changed(&at, &before, &after));
     }
 
     /// Somebody deletes what they said.
@@ -127,7 +127,7 @@ impl Workspace {
     }
 
     /// Anything else happens.
-    pub(crate) fn emit(&self, event: Value) {
+    pub(crate) fn emit(&self, event: &Value) {
         self.inside().tell(event);
     }
 
@@ -162,7 +162,7 @@ fn with_channel(mut message: Value) -> Value {
     message
 }
 
-fn changed(at: &str, before: Value, after: Value) -> Value {
+fn changed(at: &str, before: &Value, after: &Value) -> Value {
     json!({ "type": "message", "subtype": "message_changed", "hidden": true, "channel": "C01", "ts": at,
         "message": after, "previous_message": before })
 }
@@ -191,7 +191,7 @@ impl Inside {
         let Some(place) = self.messages.iter().position(|it| it["ts"] == ts) else { return false };
         let before = self.messages.remove(place);
         let at = self.next_ts();
-        self.tell(json!({ "type": "message", "subtype": "message_deleted", "hidden": true, "channel": "C01",
+        self.tell(&json!({ "type": "message", "subtype": "message_deleted", "hidden": true, "channel": "C01",
             "ts": at, "deleted_ts": ts, "previous_message": before }));
         true
     }
@@ -202,12 +202,12 @@ impl Inside {
         message["reactions"] =
             if set { json!([{ "name": name, "users": [user], "count": 1 }]) } else { json!([]) };
         let kind = if set { "reaction_added" } else { "reaction_removed" };
-        self.tell(json!({ "type": kind, "user": user, "reaction": name, "event_ts": at,
+        self.tell(&json!({ "type": kind, "user": user, "reaction": name, "event_ts": at,
             "item": { "type": "message", "channel": "C01", "ts": ts } }));
     }
 
     /// Tells the app what happened.
-    fn tell(&mut self, event: Value) {
+    fn tell(&mut self, event: &Value) {
         self.count += 1;
         let id = self.count;
         self.sockets.retain(|socket| !socket.is_closed());
@@ -293,7 +293,7 @@ impl Inside {
             "apps.connections.open" => json!({ "url": format!("ws://{}/link", self.address) }),
             "conversations.info" => json!({ "channel": { "id": "C01", "name": "general" } }),
             "conversations.members" => json!({ "members": ["UBOT", "U01", "U02"] }),
-            "conversations.join" | "conversations.leave" => json!({}),
+            "conversations.join" | "conversations.leave" | "pins.add" | "pins.remove" => json!({}),
             "team.info" => json!({ "team": { "id": "T01", "name": "Test" } }),
             "users.info" if field("user") == "U01" => person("U01", "Alice"),
             "users.info" if field("user") == "U02" => person("U02", "Ben"),
@@ -314,7 +314,7 @@ impl Inside {
                 message["blocks"] = asked["blocks"].clone();
                 message["edited"] = json!({ "user": "UBOT", "ts": at });
                 let after = message.clone();
-                self.tell(changed(&at, before, after));
+                self.tell(&changed(&at, &before, &after));
                 json!({ "ts": asked["ts"] })
             }
             "chat.delete" if self.remove(field("ts")) => json!({}),
@@ -323,7 +323,6 @@ impl Inside {
                 self.react("UBOT", field("timestamp"), field("name"), method == "reactions.add");
                 json!({})
             }
-            "pins.add" | "pins.remove" => json!({}),
             _ => return Err("unknown_method"),
         })
     }
@@ -345,7 +344,7 @@ impl Inside {
         if let Some(told) = told.as_object_mut() {
             told.remove("metadata");
         }
-        self.tell(told);
+        self.tell(&told);
         if self.lose > 0 {
             self.lose -= 1;
             return Err("lost");

@@ -58,8 +58,7 @@ fn signed(path: &str, body: &str, secret: &str, ago: i64) -> Request<Body> {
     let at = (SystemClock.now_ms() / 1_000 - ago).to_string();
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(format!("v0:{at}:{body}").as_bytes());
-    let digits: String =
-        mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = crate::decode::hex(&mac.finalize().into_bytes());
     Request::post(path)
         .header("x-slack-request-timestamp", at)
         .header("x-slack-signature", format!("v0={digits}"))

@@ -1,5 +1,7 @@
 //! mrkdwn (<https://docs.slack.dev/messaging/formatting-message-text>): for notifications, and where Slack takes nothing else.
 
+use std::fmt::Write as _;
+
 use landbridge_framework::format::{Rich, Run, Style};
 
 use super::{
@@ -39,7 +41,10 @@ pub(super) fn write(target: Target<'_>, rich: &Rich) -> String {
                 out.push_str(&"    ".repeat(depth));
                 match number {
                     _ if !first => out.push_str("   "),
-                    Some(number) => out.push_str(&format!("{number}. ")),
+                    // Writing to a string never fails.
+                    Some(number) => {
+                        let _ = write!(out, "{number}. ");
+                    }
                     None => out.push_str("• "),
                 }
                 inline(target, &mut out, &line.rich);
@@ -129,14 +134,20 @@ fn named(target: Target<'_>, out: &mut String, rich: &Rich, run: &Run<'_>) -> Op
     })?;
     let shown = &rich.text()[span.range.clone()];
     match &span.style {
-        Style::User(user) => out.push_str(&format!("<@{}>", target.user(user)?)),
+        Style::User(user) => {
+            let _ = write!(out, "<@{}>", target.user(user)?);
+        }
         Style::Room(room) => match target.room(room) {
-            Place::Channel(id) => out.push_str(&format!("<#{id}>")),
+            Place::Channel(id) => {
+                let _ = write!(out, "<#{id}>");
+            }
             Place::Link(url) => link(out, &url, shown),
             Place::Nowhere => return None,
         },
         Style::Everyone => out.push_str(if shown == "@here" { "<!here>" } else { "<!channel>" }),
-        style => out.push_str(&format!(":{}:", own_emoji(target, style, shown)?)),
+        style => {
+            let _ = write!(out, ":{}:", own_emoji(target, style, shown)?);
+        }
     }
     Some(span.range.end)
 }

@@ -119,7 +119,7 @@ impl<'a> Writer<'a> {
         let Open::List { depth, ordered, quoted, offset } = self.open else { return };
         let Some(last) = self.out.last_mut() else { return };
         if last.is_null() {
-            let mut list = json!({
+            let mut element = json!({
                 "type": "rich_text_list",
                 "style": if ordered { "ordered" } else { "bullet" },
                 "indent": depth,
@@ -127,9 +127,9 @@ impl<'a> Writer<'a> {
                 "elements": [],
             });
             if offset > 0 {
-                list["offset"] = offset.into();
+                element["offset"] = offset.into();
             }
-            *last = list;
+            *last = element;
         }
         if let Some(items) = last.get_mut("elements").and_then(Value::as_array_mut) {
             items.push(item);

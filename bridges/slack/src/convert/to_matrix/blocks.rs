@@ -134,15 +134,12 @@ fn plain_text(context: Context<'_>, words: &str) -> Rich {
         let known = |name: &&str| {
             context.names.emoji.contains_key(*name) || crate::emoji::to_unicode(name).is_some()
         };
-        match name.filter(known) {
-            Some(name) => {
-                mentions::emoji(&mut out, context, name, None);
-                rest = &rest[name.len() + 2..];
-            }
-            None => {
-                out.push(":");
-                rest = &rest[1..];
-            }
+        if let Some(name) = name.filter(known) {
+            mentions::emoji(&mut out, context, name, None);
+            rest = &rest[name.len() + 2..];
+        } else {
+            out.push(":");
+            rest = &rest[1..];
         }
     }
     out.push(rest);

@@ -69,7 +69,7 @@ pub(super) fn write(unix: i64, format: &str) -> Option<String> {
         let Some(close) = rest.find('}') else { break };
         let token = &rest[1..close];
         rest = &rest[close + 1..];
-        out.push_str(&match token {
+        let written = match token {
             "date_num" | "ago" => format!("{:04}-{:02}-{:02}", at.year, at.month, at.day),
             "date" | "date_pretty" => format!("{month} {}, {}", at.day, at.year),
             "date_short" | "date_short_pretty" => format!("{short} {}, {}", at.day, at.year),
@@ -81,7 +81,8 @@ pub(super) fn write(unix: i64, format: &str) -> Option<String> {
             "time" => format!("{:02}:{:02} UTC", at.hour, at.minute),
             "time_secs" => format!("{:02}:{:02}:{:02} UTC", at.hour, at.minute, at.second),
             other => format!("{{{other}}}"),
-        });
+        };
+        out.push_str(&written);
     }
     out.push_str(rest);
     Some(out)

@@ -201,16 +201,13 @@ fn named_emoji(context: Context<'_>, out: &mut Rich, rest: &str) -> Option<usize
         let digit = tone.chars().next().filter(|digit| ('2'..='6').contains(digit))?;
         tone[1..].starts_with(':').then_some(digit)
     });
-    match tone {
-        Some(digit) => {
-            mentions::emoji(out, context, &format!("{name}::skin-tone-{digit}"), None);
-            // `:name:` and `:skin-tone-2:`, which share no colon.
-            Some(end + 1 + TONE.len() + 2)
-        }
-        None => {
-            mentions::emoji(out, context, name, None);
-            Some(end + 1)
-        }
+    if let Some(digit) = tone {
+        mentions::emoji(out, context, &format!("{name}::skin-tone-{digit}"), None);
+        // `:name:` and `:skin-tone-2:`, which share no colon.
+        Some(end + 1 + TONE.len() + 2)
+    } else {
+        mentions::emoji(out, context, name, None);
+        Some(end + 1)
     }
 }
 

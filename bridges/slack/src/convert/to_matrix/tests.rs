@@ -1,4 +1,4 @@
-//! Golden files: Slack's own JSON, and what it becomes on Matrix. `golden/to_matrix/*.json` hold one case each; with GOLDEN_WRITE=1 what
+//! Golden files: Slack's own JSON, and what it becomes on Matrix. `golden/to_matrix/*.json` hold one case each; with `GOLDEN_WRITE=1` what
 //! came out is written into them, to be read before it is kept.
 
 use std::{
@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     connector::Slack,
     decode::{Event, decode},
-    ids::Account,
+    ids::{Account, Ts},
     raw::Raw,
 };
 use landbridge_framework::RemoteId as _;
@@ -148,7 +148,7 @@ fn message_shown(kind: &str, message: &Message<Slack>) -> Value {
     let mut out = Map::new();
     out.insert(kind.into(), message.id.encode().into());
     out.insert("parts".into(), parts.into());
-    out.insert("thread".into(), message.thread.as_ref().map(|ts| ts.encode()).into());
+    out.insert("thread".into(), message.thread.as_ref().map(Ts::encode).into());
     out.insert("reply_to".into(), message.reply_to.as_ref().map(|to| to.id.encode()).into());
     out.insert("echo".into(), message.echo_of.is_some().then_some(true).into());
     let profile = message.profile.as_ref().map(|profile| profile.name.clone());
