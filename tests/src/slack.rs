@@ -73,7 +73,7 @@ impl Person {
                 said.push((field("ts"), field("text")));
             }
             match page["response_metadata"]["next_cursor"].as_str() {
-                Some(next) if !next.is_empty() => cursor = next.to_owned(),
+                Some(next) if !next.is_empty() => next.clone_into(&mut cursor),
                 _ => break,
             }
         }
