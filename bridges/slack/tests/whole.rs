@@ -12,6 +12,7 @@ use landbridge_database::{Database, testing::TestDatabase};
 use landbridge_framework::{
     Bridge, BridgeConfig,
     config::PortalConfig,
+    login::StepKind,
     permissions::Level,
     testing::{Faults, Kind, SimHomeserver, SimUser},
 };
@@ -230,6 +231,42 @@ async fn what_was_missed_comes_first_and_in_order() {
         world.last(&room, "m.reaction")["content"]["m.relates_to"]["event_id"] == six["event_id"]
     })
     .await;
+}
+
+#[tokio::test]
+async fn somebody_who_logs_in_speaks_for_themselves() {
+    let world = World::new().await;
+    let (ann, room, bridge) = world.opened().await;
+    let slack = &world.slack;
+    let control = bridge.control();
+    let mut login = control.start_login(ann.id(), "token", None).await.unwrap();
+    let step = login.next().await;
+    login.answer(step.number, [("token".to_owned(), slack::PERSON.to_owned())].into()).unwrap();
+    let end = login.next().await;
+    assert!(matches!(end.kind, StepKind::Done(_)), "{end:?}");
+    eventually("their conversations", || slack.called("users.conversations") > 0).await;
+    ann.say(&room, "mine").unwrap();
+    eventually("a message of their own", || slack.texts() == ["mine"]).await;
+    let message = slack.messages().remove(0);
+    assert_eq!((&message["user"], &message["username"]), (&json!("U07"), &Value::Null));
+    // A direct message gets a room of theirs.
+    slack.emit(&json!({ "type": "message", "channel": "D01", "channel_type": "im", "user": "U02",
+        "text": "psst", "ts": "4000000500.000001", "event_ts": "4000000500.000001" }));
+    let direct = || {
+        let all = world.homeserver.all_rooms().into_iter();
+        all.filter(|it| *it != room).find(|it| world.said(it) == ["psst"])
+    };
+    eventually("the direct message", || direct().is_some()).await;
+    let direct = direct().unwrap();
+    eventually("an invitation to it", || ann.join(&direct)).await;
+    ann.say(&direct, "yes?").unwrap();
+    eventually("the answer", || slack.texts() == ["mine", "yes?"]).await;
+    assert_eq!(slack.messages()[1]["channel"], "D01");
+    // What they say in Slack is said once, though the app hears it, too.
+    slack.say("U07", json!({ "text": "from Slack" }));
+    slack.say("U01", json!({ "text": "end" }));
+    eventually("all of it", || world.said(&room).contains(&"end".to_owned())).await;
+    assert_eq!(world.said(&room), ["from Slack", "end"]);
 }
 
 #[tokio::test]

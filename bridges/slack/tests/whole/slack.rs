@@ -1,4 +1,4 @@
-//! A workspace of the test's own: one channel, two people, one app. It speaks as much of the Web API and of Socket Mode as the bridge uses.
+//! A workspace of the test's own: one channel, three people, one of whom has a direct conversation and a token, one app. It speaks as much of the Web API and of Socket Mode as the bridge uses.
 
 use std::{
     collections::BTreeMap,
@@ -21,6 +21,8 @@ use tokio::{net::TcpListener, sync::mpsc};
 
 /// The first message's second: after the bridge's own clock, whenever the test runs.
 const BEGIN: u64 = 4_000_000_000;
+/// The token of U07.
+pub(crate) const PERSON: &str = "xoxp-ann";
 
 #[derive(Default)]
 struct Inside {
@@ -158,8 +160,13 @@ impl Workspace {
 }
 
 fn with_channel(mut message: Value) -> Value {
-    message["channel"] = "C01".into();
+    message["channel"] = channel_of(&message).into();
     message
+}
+
+/// Where a message is.
+fn channel_of(message: &Value) -> String {
+    message["channel"].as_str().unwrap_or("C01").to_owned()
 }
 
 fn changed(at: &str, before: &Value, after: &Value) -> Value {
@@ -210,10 +217,16 @@ impl Inside {
     fn tell(&mut self, event: &Value) {
         self.count += 1;
         let id = self.count;
+        // The app sees the channel; only who is in it sees a direct conversation.
+        let seer = if channel_of(event).starts_with('D') {
+            json!({ "team_id": "T01", "user_id": "U07", "is_bot": false })
+        } else {
+            json!({ "team_id": "T01", "user_id": "UBOT", "is_bot": true })
+        };
         self.sockets.retain(|socket| !socket.is_closed());
         let envelope = json!({ "type": "events_api", "envelope_id": format!("e{id}"), "accepts_response_payload": false,
             "payload": { "type": "event_callback", "team_id": "T01", "api_app_id": "A01", "event_id": format!("Ev{id}"),
-                "event": event, "authorizations": [{ "team_id": "T01", "user_id": "UBOT", "is_bot": true }] } });
+                "event": event, "authorizations": [seer] } });
         // One of the connections gets it.
         if let Some(socket) = self.sockets.last()
             && socket.send(envelope.to_string()).is_ok()
@@ -259,6 +272,8 @@ async fn carry(inside: Shared, mut socket: WebSocket) {
 async fn call(State(inside): State<Shared>, request: Request) -> Response {
     let method = request.uri().path().trim_start_matches("/api/").to_owned();
     let query = request.uri().query().unwrap_or_default().to_owned();
+    let token = request.headers().get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());
+    let person = token.and_then(|it| it.strip_prefix("Bearer ")) == Some(PERSON);
     let body = to_bytes(request.into_body(), 1 << 20).await.unwrap();
     let asked: Value = serde_json::from_slice(&body).unwrap_or_else(|_| {
         let pairs = url::form_urlencoded::parse(query.as_bytes());
@@ -268,7 +283,7 @@ async fn call(State(inside): State<Shared>, request: Request) -> Response {
     });
     let mut inside = inside.lock().unwrap();
     *inside.calls.entry(method.clone()).or_default() += 1;
-    match inside.answer(&method, &asked) {
+    match inside.answer(&method, &asked, person) {
         Ok(mut answer) => {
             answer["ok"] = true.into();
             axum::Json(answer).into_response()
@@ -282,21 +297,34 @@ async fn call(State(inside): State<Shared>, request: Request) -> Response {
 }
 
 impl Inside {
-    fn answer(&mut self, method: &str, asked: &Value) -> Result<Value, &'static str> {
+    fn answer(
+        &mut self,
+        method: &str,
+        asked: &Value,
+        by_person: bool,
+    ) -> Result<Value, &'static str> {
         let field = |key: &str| asked[key].as_str().unwrap_or_default();
         let person = |id: &str, name: &str| json!({ "user": { "id": id, "profile": { "display_name": name } } });
         Ok(match method {
+            "auth.test" if by_person => {
+                json!({ "team_id": "T01", "team": "Test", "user_id": "U07", "user": "ann" })
+            }
             "auth.test" => {
                 json!({ "team_id": "T01", "team": "Test", "user_id": "UBOT", "user": "bridge", "bot_id": "BBOT" })
             }
             "apps.connections.open" if self.closed => return Err("internal_error"),
             "apps.connections.open" => json!({ "url": format!("ws://{}/link", self.address) }),
+            "users.conversations" => json!({ "channels": [{ "id": "C01" }, { "id": "D01" }] }),
+            "conversations.info" if field("channel") == "D01" => {
+                json!({ "channel": { "id": "D01", "is_im": true, "user": "U02" } })
+            }
             "conversations.info" => json!({ "channel": { "id": "C01", "name": "general" } }),
-            "conversations.members" => json!({ "members": ["UBOT", "U01", "U02"] }),
+            "conversations.members" => json!({ "members": ["UBOT", "U01", "U02", "U07"] }),
             "conversations.join" | "conversations.leave" | "pins.add" | "pins.remove" => json!({}),
             "team.info" => json!({ "team": { "id": "T01", "name": "Test" } }),
             "users.info" if field("user") == "U01" => person("U01", "Alice"),
             "users.info" if field("user") == "U02" => person("U02", "Ben"),
+            "users.info" if field("user") == "U07" => person("U07", "Ann of Slack"),
             "emoji.list" => json!({ "emoji": {} }),
             "usergroups.list" => json!({ "usergroups": [] }),
             "conversations.history" | "conversations.replies" if self.no_history => {
@@ -304,7 +332,7 @@ impl Inside {
             }
             "conversations.history" => self.history(asked),
             "conversations.replies" => self.replies(asked),
-            "chat.postMessage" => return self.post(asked),
+            "chat.postMessage" => return self.post(asked, by_person),
             "chat.update" => {
                 let at = self.next_ts();
                 let found = self.messages.iter_mut().find(|it| it["ts"] == asked["ts"]);
@@ -327,13 +355,17 @@ impl Inside {
         })
     }
 
-    fn post(&mut self, asked: &Value) -> Result<Value, &'static str> {
+    fn post(&mut self, asked: &Value, by_person: bool) -> Result<Value, &'static str> {
         if self.limit > 0 {
             self.limit -= 1;
             return Err("limited");
         }
-        let mut message = json!({ "type": "message", "subtype": "bot_message", "user": "UBOT", "bot_id": "BBOT" });
-        for key in ["text", "blocks", "thread_ts", "username", "metadata"] {
+        let mut message = if by_person {
+            json!({ "type": "message", "user": "U07", "app_id": "A01" })
+        } else {
+            json!({ "type": "message", "subtype": "bot_message", "user": "UBOT", "bot_id": "BBOT" })
+        };
+        for key in ["channel", "text", "blocks", "thread_ts", "username", "metadata"] {
             if let Some(value) = asked.get(key) {
                 message[key] = value.clone();
             }
@@ -349,7 +381,7 @@ impl Inside {
             self.lose -= 1;
             return Err("lost");
         }
-        Ok(json!({ "channel": "C01", "ts": message["ts"], "message": message }))
+        Ok(json!({ "channel": channel_of(&message), "ts": message["ts"], "message": message }))
     }
 
     /// Newest first, as Slack has it; without replies, but for those that were sent to the channel too.
@@ -363,7 +395,8 @@ impl Inside {
             let after = oldest.is_none_or(|oldest| at > oldest || inclusive && at >= oldest);
             let before = latest.is_none_or(|latest| at < latest || inclusive && at <= latest);
             let reply = message["thread_ts"].is_string() && message["thread_ts"] != message["ts"];
-            after && before && (!reply || message["subtype"] == "thread_broadcast")
+            let here = channel_of(message) == asked["channel"].as_str().unwrap_or_default();
+            here && after && before && (!reply || message["subtype"] == "thread_broadcast")
         };
         let limit = asked["limit"].as_str().and_then(|limit| limit.parse().ok()).unwrap_or(100);
         let mut found: Vec<&Value> = self.messages.iter().filter(within).collect();
