@@ -14,8 +14,10 @@ use crate::{
     json::{list, text},
 };
 
-/// Pages of history that are looked through.
+/// Pages of history, the newest first, that are looked through; two hundred messages each.
 const PAGES: usize = 10;
+/// The same right before something is sent again: as many as Slack allows in a minute.
+const ALL_PAGES: usize = 40;
 /// How much earlier than Matrix's clock is looked: Slack's may be another. In microseconds.
 const EARLIER: i64 = 10 * 60 * 1_000_000;
 /// How far back is looked where it is not known when something was sent: as long as messages wait, and a little more.
@@ -36,8 +38,12 @@ impl Reconcile<Slack> for ByMetadata {
         let key = nonce(key);
         let now = ids::micros(&client.hub.now_ts()).unwrap_or_default();
         let ours = |message: &Value| key_of(message) == Some(key.as_str());
-        let found = search(&session, &at.id.channel, None, now - WINDOW, ours).await;
-        Ok(found.map_err(ApiError::looking)?.map(Ts::new))
+        let found = search(&session, &at.id.channel, None, now - WINDOW, PAGES, ours).await;
+        match found.map_err(ApiError::looking)? {
+            Search::Found(ts) => Ok(Some(Ts::new(ts))),
+            // The handler looks further, from where it was sent on.
+            Search::Absent | Search::Unfinished => Ok(None),
+        }
     }
 }
 
@@ -50,12 +56,26 @@ pub(super) async fn look(
     let key = nonce(&place.key);
     let ours = |message: &Value| key_of(message) == Some(key.as_str());
     let since = place.origin.ts_ms * 1_000 - EARLIER;
-    let found = search(session, &place.chat.channel, thread, since, ours).await;
     // Nothing is sent before it is known.
-    found.map_err(|error| match error {
-        ApiError::Limited(wait) => SendError::limited(wait, LimitScope::Chat),
-        error => SendError::unknown(error),
-    })
+    match search(session, &place.chat.channel, thread, since, ALL_PAGES, ours).await {
+        Ok(Search::Found(ts)) => Ok(Some(ts)),
+        Ok(Search::Absent) => Ok(None),
+        Ok(Search::Unfinished) => {
+            Err(SendError::unknown("too much was said since then to find out whether it was sent"))
+        }
+        Err(ApiError::Limited(wait)) => Err(SendError::limited(wait, LimitScope::Chat)),
+        Err(error) => Err(SendError::unknown(error)),
+    }
+}
+
+/// What a search came to.
+enum Search {
+    /// It is there, as this message.
+    Found(String),
+    /// It isn't there.
+    Absent,
+    /// There is more than was looked through.
+    Unfinished,
 }
 
 async fn search(
@@ -63,12 +83,13 @@ async fn search(
     channel: &str,
     thread: Option<&str>,
     since: i64,
+    max_pages: usize,
     ours: impl Fn(&Value) -> bool,
-) -> Result<Option<String>, ApiError> {
+) -> Result<Search, ApiError> {
     let oldest = ids::ts_of_micros(since);
     let method = if thread.is_some() { "conversations.replies" } else { "conversations.history" };
     let mut cursor: Option<String> = None;
-    for _ in 0..PAGES {
+    for _ in 0..max_pages {
         let mut params = vec![
             ("channel", channel),
             ("oldest", oldest.as_str()),
@@ -78,13 +99,14 @@ async fn search(
         params.extend(thread.map(|thread| ("ts", thread)));
         params.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
         let page = session.get(method, &params).await?;
-        if let Some(found) = list(&page, "messages").iter().find(|message| ours(message)) {
-            return Ok(text(found, "ts").map(ToOwned::to_owned));
+        let found = list(&page, "messages").iter().find(|message| ours(message));
+        if let Some(ts) = found.and_then(|message| text(message, "ts")) {
+            return Ok(Search::Found(ts.to_owned()));
         }
         cursor = next_cursor(&page);
         if cursor.is_none() {
-            break;
+            return Ok(Search::Absent);
         }
     }
-    Ok(None)
+    Ok(Search::Unfinished)
 }
