@@ -265,8 +265,13 @@ async fn somebody_who_logs_in_speaks_for_themselves() {
     // What they say in Slack is said once, though the app hears it, too.
     slack.say("U07", json!({ "text": "from Slack" }));
     slack.say("U01", json!({ "text": "end" }));
-    eventually("all of it", || world.said(&room).contains(&"end".to_owned())).await;
-    assert_eq!(world.said(&room), ["from Slack", "end"]);
+    eventually("all of it", || world.said(&room) == ["end"]).await;
+    let all = world.homeserver.messages(&room);
+    let all: Vec<(&str, &str)> = all.iter().map(|(who, what)| (&**who, &**what)).collect();
+    let alice = world.event_of(&room, "end")["sender"].clone();
+    let expected = [(ann.id(), "mine"), (ann.id(), "from Slack"), (alice.as_str().unwrap(), "end")];
+    assert_eq!(all, expected, "it is their own account that says it on Matrix");
+    assert_eq!(slack.texts(), ["mine", "yes?", "from Slack", "end"], "and it doesn't come back");
 }
 
 #[tokio::test]
