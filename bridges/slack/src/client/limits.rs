@@ -27,7 +27,7 @@ pub(crate) struct Limits(Mutex<HashMap<Bucket, Instant>>);
 impl Limits {
     fn bucket(who: &str, method: &str, channel: Option<&str>) -> Bucket {
         // Messages are counted by channel, everything else by workspace.
-        let by_channel = matches!(method, "chat.postMessage" | "chat.meMessage");
+        let by_channel = method == "chat.postMessage";
         Bucket {
             who: who.to_owned(),
             method: method.to_owned(),

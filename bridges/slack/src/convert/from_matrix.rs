@@ -48,7 +48,7 @@ pub fn write(target: Target<'_>, body: &Rich, kind: TextKind) -> Written {
     Written { text: mrkdwn::write(target, &body), blocks: json!([rich_text::write(target, &body)]) }
 }
 
-/// Writes a text as mrkdwn alone, where Slack takes no blocks: with files, and for `chat.meMessage`.
+/// Writes a text as mrkdwn alone, where Slack takes no blocks: with files.
 pub fn write_mrkdwn(target: Target<'_>, body: &Rich) -> String {
     mrkdwn::write(target, body)
 }

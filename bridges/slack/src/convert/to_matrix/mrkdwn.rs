@@ -8,7 +8,7 @@ use landbridge_framework::format::{Rich, Style};
 use super::{date, mentions, page::Page};
 use crate::{convert::Context, emoji};
 
-/// How far the end of a style is looked for: within it everything Slack's clients write is found, and hostile text stays cheap.
+/// How far the end of a style is looked for, in bytes: within it everything Slack's clients write is found, and hostile text stays cheap.
 const MAX_STYLED: usize = 4_000;
 
 /// Reads mrkdwn.
@@ -154,9 +154,10 @@ fn styled(
 
 /// Where the style that begins with `mark` ends: not inside of code or angle brackets.
 fn closing(rest: &str, mark: char) -> Option<usize> {
+    let rest = &rest[..rest.floor_char_boundary(MAX_STYLED)];
     let mut before = mark;
     let mut skip_to = 0;
-    for (at, c) in rest.char_indices().skip(1).take(MAX_STYLED) {
+    for (at, c) in rest.char_indices().skip(1) {
         if at >= skip_to {
             if c == mark && before != mark && !before.is_whitespace() {
                 let after = rest[at + 1..].chars().next();
