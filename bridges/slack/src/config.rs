@@ -52,7 +52,7 @@ pub struct SlackConfig {
     pub replies: Replies,
     /// The most people of a channel that are shown in its room when it is opened.
     pub members_max: usize,
-    /// The most messages that are fetched for one channel after a connection was lost.
+    /// The most messages that are fetched for one channel after a connection was lost: the newest of them.
     pub catch_up_max: usize,
     /// Where Slack's Web API is. Only tests have another.
     pub api_url: String,
