@@ -95,6 +95,8 @@ pub(crate) struct Bridges {
     pub(crate) irc: Bridge<landbridge_irc::IrcConfig>,
     /// The bridge to the Playground.
     pub(crate) playground: Bridge<landbridge_playground::Config>,
+    /// The bridge to Slack.
+    pub(crate) slack: Bridge<landbridge_slack::SlackConfig>,
 }
 
 impl Default for Bridges {
@@ -102,6 +104,7 @@ impl Default for Bridges {
         Self {
             irc: Bridge::of::<landbridge_irc::Irc>(),
             playground: Bridge::of::<landbridge_playground::Playground>(),
+            slack: Bridge::of::<landbridge_slack::Slack>(),
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod matrix;
 pub mod numbered;
 pub mod playground;
 pub mod process;
+pub mod slack;
 
 /// What the environment says, if it says something of that type.
 pub fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
