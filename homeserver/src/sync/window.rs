@@ -1,5 +1,6 @@
 //! The stretch of a room's timeline that an answer tells.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::app::App;
@@ -86,6 +87,9 @@ pub(in crate::sync) async fn window(
     }
     // Events beyond the last that was taken, should there turn out to be another one to tell.
     let mut beyond = 0;
+    // State that was set by events which the client doesn't get. An older value of it in the timeline would be the last that the client
+    // hears of, so the timeline begins after it.
+    let mut kept_back: HashSet<(String, String)> = HashSet::new();
     while let Some(event) = back.next().await? {
         let Some(place) = event.place() else { continue };
         if place.pos <= floor {
@@ -102,7 +106,8 @@ pub(in crate::sync) async fn window(
         let seen = lens.see(&event).await?;
         let full = window.events.len() >= span.limit;
         if let (true, Some(membership)) = (passes, seen) {
-            if full {
+            if full || !kept_back.is_empty() && key(&event).is_some_and(|k| kept_back.contains(&k))
+            {
                 window.limited = true;
                 break;
             }
@@ -110,6 +115,8 @@ pub(in crate::sync) async fn window(
             beyond = 0;
         } else if full {
             beyond += 1;
+        } else {
+            kept_back.extend(key(&event));
         }
         if seen.is_none() {
             window.unseen.push(event.nid);
@@ -128,6 +135,12 @@ pub(in crate::sync) async fn window(
     window.all.reverse();
     window.events.reverse();
     Ok(window)
+}
+
+/// The entry of the room's state that an event sets.
+fn key(event: &Event) -> Option<(String, String)> {
+    let key = event.pdu.state_key().filter(|_| !event.flags.has(Flags::IMPORTED))?;
+    Some((event.kind().to_string(), key.to_owned()))
 }
 
 /// Whether anything happened after a user's leaving that is his to see all the same, because he was asked in again. His client heard of the

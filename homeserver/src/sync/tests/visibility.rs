@@ -223,3 +223,30 @@ async fn what_was_missed_outside_is_told_to_whoever_came_back_and_left_once_more
     }
     assert!(bodies(&answer["rooms"][id]["timeline"]).contains(&"without you"), "{answer}");
 }
+
+#[tokio::test]
+async fn an_older_value_of_hidden_state_is_not_told_after_it() {
+    let rig = Rig::new().await;
+    let (alice, bob) = (rig.person("alice").await, rig.person("bob").await);
+    // Everybody may see the first name; who comes later doesn't see the second.
+    let room = alice.room(Preset::PublicChat, Some("shared")).await;
+    let id = room.id().as_str();
+    let name = |name: &str| json!({ "name": name });
+    alice.set(&room, "m.room.name", "", &name("first")).await;
+    let hide = json!({"history_visibility": "joined"});
+    alice.set(&room, "m.room.history_visibility", "", &hide).await;
+    let second = alice.set(&room, "m.room.name", "", &name("second")).await;
+    bob.join(&room).await;
+    let (answer, _) = bob.sync(None, json!({"room": {"timeline": {"limit": 50}}})).await;
+    let told = &answer["rooms"]["join"][id];
+    let state = told["state"]["events"].as_array().unwrap().iter();
+    let timeline = told["timeline"]["events"].as_array().unwrap().iter();
+    let names: Vec<&Value> =
+        state.chain(timeline).filter(|event| event["type"] == "m.room.name").collect();
+    assert_eq!(names.last().unwrap()["event_id"], second.as_str(), "{told}");
+    assert_eq!(told["timeline"]["limited"], true, "{told}");
+    let from = told["timeline"]["prev_batch"].as_str().unwrap();
+    let page = bob.get(&format!("v3/rooms/{id}/messages?dir=b&limit=50&from={from}")).await;
+    let older = page["chunk"].as_array().unwrap().iter();
+    assert_eq!(older.filter(|event| event["type"] == "m.room.name").count(), 1, "{page}");
+}
