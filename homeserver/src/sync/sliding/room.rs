@@ -144,7 +144,7 @@ impl Looking<'_> {
         let is_in = self.membership == Membership::Join;
         // What happened while he was away may be his to see since he came back, also if he left once more.
         let again = match self.bound.filter(|bound| self.mine.pos > *bound).map(boundary) {
-            Some(from) if is_in => lens.was_away_since(from).await?,
+            Some(from) if is_in => lens.was_away(from, boundary(build.upto)).await?,
             Some(from) => {
                 lens.membership_below(from).await? != Membership::Join
                     && lens.came_since(from).await?

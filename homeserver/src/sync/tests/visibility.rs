@@ -4,7 +4,9 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::rig::{Person, Rig, bodies};
+use crate::nid::{ORD_SHIFT, TimelineOrd};
 use crate::room::{Preset, Room};
+use crate::sync::lens::Lens;
 
 const SLIDING: &str = "unstable/org.matrix.simplified_msc3575/sync";
 
@@ -249,4 +251,23 @@ async fn an_older_value_of_hidden_state_is_not_told_after_it() {
     let page = bob.get(&format!("v3/rooms/{id}/messages?dir=b&limit=50&from={from}")).await;
     let older = page["chunk"].as_array().unwrap().iter();
     assert_eq!(older.filter(|event| event["type"] == "m.room.name").count(), 1, "{page}");
+}
+
+#[tokio::test]
+async fn whoever_leaves_and_comes_back_after_an_answers_end_was_not_away_within_it() {
+    let rig = Rig::new().await;
+    let (alice, bob) = (rig.person("alice").await, rig.person("bob").await);
+    let room = alice.room(Preset::PublicChat, None).await;
+    let place = || (rig.app().feed.head() + 1) << ORD_SHIFT;
+    bob.join(&room).await;
+    let from = place();
+    alice.say(&room, "within").await;
+    let below = place();
+    bob.leave(&room).await;
+    bob.join(&room).await;
+    let snapshot = room.snapshot();
+    let mut lens = Lens::new(&rig.app().rooms, &bob.id, &snapshot.state);
+    assert!(!lens.was_away(from, below).await.unwrap());
+    assert!(lens.was_away(from, place()).await.unwrap());
+    assert!(lens.was_away(TimelineOrd::MIN, below).await.unwrap());
 }

@@ -149,7 +149,7 @@ async fn joined(
 ) -> Result<RoomPlan, RoomError> {
     let filter = &build.request.filter.room;
     let newly_joined = match build.since {
-        Some(since) if mine.pos > since => lens.was_away_since(boundary(since)).await?,
+        Some(since) if mine.pos > since => lens.was_away(boundary(since), boundary(upto)).await?,
         _ => false,
     };
     let known = build.since.filter(|_| !newly_joined);
