@@ -10,32 +10,27 @@
 use std::{
     env,
     error::Error,
-    fs,
     path::{Path, PathBuf},
-    process::{Command, ExitCode},
-    time::{Duration, Instant},
+    process::ExitCode,
+    time::Duration,
 };
 
 use landbridge_tests::{
     matrix::User,
     numbered,
     process::{Process, checkout, free_port},
+    setting,
     slack::Person,
+    stack::{SECRET, Stack, settled},
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use serde_json::json;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-const SERVER: &str = "crash.test";
-const SECRET: &str = "crash-secret";
 const ALIAS: &str = "#slack_lobby:crash.test";
-/// Nothing new for this long means that nothing more will come.
-const PATIENCE: Duration = Duration::from_secs(90);
-
-fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
-    env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
-}
+/// For so long what is doubled may still be on its way.
+const REST: Duration = Duration::from_secs(15);
 
 /// The stand-in. It listens on two ports: its own, and the next for Socket Mode.
 fn stand_in(folder: &Path, port: u16) -> Process {
@@ -57,44 +52,6 @@ fn ports() -> Result<u16> {
     Err("there are no two free ports side by side".into())
 }
 
-fn homeserver(folder: &Path, port: u16) -> Result<Process> {
-    let appservices = folder.join("appservices");
-    fs::create_dir_all(&appservices)?;
-    fs::create_dir_all(folder.join("homeserver"))?;
-    let ready = format!("http://127.0.0.1:{port}/_matrix/client/versions");
-    let launcher = checkout().join("tests/launch-homeserver");
-    Ok(Process::new("homeserver", launcher, &folder.join("homeserver.log"), &ready)
-        .env("SERVER_NAME", SERVER)
-        .env("DATA_DIR", folder.join("homeserver").display())
-        .env("CLIENT_PORT", port)
-        .env("REGISTRATION_SHARED_SECRET", SECRET)
-        .env("APPSERVICES_DIR", appservices.display()))
-}
-
-fn bridge(folder: &Path, base: &str, slack: &str, chat: &str) -> Result<Process> {
-    let port = free_port()?;
-    let settings = [
-        ("HS_URL", base.to_owned()),
-        ("SERVER_NAME", SERVER.to_owned()),
-        ("DATA_DIR", folder.join("bridge").display().to_string()),
-        ("APPSERVICE_PORT", port.to_string()),
-        ("REGISTRATION", folder.join("appservices/slack.yaml").display().to_string()),
-        ("NETWORK_URL", slack.to_owned()),
-        ("NETWORK_CHAT", chat.to_owned()),
-    ];
-    let launcher = checkout().join("tests/launch-bridge");
-    let registered =
-        Command::new(&launcher).args(["slack", "register"]).envs(settings.clone()).status()?;
-    if !registered.success() {
-        return Err(format!("launch-bridge slack register: {registered}").into());
-    }
-    let ready = format!("http://127.0.0.1:{port}/health");
-    let process = Process::new("bridge", launcher, &folder.join("bridge.log"), &ready);
-    Ok(settings
-        .into_iter()
-        .fold(process.args(["slack"]), |process, (name, value)| process.env(name, value)))
-}
-
 /// Kills the bridge again and again, each time after a while, and starts it again.
 async fn kill_often(bridge: &mut Process, kills: usize, seed: u64) -> Result<()> {
     let mut random = StdRng::seed_from_u64(seed);
@@ -107,60 +64,28 @@ async fn kill_often(bridge: &mut Process, kills: usize, seed: u64) -> Result<()>
     Ok(())
 }
 
-/// Waits until `expected` things have arrived, or until nothing new comes.
-async fn settled<F>(expected: usize, mut count: impl FnMut() -> F) -> Result<()>
-where
-    F: Future<Output = Result<usize>>,
-{
-    let (mut last, mut since) = (0, Instant::now());
-    loop {
-        let now = count().await?;
-        if now >= expected || (now == last && since.elapsed() > PATIENCE) {
-            // What is doubled may still be on its way.
-            tokio::time::sleep(Duration::from_secs(15)).await;
-            return Ok(());
-        }
-        if now > last {
-            (last, since) = (now, Instant::now());
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-}
-
-/// Joins the channel's room, which the bridge makes at its start.
-async fn join(user: &User) -> Result<String> {
-    for _ in 0..100 {
-        if let Ok(room) = user.join(ALIAS).await {
-            return Ok(room);
-        }
-        tokio::time::sleep(Duration::from_millis(300)).await;
-    }
-    Ok(user.join(ALIAS).await?)
-}
-
 async fn run() -> Result<bool> {
     let messages = setting("SLACK_MESSAGES", 200);
     let kills = setting("SLACK_KILLS", 4);
     let seed = setting("SLACK_SEED", rand::random::<u32>().into());
     println!("   {messages} messages each way, {kills} kills, SLACK_SEED={seed}");
     let folder = tempfile::Builder::new().prefix("landbridge-crash-slack").tempdir()?;
-    let (port, client) = (ports()?, free_port()?);
+    let port = ports()?;
     let slack = format!("http://127.0.0.1:{port}");
     let mut network = stand_in(folder.path(), port);
     network.start().await?;
     let person = Person::new(&slack, "xoxp-alice");
     let (chat, channel) = person.chat("general").await?;
-    let base = format!("http://127.0.0.1:{client}");
-    // The registration file has to be there when the homeserver starts.
-    let mut homeserver = homeserver(folder.path(), client)?;
-    let mut bridge = bridge(folder.path(), &base, &slack, &chat)?;
-    homeserver.start().await?;
-    bridge.start().await?;
-    let user = User::register(&base, SECRET, "ann").await?;
-    let room = join(&user).await?;
+    let launcher = checkout().join("tests/launch-homeserver");
+    let settings = [("NETWORK_URL", slack.as_str()), ("NETWORK_CHAT", &chat)];
+    let mut rig = Stack::prepare(folder.path(), &launcher, "slack", &settings)?;
+    rig.homeserver.start().await?;
+    rig.bridge.start().await?;
+    let user = User::register(&rig.base, SECRET, "ann").await?;
+    let room = user.join_soon(ALIAS).await?;
     // Both ways are open before anything is broken.
     person.say(&channel, "hello").await?;
-    settled(1, || async { Ok(arrived(&user, &room, "hello").await?.len()) }).await?;
+    settled(1, REST, || async { Ok(arrived(&user, &room, "hello").await?.len()) }).await?;
     person.faults(&json!({ "socket_drop": 17, "post_lost": 23, "limit_every": 29 })).await?;
 
     let pause = Duration::from_secs(4) * u32::try_from(kills)? / u32::try_from(messages.max(1))?;
@@ -188,11 +113,11 @@ async fn run() -> Result<bool> {
         }
         Ok(())
     };
-    tokio::try_join!(outward, inward, kill_often(&mut bridge, kills, seed))?;
+    tokio::try_join!(outward, inward, kill_often(&mut rig.bridge, kills, seed))?;
     person.faults(&json!({ "socket_drop": 0, "post_lost": 0, "limit_every": 0 })).await?;
 
-    settled(messages, || async { Ok(heard(&person, &channel).await?.len()) }).await?;
-    settled(messages, || async { Ok(arrived(&user, &room, "in").await?.len()) }).await?;
+    settled(messages, REST, || async { Ok(heard(&person, &channel).await?.len()) }).await?;
+    settled(messages, REST, || async { Ok(arrived(&user, &room, "in").await?.len()) }).await?;
     let out = numbered::judge(messages, &heard(&person, &channel).await?);
     let inn = numbered::judge(messages, &arrived(&user, &room, "in").await?);
     println!("   Matrix to Slack: {out}");

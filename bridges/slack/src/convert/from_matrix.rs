@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, fmt::Write as _};
 
 use landbridge_framework::{
     RemoteId as _,
-    format::{Rich, RoomTarget, Run, Style, UserTarget},
+    format::{Rich, RoomTarget, Run, Span, Style, UserTarget},
     handlers::TextKind,
 };
 use serde_json::{Value, json};
@@ -136,4 +136,19 @@ fn own_emoji<'a>(target: Target<'_>, style: &'a Style, shown: &'a str) -> Option
     }
     let name = shown.trim_matches(':');
     (crate::emoji::is_name(name) && target.emoji.contains(name)).then_some(name)
+}
+
+/// The mention or emoji that begins with a run.
+fn named_by<'a>(run: &Run<'a>) -> Option<&'a Span> {
+    run.spans.iter().copied().find(|span| {
+        span.range.start == run.start
+            && matches!(
+                span.style,
+                Style::User(_)
+                    | Style::Room(_)
+                    | Style::Everyone
+                    | Style::Emoji { .. }
+                    | Style::RemoteEmoji { .. }
+            )
+    })
 }

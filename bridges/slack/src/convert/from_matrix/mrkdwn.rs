@@ -7,7 +7,7 @@ use landbridge_framework::format::{Rich, Run, Style};
 use super::{
     Place, Target,
     lines::{Block, cut},
-    own_emoji, spoiler,
+    named_by, own_emoji, spoiler,
 };
 
 /// Writes mrkdwn.
@@ -121,17 +121,7 @@ fn turn(out: &mut String, open: &mut Vec<char>, wanted: &[char]) {
 }
 
 fn named(target: Target<'_>, out: &mut String, rich: &Rich, run: &Run<'_>) -> Option<usize> {
-    let span = run.spans.iter().find(|span| {
-        span.range.start == run.start
-            && matches!(
-                span.style,
-                Style::User(_)
-                    | Style::Room(_)
-                    | Style::Everyone
-                    | Style::Emoji { .. }
-                    | Style::RemoteEmoji { .. }
-            )
-    })?;
+    let span = named_by(run)?;
     let shown = &rich.text()[span.range.clone()];
     match &span.style {
         Style::User(user) => {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Place, Target,
     lines::{Block, Line, cut},
-    own_emoji, spoiler,
+    named_by, own_emoji, spoiler,
 };
 
 /// Slack indents lists this deep.
@@ -216,17 +216,7 @@ impl<'a> Writer<'a> {
 
     /// A mention or emoji that begins at this run: written as what it is; gives where it ends.
     fn named(&mut self, rich: &Rich, run: &Run<'_>) -> Option<usize> {
-        let span = run.spans.iter().find(|span| {
-            span.range.start == run.start
-                && matches!(
-                    span.style,
-                    Style::User(_)
-                        | Style::Room(_)
-                        | Style::Everyone
-                        | Style::Emoji { .. }
-                        | Style::RemoteEmoji { .. }
-                )
-        })?;
+        let span = named_by(run)?;
         let shown = &rich.text()[span.range.clone()];
         let style = style_of(run);
         let mut element = match &span.style {
