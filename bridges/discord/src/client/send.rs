@@ -1,0 +1,402 @@
+//! Saying something on Discord: by the channel's webhook under somebody's name, or, where there can be no webhook, by the bot.
+//!
+//! A webhook's message carries no key by which Discord would know it again. So only one is under way at a time, the newest message before it
+//! is noted first, and where an answer was lost, what the webhook has said since is looked at before anything is sent again.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use landbridge_framework::{IdempotencyKey, handlers::SendError};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{
+    ApiError, Call, Hub, Wait,
+    body::File,
+    error::UNKNOWN_WEBHOOK,
+    webhooks::{Hook, Slot, is_without},
+};
+use crate::{
+    convert::from_matrix::Written,
+    ids::{Id, Post},
+};
+
+/// How long after an answer was lost it is waited before it is looked whether the message is there.
+const SETTLING_MS: i64 = 10_000;
+/// How many messages are looked at.
+const LOOK: usize = 100;
+/// The longest name of a webhook's message.
+const MAX_NAME: usize = 80;
+
+/// Who speaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Speaker {
+    /// Their name.
+    pub name: String,
+    /// Where their picture can be fetched by everybody.
+    pub avatar: Option<String>,
+}
+
+/// A file to send.
+#[derive(Clone, Debug)]
+pub struct Upload {
+    /// Its name.
+    pub name: String,
+    /// Its media type.
+    pub mime: String,
+    /// What is in it.
+    pub bytes: Bytes,
+    /// What there is to see, for those who can't.
+    pub description: Option<String>,
+}
+
+/// One message of Discord's.
+#[derive(Clone, Debug, Default)]
+pub struct Piece {
+    /// Its text.
+    pub text: Written,
+    /// Its file.
+    pub file: Option<Upload>,
+    /// Its poll, as the API has it.
+    pub poll: Option<Value>,
+}
+
+/// How far a delivery has got: durable, so that after a crash it goes on where it was.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Progress {
+    /// The newest message of the channel before the piece that is under way was sent.
+    pub after: Option<Id>,
+    /// When that was, in milliseconds since the Unix epoch.
+    pub began_ms: i64,
+    /// The pieces that are there.
+    pub sent: Vec<Id>,
+    /// Whether the bot speaks itself: a delivery doesn't change its way.
+    pub by_bot: bool,
+}
+
+/// Something to be said, in one or several messages.
+pub struct Delivery<'a> {
+    /// The room's channel.
+    pub channel: Id,
+    /// The thread in it.
+    pub thread: Option<Id>,
+    /// The channel that the webhook belongs to: threads have none of their own.
+    pub hook_channel: Id,
+    /// Who says it.
+    pub speaker: Speaker,
+    /// The message it answers.
+    pub reply_to: Option<Post>,
+    /// What that says, by whom, and where it can be seen.
+    pub quote: Option<Quote>,
+    /// The messages.
+    pub pieces: Vec<Piece>,
+    /// Names it for ever.
+    pub key: &'a IdempotencyKey,
+}
+
+/// What is answered, in words: webhooks can't answer messages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Quote {
+    /// By whom.
+    pub sender: String,
+    /// How it begins.
+    pub text: String,
+    /// Where it is.
+    pub link: String,
+}
+
+/// What saves how far it got; durable when it returns.
+pub trait Save: Send {
+    /// Saves.
+    fn save(&mut self, progress: &Progress) -> impl Future<Output = Result<(), SendError>> + Send;
+}
+
+impl Delivery<'_> {
+    fn target(&self) -> Id {
+        self.thread.unwrap_or(self.channel)
+    }
+
+    /// Says it; gives the messages it became. `doubt`: an earlier attempt may have said some of it.
+    pub async fn deliver(
+        &self,
+        hub: &Hub,
+        mut progress: Progress,
+        doubt: bool,
+        save: &mut impl Save,
+    ) -> Result<Vec<Id>, SendError> {
+        let slot = hub.webhooks.slot(self.hook_channel);
+        let _turn = slot.turn.lock().await;
+        if doubt {
+            self.look(hub, &slot, &mut progress).await?;
+            save.save(&progress).await?;
+        }
+        while progress.sent.len() < self.pieces.len() {
+            let number = progress.sent.len();
+            if progress.after.is_none() || number > 0 {
+                let newest = self.newest(hub, &progress).await?;
+                progress.after = Some(newest);
+            }
+            progress.began_ms = hub.clock.now_ms();
+            save.save(&progress).await?;
+            let id = self.send_piece(hub, &slot, &mut progress, number).await?;
+            progress.sent.push(id);
+            progress.after = Some(id);
+            hub.cache_mut().note_message(self.target(), id);
+            if self.pieces.len() > 1 {
+                save.save(&progress).await?;
+            }
+        }
+        Ok(progress.sent)
+    }
+
+    /// The newest message of the channel.
+    async fn newest(&self, hub: &Hub, progress: &Progress) -> Result<Id, SendError> {
+        let own = progress.sent.last().copied();
+        let known = hub.cache().channel(self.target()).and_then(|(_, c)| c.last_message_id);
+        if let Some(known) = own.max(known) {
+            return Ok(known);
+        }
+        let page = hub.page(self.target(), ("before", None), 1).await.map_err(|error| match error {
+            // Nothing was sent so far.
+            error if error.is_certain() => SendError::from(error),
+            ApiError::Refused { .. } => SendError::from(error),
+            error => SendError::retry(error),
+        })?;
+        Ok(page.last().map_or(Id(0), |(id, _)| *id))
+    }
+
+    /// Looks whether the piece under way is there. What can't be found out stays in doubt.
+    async fn look(&self, hub: &Hub, slot: &Slot, progress: &mut Progress) -> Result<(), SendError> {
+        let Some(after) = progress.after.filter(|_| progress.sent.len() < self.pieces.len()) else {
+            return Ok(());
+        };
+        let settled = progress.began_ms + SETTLING_MS - hub.clock.now_ms();
+        if settled > 0 {
+            tokio::time::sleep(Duration::from_millis(settled.unsigned_abs())).await;
+        }
+        let me = hub.me().await.map_err(SendError::unknown)?;
+        let hook = if progress.by_bot {
+            None
+        } else {
+            Some(slot.hook(hub, self.hook_channel).await.map_err(SendError::unknown)?)
+        };
+        let page = hub.page(self.target(), ("after", Some(after)), LOOK).await;
+        let page = page.map_err(SendError::unknown)?;
+        let found = page.into_iter().find(|(id, message)| {
+            let seen = Seen::deserialize(message).unwrap_or_default();
+            let ours = match &hook {
+                Some(hook) => seen.webhook_id == Some(hook.id),
+                None => seen.webhook_id.is_none() && seen.author.id == me.user,
+            };
+            ours && !progress.sent.contains(id)
+        });
+        if let Some((id, _)) = found {
+            tracing::info!(message = %id, "a message whose answer was lost is there");
+            progress.sent.push(id);
+        }
+        Ok(())
+    }
+
+    async fn send_piece(
+        &self,
+        hub: &Hub,
+        slot: &Slot,
+        progress: &mut Progress,
+        number: usize,
+    ) -> Result<Id, SendError> {
+        if !progress.by_bot {
+            match slot.hook(hub, self.hook_channel).await {
+                Ok(hook) => match self.by_webhook(hub, &hook, number).await {
+                    Err(error) if error.code() == Some(UNKNOWN_WEBHOOK) => {
+                        slot.forget(&hook).await;
+                        return Err(SendError::limited(
+                            Duration::from_secs(1),
+                            landbridge_framework::handlers::LimitScope::Chat,
+                        ));
+                    }
+                    sent => return sent.map_err(SendError::from),
+                },
+                Err(error) if is_without(&error) => {
+                    tracing::info!(channel = %self.hook_channel, %error, "the bot speaks itself: the channel has no webhook");
+                    progress.by_bot = true;
+                }
+                // Nothing was sent so far.
+                Err(error @ ApiError::Limited { .. }) => return Err(error.into()),
+                Err(error) => return Err(SendError::retry(error)),
+            }
+        }
+        self.by_bot(hub, number).await.map_err(SendError::from)
+    }
+
+    /// The fields that all messages have.
+    fn message(&self, hub: &Hub, number: usize) -> Value {
+        let piece = &self.pieces[number];
+        let relay = &hub.checked.config.relay;
+        // Whom a message notifies is never left to its text.
+        let users: Vec<&Id> =
+            piece.text.users.iter().filter(|_| relay.mentions).take(100).collect();
+        let parse: &[&str] = if piece.text.everyone && relay.everyone { &["everyone"] } else { &[] };
+        let mut message = json!({
+            "content": piece.text.text,
+            "allowed_mentions": { "parse": parse, "users": users },
+        });
+        if let Some(file) = &piece.file {
+            message["attachments"] = json!([{ "id": "0", "filename": file.name }]);
+            if let Some(description) = &file.description {
+                message["attachments"][0]["description"] =
+                    description.chars().take(1_024).collect::<String>().into();
+            }
+        }
+        if let Some(poll) = &piece.poll {
+            message["poll"] = poll.clone();
+        }
+        message
+    }
+
+    fn call(&self, number: usize, call: Call, message: Value) -> Call {
+        match &self.pieces[number].file {
+            Some(file) => {
+                let file = File {
+                    name: file.name.clone(),
+                    mime: file.mime.clone(),
+                    bytes: file.bytes.clone(),
+                };
+                call.files(message, vec![file])
+            }
+            None => call.json(message),
+        }
+    }
+
+    async fn by_webhook(&self, hub: &Hub, hook: &Arc<Hook>, number: usize) -> Result<Id, ApiError> {
+        let mut message = self.message(hub, number);
+        message["username"] = shown_name(&self.speaker.name).into();
+        let avatar = self.speaker.avatar.as_deref();
+        if let Some(avatar) = avatar.filter(|url| url.len() <= 2_048 && url.starts_with("http")) {
+            message["avatar_url"] = avatar.into();
+        }
+        if let (Some(quote), 0) = (&self.quote, number) {
+            message["embeds"] = json!([embed(quote)]);
+        }
+        let mut call = Call::post(format!("webhooks/{}/{}", hook.id, hook.token.0))
+            .without_token()
+            .query("wait", "true");
+        if let Some(thread) = self.thread.or((self.channel != self.hook_channel).then_some(self.channel)) {
+            call = call.query("thread_id", thread);
+        }
+        sent(hub, self.call(number, call, message)).await
+    }
+
+    async fn by_bot(&self, hub: &Hub, number: usize) -> Result<Id, ApiError> {
+        let mut message = self.message(hub, number);
+        if number == 0 {
+            let mut name = String::new();
+            let bold = {
+                let mut rich = landbridge_framework::format::Rich::new();
+                rich.push_styled(&self.speaker.name, landbridge_framework::format::Style::Bold);
+                rich
+            };
+            name.push_str(&crate::convert::from_matrix::write(&bold, &Default::default()).text);
+            let text = &self.pieces[number].text.text;
+            let whole = if text.is_empty() { name } else { format!("{name}: {text}") };
+            // A name too much must not cost the message.
+            if whole.chars().count() <= crate::convert::from_matrix::MAX_CHARS {
+                message["content"] = whole.into();
+            }
+            if let Some(reply) = self.reply_to {
+                message["message_reference"] =
+                    json!({ "message_id": reply.id, "fail_if_not_exists": false });
+                message["allowed_mentions"]["replied_user"] = true.into();
+            }
+        }
+        // Discord makes one of two messages of the same nonce, for some minutes.
+        message["nonce"] = format!("{}{number:02x}", self.key.as_nonce(22)).into();
+        message["enforce_nonce"] = true.into();
+        let call = Call::post(format!("channels/{}/messages", self.target()));
+        sent(hub, self.call(number, call, message)).await
+    }
+}
+
+/// By whom a message is.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Seen {
+    webhook_id: Option<Id>,
+    author: Author,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Author {
+    id: Id,
+}
+
+#[derive(Deserialize)]
+struct Sent {
+    id: Id,
+}
+
+async fn sent(hub: &Hub, call: Call) -> Result<Id, ApiError> {
+    let sent: Sent = hub.rest.ask(call, Wait::No).await?;
+    Ok(sent.id)
+}
+
+/// Names that Discord keeps for itself, and how each is written so that it is taken: one letter only looks the same.
+const KEPT: [(&str, &str); 2] = [("discord", "dⅰscord"), ("clyde", "cⅼyde")];
+
+/// A name as webhooks take it: neither too long nor one of those that Discord keeps for itself.
+pub(crate) fn shown_name(name: &str) -> String {
+    let plain: String = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut shown: String = plain.trim().chars().take(MAX_NAME).collect();
+    for (kept, written) in KEPT {
+        // Each turn takes one away.
+        while let Some(at) = shown.to_ascii_lowercase().find(kept) {
+            let letters = shown[at..at + kept.len()].chars().zip(written.chars());
+            let changed: String =
+                letters.map(|(was, is)| if is.is_ascii() { was } else { is }).collect();
+            shown.replace_range(at..at + kept.len(), &changed);
+        }
+    }
+    if twilight_validate::request::webhook_username(&shown).is_err() {
+        return "Matrix user".into();
+    }
+    shown
+}
+
+/// What is answered, as a box: it can't notify anybody.
+fn embed(quote: &Quote) -> Value {
+    let words = landbridge_framework::format::Rich::plain(
+        quote.text.chars().take(200).collect::<String>().replace('\n', " "),
+    );
+    let words = crate::convert::from_matrix::write(&words, &Default::default()).text;
+    let sender: String = quote.sender.chars().take(200).collect();
+    let mut embed = json!({
+        "author": { "name": format!("↪ {}", if sender.is_empty() { "a message" } else { &sender }) },
+        "description": words,
+    });
+    if quote.link.starts_with("https://") {
+        embed["author"]["url"] = quote.link.clone().into();
+    }
+    embed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_that_webhooks_take() {
+        assert_eq!(shown_name("Ann"), "Ann");
+        assert_eq!(shown_name("Discord fan"), "Dⅰscord fan");
+        assert_eq!(shown_name("A\nB"), "A B");
+        assert_eq!(shown_name("  "), "Matrix user");
+        assert_eq!(shown_name(&"x".repeat(200)).chars().count(), 80);
+    }
+
+    #[test]
+    fn progress_reads_back() {
+        let progress = Progress { after: Some(Id(5)), began_ms: 7, sent: vec![Id(6)], by_bot: true };
+        let text = serde_json::to_string(&progress).unwrap();
+        assert_eq!(serde_json::from_str::<Progress>(&text).unwrap(), progress);
+    }
+}
