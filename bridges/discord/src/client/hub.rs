@@ -72,6 +72,7 @@ pub struct Hub {
     addresses: Lru<Id, String>,
     codes: Mutex<BTreeMap<String, Code>>,
     linked: RwLock<BTreeMap<Id, String>>,
+    invited: Mutex<BTreeMap<Id, String>>,
     me: watch::Sender<Option<Me>>,
 }
 
@@ -105,6 +106,7 @@ impl Hub {
             addresses: Lru::new(ADDRESSES),
             codes: Mutex::default(),
             linked: RwLock::default(),
+            invited: Mutex::default(),
             me: watch::Sender::new(None),
         })
     }
@@ -251,6 +253,14 @@ impl Hub {
             Some(owner) => drop(linked.insert(user, owner)),
             None => drop(linked.remove(&user)),
         }
+    }
+    /// Who asked for a channel's room, and is to be invited to it.
+    pub fn invite(&self, channel: Id, owner: String) {
+        lock(&self.invited).insert(channel, owner);
+    }
+    /// The same, when the room is made.
+    pub fn invited(&self, channel: Id) -> Option<String> {
+        lock(&self.invited).get(&channel).cloned()
     }
     /// Whom somebody on Discord is linked to.
     pub fn linked_to(&self, user: Id) -> Option<String> {

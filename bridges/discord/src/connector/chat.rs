@@ -74,6 +74,7 @@ async fn channel_info(hub: &Hub, id: Id) -> Result<ChatInfo<Discord>, NetError> 
         topic: channel.topic.clone().filter(|topic| !topic.is_empty()),
         parent: Some(parent_place),
         position: Some(channel.position),
+        invite: hub.invited(id).into_iter().collect(),
         join_rule: open_rule(hub, guild),
         meta: Some(PortalMeta { guild: Some(guild), parent: parent.filter(|_| thread) }),
         ..ChatInfo::default()

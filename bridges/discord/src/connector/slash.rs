@@ -159,6 +159,11 @@ async fn bridge(
     if hub.is_bridged(channel) {
         return "This channel is bridged already.".into();
     }
+    let asking = interaction.member.as_ref().map(|member| member.user.id).unwrap_or_default();
+    let Some(owner) = hub.linked_to(asking) else {
+        return "Say first who you are on Matrix, by /matrix link: you are invited to the room, and can invite others.".into();
+    };
+    hub.invite(channel, owner);
     // The channel counts as wanted, so that it has a scene; its room is made by the event.
     hub.bridge(channel, true);
     let Some(mut scene) = hub.scene(interaction.guild_id, channel).filter(|s| s.thread.is_none()) else {
@@ -174,7 +179,7 @@ async fn bridge(
         scene,
     };
     match inbox.put(EventKey(format!("bridge:{}", interaction.id)), raw).await {
-        Ok(_) => "A Matrix room is being made for this channel. Who is to join it is invited there; to use a room that exists, say in that room: \
+        Ok(_) => "A Matrix room is being made for this channel, and you are invited to it. To use a room that exists, say in that room: \
                   `!discord bridge` and this channel's number."
             .into(),
         Err(error) => {
