@@ -70,7 +70,7 @@ async fn channel_info(hub: &Hub, id: Id) -> Result<ChatInfo<Discord>, NetError> 
     };
     let mut info = ChatInfo {
         kind,
-        name: Some(shown_name(&channel)),
+        name: Some(channel.room_name()),
         topic: channel.topic.clone().filter(|topic| !topic.is_empty()),
         parent: Some(parent_place),
         position: Some(channel.position),
@@ -87,16 +87,6 @@ async fn channel_info(hub: &Hub, id: Id) -> Result<ChatInfo<Discord>, NetError> 
 
 fn rooms(hub: &Hub, channel: Id) -> bool {
     hub.checked.threads(channel) == crate::config::Threads::Rooms
-}
-
-/// A channel's name as people know it.
-fn shown_name(channel: &Channel) -> String {
-    match channel.kind {
-        ChannelKind::Category | ChannelKind::Thread | ChannelKind::Forum | ChannelKind::Media => {
-            channel.title().to_owned()
-        }
-        _ => format!("#{}", channel.title()),
-    }
 }
 
 /// A channel that isn't known: a thread that was put away, or one that the bot doesn't see.

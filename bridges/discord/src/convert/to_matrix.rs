@@ -2,6 +2,7 @@
 
 mod blocks;
 mod components;
+mod draft;
 mod embed;
 mod files;
 mod inline;

@@ -72,7 +72,7 @@ pub(super) fn channel_changed(at: &At<'_>, channel: &Channel) -> Events {
     let parent = channel.parent_id.map(Place::Channel).or(channel.guild_id.map(Place::Guild));
     let thread = channel.kind == crate::wire::ChannelKind::Thread;
     let delta = ChatDelta {
-        name: Some(channel.title().to_owned()),
+        name: Some(channel.room_name()),
         // Threads have none, and belong where their channel does.
         topic: (!thread).then(|| channel.topic.clone().unwrap_or_default()),
         parent: (!thread).then_some(parent),

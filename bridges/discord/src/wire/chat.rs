@@ -213,6 +213,17 @@ pub struct Channel {
 }
 
 impl Channel {
+    /// What it is called as a room: with the sign that people know channels by.
+    pub fn room_name(&self) -> String {
+        match self.kind {
+            ChannelKind::Category
+            | ChannelKind::Thread
+            | ChannelKind::Forum
+            | ChannelKind::Media => self.title().to_owned(),
+            _ => format!("#{}", self.title()),
+        }
+    }
+
     /// What it is called, never nothing.
     pub fn title(&self) -> &str {
         self.name.as_deref().filter(|name| !name.is_empty()).unwrap_or("unnamed")

@@ -326,8 +326,9 @@ fn code(out: &mut String, text: &str) {
         return;
     }
     let ticks = "`".repeat(longest + 1);
-    let space = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
-    let _ = write!(out, "{ticks}{space}{text}{space}{ticks}");
+    let space = |there: bool| if there { " " } else { "" };
+    let (before, after) = (space(text.starts_with('`')), space(text.ends_with('`')));
+    let _ = write!(out, "{ticks}{before}{text}{after}{ticks}");
 }
 
 fn is_language(word: &str) -> bool {

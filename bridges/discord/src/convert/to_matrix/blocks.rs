@@ -4,7 +4,7 @@
 
 use landbridge_framework::format::{Rich, Style};
 
-use super::{Names, inline};
+use super::{Names, draft::Draft, inline};
 
 /// Quotes and lists nested deeper than this are read as text.
 const MAX_DEPTH: usize = 8;
@@ -12,16 +12,16 @@ const MAX_DEPTH: usize = 8;
 /// Reads a message's text.
 pub fn read(source: &str, names: &Names) -> Rich {
     let source = source.replace("\r\n", "\n");
-    let mut reader = Reader { names, out: Rich::new(), fresh: true };
+    let mut reader = Reader { names, out: Draft::default(), fresh: true };
     reader.blocks(&source, 0, false);
-    reader.out.trimmed().joined()
+    reader.out.finish()
 }
 
 /// Reads a text that has no blocks: a title, a field's name.
 pub fn read_line(source: &str, names: &Names) -> Rich {
-    let mut out = Rich::new();
+    let mut out = Draft::default();
     inline::read(&source.replace(['\n', '\r'], " "), names, &mut out);
-    out.trimmed().joined()
+    out.finish()
 }
 
 /// A line's block, if it begins one.
@@ -103,7 +103,7 @@ struct Item {
 
 struct Reader<'a> {
     names: &'a Names,
-    out: Rich,
+    out: Draft,
     /// Whether nothing stands yet in what is being written: the next line needs no break before it.
     fresh: bool,
 }
@@ -166,6 +166,7 @@ impl Reader<'_> {
                 if source[at..].starts_with('\n') {
                     at += 1;
                 } else {
+                    at += source[at..].len() - source[at..].trim_start_matches(' ').len();
                     rest_of_line = true;
                 }
                 text = at;

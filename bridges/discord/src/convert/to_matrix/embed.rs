@@ -6,7 +6,7 @@ use landbridge_framework::{
     format::{Rich, Style},
 };
 
-use super::{Names, files, read, read_line};
+use super::{Names, draft::quoted, files, read, read_line};
 use crate::{
     connector::Discord,
     convert::date,
@@ -136,10 +136,7 @@ fn rich(embed: &Embed, names: &Names) -> Rich {
     if !foot.is_empty() {
         line(&mut |out| drop_ref(out.push_styled(&foot.join(" • "), Style::Italic)));
     }
-    let mut out = out.trimmed();
-    let whole = 0..out.len();
-    out.style(whole, Style::Quote);
-    out
+    quoted(&out.trimmed())
 }
 
 /// Some methods give themselves back, for chains; here nobody goes on.

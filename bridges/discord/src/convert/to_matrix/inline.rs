@@ -1,9 +1,9 @@
 //! Discord's Markdown, what is in a line: emphasis, code, spoilers, links. Where Discord's own rules are particular (which star closes
 //! which), they are kept to.
 
-use landbridge_framework::format::{Rich, Style};
+use landbridge_framework::format::Style;
 
-use super::{Names, tokens};
+use super::{Names, draft::Draft, tokens};
 
 /// Markup nested deeper than this is read as text.
 const MAX_DEPTH: usize = 12;
@@ -11,13 +11,13 @@ const MAX_DEPTH: usize = 12;
 pub(crate) const JOINER: char = '\u{200b}';
 
 /// Appends a text to `out`.
-pub(super) fn read(source: &str, names: &Names, out: &mut Rich) {
+pub(super) fn read(source: &str, names: &Names, out: &mut Draft) {
     Inline { names, out }.text(source, 0, None, None);
 }
 
 struct Inline<'a> {
     names: &'a Names,
-    out: &'a mut Rich,
+    out: &'a mut Draft,
 }
 
 /// The marks, the longer of those that begin alike first.
@@ -111,7 +111,8 @@ impl Inline<'_> {
             Some(rest) if rest.trim_end_matches(' ').ends_with('`') => rest,
             _ => code,
         };
-        self.out.push_styled(code, Style::Code);
+        let range = self.out.push(code);
+        self.out.style(range, Style::Code);
         Some(ticks + end + ticks)
     }
 

@@ -6,7 +6,7 @@ use landbridge_framework::{
     format::{Rich, Style},
 };
 
-use super::{Names, components, embed, files, poll, read, system};
+use super::{Names, components, draft, embed, files, poll, read, system};
 use crate::{
     connector::Discord,
     convert::date,
@@ -134,7 +134,12 @@ fn rest(message: &Message, channel: Id, id: Id, names: &Names) -> Vec<Part<Disco
         .collect();
     parts.extend(message.sticker_items.iter().take(3).map(files::sticker));
     parts.extend(message.poll.as_ref().map(|found| Part::named("poll", poll(found))));
-    parts.extend(embed::parts(&message.embeds, content, names));
+    parts.extend(embed::parts(&message.embeds, content, names).into_iter().map(|mut part| {
+        if let Content::Text(text) = part.content {
+            part.content = said(message, text);
+        }
+        part
+    }));
     parts
 }
 
@@ -161,9 +166,7 @@ fn forwarded(message: &Message, scene: &Scene, names: &Names) -> Option<Vec<Part
     let quoted = text(snapshot, &Scene::default(), &names);
     if !quoted.is_empty() {
         out.push("\n");
-        let start = out.len();
-        out.append(&quoted);
-        out.style(start..out.len(), Style::Quote);
+        out.append(&draft::quoted(&quoted));
     }
     let mut parts = vec![Part::main(said(message, out))];
     // Files of a forwarded message are found in the message that forwards it.
