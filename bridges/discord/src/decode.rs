@@ -2,8 +2,6 @@
 
 mod chat;
 mod messages;
-#[cfg(test)]
-mod tests;
 
 use std::time::SystemTime;
 
