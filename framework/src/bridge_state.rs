@@ -5,8 +5,9 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    disappearing,
     engine::Engine,
-    event::{ChatInfo, ChatKind},
+    event::{ChatInfo, ChatKind, DisappearFrom},
     handlers::RoomCaps,
     keys::base32,
     plain::Plain,
@@ -25,7 +26,13 @@ impl Engine {
     }
 
     /// The state events of a portal's room, as `initial_state` has them.
-    pub(crate) fn bridge_state(&self, row: &PortalRow, chat: &ChatInfo<Plain>) -> Vec<Value> {
+    /// `parent` is what the chat is part of (`network` of MSC2346).
+    pub(crate) fn bridge_state(
+        &self,
+        row: &PortalRow,
+        chat: &ChatInfo<Plain>,
+        parent: Option<&PortalRow>,
+    ) -> Vec<Value> {
         let key = self.bridge_state_key(row);
         let info = self.connector.info();
         let room_type = match row.kind {
@@ -37,13 +44,16 @@ impl Engine {
         if let Some(icon) = &info.icon {
             protocol["avatar_url"] = icon.clone().into();
         }
-        let bridge = json!({
+        let mut bridge = json!({
             "bridgebot": self.matrix.bot_id(),
             "creator": self.matrix.bot_id(),
             "protocol": protocol,
             "channel": { "id": row.key.id, "displayname": row.name },
             "com.beeper.room_type": room_type,
         });
+        if let Some(parent) = parent {
+            bridge["network"] = json!({ "id": parent.key.id, "displayname": parent.name });
+        }
         let features = features(&self.connector.narrowed(chat));
         [
             ("m.bridge", bridge.clone()),
@@ -120,6 +130,20 @@ fn features(caps: &RoomCaps) -> Value {
             .map(|(kind, can)| (kind.to_owned(), json!({ "level": level(can) })))
             .collect::<Map<_, _>>()
             .into();
+    }
+    if let Some(timer) = &caps.disappear {
+        features["state"][disappearing::STATE] = json!({ "level": level(true) });
+        let kinds: Vec<&str> =
+            [(DisappearFrom::Read, "after_read"), (DisappearFrom::Sent, "after_send")]
+                .into_iter()
+                .filter(|(from, _)| timer.from.is_empty() || timer.from.contains(from))
+                .map(|(_, kind)| kind)
+                .collect();
+        features["disappearing_timer"] = json!({ "types": kinds });
+        if !timer.times.is_empty() {
+            let times = timer.times.iter().map(|time| time.as_millis() as u64);
+            features["disappearing_timer"]["timers"] = times.collect::<Vec<_>>().into();
+        }
     }
     if let Some(members) = &caps.membership {
         let can = [("invite", members.invite), ("kick", members.kick), ("ban", members.ban)];
