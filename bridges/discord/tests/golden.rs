@@ -261,7 +261,14 @@ fn sender(sender: &Sender<Discord>) -> String {
 }
 
 fn parts(message: &Message<Discord>) -> Vec<Value> {
-    let shown = |part: &Part<Discord>| json!({ "part": part.id.0, "content": content(&part.content) });
+    let shown = |part: &Part<Discord>| {
+        let mut out = json!({ "part": part.id.0, "content": content(&part.content) });
+        if !part.previews.is_empty() {
+            let links = part.previews.iter().map(|p| json!([p.url, p.title]));
+            out["previews"] = links.collect::<Vec<_>>().into();
+        }
+        out
+    };
     message.parts.iter().map(shown).collect()
 }
 

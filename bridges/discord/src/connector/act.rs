@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use landbridge_framework::handlers::{
-    Done, Edited, In, PinsSet, Reacted, Removed, SendError, Typing, Via,
+use landbridge_framework::{
+    MessageRef,
+    handlers::{Done, Edited, In, PinsSet, Reacted, Removed, SendError, Targets, Typing, Via},
 };
 use serde_json::json;
 
-use super::{Discord, DiscordClient, say::styled};
+use super::{Discord, DiscordClient, PortalMeta, say::styled};
 use crate::{
     client::{
         ApiError, Call, Hub, Wait,
@@ -15,7 +16,7 @@ use crate::{
         rest::segment,
         webhooks::{Hook, is_without},
     },
-    convert::from_matrix::{MAX_CHARS, Manner, Written, reaction, write},
+    convert::from_matrix::{MAX_CHARS, Manner, Written, cut, reaction},
     ids::{Id, Place, Post},
 };
 
@@ -53,61 +54,97 @@ fn is_not_its(error: &ApiError) -> bool {
     matches!(error.code(), Some(UNKNOWN_MESSAGE | UNKNOWN_WEBHOOK)) || error.is_gone()
 }
 
-/// Changes a message.
+/// Changes a message: all the messages that it is on Discord, if it was a long one.
 pub(super) async fn edit(
     Via(client): Me,
     In(at, meta): Here,
+    Targets(targets): Targets<Discord>,
     edited: Edited<Discord>,
 ) -> Result<Done, SendError> {
     let hub = &client.hub;
     let room = channel_of(at.id)?;
     let emojis = meta.guild.map(|guild| hub.cache().emojis(guild)).unwrap_or_default();
     let manner = Manner { emojis, everyone: false };
-    let written: Written = write(&styled(&edited.body, edited.kind), &manner);
-    if written.text.chars().count() > MAX_CHARS {
-        return Err(SendError::refused(format!(
-            "a message on Discord has at most {MAX_CHARS} characters; the edit is longer"
-        )));
+    let posts = posts(&edited.target, &targets);
+    let body = styled(&edited.body, edited.kind);
+    let texts = cut(&body, &manner, MAX_CHARS, posts.len()).ok_or_else(|| {
+        SendError::refused(format!(
+            "the edit is longer than the {} of {MAX_CHARS} characters that the message is on Discord",
+            if posts.len() == 1 { "one".to_owned() } else { posts.len().to_string() }
+        ))
+    })?;
+    for (number, post) in posts.into_iter().enumerate() {
+        match texts.get(number) {
+            Some(text) => change(hub, post, room, &meta, text).await?,
+            // The first may be a file whose text was taken away; others are nothing but text.
+            None if number == 0 => change(hub, post, room, &meta, &Written::default()).await?,
+            None => delete(hub, post, room, &meta, None).await?,
+        }
     }
-    let users: Vec<&Id> = written.users.iter().take(100).collect();
+    Ok(Done)
+}
+
+/// The messages of Discord's that an event is.
+fn posts(first: &MessageRef<Discord>, all: &[MessageRef<Discord>]) -> Vec<Post> {
+    if all.is_empty() { vec![first.id] } else { all.iter().map(|target| target.id).collect() }
+}
+
+async fn change(
+    hub: &Hub,
+    post: Post,
+    room: Id,
+    meta: &PortalMeta,
+    text: &Written,
+) -> Result<(), SendError> {
+    let users: Vec<&Id> = text.users.iter().take(100).collect();
     let body = json!({
-        "content": written.text,
+        "content": text.text,
         "allowed_mentions": { "parse": [], "users": users },
     });
-    let post = edited.target.id;
     let hook_channel = meta.parent.unwrap_or(room);
     if let Some(hook) = hook(hub, hook_channel).await? {
         let call = by_hook(&hook, post, room, hook_channel, Call::patch).json(body.clone());
         match hub.rest.tell(call, Wait::No).await {
             Err(error) if is_not_its(&error) => {}
-            done => return done.map(|()| Done).map_err(SendError::from),
+            done => return done.map_err(SendError::from),
         }
     }
     let call = Call::patch(format!("channels/{}/messages/{}", post.channel(room), post.id));
-    hub.rest.tell(call.json(body), Wait::No).await?;
-    Ok(Done)
+    hub.rest.tell(call.json(body), Wait::No).await.map_err(SendError::from)
 }
 
-/// Deletes a message.
+/// Deletes a message: all the messages that it is on Discord.
 pub(super) async fn remove(
     Via(client): Me,
     In(at, meta): Here,
+    Targets(targets): Targets<Discord>,
     removed: Removed<Discord>,
 ) -> Result<Done, SendError> {
-    let hub = &client.hub;
     let room = channel_of(at.id)?;
     if removed.target.part.as_ref().is_some_and(|part| !part.0.is_empty()) {
         return Err(SendError::refused(
             "this is one file of a message on Discord, which can only be deleted whole",
         ));
     }
-    let post = removed.target.id;
+    for post in posts(&removed.target, &targets) {
+        delete(&client.hub, post, room, &meta, removed.reason.as_deref()).await?;
+    }
+    Ok(Done)
+}
+
+async fn delete(
+    hub: &Hub,
+    post: Post,
+    room: Id,
+    meta: &PortalMeta,
+    reason: Option<&str>,
+) -> Result<(), SendError> {
     let hook_channel = meta.parent.unwrap_or(room);
     if let Some(hook) = hook(hub, hook_channel).await? {
         let call = by_hook(&hook, post, room, hook_channel, Call::delete);
         match hub.rest.tell(call, Wait::No).await {
             Err(error) if is_not_its(&error) => {}
-            done => return done.map(|()| Done).map_err(SendError::from),
+            done => return done.map_err(SendError::from),
         }
     }
     if !hub.checked.config.moderation.messages {
@@ -116,8 +153,8 @@ pub(super) async fn remove(
         ));
     }
     let call = Call::delete(format!("channels/{}/messages/{}", post.channel(room), post.id))
-        .because(removed.reason.as_deref());
-    gone_is_done(hub.rest.tell(call, Wait::No).await)
+        .because(reason);
+    gone_is_done(hub.rest.tell(call, Wait::No).await).map(|Done| ())
 }
 
 /// What isn't there any more need not be taken away.

@@ -1,8 +1,8 @@
-//! Embeds. What a program wrote becomes a quote; what Discord shows of a link is left to Matrix's clients, which do the same; pictures and
-//! films become files.
+//! Embeds. What a program wrote becomes a quote; what Discord shows of a link goes along as its preview; pictures and films that
+//! are all that was said become files.
 
 use landbridge_framework::{
-    event::{Content, MediaKind, MediaPart, Part},
+    event::{Content, LinkPreview, MediaKind, MediaPart, MediaRef, Part},
     format::{Rich, Style},
 };
 
@@ -45,6 +45,27 @@ pub(super) fn parts(embeds: &[Embed], content: &str, names: &Names) -> Vec<Part<
         }
     }
     parts
+}
+
+/// What links in the text lead to.
+pub(super) fn previews(embeds: &[Embed], content: &str) -> Vec<LinkPreview> {
+    let shown = |embed: &&Embed| {
+        let kind = embed.kind.as_deref().unwrap_or("rich");
+        let link = matches!(kind, "link" | "article" | "video" | "image" | "gifv");
+        link && embed.url.as_deref().is_some_and(|url| content.contains(url))
+    };
+    let preview = |embed: &Embed| LinkPreview {
+        url: embed.url.clone().unwrap_or_default(),
+        title: embed.title.clone(),
+        description: embed.description.clone(),
+        image: embed
+            .thumbnail
+            .as_ref()
+            .or(embed.image.as_ref())
+            .and_then(proxied)
+            .map(|url| MediaRef(format!("url:{url}"))),
+    };
+    embeds.iter().take(10).filter(shown).map(preview).collect()
 }
 
 /// Whether a file of an embed says all that the message's text says.

@@ -82,7 +82,9 @@ fn parts(message: &Message, scene: &Scene) -> Vec<Part<Discord>> {
     let mut parts = Vec::new();
     let text = text(message, scene, &names);
     if !text.is_empty() {
-        parts.push(Part::main(said(message, text)));
+        let content = message.content.as_deref().unwrap_or_default();
+        let previews = embed::previews(&message.embeds, content);
+        parts.push(Part::main(said(message, text)).previewing(previews));
     }
     parts.extend(rest(message, message.channel_id, message.id, &names));
     parts
