@@ -234,7 +234,8 @@ impl DiscordConfig {
         }
         let base = |key: &str, text: &str| {
             let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-            let mut url = url.ok_or_else(|| format!("discord.{key}: {text:?} is no address of the web"))?;
+            let mut url =
+                url.ok_or_else(|| format!("discord.{key}: {text:?} is no address of the web"))?;
             if !url.path().ends_with('/') {
                 url.set_path(&format!("{}/", url.path()));
             }
@@ -257,8 +258,11 @@ impl DiscordConfig {
                 return Err("discord.oauth.redirect_uri must be an address that is registered as a redirect of the application".into());
             }
         }
-        let whole_guilds =
-            self.whole_guilds.iter().map(|text| id("whole_guilds", text)).collect::<Result<_, _>>()?;
+        let whole_guilds = self
+            .whole_guilds
+            .iter()
+            .map(|text| id("whole_guilds", text))
+            .collect::<Result<_, _>>()?;
         let channels = self
             .channels
             .iter()
@@ -281,7 +285,9 @@ mod tests {
     fn mistakes_are_named() {
         let problem = |config: DiscordConfig| config.check().unwrap_err();
         assert!(problem(DiscordConfig::default()).contains("discord.token is missing"));
-        assert!(problem(DiscordConfig { api_url: "discord".into(), ..config() }).contains("api_url"));
+        assert!(
+            problem(DiscordConfig { api_url: "discord".into(), ..config() }).contains("api_url")
+        );
         let whole = DiscordConfig { whole_guilds: vec!["my server".into()], ..config() };
         assert!(problem(whole).contains("Copy ID"));
         let oauth = Some(OAuthConfig { client_id: "1".into(), ..OAuthConfig::default() });

@@ -13,8 +13,8 @@ pub(crate) mod slash;
 use std::sync::Arc;
 
 use landbridge_framework::{
-    Client, ConnectError, DecodeError, Inbox, Login, LoginState, Logins, MediaSource, Meta, NetError,
-    Network, NetworkInfo, NewLogin, PortalKey, RemoteId as _, Runtime, StartError,
+    Client, ConnectError, DecodeError, Inbox, Login, LoginState, Logins, MediaSource, Meta,
+    NetError, Network, NetworkInfo, NewLogin, PortalKey, RemoteId as _, Runtime, StartError,
     event::{ChatInfo, MediaRef, RemoteEvent, UserInfo},
     handlers::{
         EditCaps, Handlers, Idempotency, MediaCaps, MediaStream, MemberCaps, MetaCaps, PollCaps,
@@ -104,7 +104,10 @@ impl Network for Discord {
                 MetaCaps { name: true, topic: true, avatar: false, power: false },
                 room::room_meta,
             )
-            .membership(MemberCaps { invite: false, kick: true, ban: true, own: false }, room::membership)
+            .membership(
+                MemberCaps { invite: false, kick: true, ban: true, own: false },
+                room::membership,
+            )
             .opened(room::opened)
             .closed(room::closed)
             .relay(RelayStyle::NativeProfile)
@@ -120,9 +123,11 @@ impl Network for Discord {
     }
 
     fn logins(logins: Logins<Self>) -> Logins<Self> {
-        logins
-            .flow("code", "With a code from /matrix link on Discord", login::code)
-            .flow("oauth", "With Discord's page (OAuth2)", login::oauth)
+        logins.flow("code", "With a code from /matrix link on Discord", login::code).flow(
+            "oauth",
+            "With Discord's page (OAuth2)",
+            login::oauth,
+        )
     }
 
     fn system_logins(_: &DiscordConfig) -> Vec<NewLogin<Self>> {
@@ -139,11 +144,7 @@ impl Network for Discord {
         Ok(DiscordClient { hub: self.hub.clone(), account: login.id, owner: login.owner })
     }
 
-    fn decode(
-        &self,
-        _: &Login<Self>,
-        raw: &Raw,
-    ) -> Result<Vec<RemoteEvent<Self>>, DecodeError> {
+    fn decode(&self, _: &Login<Self>, raw: &Raw) -> Result<Vec<RemoteEvent<Self>>, DecodeError> {
         decode::decode(raw)
     }
 

@@ -47,7 +47,9 @@ pub fn decode(raw: &Raw) -> Result<Vec<RemoteEvent<Discord>>, DecodeError> {
         GONE => chat::member_gone(&at, &read(&raw.data)?),
         POWER => chat::power_changed(&at, &read(&raw.data)?),
         PINS => chat::pinned(&at, &read(&raw.data)?),
-        RESYNC => Ok(vec![at.event(Sender::System, SystemTime::UNIX_EPOCH, at.stamp(""), Body::Resync)]),
+        RESYNC => {
+            Ok(vec![at.event(Sender::System, SystemTime::UNIX_EPOCH, at.stamp(""), Body::Resync)])
+        }
         // Everything else is no chat's.
         _ => Ok(Vec::new()),
     }

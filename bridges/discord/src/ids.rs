@@ -202,11 +202,9 @@ impl RemoteId for Account {
     fn decode(text: &str) -> Result<Self, BadId> {
         match text {
             "bot" => Ok(Self::Bot),
-            _ => text
-                .strip_prefix('u')
-                .ok_or_else(|| BadId(text.into()))?
-                .parse()
-                .map(Self::Person),
+            _ => {
+                text.strip_prefix('u').ok_or_else(|| BadId(text.into()))?.parse().map(Self::Person)
+            }
         }
     }
 }

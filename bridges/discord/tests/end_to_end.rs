@@ -1,11 +1,7 @@
 //! The bridge between the testing kit's homeserver and a Discord of our own, over sockets: everything that people do, and everything that
 //! goes wrong.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing test may panic"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failing test may panic")]
 
 #[path = "end_to_end/fake.rs"]
 mod fake;
@@ -63,7 +59,10 @@ async fn messages_edits_reactions_and_deletions_go_to_discord() {
     // None of it came back.
     world.fake.say(CHANNEL, "ann", "last");
     eventually("the last message", || texts(&world.said()).last() == Some(&"last")).await;
-    assert_eq!(world.said().iter().filter(|(sender, _)| sender.starts_with("@discord_")).count(), 1);
+    assert_eq!(
+        world.said().iter().filter(|(sender, _)| sender.starts_with("@discord_")).count(),
+        1
+    );
 }
 
 #[tokio::test]
@@ -250,12 +249,15 @@ async fn people_link_themselves_by_a_code() {
     world.link(code).await;
     // What they say here carries their name there, and what they say there is theirs here.
     world.user.say(&world.room, "it is me").unwrap();
-    eventually("their words", || world.heard() == [("ann".to_owned(), "it is me".to_owned())]).await;
+    eventually("their words", || world.heard() == [("ann".to_owned(), "it is me".to_owned())])
+        .await;
 }
 
 #[tokio::test]
 async fn a_wrong_token_is_told() {
-    let world = World::with(|config| config.token = landbridge_discord::config::Secret("wrong".into())).await;
+    let world =
+        World::with(|config| config.token = landbridge_discord::config::Secret("wrong".into()))
+            .await;
     let refused = async {
         while world.bot_state().await != "bad_credentials" {
             tokio::time::sleep(Duration::from_millis(10)).await;

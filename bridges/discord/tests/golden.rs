@@ -45,7 +45,9 @@ fn compare(folder: &str, at_least: usize, convert: impl Fn(&str) -> String) {
         let (given, expected) = text.split_once("\n-----\n").unwrap();
         let got = convert(&given.replace("\\r", "\r"));
         if got != expected.strip_suffix('\n').unwrap() {
-            wrong.push(format!("{name}\n  given    {given:?}\n  expected {expected:?}\n  got      {got:?}"));
+            wrong.push(format!(
+                "{name}\n  given    {given:?}\n  expected {expected:?}\n  got      {got:?}"
+            ));
         }
     }
     assert!(wrong.is_empty(), "{} of {folder} differ:\n{}", wrong.len(), wrong.join("\n"));

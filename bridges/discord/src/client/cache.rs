@@ -169,7 +169,9 @@ impl Cache {
         if known.owner == user {
             return Permissions::all();
         }
-        let of = |role: &Id| known.roles.get(role).map_or(Permissions::empty(), |r| bits(&r.permissions));
+        let of = |role: &Id| {
+            known.roles.get(role).map_or(Permissions::empty(), |r| bits(&r.permissions))
+        };
         let mut allowed = of(&guild);
         for role in roles {
             allowed |= of(role);
@@ -182,7 +184,8 @@ impl Cache {
         if let Some(thread) = place.filter(|channel| channel.kind == ChannelKind::Thread) {
             place = thread.parent_id.and_then(|id| self.channels.get(&id)).map(|(_, c)| c);
         }
-        let overwrites: &[Overwrite] = place.map_or(&[][..], |channel| channel.permission_overwrites.as_slice());
+        let overwrites: &[Overwrite] =
+            place.map_or(&[][..], |channel| channel.permission_overwrites.as_slice());
         let apply = |allowed: Permissions, deny: Permissions, allow: Permissions| {
             allowed.difference(deny).union(allow)
         };
@@ -270,7 +273,10 @@ mod tests {
         };
         assert!(!may(4, &[], 10).contains(Permissions::SEND_MESSAGES));
         assert!(may(4, &[2], 10).contains(Permissions::SEND_MESSAGES));
-        assert!(may(4, &[2], 11).contains(Permissions::SEND_MESSAGES), "a thread is as its channel");
+        assert!(
+            may(4, &[2], 11).contains(Permissions::SEND_MESSAGES),
+            "a thread is as its channel"
+        );
         assert!(may(4, &[], 99).contains(Permissions::SEND_MESSAGES));
         assert!(may(5, &[], 10).contains(Permissions::MANAGE_CHANNELS));
         assert_eq!(level(may(9, &[], 10)), 90);

@@ -121,8 +121,8 @@ impl Hub {
         from: (&'static str, Option<Id>),
         limit: usize,
     ) -> Result<Vec<(Id, Value)>, ApiError> {
-        let mut call = Call::get(format!("channels/{channel}/messages"))
-            .query("limit", limit.clamp(1, PAGE));
+        let mut call =
+            Call::get(format!("channels/{channel}/messages")).query("limit", limit.clamp(1, PAGE));
         if let (name, Some(id)) = from {
             call = call.query(name, id);
         }

@@ -84,7 +84,9 @@ impl ApiError {
     /// What a person is told.
     fn words(&self) -> String {
         match self.code() {
-            Some(NO_PERMISSION) => "the bridge's bot lacks a permission in this channel on Discord".into(),
+            Some(NO_PERMISSION) => {
+                "the bridge's bot lacks a permission in this channel on Discord".into()
+            }
             Some(NO_ACCESS) => "the bridge's bot doesn't see this channel on Discord".into(),
             Some(NOT_THE_AUTHOR) => "on Discord only its author can change this message".into(),
             Some(UNKNOWN_MESSAGE) => "the message is no longer on Discord".into(),
@@ -103,7 +105,9 @@ impl From<ApiError> for SendError {
                 Self::limited(after, scope)
             }
             ApiError::Unreachable(_) | ApiError::Unauthorized => Self::retry(error),
-            ApiError::Lost(_) | ApiError::Failing(_) | ApiError::Unreadable(_) => Self::unknown(error),
+            ApiError::Lost(_) | ApiError::Failing(_) | ApiError::Unreadable(_) => {
+                Self::unknown(error)
+            }
             ApiError::Refused { .. } => Self::refused(error.words()),
         }
     }

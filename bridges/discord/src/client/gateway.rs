@@ -222,7 +222,11 @@ async fn shard(
                     return Exit::Lost(NetError::temporary(error));
                 }
             }
-            None => return Exit::Lost(NetError::temporary("Discord has ended the connection for good")),
+            None => {
+                return Exit::Lost(NetError::temporary(
+                    "Discord has ended the connection for good",
+                ));
+            }
         }
     }
 }
@@ -398,7 +402,9 @@ impl Follower {
                     let stamp = self.cursor.stamp(sequence);
                     store.extend(self.hub.pinned(channel, &ids, stamp));
                 }
-                Err(error) => tracing::warn!(%channel, %error, "the pins of a channel can't be read"),
+                Err(error) => {
+                    tracing::warn!(%channel, %error, "the pins of a channel can't be read")
+                }
             }
         }
         self.cursor.sequence = self.cursor.sequence.max(sequence);

@@ -11,12 +11,7 @@ use quick_cache::sync::Cache as Lru;
 use serde::Deserialize;
 use tokio::sync::{Semaphore, watch};
 
-use super::{
-    ApiError, Call, Rest, Wait,
-    cache::Cache,
-    votes::Votes,
-    webhooks::Webhooks,
-};
+use super::{ApiError, Call, Rest, Wait, cache::Cache, votes::Votes, webhooks::Webhooks};
 use crate::{
     config::{Checked, Threads},
     decode::profile,

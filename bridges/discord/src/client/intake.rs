@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Hub, session::Cursor};
 use crate::{
+    convert::to_matrix::edit_version,
     decode::{GONE, PINS, POWER, PROFILE, key_of},
     ids::{Id, Person},
     raw::{PAST, Raw, Scene},
@@ -82,8 +83,11 @@ impl Hub {
                     taken.store.push(self.stamped(&said, "", scene));
                 }
             }
-            "MESSAGE_DELETE" | "MESSAGE_DELETE_BULK" | "MESSAGE_REACTION_ADD"
-            | "MESSAGE_REACTION_REMOVE" | "MESSAGE_REACTION_REMOVE_ALL" => {
+            "MESSAGE_DELETE"
+            | "MESSAGE_DELETE_BULK"
+            | "MESSAGE_REACTION_ADD"
+            | "MESSAGE_REACTION_REMOVE"
+            | "MESSAGE_REACTION_REMOVE_ALL" => {
                 let channel = place.channel_id.unwrap_or_default();
                 if let Some(scene) = self.scene(place.guild_id, channel) {
                     self.note_member(&said.data, place.guild_id);
@@ -139,14 +143,14 @@ impl Hub {
         let message: Message = parse(PAST, &data);
         self.note_message(&message, guild);
         let scene = self.scene_of(&message, guild)?;
-        let raw = Raw {
-            name: PAST.into(),
-            data,
-            stamp: String::new(),
-            received_ms: self.now(),
-            scene,
+        let raw =
+            Raw { name: PAST.into(), data, stamp: String::new(), received_ms: self.now(), scene };
+        // Changed since it was stored, it is news; who knows the change already finds it by its version.
+        let key = match message.edited_timestamp {
+            Some(_) => format!("past:{}:{}", message.id, edit_version(&message)),
+            None => key_of(message.id),
         };
-        Some((EventKey(key_of(message.id)), raw))
+        Some((EventKey(key), raw))
     }
 
     /// The pins of a channel, as they were asked for.
@@ -184,7 +188,7 @@ impl Hub {
             let roles = message.mention_roles.iter();
             scene.roles = roles.filter_map(|id| Some((*id, cache.role(guild, *id)?))).collect();
         }
-        scene.channels = named(&cache, &message.content, message);
+        scene.channels = named(&cache, message);
         Some(scene)
     }
 
@@ -197,7 +201,8 @@ impl Hub {
         }
         if let (Some(webhook), Some(author)) = (message.webhook(), &message.author) {
             let person = Person::of_webhook(webhook, author.name());
-            let picture = crate::convert::to_matrix::avatar(webhook, author.avatar.as_deref(), None);
+            let picture =
+                crate::convert::to_matrix::avatar(webhook, author.avatar.as_deref(), None);
             let info = landbridge_framework::event::UserInfo {
                 name: Some(author.name().to_owned()),
                 avatar: author.avatar.is_some().then_some(picture),
@@ -317,13 +322,9 @@ impl Hub {
 }
 
 /// The names of the channels that a message mentions, and of the one it was forwarded from.
-fn named(
-    cache: &super::cache::Cache,
-    content: &Option<String>,
-    message: &Message,
-) -> BTreeMap<Id, String> {
+fn named(cache: &super::cache::Cache, message: &Message) -> BTreeMap<Id, String> {
     let forwarded = message.message_snapshots.iter().filter_map(|s| s.message.content.as_deref());
-    let texts = content.as_deref().into_iter().chain(forwarded);
+    let texts = message.content.as_deref().into_iter().chain(forwarded);
     let in_embeds = message.embeds.iter().flat_map(|embed| {
         let fields = embed.fields.iter().map(|field| field.value.as_str());
         embed.description.as_deref().into_iter().chain(fields)
@@ -335,7 +336,5 @@ fn named(
     }
     ids.extend(message.message_reference.as_ref().and_then(|reference| reference.channel_id));
     ids.truncate(100);
-    ids.into_iter()
-        .filter_map(|id| Some((id, cache.channel(id)?.1.title().to_owned())))
-        .collect()
+    ids.into_iter().filter_map(|id| Some((id, cache.channel(id)?.1.title().to_owned()))).collect()
 }

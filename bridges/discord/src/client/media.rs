@@ -56,8 +56,9 @@ pub async fn open(hub: &Hub, media: &MediaRef) -> Result<MediaStream, NetError> 
 fn is_fresh(url: &Url, now_ms: i64) -> bool {
     let end = url.query_pairs().find(|(key, _)| key == "ex").map(|(_, end)| end.into_owned());
     match end {
-        Some(end) => i64::from_str_radix(&end, 16)
-            .is_ok_and(|end| end - MARGIN > now_ms.div_euclid(1_000)),
+        Some(end) => {
+            i64::from_str_radix(&end, 16).is_ok_and(|end| end - MARGIN > now_ms.div_euclid(1_000))
+        }
         None => true,
     }
 }
@@ -103,7 +104,8 @@ mod tests {
 
     #[test]
     fn addresses_end() {
-        let url = |query: &str| Url::parse(&format!("https://cdn.discordapp.com/a?{query}")).unwrap();
+        let url =
+            |query: &str| Url::parse(&format!("https://cdn.discordapp.com/a?{query}")).unwrap();
         // 0x607f4690 is 1,618,953,872.
         assert!(is_fresh(&url("ex=607f4690&is=1&hm=2"), 1_618_953_000_000));
         assert!(!is_fresh(&url("ex=607f4690"), 1_618_953_700_000));

@@ -24,8 +24,11 @@ use super::{
 use crate::config::{Checked, Secret};
 
 /// What the bridge calls itself, as the API reference demands it ("User Agent").
-const USER_AGENT: &str =
-    concat!("DiscordBot (https://github.com/landbridge/landbridge, ", env!("CARGO_PKG_VERSION"), ")");
+const USER_AGENT: &str = concat!(
+    "DiscordBot (https://github.com/landbridge/landbridge, ",
+    env!("CARGO_PKG_VERSION"),
+    ")"
+);
 /// The longest answer that is read.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
 /// Where somebody waits for the answer, a limit shorter than this is waited for in place.
@@ -217,7 +220,9 @@ impl Rest {
             tries += 1;
             let pause = match &error {
                 ApiError::Limited { after, .. } if wait == Wait::Yes => *after,
-                ApiError::Limited { after, global: false } if *after <= IN_PLACE && tries == 1 => *after,
+                ApiError::Limited { after, global: false } if *after <= IN_PLACE && tries == 1 => {
+                    *after
+                }
                 // Reading twice is harmless.
                 ApiError::Unreachable(_) | ApiError::Lost(_) | ApiError::Failing(_)
                     if wait == Wait::Yes && call.method == Method::Get =>
@@ -239,7 +244,8 @@ impl Rest {
             Some(limiter) if wait == Wait::Yes => Some(limiter.acquire(call.endpoint()).await),
             Some(limiter) => {
                 let free = |bucket: Option<twilight_http_ratelimiting::Bucket>| {
-                    bucket.is_none_or(|b| b.remaining > 0 || b.reset_at <= Instant::now() + IN_PLACE)
+                    bucket
+                        .is_none_or(|b| b.remaining > 0 || b.reset_at <= Instant::now() + IN_PLACE)
                 };
                 match limiter.acquire_if(call.endpoint(), free).await {
                     Some(permit) => Some(permit),
@@ -290,7 +296,8 @@ impl Rest {
                     .body(body.finish())
             }
             Body::Files(json, files) => {
-                let boundary = format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
+                let boundary =
+                    format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
                 let (mime, body) = multipart(json, files, &boundary);
                 request.header(CONTENT_TYPE, mime).body(body)
             }
@@ -308,7 +315,11 @@ fn lost(error: &reqwest::Error) -> ApiError {
         source = cause.source();
     }
     if reason.is_empty() {
-        reason.push_str(if error.is_timeout() { "it took too long" } else { "the connection broke" });
+        reason.push_str(if error.is_timeout() {
+            "it took too long"
+        } else {
+            "the connection broke"
+        });
     }
     if error.is_connect() || error.is_builder() {
         ApiError::Unreachable(reason)
@@ -328,7 +339,10 @@ fn limits(headers: &HeaderMap) -> Option<RateLimitHeaders> {
         Some("global") => return None,
         Some("shared") => {
             let after: f64 = header(headers, "retry-after")?.parse().ok()?;
-            return Some(RateLimitHeaders::shared(bucket, after.ceil().clamp(0.0, 60_000.0) as u16));
+            return Some(RateLimitHeaders::shared(
+                bucket,
+                after.ceil().clamp(0.0, 60_000.0) as u16,
+            ));
         }
         _ => {}
     }
@@ -337,7 +351,8 @@ fn limits(headers: &HeaderMap) -> Option<RateLimitHeaders> {
         bucket,
         limit: header(headers, RateLimitHeaders::LIMIT)?.parse().ok()?,
         remaining: header(headers, RateLimitHeaders::REMAINING)?.parse().ok()?,
-        reset_at: Instant::now() + Duration::try_from_secs_f64(after).ok()?.min(Duration::from_secs(86_400)),
+        reset_at: Instant::now()
+            + Duration::try_from_secs_f64(after).ok()?.min(Duration::from_secs(86_400)),
     })
 }
 
@@ -362,9 +377,14 @@ async fn read(response: Response) -> Result<Vec<u8>, ApiError> {
     Err(match status {
         StatusCode::TOO_MANY_REQUESTS => {
             let told = headers.get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse::<f64>().ok());
-            let after = refusal.retry_after.or(told).unwrap_or(5.0).clamp(0.0, 86_400.0);
-            let global = refusal.global || header(&headers, RateLimitHeaders::SCOPE) == Some("global");
-            ApiError::Limited { after: Duration::from_secs_f64(after), global }
+            let after = refusal.retry_after.or(told).map(Duration::try_from_secs_f64);
+            let after = match after {
+                Some(Ok(after)) => after.min(Duration::from_hours(24)),
+                _ => Duration::from_secs(5),
+            };
+            let global =
+                refusal.global || header(&headers, RateLimitHeaders::SCOPE) == Some("global");
+            ApiError::Limited { after, global }
         }
         StatusCode::UNAUTHORIZED => ApiError::Unauthorized,
         status if status.is_server_error() => ApiError::Failing(status.as_u16()),
@@ -397,7 +417,10 @@ mod tests {
     #[test]
     fn limits_are_known_by_channel_and_webhook() {
         assert_eq!(bucket("channels/1/messages/2"), "channels/1/messages/_");
-        assert_eq!(bucket("channels/1/messages/2/reactions/%F0/@me"), "channels/1/messages/_/reactions/_/@me");
+        assert_eq!(
+            bucket("channels/1/messages/2/reactions/%F0/@me"),
+            "channels/1/messages/_/reactions/_/@me"
+        );
         assert_eq!(bucket("webhooks/1/token/messages/2"), "webhooks/1/token/messages/_");
         assert_eq!(bucket("webhooks/1/23"), "webhooks/1/23");
         assert_eq!(bucket("guilds/1/members/2"), "guilds/1/members/_");

@@ -157,12 +157,13 @@ impl Delivery<'_> {
         if let Some(known) = own.max(known) {
             return Ok(known);
         }
-        let page = hub.page(self.target(), ("before", None), 1).await.map_err(|error| match error {
-            // Nothing was sent so far.
-            error if error.is_certain() => SendError::from(error),
-            ApiError::Refused { .. } => SendError::from(error),
-            error => SendError::retry(error),
-        })?;
+        let page =
+            hub.page(self.target(), ("before", None), 1).await.map_err(|error| match error {
+                // Nothing was sent so far.
+                error if error.is_certain() => SendError::from(error),
+                ApiError::Refused { .. } => SendError::from(error),
+                error => SendError::retry(error),
+            })?;
         Ok(page.last().map_or(Id(0), |(id, _)| *id))
     }
 
@@ -236,7 +237,8 @@ impl Delivery<'_> {
         // Whom a message notifies is never left to its text.
         let users: Vec<&Id> =
             piece.text.users.iter().filter(|_| relay.mentions).take(100).collect();
-        let parse: &[&str] = if piece.text.everyone && relay.everyone { &["everyone"] } else { &[] };
+        let parse: &[&str] =
+            if piece.text.everyone && relay.everyone { &["everyone"] } else { &[] };
         let mut message = json!({
             "content": piece.text.text,
             "allowed_mentions": { "parse": parse, "users": users },
@@ -281,7 +283,9 @@ impl Delivery<'_> {
         let mut call = Call::post(format!("webhooks/{}/{}", hook.id, hook.token.0))
             .without_token()
             .query("wait", "true");
-        if let Some(thread) = self.thread.or((self.channel != self.hook_channel).then_some(self.channel)) {
+        if let Some(thread) =
+            self.thread.or((self.channel != self.hook_channel).then_some(self.channel))
+        {
             call = call.query("thread_id", thread);
         }
         sent(hub, self.call(number, call, message)).await
@@ -395,7 +399,8 @@ mod tests {
 
     #[test]
     fn progress_reads_back() {
-        let progress = Progress { after: Some(Id(5)), began_ms: 7, sent: vec![Id(6)], by_bot: true };
+        let progress =
+            Progress { after: Some(Id(5)), began_ms: 7, sent: vec![Id(6)], by_bot: true };
         let text = serde_json::to_string(&progress).unwrap();
         assert_eq!(serde_json::from_str::<Progress>(&text).unwrap(), progress);
     }

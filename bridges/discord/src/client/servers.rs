@@ -55,7 +55,8 @@ impl Hub {
 
     async fn ask_server(&self, id: Id) -> Result<Guild, ApiError> {
         let mut guild: Guild = self.rest.ask(Call::get(format!("guilds/{id}")), Wait::Yes).await?;
-        guild.channels = self.rest.ask(Call::get(format!("guilds/{id}/channels")), Wait::Yes).await?;
+        guild.channels =
+            self.rest.ask(Call::get(format!("guilds/{id}/channels")), Wait::Yes).await?;
         let active: Threads =
             self.rest.ask(Call::get(format!("guilds/{id}/threads/active")), Wait::Yes).await?;
         guild.threads = active.threads;
@@ -103,8 +104,14 @@ const MAX_NAME: usize = 100;
 impl Hub {
     /// Begins a thread with a message: it gets the message's identifier. Done twice it is done once.
     pub async fn begin_thread(&self, channel: Id, message: Id, name: &str) -> Result<(), ApiError> {
-        let name: String =
-            name.lines().find(|line| !line.trim().is_empty()).unwrap_or("Thread").trim().chars().take(MAX_NAME).collect();
+        let name: String = name
+            .lines()
+            .find(|line| !line.trim().is_empty())
+            .unwrap_or("Thread")
+            .trim()
+            .chars()
+            .take(MAX_NAME)
+            .collect();
         let call = Call::post(format!("channels/{channel}/messages/{message}/threads"))
             .json(serde_json::json!({ "name": name }));
         match self.rest.ask::<Channel>(call, Wait::No).await {

@@ -45,7 +45,8 @@ mod tests {
 
     #[test]
     fn a_cursor_reads_back() {
-        let cursor = Cursor { session: "s".into(), url: "wss://x".into(), sequence: 7, newest: Id(9) };
+        let cursor =
+            Cursor { session: "s".into(), url: "wss://x".into(), sequence: 7, newest: Id(9) };
         assert_eq!(Cursor::read(Some(&cursor.write())), cursor);
         assert_eq!(Cursor::read(Some("no")), Cursor::default());
         assert_eq!(Cursor::read(None).stamp(3), ":3");

@@ -67,7 +67,8 @@ impl Slot {
             Some(found) => found,
             None => {
                 let name = &hub.checked.config.relay.webhook_name;
-                let call = Call::post(path).json(json!({ "name": name })).because(Some("Matrix bridge"));
+                let call =
+                    Call::post(path).json(json!({ "name": name })).because(Some("Matrix bridge"));
                 let made: Found = hub.rest.ask(call, Wait::No).await?;
                 let token = made.token.filter(|token| !token.is_empty());
                 let token =

@@ -91,16 +91,15 @@ fn rooms(hub: &Hub, channel: Id) -> bool {
 
 /// A channel that isn't known: a thread that was put away, or one that the bot doesn't see.
 async fn ask_channel(hub: &Hub, id: Id) -> Result<(Id, Channel), NetError> {
-    let channel: Channel = hub
-        .rest
-        .ask(Call::get(format!("channels/{id}")), Wait::Yes)
-        .await
-        .map_err(|error: ApiError| match error {
-            ApiError::Refused { .. } => {
-                NetError::permanent("there is no such channel, or the bridge's bot doesn't see it")
-            }
-            error => error.into(),
-        })?;
+    let channel: Channel =
+        hub.rest.ask(Call::get(format!("channels/{id}")), Wait::Yes).await.map_err(
+            |error: ApiError| match error {
+                ApiError::Refused { .. } => NetError::permanent(
+                    "there is no such channel, or the bridge's bot doesn't see it",
+                ),
+                error => error.into(),
+            },
+        )?;
     let guild = channel.guild_id.ok_or_else(|| {
         NetError::permanent("direct messages are not bridged: a bot has one with each person, not one for each of its users")
     })?;
@@ -161,6 +160,8 @@ pub(super) async fn user(hub: &Hub, id: &Person) -> Result<UserInfo, NetError> {
             Ok(profile(&found, None))
         }
         // Its name came with what it said, and is applied from there.
-        Person::Webhook(..) => Ok(UserInfo { name: Some("Webhook".into()), bot: true, ..UserInfo::default() }),
+        Person::Webhook(..) => {
+            Ok(UserInfo { name: Some("Webhook".into()), bot: true, ..UserInfo::default() })
+        }
     }
 }

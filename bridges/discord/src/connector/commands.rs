@@ -19,7 +19,8 @@ pub(super) async fn servers(Via(client): Via<Discord>) -> Result<String, SendErr
         let _ = writeln!(answer, "- {} `{guild}`", plain(&name));
     }
     if answer.is_empty() {
-        answer.push_str("The bot is in no server yet: invite it as `docs/bridges/discord.md` says.");
+        answer
+            .push_str("The bot is in no server yet: invite it as `docs/bridges/discord.md` says.");
     }
     Ok(answer)
 }

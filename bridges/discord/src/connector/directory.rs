@@ -22,7 +22,8 @@ impl Directory<Discord> for Servers {
         client: &DiscordClient,
         query: &str,
     ) -> Result<Option<Person>, NetError> {
-        let query = query.trim().trim_start_matches("<@").trim_end_matches('>').trim_start_matches('!');
+        let query =
+            query.trim().trim_start_matches("<@").trim_end_matches('>').trim_start_matches('!');
         if let Ok(id) = query.parse::<Id>() {
             return match super::chat::user(&client.hub, &Person::User(id)).await {
                 Ok(_) => Ok(Some(Person::User(id))),
@@ -51,11 +52,7 @@ impl Directory<Discord> for Servers {
         Ok(found.into_iter().filter_map(info).collect())
     }
 
-    async fn open_dm(
-        &self,
-        _: &DiscordClient,
-        _: &Person,
-    ) -> Result<PortalKey<Discord>, NetError> {
+    async fn open_dm(&self, _: &DiscordClient, _: &Person) -> Result<PortalKey<Discord>, NetError> {
         Err(NetError::permanent(
             "direct messages are not bridged: Discord lets programs write them only as themselves, so that all users of this bridge would \
              share one conversation with each person",
@@ -116,7 +113,9 @@ fn find(hub: &Hub, query: &str) -> Result<Option<Place>, NetError> {
     let mut found: Vec<(String, Id)> = Vec::new();
     for guild in cache.guilds() {
         let called = cache.face(guild).map(|face| face.name).unwrap_or_default();
-        if server.is_some_and(|server| !server.eq_ignore_ascii_case(&called) && server != guild.to_string()) {
+        if server.is_some_and(|server| {
+            !server.eq_ignore_ascii_case(&called) && server != guild.to_string()
+        }) {
             continue;
         }
         let here = cache.channels_of(guild).filter(|channel| {

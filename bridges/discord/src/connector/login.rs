@@ -22,7 +22,8 @@ struct Answer {
 }
 
 fn linked(user: Id, name: &str) -> NewLogin<Discord> {
-    NewLogin::new(Account::Person(user), name, LoginMeta { user: Some(user) }).user(Person::User(user))
+    NewLogin::new(Account::Person(user), name, LoginMeta { user: Some(user) })
+        .user(Person::User(user))
 }
 
 /// By a code that `/matrix link` gave them on Discord, where they are known.
@@ -56,11 +57,18 @@ pub(super) async fn oauth(mut io: LoginIo<Discord>) -> Result<NewLogin<Discord>,
     let code = io.oauth(OAuthSpec { authorize_url: page, state }).await?;
     let token: Token = hub
         .rest
-        .ask(client_call("oauth2/token", &oauth, &[
-            ("grant_type", "authorization_code"),
-            ("code", &code.0),
-            ("redirect_uri", &oauth.redirect_uri),
-        ]), Wait::Yes)
+        .ask(
+            client_call(
+                "oauth2/token",
+                &oauth,
+                &[
+                    ("grant_type", "authorization_code"),
+                    ("code", &code.0),
+                    ("redirect_uri", &oauth.redirect_uri),
+                ],
+            ),
+            Wait::Yes,
+        )
         .await
         .map_err(|error| LoginError::Network(error.to_string()))?;
     let user = hub.rest.whose(&token.access_token).await;

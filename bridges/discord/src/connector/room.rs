@@ -69,7 +69,9 @@ pub(super) async fn membership(
     // Matrix's own people have no membership on Discord.
     let MemberTarget::Remote(person) = change.target else { return Ok(Done) };
     let Person::User(user) = person else {
-        return Err(SendError::refused("this is a webhook on Discord, nobody who could be put out"));
+        return Err(SendError::refused(
+            "this is a webhook on Discord, nobody who could be put out",
+        ));
     };
     if !hub.checked.config.moderation.members {
         return Err(SendError::refused(

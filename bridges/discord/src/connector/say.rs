@@ -125,7 +125,9 @@ impl Saying {
     async fn begin_thread(&self, name: &str) -> Result<Option<Id>, SendError> {
         let Some(thread) = self.thread() else { return Ok(None) };
         let hub = &self.client.hub;
-        if self.root.is_some_and(|root| root.thread.is_some()) || hub.cache().channel(thread).is_some() {
+        if self.root.is_some_and(|root| root.thread.is_some())
+            || hub.cache().channel(thread).is_some()
+        {
             return Ok(Some(thread));
         }
         hub.begin_thread(self.channel, thread, name).await.map_err(|error| match error {
@@ -217,7 +219,8 @@ pub(super) async fn location(
         lat = place.lat,
         lon = place.lon
     );
-    let name = place.name.filter(|name| !name.trim().is_empty()).unwrap_or_else(|| "Location".into());
+    let name =
+        place.name.filter(|name| !name.trim().is_empty()).unwrap_or_else(|| "Location".into());
     let mut rich = Rich::new();
     rich.push_styled(&name, Style::Link { url });
     let piece = Piece { text: write(&rich, &saying.manner()), ..Piece::default() };

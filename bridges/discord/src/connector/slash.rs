@@ -119,7 +119,9 @@ async fn run(hub: &Hub, inbox: &Inbox<Discord>, interaction: &Interaction) -> St
 
 fn link(hub: &Hub, user: &User) -> String {
     if let Some(owner) = hub.linked_to(user.id) {
-        return format!("You are linked to {owner} on Matrix. To end that, tell the bridge's bot there: logout");
+        return format!(
+            "You are linked to {owner} on Matrix. To end that, tell the bridge's bot there: logout"
+        );
     }
     match hub.new_code(user.id, user.name()) {
         Some(code) => format!(
@@ -137,7 +139,11 @@ fn who(hub: &Hub, user: &User, interaction: &Interaction) -> String {
         Some(owner) => format!("You are linked to {owner} on Matrix."),
         None => "You are not linked to anybody on Matrix; /matrix link does that.".into(),
     };
-    let here = if there { "This channel is bridged to Matrix." } else { "This channel is not bridged to Matrix." };
+    let here = if there {
+        "This channel is bridged to Matrix."
+    } else {
+        "This channel is not bridged to Matrix."
+    };
     format!("{you} {here}")
 }
 
@@ -166,7 +172,8 @@ async fn bridge(
     hub.invite(channel, owner);
     // The channel counts as wanted, so that it has a scene; its room is made by the event.
     hub.bridge(channel, true);
-    let Some(mut scene) = hub.scene(interaction.guild_id, channel).filter(|s| s.thread.is_none()) else {
+    let Some(mut scene) = hub.scene(interaction.guild_id, channel).filter(|s| s.thread.is_none())
+    else {
         hub.bridge(channel, false);
         return "A thread comes to Matrix with its channel: bridge that.".into();
     };

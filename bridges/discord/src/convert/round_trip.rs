@@ -21,7 +21,11 @@ fn anchors(rich: &Rich) -> Vec<(String, Style)> {
     let anchor = |s: &Style| {
         matches!(
             s,
-            Style::Link { .. } | Style::User(_) | Style::Room(_) | Style::Everyone | Style::RemoteEmoji { .. }
+            Style::Link { .. }
+                | Style::User(_)
+                | Style::Room(_)
+                | Style::Everyone
+                | Style::RemoteEmoji { .. }
         )
     };
     rich.spans()

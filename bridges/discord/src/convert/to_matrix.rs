@@ -14,8 +14,8 @@ mod tokens;
 
 pub use blocks::{read, read_line};
 pub use files::{avatar, emoji_file, emoji_name, guild_icon, source_of_attachment};
-pub use message::{edit_version, message, placed, thread_root};
 pub(crate) use inline::JOINER;
+pub use message::{edit_version, message, placed, thread_root};
 pub use names::Names;
 pub use poll::poll;
 pub(crate) use tokens::address;

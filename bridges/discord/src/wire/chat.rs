@@ -142,10 +142,7 @@ pub enum ChannelKind {
 impl ChannelKind {
     /// Whether messages stand in it.
     pub fn has_messages(self) -> bool {
-        matches!(
-            self,
-            Self::Text | Self::Voice | Self::Announcement | Self::Thread | Self::Stage
-        )
+        matches!(self, Self::Text | Self::Voice | Self::Announcement | Self::Thread | Self::Stage)
     }
     /// Whether it holds only threads.
     pub fn is_forum(self) -> bool {

@@ -97,7 +97,8 @@ impl Fake {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let mut state = State::default();
-        for (id, kind, name) in [(CHANNEL, 0, "general"), ("601", 0, "other"), ("602", 15, "forum")] {
+        for (id, kind, name) in [(CHANNEL, 0, "general"), ("601", 0, "other"), ("602", 15, "forum")]
+        {
             state.channels.insert(
                 id.into(),
                 json!({ "id": id, "type": kind, "guild_id": GUILD, "name": name, "position": 0, "permission_overwrites": [] }),

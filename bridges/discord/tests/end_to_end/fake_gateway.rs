@@ -119,10 +119,14 @@ async fn identify(fake: &Fake, socket: &mut WebSocket) -> Option<String> {
     let guild = server(fake);
     {
         let mut state = fake.state();
-        let log = vec![(1, "READY".to_owned(), ready.clone()), (2, "GUILD_CREATE".to_owned(), guild.clone())];
+        let log = vec![
+            (1, "READY".to_owned(), ready.clone()),
+            (2, "GUILD_CREATE".to_owned(), guild.clone()),
+        ];
         state.sessions.insert(id.clone(), Session { log });
     }
-    let told = event(socket, 1, "READY", &ready).await && event(socket, 2, "GUILD_CREATE", &guild).await;
+    let told =
+        event(socket, 1, "READY", &ready).await && event(socket, 2, "GUILD_CREATE", &guild).await;
     told.then_some(id)
 }
 
@@ -135,7 +139,8 @@ async fn resume(fake: &Fake, socket: &mut WebSocket, asked: &Value) -> Option<St
             return None;
         }
         let session = state.sessions.get(&id)?;
-        let missed = session.log.iter().filter(|(sequence, ..)| *sequence > seen).cloned().collect();
+        let missed =
+            session.log.iter().filter(|(sequence, ..)| *sequence > seen).cloned().collect();
         state.resumed += 1;
         missed
     };

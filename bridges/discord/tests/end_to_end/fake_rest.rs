@@ -19,7 +19,10 @@ type Params = Query<BTreeMap<String, String>>;
 
 pub(crate) fn router() -> Router<Fake> {
     let api = Router::new()
-        .route("/users/@me", get(async || Json(json!({ "id": BOT, "username": "bridge", "bot": true }))))
+        .route(
+            "/users/@me",
+            get(async || Json(json!({ "id": BOT, "username": "bridge", "bot": true }))),
+        )
         .route("/users/@me/guilds", get(async || Json(json!([{ "id": GUILD, "name": "Testers" }]))))
         .route("/users/{id}", get(user))
         .route("/applications/@me", get(async || Json(json!({ "id": APPLICATION }))))
@@ -37,11 +40,17 @@ pub(crate) fn router() -> Router<Fake> {
         .route("/channels/{channel}/messages/{id}/reactions/{emoji}/@me", put(done).delete(done))
         .route("/channels/{channel}/typing", post(done))
         .route("/webhooks/{hook}/{token}", post(by_webhook))
-        .route("/webhooks/{hook}/{token}/messages/{id}", axum::routing::patch(change_hooked).delete(delete_hooked))
+        .route(
+            "/webhooks/{hook}/{token}/messages/{id}",
+            axum::routing::patch(change_hooked).delete(delete_hooked),
+        )
         .route("/interactions/{id}/{token}/callback", post(answer));
-    Router::new()
-        .nest("/api/v10", api)
-        .route("/cdn/{*path}", get(async || ([(header::CONTENT_TYPE, "image/png")], Bytes::from_static(b"\x89PNG\r\n\x1a\n"))))
+    Router::new().nest("/api/v10", api).route(
+        "/cdn/{*path}",
+        get(async || {
+            ([(header::CONTENT_TYPE, "image/png")], Bytes::from_static(b"\x89PNG\r\n\x1a\n"))
+        }),
+    )
 }
 
 /// Notes each request, and turns away who has no token.
@@ -57,7 +66,8 @@ pub(crate) async fn noted(State(fake): State<Fake>, request: Request, next: Next
             "method": parts.method.as_str(), "path": path, "type": text(header::CONTENT_TYPE),
             "authorization": !text(header::AUTHORIZATION).is_empty(), "body": STANDARD.encode(&bytes),
         }));
-        let open = path.contains("/webhooks/") && !path.contains("/channels/") || path.contains("/interactions/");
+        let open = path.contains("/webhooks/") && !path.contains("/channels/")
+            || path.contains("/interactions/");
         if !open && text(header::AUTHORIZATION) != format!("Bot {TOKEN}") {
             return StatusCode::UNAUTHORIZED.into_response();
         }
@@ -66,7 +76,8 @@ pub(crate) async fn noted(State(fake): State<Fake>, request: Request, next: Next
 }
 
 fn refusal(status: u16, code: u64, message: &str) -> Response {
-    (StatusCode::from_u16(status).unwrap(), Json(json!({ "code": code, "message": message }))).into_response()
+    (StatusCode::from_u16(status).unwrap(), Json(json!({ "code": code, "message": message })))
+        .into_response()
 }
 
 async fn done() -> StatusCode {
@@ -123,7 +134,9 @@ async fn page(
     let (after, before) = (number("after"), number("before"));
     let mut found: Vec<Value> = all
         .into_iter()
-        .filter(|m| after.is_none_or(|after| id(m) > after) && before.is_none_or(|before| id(m) < before))
+        .filter(|m| {
+            after.is_none_or(|after| id(m) > after) && before.is_none_or(|before| id(m) < before)
+        })
         .collect();
     // Newest first, but of those after something the oldest are given.
     if after.is_some() {
@@ -139,7 +152,10 @@ async fn page(
 async fn one(State(fake): State<Fake>, Path((channel, id)): Path<(String, String)>) -> Response {
     let state = fake.state();
     let found = state.messages.get(&channel).into_iter().flatten().find(|m| m["id"] == *id);
-    found.map_or_else(|| refusal(404, 10_008, "Unknown Message"), |m| Json(m.clone()).into_response())
+    found.map_or_else(
+        || refusal(404, 10_008, "Unknown Message"),
+        |m| Json(m.clone()).into_response(),
+    )
 }
 
 /// The JSON of a request, with or without files.
@@ -209,7 +225,11 @@ async fn by_webhook(
     let Some(known) = known.filter(|known| known["token"] == *token) else {
         return refusal(404, 10_015, "Unknown Webhook");
     };
-    assert_eq!(params.get("wait").map(String::as_str), Some("true"), "webhooks are always waited for");
+    assert_eq!(
+        params.get("wait").map(String::as_str),
+        Some("true"),
+        "webhooks are always waited for"
+    );
     let content_type = headers.get(header::CONTENT_TYPE).unwrap().to_str().unwrap().to_owned();
     let mut message = payload(&content_type, &body);
     assert!(message["allowed_mentions"]["parse"].is_array(), "whom it notifies is always said");
@@ -249,7 +269,9 @@ fn alter(fake: &Fake, channel: &str, id: &str, body: &[u8], hook: Option<&str>) 
     {
         let mut state = fake.state();
         let all = state.messages.entry(channel.to_owned()).or_default();
-        if let Some(message) = all.iter_mut().find(|m| m["id"] == id && m["webhook_id"].as_str() == hook) {
+        if let Some(message) =
+            all.iter_mut().find(|m| m["id"] == id && m["webhook_id"].as_str() == hook)
+        {
             message["content"] = new["content"].clone();
             message["edited_timestamp"] = "2026-01-01T00:00:02+00:00".into();
             changed = Some(message.clone());
@@ -273,7 +295,11 @@ async fn change(
 }
 
 fn hook_channel(fake: &Fake, hook: &str, params: &BTreeMap<String, String>) -> String {
-    let own = fake.state().webhooks.get(hook).and_then(|hook| hook["channel_id"].as_str().map(Into::into));
+    let own = fake
+        .state()
+        .webhooks
+        .get(hook)
+        .and_then(|hook| hook["channel_id"].as_str().map(Into::into));
     params.get("thread_id").cloned().or(own).unwrap_or_default()
 }
 
@@ -330,8 +356,11 @@ async fn thread(
 async fn pins(State(fake): State<Fake>, Path(channel): Path<String>) -> Json<Value> {
     let state = fake.state();
     let pinned = state.pins.get(&channel).cloned().unwrap_or_default();
-    let items: Vec<Value> =
-        pinned.iter().rev().map(|id| json!({ "pinned_at": "x", "message": { "id": id } })).collect();
+    let items: Vec<Value> = pinned
+        .iter()
+        .rev()
+        .map(|id| json!({ "pinned_at": "x", "message": { "id": id } }))
+        .collect();
     Json(json!({ "items": items, "has_more": false }))
 }
 
@@ -341,7 +370,10 @@ async fn pin(State(fake): State<Fake>, Path((channel, id)): Path<(String, String
     StatusCode::NO_CONTENT
 }
 
-async fn unpin(State(fake): State<Fake>, Path((channel, id)): Path<(String, String)>) -> StatusCode {
+async fn unpin(
+    State(fake): State<Fake>,
+    Path((channel, id)): Path<(String, String)>,
+) -> StatusCode {
     fake.state().pins.entry(channel).or_default().retain(|pinned| *pinned != id);
     StatusCode::NO_CONTENT
 }

@@ -146,7 +146,13 @@ impl World {
     pub(crate) fn asked(&self, method: &str, path: &str) -> usize {
         let requests = self.fake.requests.lock().unwrap();
         let fits = |r: &&Value| r["method"] == method && r["path"].as_str().unwrap().contains(path);
-        requests.iter().filter(fits).filter(|r| !r["path"].as_str().unwrap().contains("/channels/") || path.contains("reactions")).count()
+        requests
+            .iter()
+            .filter(fits)
+            .filter(|r| {
+                !r["path"].as_str().unwrap().contains("/channels/") || path.contains("reactions")
+            })
+            .count()
     }
 
     /// The names of the files in a channel.

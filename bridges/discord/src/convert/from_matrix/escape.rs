@@ -87,7 +87,9 @@ fn needs_backslash(c: char, rest: &str) -> bool {
         // Only what would become something else.
         '<' => {
             let next = &rest[1..];
-            ["@", "#", ":", "a:", "t:", "/", "id:", "http"].iter().any(|lead| next.starts_with(lead))
+            ["@", "#", ":", "a:", "t:", "/", "id:", "http"]
+                .iter()
+                .any(|lead| next.starts_with(lead))
         }
         '[' => rest.contains("]("),
         _ => false,

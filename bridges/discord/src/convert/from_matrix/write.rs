@@ -135,9 +135,8 @@ impl<'a> Writer<'a> {
 
     fn line(&mut self, line: &Range<usize>) {
         let plain = self.prefix(line, false);
-        let small_heading = self.over(line).any(
-            |s| matches!(s.style, Style::Heading { level } if level > 3),
-        );
+        let small_heading =
+            self.over(line).any(|s| matches!(s.style, Style::Heading { level } if level > 3));
         let mut marks = marks::of_line(self.rich, line);
         let bold = marks.iter().any(|mark| mark.text == "**");
         if small_heading && !bold && !self.rich.text()[line.clone()].trim().is_empty() {
@@ -150,7 +149,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Text of one line with its marks.
-    fn stretch(&mut self, line: &Range<usize>, marks: &mut Vec<Mark>, line_start: bool) {
+    fn stretch(&mut self, line: &Range<usize>, marks: &mut [Mark], line_start: bool) {
         let tokens = tokens(self.rich, line);
         // A mark that begins or ends inside of something written as a whole is moved to its edge.
         for mark in marks.iter_mut() {
@@ -303,7 +302,8 @@ fn tokens<'a>(rich: &'a Rich, line: &Range<usize>) -> Vec<(Range<usize>, &'a Spa
             _ => false,
         };
         let range = span.range.start.max(line.start)..span.range.end.min(line.end);
-        let clear = out.iter().all(|(other, _)| other.end <= range.start || range.end <= other.start);
+        let clear =
+            out.iter().all(|(other, _)| other.end <= range.start || range.end <= other.start);
         if whole && range.start < range.end && clear {
             out.push((range, span));
         }

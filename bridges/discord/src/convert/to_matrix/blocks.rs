@@ -206,8 +206,9 @@ impl Reader<'_> {
         while at < source.len() {
             let end = source[at..].find('\n').map_or(source.len(), |n| at + n);
             let line = source[at..end].trim_start_matches(' ');
-            let Some(text) =
-                line.strip_prefix("> ").or_else(|| (line == ">" && !inner.is_empty()).then_some(""))
+            let Some(text) = line
+                .strip_prefix("> ")
+                .or_else(|| (line == ">" && !inner.is_empty()).then_some(""))
             else {
                 break;
             };

@@ -60,10 +60,12 @@ fn collect(component: &Component, names: &Names, depth: usize, lines: &mut Vec<R
             }
         }
         ComponentKind::Gallery => {
-            lines.extend(component.items.iter().filter_map(|item| link("picture", &item.media)));
+            lines.extend(
+                component.items.iter().filter_map(|item| link("picture", item.media.as_ref())),
+            );
         }
-        ComponentKind::Thumbnail => lines.extend(link("picture", &component.media)),
-        ComponentKind::File => lines.extend(link("file", &component.file)),
+        ComponentKind::Thumbnail => lines.extend(link("picture", component.media.as_ref())),
+        ComponentKind::File => lines.extend(link("file", component.file.as_ref())),
         ComponentKind::Separator | ComponentKind::Other => {}
     }
 }
@@ -84,8 +86,8 @@ fn button(component: &Component) -> Option<Rich> {
     Some(rich)
 }
 
-fn link(what: &str, media: &Option<EmbedMedia>) -> Option<Rich> {
-    let url = media.as_ref()?.url.as_deref().filter(|url| url.starts_with("https://"))?;
+fn link(what: &str, media: Option<&EmbedMedia>) -> Option<Rich> {
+    let url = media?.url.as_deref().filter(|url| url.starts_with("https://"))?;
     let mut rich = Rich::new();
     rich.push_styled(what, Style::Link { url: url.to_owned() });
     Some(rich)

@@ -33,8 +33,7 @@ fn extension(hash: &str) -> &'static str {
 }
 
 fn is_hash(hash: &str) -> bool {
-    (1..=64).contains(&hash.len())
-        && hash.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    (1..=64).contains(&hash.len()) && hash.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 /// The picture of a user: the one they have in a server, or their own, or one of those Discord gives to who has none.
@@ -101,7 +100,12 @@ fn duration(seconds: f64) -> Option<Duration> {
 }
 
 /// The part of a message that an attachment is.
-pub(super) fn attachment(channel: Id, message: Id, voice: bool, file: &Attachment) -> Part<Discord> {
+pub(super) fn attachment(
+    channel: Id,
+    message: Id,
+    voice: bool,
+    file: &Attachment,
+) -> Part<Discord> {
     let name = name_of(file);
     let kind = if voice {
         let waveform = file.waveform.as_deref().and_then(|text| STANDARD.decode(text).ok());

@@ -167,8 +167,7 @@ fn is_word(c: char) -> bool {
 /// Where in `inner`, which stands behind an opening mark, the closing one stands.
 fn close(inner: &str, mark: &str, last: Option<char>) -> Option<usize> {
     let single = mark.len() == 1;
-    if single && inner.starts_with(char::is_whitespace)
-        || mark == "_" && last.is_some_and(is_word)
+    if single && inner.starts_with(char::is_whitespace) || mark == "_" && last.is_some_and(is_word)
     {
         return None;
     }

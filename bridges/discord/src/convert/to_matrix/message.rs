@@ -22,8 +22,8 @@ pub fn message(message: &Message, scene: &Scene) -> Option<RemoteMessage<Discord
         return None;
     }
     let post = post_of(message, scene);
-    let mut remote = RemoteMessage::new(post, parts)
-        .in_thread(thread_root(scene).filter(|root| *root != post));
+    let mut remote =
+        RemoteMessage::new(post, parts).in_thread(thread_root(scene).filter(|root| *root != post));
     if let Some(reference) = &message.message_reference
         && reference.kind == ReferenceKind::About
         && (message.kind == Kind::REPLY || message.kind == Kind::PINNED)
@@ -160,10 +160,10 @@ fn forwarded(message: &Message, scene: &Scene, names: &Names) -> Option<Vec<Part
     if let Some(name) = reference.channel_id.and_then(|id| scene.channels.get(&id)) {
         out.push(" from ");
         let channel = reference.channel_id.unwrap_or_default();
-        out.append(&read(&format!("<#{channel}>"), &Names {
-            channels: [(channel, name.clone())].into(),
-            ..Names::default()
-        }));
+        out.append(&read(
+            &format!("<#{channel}>"),
+            &Names { channels: [(channel, name.clone())].into(), ..Names::default() },
+        ));
     }
     let quoted = text(snapshot, &Scene::default(), &names);
     if !quoted.is_empty() {

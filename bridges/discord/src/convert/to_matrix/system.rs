@@ -12,10 +12,10 @@ use crate::{
 pub(super) fn words(message: &Message, names: &Names) -> Option<Rich> {
     let content = message.content.as_deref().unwrap_or_default();
     let mentioned = || {
-        message.mentions.first().map_or_else(
-            || Rich::plain("somebody"),
-            |user| read(&format!("<@{}>", user.id), names),
-        )
+        message
+            .mentions
+            .first()
+            .map_or_else(|| Rich::plain("somebody"), |user| read(&format!("<@{}>", user.id), names))
     };
     let plain = |text: &str| Some(Rich::plain(text));
     match message.kind.0 {
@@ -39,7 +39,9 @@ pub(super) fn words(message: &Message, names: &Names) -> Option<Rich> {
         14 => plain("The server is no longer listed in Discord's directory."),
         15 => plain("The server can be listed in Discord's directory again."),
         16 => plain("The server has not met the conditions of Discord's directory for a week."),
-        17 => plain("The server has not met the conditions of Discord's directory for three weeks."),
+        17 => {
+            plain("The server has not met the conditions of Discord's directory for three weeks.")
+        }
         18 => Some(with("started a thread: ", &bold(content), "")),
         22 => plain("Wondering whom to invite? Start with those who share your interests."),
         24 => Some(auto_moderation(message)),

@@ -55,8 +55,7 @@ fn angled(rest: &str, names: &Names) -> Option<(usize, String, Option<Style>)> {
         let name = role.map_or("deleted-role", |role| role.name.as_str());
         let colour = role.map(|role| role.colour).filter(|colour| *colour != 0);
         let [_, red, green, blue] = colour.unwrap_or_default().to_be_bytes();
-        let style =
-            colour.map(|_| Style::Colour { fg: Some(Rgb(red, green, blue)), bg: None });
+        let style = colour.map(|_| Style::Colour { fg: Some(Rgb(red, green, blue)), bg: None });
         (format!("@{}", name.trim_start_matches('@')), style)
     } else if let Some(id) = inner.strip_prefix("@!").or_else(|| inner.strip_prefix('@')) {
         let id: Id = id.parse().ok()?;
