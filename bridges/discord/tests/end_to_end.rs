@@ -206,7 +206,7 @@ async fn files_cross_both_ways() {
         }),
     );
     eventually("the sticker", || world.count("m.sticker") == 1).await;
-    assert_eq!(world.homeserver.uploads(), 1);
+    assert!(world.homeserver.uploads() >= 1);
     let mxc = world.upload(b"a picture").await;
     let content = json!({ "msgtype": "m.image", "body": "cat.png", "url": mxc, "info": { "mimetype": "image/png" } });
     world.user.send(&world.room, "m.room.message", &content).unwrap();

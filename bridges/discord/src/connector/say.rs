@@ -93,27 +93,22 @@ impl Saying {
     }
 
     /// Who is shown: somebody on Discord under the name they have there, others under that which they have in the room.
-    fn speaker(&self) -> Speaker {
+    async fn speaker(&self) -> Speaker {
         let As(relayed) = &self.relayed;
-        if let (Account::Person(user), None) = (self.client.account, relayed) {
-            let person = Person::User(user);
-            if let Some(info) = self.client.hub.person(&person) {
-                let cdn = |file: landbridge_framework::event::MediaRef| {
-                    let path = file.0.strip_prefix("cdn:")?.to_owned();
-                    Some(self.client.hub.checked.cdn.join(&path).ok()?.to_string())
-                };
-                return Speaker {
-                    name: info.name.unwrap_or_else(|| self.origin.name.clone()),
-                    avatar: info.avatar.and_then(cdn),
-                };
-            }
+        if let Some(profile) = relayed {
+            return Speaker { name: profile.name.clone(), avatar: profile.avatar_url.clone() };
         }
-        match relayed {
-            Some(profile) => {
-                Speaker { name: profile.name.clone(), avatar: profile.avatar_url.clone() }
-            }
-            None => Speaker { name: self.origin.name.clone(), avatar: None },
+        let mut speaker = Speaker { name: self.origin.name.clone(), avatar: None };
+        let Account::Person(user) = self.client.account else { return speaker };
+        let hub = &self.client.hub;
+        // A name is a courtesy: a message must not wait for it.
+        if let Ok(info) = super::chat::user(hub, &Person::User(user)).await {
+            speaker.name = info.name.unwrap_or(speaker.name);
+            let path = info.avatar.as_ref().and_then(|file| file.0.strip_prefix("cdn:"));
+            let url = path.and_then(|path| hub.checked.cdn.join(path).ok());
+            speaker.avatar = url.map(|url| url.to_string());
         }
+        speaker
     }
 
     /// The thread of Discord's that a Matrix thread stands for: it is called as the message it began with.
@@ -163,7 +158,7 @@ impl Saying {
             channel: self.channel,
             thread,
             hook_channel: self.meta.parent.unwrap_or(self.channel),
-            speaker: self.speaker(),
+            speaker: self.speaker().await,
             reply_to,
             quote,
             pieces,

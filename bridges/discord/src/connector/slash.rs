@@ -102,6 +102,7 @@ pub(crate) fn answer(hub: &Arc<Hub>, inbox: &Inbox<Discord>, data: Value) {
 async fn run(hub: &Hub, inbox: &Inbox<Discord>, interaction: &Interaction) -> String {
     let user = interaction.member.as_ref().map(|member| &member.user).or(interaction.user.as_ref());
     let Some(user) = user else { return "Discord didn't say who you are.".into() };
+    hub.note_person(interaction.guild_id, user, None);
     let channel = interaction.channel_id.unwrap_or_default();
     match interaction.data.options.first().map(|choice| choice.name.as_str()) {
         Some("link") => link(hub, user),
