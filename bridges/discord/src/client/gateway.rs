@@ -134,6 +134,7 @@ async fn follow(hub: &Arc<Hub>, inbox: &Inbox<Discord>) -> Exit {
     );
     let of = hub.checked.config.gateway.shards.unwrap_or(found.shards).max(1);
     let url = hub.checked.config.gateway.url.clone().unwrap_or(found.url);
+    let url = url.trim_end_matches('/').to_owned();
     let mut shards = tokio::task::JoinSet::new();
     for number in 0..of {
         let (hub, inbox, queue, url) = (hub.clone(), inbox.clone(), queue.clone(), url.clone());

@@ -1,6 +1,6 @@
 //! From Matrix to Discord: texts, files, places and polls.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
@@ -28,6 +28,8 @@ pub(super) const MAX_ANSWERS: usize = 10;
 const MAX_QUESTION: usize = 300;
 /// The longest answer.
 const MAX_ANSWER: usize = 55;
+/// How long a linked person's name on Discord is waited for.
+const COURTESY: Duration = Duration::from_secs(3);
 /// The longest alternative text of a file.
 const MAX_DESCRIPTION: usize = 1_024;
 
@@ -102,7 +104,9 @@ impl Saying {
         let Account::Person(user) = self.client.account else { return speaker };
         let hub = &self.client.hub;
         // A name is a courtesy: a message must not wait for it.
-        if let Ok(info) = super::chat::user(hub, &Person::User(user)).await {
+        let person = Person::User(user);
+        let looks = tokio::time::timeout(COURTESY, super::chat::user(hub, &person)).await;
+        if let Ok(Ok(info)) = looks {
             speaker.name = info.name.unwrap_or(speaker.name);
             let path = info.avatar.as_ref().and_then(|file| file.0.strip_prefix("cdn:"));
             let url = path.and_then(|path| hub.checked.cdn.join(path).ok());

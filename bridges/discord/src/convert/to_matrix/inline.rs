@@ -195,6 +195,10 @@ fn close(inner: &str, mark: &str, last: Option<char>) -> Option<usize> {
             if fits && at > 0 {
                 return Some(at);
             }
+            if single {
+                // A single one that closes nothing can't stand inside either.
+                return None;
+            }
         }
         at += c.len_utf8();
     }
