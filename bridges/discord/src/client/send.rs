@@ -180,10 +180,20 @@ impl Delivery<'_> {
         let hook = if progress.by_bot {
             None
         } else {
-            Some(slot.hook(hub, self.hook_channel).await.map_err(SendError::unknown)?)
+            match slot.hook(hub, self.hook_channel).await {
+                Ok(hook) => Some(hook),
+                Err(error) if is_without(&error) => None,
+                Err(error) => return Err(SendError::unknown(error)),
+            }
         };
         let page = hub.page(self.target(), ("after", Some(after)), LOOK).await;
-        let page = page.map_err(SendError::unknown)?;
+        let page = page.map_err(|error| match error {
+            // It would be asked for ever, and hold up all that comes after it.
+            ApiError::Refused { .. } => SendError::refused(format!(
+                "may be on Discord or not: the answer was lost, and the channel can't be read ({error})"
+            )),
+            error => SendError::unknown(error),
+        })?;
         let found = page.into_iter().find(|(id, message)| {
             let seen = Seen::deserialize(message).unwrap_or_default();
             let ours = match &hook {
