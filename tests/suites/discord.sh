@@ -1,9 +1,14 @@
 #!/usr/bin/env bash
-# The Discord bridge against a Discord of our own; then every request that it made there against Discord's own schema, by Prism.
+# The Discord bridge against a Discord of our own: its own tests, then kill -9, then every request that the tests made against Discord's own
+# schema, by Prism. CI's size; the full one is DISCORD_MESSAGES=5000 DISCORD_KILLS=20 DISCORD_FAULTS=100.
 . tests/lib/common.sh
 export LANDBRIDGE_DISCORD_REQUESTS=$WORK/discord-requests.jsonl
 rm -f "$LANDBRIDGE_DISCORD_REQUESTS"
 cargo_tests -p landbridge-discord
+release_build
+test_program crash_discord
+check "our homeserver, the Discord bridge, and a Discord that misbehaves" env \
+    DISCORD_MESSAGES="${DISCORD_MESSAGES:-200}" DISCORD_KILLS="${DISCORD_KILLS:-3}" "$PROGRAM"
 
 schema=${DISCORD_OPENAPI:-$SHARED/networks/discord/openapi.json}
 if [ ! -f "$schema" ]; then
