@@ -64,6 +64,7 @@ pub struct Hub {
     cache: RwLock<Cache>,
     bridged: RwLock<BTreeSet<Id>>,
     people: Lru<Person, UserInfo>,
+    powers: Lru<(Id, Id), i64>,
     addresses: Lru<Id, String>,
     codes: Mutex<BTreeMap<String, Code>>,
     linked: RwLock<BTreeMap<Id, String>>,
@@ -98,6 +99,7 @@ impl Hub {
             cache: RwLock::default(),
             bridged: RwLock::default(),
             people: Lru::new(PEOPLE),
+            powers: Lru::new(PEOPLE),
             addresses: Lru::new(ADDRESSES),
             codes: Mutex::default(),
             linked: RwLock::default(),
@@ -211,6 +213,13 @@ impl Hub {
     /// What somebody looks like, if they were seen lately.
     pub fn person(&self, person: &Person) -> Option<UserInfo> {
         self.people.get(person)
+    }
+
+    /// Whether somebody's power in a room is news; nobody has any until something else was told.
+    pub fn is_new_power(&self, room: Id, user: Id, level: i64) -> bool {
+        let told = self.powers.get(&(room, user)).unwrap_or_default();
+        self.powers.insert((room, user), level);
+        told != level
     }
 
     /// Where an attachment can be fetched, as was told last.

@@ -133,9 +133,31 @@ impl Hub {
         self.cache_mut().note_message(message.channel_id, message.id);
         self.note_message(&message, guild);
         if let Some(scene) = self.scene_of(&message, guild) {
+            taken.store.extend(self.power_of(said, &message, &scene));
             let (_, raw) = self.stamped(said, "", scene);
             taken.store.push((EventKey(key_of(message.id)), raw));
         }
+    }
+
+    /// What the roles of somebody who speaks allow them, if that is news.
+    fn power_of(
+        &self,
+        said: &Said<'_>,
+        message: &Message,
+        scene: &Scene,
+    ) -> Option<(EventKey, Raw)> {
+        let (guild, member) = (scene.guild?, message.member.as_ref()?);
+        let user =
+            message.author.as_ref().filter(|_| message.webhook_id.is_none() && !scene.ours)?;
+        let level = self.cache().power(guild, message.channel_id, user.id, member);
+        if !self.is_new_power(scene.channel, user.id, level) {
+            return None;
+        }
+        let scene = Scene { power: Some(level), open: false, ..scene.clone() };
+        let (key, mut raw) = self.stamped(said, "power", scene);
+        raw.name = POWER.into();
+        raw.data = json!({ "user_id": user.id });
+        Some((key, raw))
     }
 
     /// A message that was read from history.
@@ -291,7 +313,11 @@ impl Hub {
                 taken.store.push(self.stamped(said, "", scene));
                 for channel in self.bridged_in(guild) {
                     let Some(mut scene) = self.scene(Some(guild), channel) else { continue };
-                    scene.power = Some(self.cache().power(guild, channel, user.id, &member));
+                    let level = self.cache().power(guild, channel, user.id, &member);
+                    if !self.is_new_power(scene.channel, user.id, level) {
+                        continue;
+                    }
+                    scene.power = Some(level);
                     let (key, mut raw) = self.stamped(said, &channel.to_string(), scene);
                     raw.name = POWER.into();
                     raw.data = json!({ "user_id": user.id });
@@ -394,7 +420,7 @@ mod tests {
         hub.bridge(Id(10), true);
         let taken = hear(&hub, "MESSAGE_CREATE", message("10"));
         assert_eq!(taken.newest, Some(Id(100)));
-        let (key, raw) = &taken.store[0];
+        let (key, raw) = taken.store.last().unwrap();
         assert_eq!(
             (key.0.as_str(), raw.stamp.as_str(), raw.received_ms),
             ("msg:100", "s:7", 1_000)
@@ -433,6 +459,23 @@ mod tests {
         assert!(hub.scene(None, Id(10)).unwrap().open);
         assert!(hub.scene(None, Id(12)).is_none());
         assert!(hub.scene(None, Id(13)).is_none(), "nor are its threads");
+    }
+
+    #[tokio::test]
+    async fn power_is_told_when_it_changes() {
+        let hub = hub(|_| {});
+        hub.bridge(Id(10), true);
+        let said = |roles: &[&str]| {
+            let mut message = message("10");
+            message["member"] = json!({ "roles": roles });
+            let taken = hear(&hub, "MESSAGE_CREATE", message);
+            let powers = taken.store.iter().filter(|(_, raw)| raw.name == POWER);
+            powers.map(|(_, raw)| raw.scene.power.unwrap()).collect::<Vec<i64>>()
+        };
+        assert!(said(&[]).is_empty());
+        assert_eq!(said(&["2"]), [50]);
+        assert!(said(&["2"]).is_empty());
+        assert_eq!(said(&[]), [0]);
     }
 
     #[tokio::test]
