@@ -1,14 +1,12 @@
 //! From Matrix to Discord: what is done to messages that are there. Each can be done twice without harm.
 
-use std::collections::BTreeSet;
-
 use landbridge_framework::{
     MessageRef,
-    handlers::{Done, Edited, In, PinsSet, Reacted, Removed, SendError, Targets, Typing, Via},
+    handlers::{Done, Edited, In, PinsChanged, Reacted, Removed, SendError, Targets, Typing, Via},
 };
 use serde_json::json;
 
-use super::{Discord, DiscordClient, PortalMeta, say::styled};
+use super::{Discord, PortalMeta, say::styled};
 use crate::{
     client::{
         ApiError, Call, Hub, Wait,
@@ -209,11 +207,11 @@ pub(super) async fn typing(
     Ok(Done)
 }
 
-/// Pins and unpins, until what is pinned is what shall be.
+/// Pins and unpins what was pinned and unpinned on Matrix. What is pinned on Discord besides stays: Matrix may not know those messages.
 pub(super) async fn pins(
     Via(client): Me,
     In(at, _): Here,
-    pins: PinsSet<Discord>,
+    pins: PinsChanged<Discord>,
 ) -> Result<Done, SendError> {
     let hub = &client.hub;
     if !hub.checked.config.moderation.pins {
@@ -222,33 +220,16 @@ pub(super) async fn pins(
         ));
     }
     let room = channel_of(at.id)?;
-    // Pins of threads are the threads' own; here it is the channel's that are set.
-    let wanted: Vec<Id> =
-        pins.ids.iter().filter(|post| post.thread.is_none()).map(|post| post.id).collect();
-    let now: BTreeSet<Id> = hub.pins(room).await.map_err(before)?.into_iter().collect();
-    for id in wanted.iter().filter(|id| !now.contains(id)) {
-        pin(&client, room, *id, Call::put).await?;
+    for post in pins.added {
+        pin(hub, room, post, Call::put).await?;
     }
-    for id in now.iter().filter(|id| !wanted.contains(id)) {
-        pin(&client, room, *id, Call::delete).await?;
+    for post in pins.removed {
+        pin(hub, room, post, Call::delete).await?;
     }
     Ok(Done)
 }
 
-/// Nothing was changed yet.
-fn before(error: ApiError) -> SendError {
-    match error {
-        error @ (ApiError::Limited { .. } | ApiError::Refused { .. }) => error.into(),
-        error => SendError::retry(error),
-    }
-}
-
-async fn pin(
-    client: &DiscordClient,
-    room: Id,
-    message: Id,
-    make: fn(String) -> Call,
-) -> Result<(), SendError> {
-    let call = make(format!("channels/{room}/messages/pins/{message}"));
-    gone_is_done(client.hub.rest.tell(call, Wait::No).await).map(|_| ())
+async fn pin(hub: &Hub, room: Id, post: Post, make: fn(String) -> Call) -> Result<(), SendError> {
+    let call = make(format!("channels/{}/messages/pins/{}", post.channel(room), post.id));
+    gone_is_done(hub.rest.tell(call, Wait::No).await).map(|Done| ())
 }

@@ -49,7 +49,8 @@ async fn only_what_is_bridged_is_stored() {
     let taken = hear(&hub, "MESSAGE_CREATE", message("10"));
     assert_eq!(taken.newest, Some(Id(100)));
     let (key, raw) = taken.store.last().unwrap();
-    assert_eq!((key.0.as_str(), raw.stamp.as_str(), raw.received_ms), ("msg:100", "s:7", 1_000));
+    assert_eq!((key.0.as_str(), raw.stamp.as_str()), ("msg:100", "s:7"));
+    assert!(raw.received_ms >= 1_000);
     assert_eq!(raw.scene.roles[&Id(2)].name, "Mods");
     assert_eq!(raw.scene.channels[&Id(12)], "forum");
     assert!(!raw.scene.open && !raw.scene.ours && raw.scene.thread.is_none());
