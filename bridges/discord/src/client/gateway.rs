@@ -13,7 +13,12 @@ use twilight_gateway::{
     CloseFrame, ConfigBuilder, Intents, Message, Session, Shard, ShardId, queue::InMemoryQueue,
 };
 
-use super::{ApiError, Call, Hub, Wait, catch_up::CatchUpError, intake::Said, session};
+use super::{
+    ApiError, Call, Hub, Wait,
+    catch_up::CatchUpError,
+    intake::{Said, unreadable},
+    session,
+};
 use crate::{
     connector::{Discord, slash},
     ids::{Id, Place},
@@ -426,9 +431,4 @@ impl Follower {
         self.inbox.put_all(store, Some((&self.stream, &cursor))).await.map_err(exit_of)?;
         Ok(())
     }
-}
-
-/// An event that is no JSON of the known form: skipped, so that it doesn't end the connection.
-fn unreadable(name: &str, error: &serde_json::Error) {
-    tracing::warn!(event = name, %error, "an event of the gateway can't be read and is left out");
 }

@@ -47,9 +47,15 @@ struct Place {
     unavailable: bool,
 }
 
+/// An event of a form that this bridge doesn't know: counted and left out, so that it doesn't end the connection.
+pub(super) fn unreadable(name: &str, error: &serde_json::Error) {
+    tracing::warn!(event = name, %error, "an event of Discord's can't be read, and is left out");
+    metrics::counter!("landbridge_discord_unreadable_events_total").increment(1);
+}
+
 fn parse<T: for<'de> Deserialize<'de> + Default>(name: &str, data: &Value) -> T {
     T::deserialize(data).unwrap_or_else(|error| {
-        tracing::warn!(event = name, %error, "an event of Discord's is of a form that this bridge doesn't know");
+        unreadable(name, &error);
         T::default()
     })
 }
