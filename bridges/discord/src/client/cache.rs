@@ -48,8 +48,17 @@ impl Cache {
         if guild.unavailable {
             return;
         }
-        self.channels.retain(|_, (of, _)| *of != id);
-        for channel in guild.channels.into_iter().chain(guild.threads) {
+        let mut old = BTreeMap::new();
+        self.channels.retain(|channel, (of, known)| {
+            if *of == id {
+                old.insert(*channel, known.last_message_id);
+            }
+            *of != id
+        });
+        for mut channel in guild.channels.into_iter().chain(guild.threads) {
+            // What was told may be older than what has been sent meanwhile.
+            let before = old.get(&channel.id).copied().flatten();
+            channel.last_message_id = channel.last_message_id.max(before);
             self.channels.insert(channel.id, (id, channel));
         }
         let known = self.guilds.entry(id).or_default();
@@ -98,10 +107,8 @@ impl Cache {
 
     /// A channel or thread is new or has changed.
     pub fn put_channel(&mut self, guild: Id, mut channel: Channel) {
-        if channel.last_message_id.is_none()
-            && let Some((_, old)) = self.channels.get(&channel.id)
-        {
-            channel.last_message_id = old.last_message_id;
+        if let Some((_, old)) = self.channels.get(&channel.id) {
+            channel.last_message_id = channel.last_message_id.max(old.last_message_id);
         }
         self.channels.insert(channel.id, (guild, channel));
     }
@@ -295,6 +302,18 @@ mod tests {
         cache.note_message(Id(10), Id(50));
         cache.put_channel(Id(1), Channel { id: Id(10), ..Channel::default() });
         assert_eq!(cache.channel(Id(10)).unwrap().1.last_message_id, Some(Id(50)));
+        let told = Channel { id: Id(10), last_message_id: Some(Id(40)), ..Channel::default() };
+        cache.put_guild(Guild { id: Id(1), channels: vec![told], ..Guild::default() });
+        assert_eq!(cache.channel(Id(10)).unwrap().1.last_message_id, Some(Id(50)), "it is older");
+        cache.put_channel(
+            Id(1),
+            Channel {
+                id: Id(11),
+                kind: ChannelKind::Thread,
+                parent_id: Some(Id(10)),
+                ..Channel::default()
+            },
+        );
         cache.drop_channel(Id(10));
         assert!(cache.channel(Id(11)).is_none());
         cache.drop_guild(Id(1));
