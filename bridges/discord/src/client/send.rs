@@ -69,6 +69,8 @@ pub struct Progress {
     pub after: Option<Id>,
     /// When that was, in milliseconds since the Unix epoch.
     pub began_ms: i64,
+    /// Whether the next piece may be on its way, or there.
+    pub under_way: bool,
     /// The pieces that are there.
     pub sent: Vec<Id>,
     /// Whether the bot speaks itself: a delivery doesn't change its way.
@@ -117,18 +119,18 @@ impl Delivery<'_> {
         self.thread.unwrap_or(self.channel)
     }
 
-    /// Says it; gives the messages it became. `doubt`: an earlier attempt may have said some of it.
+    /// Says it, from where an earlier attempt has left it; gives the messages it became.
     pub async fn deliver(
         &self,
         hub: &Hub,
         mut progress: Progress,
-        doubt: bool,
         save: &mut impl Save,
     ) -> Result<Vec<Id>, SendError> {
         let slot = hub.webhooks.slot(self.hook_channel);
         let _turn = slot.turn.lock().await;
-        if doubt {
+        if progress.under_way {
             self.look(hub, &slot, &mut progress).await?;
+            progress.under_way = false;
             save.save(&progress).await?;
         }
         while progress.sent.len() < self.pieces.len() {
@@ -138,8 +140,20 @@ impl Delivery<'_> {
                 progress.after = Some(newest);
             }
             progress.began_ms = hub.clock.now_ms();
+            progress.under_way = true;
             save.save(&progress).await?;
-            let id = self.send_piece(hub, &slot, &mut progress, number).await?;
+            let id = match self.send_piece(hub, &slot, &mut progress, number).await {
+                Ok(id) => id,
+                Err(error) => {
+                    // What was certainly not done need not be looked for.
+                    if !matches!(error, SendError::Unknown { .. }) {
+                        progress.under_way = false;
+                        save.save(&progress).await?;
+                    }
+                    return Err(error);
+                }
+            };
+            progress.under_way = false;
             progress.sent.push(id);
             progress.after = Some(id);
             hub.cache_mut().note_message(self.target(), id);
@@ -409,8 +423,13 @@ mod tests {
 
     #[test]
     fn progress_reads_back() {
-        let progress =
-            Progress { after: Some(Id(5)), began_ms: 7, sent: vec![Id(6)], by_bot: true };
+        let progress = Progress {
+            after: Some(Id(5)),
+            began_ms: 7,
+            under_way: true,
+            sent: vec![Id(6)],
+            by_bot: true,
+        };
         let text = serde_json::to_string(&progress).unwrap();
         assert_eq!(serde_json::from_str::<Progress>(&text).unwrap(), progress);
     }

@@ -9,8 +9,8 @@ use landbridge_framework::{
     event::MediaKind,
     format::{Rich, Style},
     handlers::{
-        As, Attempt, Checkpoint, FromOut, In, Key, Location, Media, Origin, Out, PollSent, Quoted,
-        ReplyTo, SendError, Sent, Text, TextKind, Thread, Via,
+        As, Checkpoint, FromOut, In, Key, Location, Media, Origin, Out, PollSent, Quoted, ReplyTo,
+        SendError, Sent, Text, TextKind, Thread, Via,
     },
 };
 use serde_json::json;
@@ -41,7 +41,6 @@ pub(super) struct Saying {
     relayed: As,
     origin: Origin,
     key: IdempotencyKey,
-    attempt: Attempt,
     reply_to: Option<Post>,
     quoted: Quoted,
     root: Option<Post>,
@@ -64,7 +63,6 @@ impl FromOut<Discord> for Saying {
             relayed: <As as FromOut<Discord>>::take(out)?,
             origin: <Origin as FromOut<Discord>>::take(out)?,
             key,
-            attempt: <Attempt as FromOut<Discord>>::take(out)?,
             reply_to: reply.map(|target| target.id),
             quoted: <Quoted as FromOut<Discord>>::take(out)?,
             root,
@@ -170,7 +168,7 @@ impl Saying {
         };
         let mut note = Note(self.checkpoint.clone());
         let hub = &self.client.hub;
-        let sent = delivery.deliver(hub, progress, self.attempt.maybe_sent, &mut note).await?;
+        let sent = delivery.deliver(hub, progress, &mut note).await?;
         Ok(sent.into_iter().map(|id| Post { id, thread }).collect())
     }
 }
