@@ -17,7 +17,7 @@ use crate::{
         BadId, CancellationToken, Client, Exit, Login, MessageRef, NetError, Network, PortalKey,
         RemoteId,
     },
-    plain::{Plain, ToPlain},
+    plain::{Plain, PlainMeta, ToPlain},
 };
 
 /// A connected client with the handlers that use it.
@@ -169,6 +169,9 @@ impl<N: Network> Account for TypedAccount<N> {
         };
         Ok(match self.call(handler, request).await? {
             Sent::Now { id, order } => Sent::Now { id: id.encode(), order },
+            Sent::Kept { id, order, meta } => {
+                Sent::Kept { id: id.encode(), order, meta: PlainMeta::of(&meta) }
+            }
             Sent::Poll { id, options } => Sent::Poll { id: id.encode(), options },
             Sent::Many(ids) => Sent::Many(ids.iter().map(RemoteId::encode).collect()),
             Sent::AwaitEcho => Sent::AwaitEcho,

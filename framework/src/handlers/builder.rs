@@ -237,7 +237,8 @@ impl<N: Network> Handlers<N> {
         self.commands.insert(name, Command { help, run: erase(h) });
         self
     }
-    /// Takes away, for single rooms, from what was declared above. It can't add.
+    /// Takes away, for single rooms, from what was declared above: clients are told so, and what is done nevertheless is the
+    /// handlers' to refuse. It can't add.
     #[must_use]
     pub fn narrow(mut self, f: fn(&ChatInfo<N>, &mut RoomCaps)) -> Self {
         self.narrow = Some(f);

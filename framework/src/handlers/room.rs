@@ -33,7 +33,7 @@ pub enum ChatEdit {
     Name(String),
     /// The topic; empty clears it.
     Topic(String),
-    /// The picture's `mxc:` address.
+    /// The picture's `mxc:` address: [`super::Files::open`] reads it.
     Avatar(Option<String>),
     /// The people whose power level changed, with the new ones.
     Power(Vec<(PowerHolder, i64)>),
@@ -72,7 +72,7 @@ impl Permission {
     }
 }
 
-/// What may need a power level (Client-Server API, "m.room.power_levels").
+/// What may need a power level (Client-Server API, `m.room.power_levels`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Permitted {
     /// Saying something: events of types without a level of their own.

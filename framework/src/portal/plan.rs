@@ -87,7 +87,6 @@ impl Engine {
         if self.disappearing.waits() {
             // Who answers has read what was there.
             batch.read_all(portal.id, self.now());
-            self.disappearing.wake.notify_one();
         }
         let route = self.route(portal, sender);
         let relayed = matches!(route, Ok((_, true)));

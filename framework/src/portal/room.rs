@@ -135,7 +135,7 @@ impl Engine {
     }
 
     async fn create_body(
-        &self,
+        self: &Arc<Self>,
         portal: &Portal,
         info: &ChatInfo<Plain>,
         via: Option<&str>,
@@ -152,8 +152,11 @@ impl Engine {
                 json!({ "type": "m.room.topic", "state_key": "", "content": topic_content(topic) }),
             );
         }
-        let parent = parent.and_then(|parent| parent.room_id());
-        let rule = join_rule_content(info.join_rule, parent.as_deref());
+        let above = match info.join_rule {
+            JoinRule::Parent => self.rooms_above(portal, via).await?,
+            JoinRule::Invite | JoinRule::Public => Vec::new(),
+        };
+        let rule = join_rule_content(info.join_rule, &above);
         state.push(json!({ "type": "m.room.join_rules", "state_key": "", "content": rule }));
         if let Some(Some(timer)) = info.disappear {
             let content = disappearing::content(Some(timer));

@@ -24,10 +24,12 @@ use crate::{
 };
 
 impl Engine {
+    /// Records what an attempt came to. `in_doubt`: an earlier one may have reached the network.
     pub(super) async fn settle(
         self: &Arc<Self>,
         portal: &Arc<Portal>,
         row: &RemoteOutboxRow,
+        in_doubt: bool,
         answer: Result<Answer, SendError>,
         pending: &mut Batch,
     ) -> Result<Step, StoreError> {
@@ -60,7 +62,9 @@ impl Engine {
                     "the network asks to wait"
                 );
                 self.rates.pause(scope, portal.id, &row.login, now + wait, now);
-                pending.remote_later(row.seq, SendState::Ready, now + wait, &reason);
+                // This attempt did nothing; what became of an earlier one is as unknown as before.
+                let state = if in_doubt { SendState::Unknown } else { SendState::Ready };
+                pending.remote_later(row.seq, state, now + wait, &reason);
                 Ok(Step::Until(wait))
             }
             Err(SendError::Refused { user }) => {
@@ -93,6 +97,7 @@ impl Engine {
         let now = self.now();
         let (ids, order) = match sent {
             Sent::Now { id, order } => (vec![id.clone()], order.map(|order| order.0)),
+            Sent::Kept { id, order, .. } => (vec![id.clone()], order.map(|order| order.0)),
             Sent::Poll { id, .. } => (vec![id.clone()], None),
             Sent::Many(ids) => (ids.clone(), None),
             Sent::AwaitEcho => (Vec::new(), None),
@@ -125,7 +130,10 @@ impl Engine {
                 edit_version: 0,
                 thread_root: thread_root.clone(),
                 tombstone: false,
-                meta: PlainMeta::default(),
+                meta: match sent {
+                    Sent::Kept { meta, .. } => meta.clone(),
+                    _ => PlainMeta::default(),
+                },
             });
             batch.unpark_tasks(portal.id, id);
         }
@@ -333,11 +341,11 @@ impl Engine {
         &self,
         batch: &mut Batch,
         portal: &Portal,
-        actor: Actor,
+        actor: &Actor,
         event_id: &str,
     ) -> Result<(), StoreError> {
         let op = MatrixOp::Redact { event_id: event_id.to_owned(), reason: None };
-        self.queue_op(batch, portal, &actor, &format!("gone:{event_id}"), op)
+        self.queue_op(batch, portal, actor, &format!("gone:{event_id}"), op)
     }
 
     fn queue_op(
