@@ -9,7 +9,7 @@ use landbridge_framework::{
     DecodeError, EventKey, PortalKey,
     event::{Body, RemoteEvent, Sender},
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{

@@ -369,7 +369,7 @@ fn named(cache: &super::cache::Cache, message: &Message) -> BTreeMap<Id, String>
     let mut ids: Vec<Id> = Vec::new();
     for text in texts.chain(in_embeds) {
         let mentions = text.split("<#").skip(1).filter_map(|rest| rest.split('>').next());
-        ids.extend(mentions.filter_map(|id| id.parse().ok()));
+        ids.extend(mentions.filter_map(|id| id.parse::<Id>().ok()));
     }
     ids.extend(message.message_reference.as_ref().and_then(|reference| reference.channel_id));
     ids.truncate(100);
