@@ -10,7 +10,7 @@ pub mod intake;
 pub mod media;
 pub mod rest;
 mod send;
-mod servers;
+pub(crate) mod servers;
 pub mod session;
 pub mod votes;
 pub mod webhooks;

@@ -1,6 +1,6 @@
 //! The bridge's section of the configuration.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,10 +29,8 @@ pub struct DiscordConfig {
     /// The servers whose channels get a room when something is said in them, by their identifiers. Channels of other servers are bridged
     /// one by one, by command or in `portals`.
     pub whole_guilds: Vec<String>,
-    /// How threads and the posts of forums are shown, where `channels` doesn't say otherwise.
-    pub threads: Threads,
-    /// Single channels, by their identifiers.
-    pub channels: BTreeMap<String, ChannelConfig>,
+    /// Channels that are never bridged, by their identifiers.
+    pub closed_channels: Vec<String>,
     /// How Matrix users appear.
     pub relay: RelayConfig,
     /// What Matrix users may do to Discord's people and channels.
@@ -51,27 +49,6 @@ pub struct DiscordConfig {
     pub rate_limiter: bool,
     /// Seconds that a request may take.
     pub request_timeout: u64,
-}
-
-/// How threads are shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Threads {
-    /// As Matrix threads in the channel's room.
-    #[default]
-    Threads,
-    /// As rooms of their own.
-    Rooms,
-}
-
-/// A single channel.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ChannelConfig {
-    /// How its threads are shown. Unset: as `threads` says.
-    pub threads: Option<Threads>,
-    /// Whether it is never bridged.
-    pub closed: bool,
 }
 
 /// How Matrix users appear on Discord.
@@ -147,8 +124,7 @@ impl Default for DiscordConfig {
         Self {
             token: Secret::default(),
             whole_guilds: Vec::new(),
-            threads: Threads::default(),
-            channels: BTreeMap::new(),
+            closed_channels: Vec::new(),
             relay: RelayConfig::default(),
             moderation: ModerationConfig::default(),
             oauth: None,
@@ -202,7 +178,7 @@ pub struct Checked {
     /// The CDN, with a slash at its end.
     pub cdn: Url,
     whole_guilds: Vec<Id>,
-    channels: BTreeMap<Id, ChannelConfig>,
+    closed: Vec<Id>,
 }
 
 impl Checked {
@@ -212,12 +188,7 @@ impl Checked {
     }
     /// Whether a channel may be bridged at all.
     pub fn is_closed(&self, channel: Id) -> bool {
-        self.channels.get(&channel).is_some_and(|channel| channel.closed)
-    }
-    /// How a channel's threads are shown.
-    pub fn threads(&self, channel: Id) -> Threads {
-        let own = self.channels.get(&channel).and_then(|channel| channel.threads);
-        own.unwrap_or(self.config.threads)
+        self.closed.contains(&channel)
     }
 }
 
@@ -258,18 +229,13 @@ impl DiscordConfig {
                 return Err("discord.oauth.redirect_uri must be an address that is registered as a redirect of the application".into());
             }
         }
-        let whole_guilds = self
-            .whole_guilds
-            .iter()
-            .map(|text| id("whole_guilds", text))
-            .collect::<Result<_, _>>()?;
-        let channels = self
-            .channels
-            .iter()
-            .map(|(text, channel)| Ok((id("channels", text)?, channel.clone())))
-            .collect::<Result<_, String>>()?;
+        let ids = |key: &str, texts: &[String]| {
+            texts.iter().map(|text| id(key, text)).collect::<Result<Vec<Id>, String>>()
+        };
+        let whole_guilds = ids("whole_guilds", &self.whole_guilds)?;
+        let closed = ids("closed_channels", &self.closed_channels)?;
         let (api, cdn) = (base("api_url", &self.api_url)?, base("cdn_url", &self.cdn_url)?);
-        Ok(Checked { api, cdn, whole_guilds, channels, config: self })
+        Ok(Checked { api, cdn, whole_guilds, closed, config: self })
     }
 }
 
@@ -296,12 +262,8 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_may_differ_from_the_rest() {
-        let rooms = ChannelConfig { threads: Some(Threads::Rooms), closed: false };
-        let channels = BTreeMap::from([("5".to_owned(), rooms)]);
-        let checked = DiscordConfig { channels, ..config() }.check().unwrap();
-        assert_eq!(checked.threads(Id(5)), Threads::Rooms);
-        assert_eq!(checked.threads(Id(6)), Threads::Threads);
+    fn addresses_end_in_a_slash() {
+        let checked = config().check().unwrap();
         assert_eq!(checked.api.as_str(), "https://discord.com/api/v10/");
     }
 }

@@ -55,6 +55,8 @@ pub struct PortalMeta {
     pub guild: Option<Id>,
     /// The channel whose webhook speaks in it: a thread's parent.
     pub parent: Option<Id>,
+    /// Whether it is a forum: what is said begins posts there.
+    pub forum: bool,
 }
 impl Meta for PortalMeta {}
 

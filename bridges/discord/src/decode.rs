@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::{
     connector::Discord,
+    convert::to_matrix::thread_root,
     ids::{Id, Person, Place},
     raw::{PAST, RESYNC, Raw, Scene},
 };
@@ -66,10 +67,6 @@ struct At<'a> {
 }
 
 impl At<'_> {
-    fn portal(&self) -> PortalKey<Discord> {
-        PortalKey::shared(Place::Channel(self.scene.channel))
-    }
-
     /// A key for what Discord gives no identifier: the session it came by, and its number there.
     fn stamp(&self, what: &str) -> EventKey {
         EventKey(format!("gw:{}:{what}", self.raw.stamp))
@@ -82,7 +79,12 @@ impl At<'_> {
         key: impl Into<EventKey>,
         body: impl Into<Body<Discord>>,
     ) -> RemoteEvent<Discord> {
-        let event = RemoteEvent::new(self.portal(), sender, at, key, body);
+        let channel = |id| PortalKey::shared(Place::Channel(id));
+        let event = RemoteEvent::new(channel(self.scene.place()), sender, at, key, body);
+        let event = match thread_root(self.scene) {
+            Some(root) => event.in_thread_of(channel(self.scene.channel), root),
+            None => event,
+        };
         if self.scene.open { event } else { event.only_in_known_portals() }
     }
 

@@ -38,9 +38,9 @@ pub struct Scene {
     /// The server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guild: Option<Id>,
-    /// The channel whose room it belongs to: a thread's parent, if threads are Matrix threads there.
+    /// The channel; of a thread, the one it belongs to.
     pub channel: Id,
-    /// The thread, if it is shown as one in the channel's room.
+    /// The thread.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thread: Option<Thread>,
     /// Whether a room is made for the channel if it has none.
@@ -65,7 +65,14 @@ pub struct Scene {
     pub power: Option<i64>,
 }
 
-/// A thread that is shown as a Matrix thread.
+impl Scene {
+    /// The chat in which it happened: the thread, or the channel.
+    pub fn place(&self) -> Id {
+        self.thread.as_ref().map_or(self.channel, |thread| thread.id)
+    }
+}
+
+/// A thread.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Thread {
@@ -75,6 +82,9 @@ pub struct Thread {
     pub name: String,
     /// Whether it is a post of a forum: its first message stands in the thread itself.
     pub post: bool,
+    /// Whether only those see it who were asked into it: never shown in the channel's room.
+    #[serde(skip_serializing_if = "is_false")]
+    pub private: bool,
 }
 
 /// What is shown of a role.

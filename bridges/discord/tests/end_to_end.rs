@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use fake::{CHANNEL, Fake, GUILD};
+use fake::{CHANNEL, FORUM, Fake, GUILD, OTHER};
+use landbridge_framework::event::ThreadMode;
 use world::{World, eventually};
 
 fn texts(said: &[(String, String)]) -> Vec<&str> {
@@ -233,18 +234,91 @@ async fn a_thread_is_a_thread_on_both_sides() {
 }
 
 #[tokio::test]
+async fn a_thread_is_a_room_where_that_is_chosen() {
+    let world = World::opened_for(CHANNEL, |bridge| bridge.threads = ThreadMode::Rooms).await;
+    let root = world.fake.say(CHANNEL, "ann", "root");
+    world.fake.begin_thread(CHANNEL, &root, "Aside");
+    let first = world.fake.say(&root, "ann", "in the thread");
+    let room = world.enter("Aside").await;
+    eventually("its message", || texts(&world.homeserver.messages(&room)) == ["in the thread"])
+        .await;
+    let event = world.user.say(&room, "an answer").unwrap();
+    eventually("the answer", || texts(&world.fake.heard(&root)) == ["an answer"]).await;
+    world.user.edit(&room, &event, "a better answer").unwrap();
+    eventually("the edit", || texts(&world.fake.heard(&root)) == ["a better answer"]).await;
+    world.fake.edit(&root, &first, "changed");
+    eventually("the change", || texts(&world.homeserver.messages(&room))[0] == "changed").await;
+    assert_eq!(texts(&world.said()), ["root"]);
+}
+
+#[tokio::test]
+async fn private_threads_stay_private() {
+    let world = World::opened().await;
+    let secret = json!({ "id": "650", "type": 12, "guild_id": GUILD, "parent_id": CHANNEL, "name": "secret" });
+    world.fake.state().channels.insert("650".into(), secret.clone());
+    world.fake.dispatch("THREAD_CREATE", &secret);
+    world.fake.say("650", "ann", "among us");
+    world.fake.say(CHANNEL, "ann", "for all");
+    eventually("the public message", || texts(&world.said()) == ["for all"]).await;
+}
+
+#[tokio::test]
+async fn what_is_said_in_a_forums_room_begins_a_post() {
+    let world = World::opened_for(FORUM, |_| {}).await;
+    world.fake.faults(|faults| faults.lose_answers = 1);
+    let event = world.user.say(&world.room, "How to?\nI can't see.").unwrap();
+    eventually("the post", || world.fake.posts(FORUM) == ["How to?"]).await;
+    let post = world.fake.thread_of(FORUM).unwrap();
+    let answer = json!({
+        "msgtype": "m.text", "body": "more",
+        "m.relates_to": { "rel_type": "m.thread", "event_id": event },
+    });
+    world.user.send(&world.room, "m.room.message", &answer).unwrap();
+    eventually("more of it", || {
+        texts(&world.fake.heard(&post)) == ["How to?\nI can't see.", "more"]
+    })
+    .await;
+    assert_eq!(world.fake.posts(FORUM).len(), 1, "the lost answer did not double it");
+    world.fake.say(&post, "ann", "like so");
+    eventually("the answer", || texts(&world.said()).contains(&"like so")).await;
+    assert_eq!(world.find("like so")["content"]["m.relates_to"]["event_id"], event);
+}
+
+#[tokio::test]
+async fn the_bot_begins_posts_where_it_has_no_webhook() {
+    let world = World::opened_for(FORUM, |_| {}).await;
+    world.fake.faults(|faults| faults.no_webhooks = true);
+    world.user.say(&world.room, "Anybody?").unwrap();
+    eventually("the post", || world.fake.posts(FORUM) == ["Anybody?"]).await;
+    let post = world.fake.thread_of(FORUM).unwrap();
+    assert_eq!(texts(&world.fake.heard(&post)), ["**bob**: Anybody?"]);
+}
+
+#[tokio::test]
+async fn who_manages_a_channel_bridges_it_and_ends_that() {
+    let world = World::opened().await;
+    assert!(world.command(OTHER, "bridge").await.contains("/matrix link"), "whom to invite?");
+    let code = world.command(CHANNEL, "link").await.split('`').nth(3).unwrap().to_owned();
+    world.link(&code).await;
+    assert!(world.command(OTHER, "bridge").await.contains("is being made"));
+    let room = world.enter("#other").await;
+    world.fake.say(OTHER, "eve", "here");
+    eventually("a message", || texts(&world.homeserver.messages(&room)).contains(&"here")).await;
+    assert!(world.command(OTHER, "unbridge").await.contains("no longer"));
+    let said = world.homeserver.messages(&room);
+    assert!(said.last().unwrap().1.contains("ann has ended"), "{said:?}");
+    world.fake.say(OTHER, "eve", "unheard");
+    world.fake.say(CHANNEL, "eve", "heard");
+    eventually("what is bridged", || texts(&world.said()).contains(&"heard")).await;
+    assert_eq!(world.homeserver.messages(&room).len(), said.len());
+    assert!(world.command(OTHER, "unbridge").await.contains("not bridged"));
+    assert!(world.command(CHANNEL, "unbridge").await.contains("configuration"));
+}
+
+#[tokio::test]
 async fn people_link_themselves_by_a_code() {
     let world = World::opened().await;
-    let asked = json!({
-        "id": "950", "token": "t", "type": 2, "guild_id": GUILD, "channel_id": CHANNEL,
-        "member": { "user": Fake::user("ann"), "permissions": "0" },
-        "data": { "name": "matrix", "options": [{ "type": 1, "name": "link" }] },
-    });
-    world.fake.dispatch("INTERACTION_CREATE", &asked);
-    eventually("the answer", || world.fake.state().answers.len() == 1).await;
-    let answer = world.fake.state().answers[0].clone();
-    assert_eq!(answer["data"]["flags"], 64, "nobody else sees it");
-    let words = answer["data"]["content"].as_str().unwrap();
+    let words = world.command(CHANNEL, "link").await;
     let code = words.split('`').nth(3).unwrap();
     world.link(code).await;
     // What they say here carries their name there, and what they say there is theirs here.
@@ -256,7 +330,7 @@ async fn people_link_themselves_by_a_code() {
 #[tokio::test]
 async fn a_wrong_token_is_told() {
     let world =
-        World::with(|config| config.token = landbridge_discord::config::Secret("wrong".into()))
+        World::with(|_, config| config.token = landbridge_discord::config::Secret("wrong".into()))
             .await;
     let refused = async {
         while world.bot_state().await != "bad_credentials" {

@@ -177,8 +177,8 @@ fn shown(event: &RemoteEvent<Discord>) -> Value {
             if let Some(reply) = &message.reply_to {
                 out["reply_to"] = target(reply).into();
             }
-            if let Some(root) = &message.thread {
-                out["thread"] = root.encode().into();
+            if let Some(thread) = &event.thread {
+                out["in"] = json!([thread.chat.id.encode(), thread.root.encode()]);
             }
             out
         }
@@ -186,7 +186,9 @@ fn shown(event: &RemoteEvent<Discord>) -> Value {
             "edit": target.encode(), "key": event.key.0, "version": version,
             "sender": sender(&event.sender), "parts": parts(new),
         }),
-        Body::Remove { target: gone, .. } => json!({ "remove": target(gone), "key": event.key.0 }),
+        Body::Remove { target: gone, .. } => {
+            json!({ "portal": event.portal.id.encode(), "remove": target(gone), "key": event.key.0 })
+        }
         Body::React { target: to, emoji, set } => {
             let emoji = match emoji {
                 Emoji::Unicode(text) => json!(text),

@@ -8,7 +8,7 @@ use crate::{
     convert::from_matrix::Emojis,
     ids::Id,
     raw::RoleName,
-    wire::{Channel, ChannelKind, Emoji, Guild, GuildMember, Overwrite, Role},
+    wire::{Channel, Emoji, Guild, GuildMember, Overwrite, Role},
 };
 
 /// Everything known about the servers the bot is in.
@@ -116,7 +116,7 @@ impl Cache {
     /// A channel was deleted, and what was in it.
     pub fn drop_channel(&mut self, channel: Id) {
         self.channels.remove(&channel);
-        let threads = |c: &Channel| c.kind == ChannelKind::Thread && c.parent_id == Some(channel);
+        let threads = |c: &Channel| c.kind.is_thread() && c.parent_id == Some(channel);
         self.channels.retain(|_, (_, known)| !threads(known));
     }
 
@@ -142,7 +142,7 @@ impl Cache {
         self.channels
             .values()
             .map(|(_, known)| known)
-            .filter(move |c| c.kind == ChannelKind::Thread && c.parent_id == Some(channel))
+            .filter(move |c| c.kind.is_thread() && c.parent_id == Some(channel))
     }
 
     /// The servers.
@@ -188,7 +188,7 @@ impl Cache {
         }
         // A thread has the permissions of its channel.
         let mut place = self.channels.get(&channel).map(|(_, channel)| channel);
-        if let Some(thread) = place.filter(|channel| channel.kind == ChannelKind::Thread) {
+        if let Some(thread) = place.filter(|channel| channel.kind.is_thread()) {
             place = thread.parent_id.and_then(|id| self.channels.get(&id)).map(|(_, c)| c);
         }
         let overwrites: &[Overwrite] =
@@ -245,6 +245,7 @@ fn level(permissions: Permissions) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::ChannelKind;
 
     fn cache() -> Cache {
         let mut cache = Cache::default();

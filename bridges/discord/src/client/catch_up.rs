@@ -44,8 +44,10 @@ impl Hub {
             return Ok(());
         }
         let since = newest.earlier(MARGIN);
-        for channel in self.bridged() {
-            let Some((guild, behind)) = self.behind(guilds, channel, since) else { continue };
+        let bridged = self.bridged();
+        for channel in bridged.iter().copied() {
+            let behind = self.behind(guilds, &bridged, channel, since);
+            let Some((guild, behind)) = behind else { continue };
             let mut missed: Vec<(Id, EventKey, Raw)> = Vec::new();
             for place in behind {
                 match self.missed(guild, place, since).await {
@@ -73,14 +75,26 @@ impl Hub {
     }
 
     /// The channel and its threads that have messages since then.
-    fn behind(&self, guilds: &[Id], channel: Id, since: Id) -> Option<(Id, Vec<Id>)> {
+    fn behind(
+        &self,
+        guilds: &[Id],
+        bridged: &[Id],
+        channel: Id,
+        since: Id,
+    ) -> Option<(Id, Vec<Id>)> {
         let cache = self.cache();
         let (guild, known) = cache.channel(channel)?;
         if !guilds.contains(&guild) {
             return None;
         }
         let newer = |c: &&Channel| c.last_message_id.is_some_and(|last| last > since);
-        let threads = cache.threads_of(channel).filter(newer).map(|thread| thread.id);
+        // Those with rooms of their own are read for themselves.
+        let threads = cache
+            .threads_of(channel)
+            .filter(newer)
+            .filter(|thread| thread.kind != ChannelKind::PrivateThread)
+            .filter(|thread| !bridged.contains(&thread.id))
+            .map(|thread| thread.id);
         let own = Some(known).filter(newer).filter(|c| c.kind != ChannelKind::Category);
         Some((guild, own.map(|c| c.id).into_iter().chain(threads).collect()))
     }

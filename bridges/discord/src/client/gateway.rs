@@ -32,6 +32,9 @@ const BATCH: usize = 128;
 /// How long the servers of a new session are waited for before what was missed is read.
 const SERVERS: Duration = Duration::from_secs(30);
 
+/// How many events are held back meanwhile; with more, those that are still missing are not waited for.
+const HELD: usize = 20_000;
+
 /// One event of the gateway.
 #[derive(Deserialize)]
 struct Frame<'a> {
@@ -193,6 +196,7 @@ async fn shard(
         cursor,
         missing: BTreeSet::new(),
         guilds: Vec::new(),
+        since: Id(0),
         held: Vec::new(),
         deadline: None,
     };
@@ -263,6 +267,8 @@ struct Follower {
     missing: BTreeSet<Id>,
     /// The servers of this connection.
     guilds: Vec<Id>,
+    /// The newest message that was stored when the session began.
+    since: Id,
     /// What came while what was missed is not read yet.
     held: Vec<(u64, String, Value)>,
     /// Until when the missing servers are waited for.
@@ -325,23 +331,31 @@ impl Follower {
             }
             _ => {}
         }
+        let told = match name.as_str() {
+            "GUILD_CREATE" => data.get("id").and_then(|id| Id::deserialize(id).ok()),
+            _ => None,
+        };
         if self.deadline.is_some() {
-            if name == "GUILD_CREATE" {
-                let guild = data.get("id").and_then(|id| Id::deserialize(id).ok());
-                self.take(sequence, &name, data, store).await?;
-                if let Some(guild) = guild {
+            match told {
+                Some(guild) => {
+                    self.take(sequence, &name, data, store).await?;
                     self.missing.remove(&guild);
                 }
-                if self.missing.is_empty() {
-                    self.flush(store).await?;
-                    self.begin().await?;
-                }
-            } else {
-                self.held.push((sequence, name, data));
+                None => self.held.push((sequence, name, data)),
+            }
+            if self.missing.is_empty() || self.held.len() >= HELD {
+                self.flush(store).await?;
+                self.begin().await?;
             }
             return Ok(());
         }
-        self.take(sequence, &name, data, store).await
+        self.take(sequence, &name, data, store).await?;
+        // Discord had trouble with it, and tells it late: it was not caught up with the others.
+        if let Some(guild) = told.filter(|guild| self.missing.remove(guild)) {
+            self.flush(store).await?;
+            self.catch_up(&[guild]).await?;
+        }
+        Ok(())
     }
 
     /// A new session has begun: nothing of it is taken before what was missed has been read.
@@ -355,6 +369,7 @@ impl Follower {
         let ready = Ready::deserialize(data).unwrap_or_default();
         self.guilds = ready.guilds.iter().map(|guild| guild.id).collect();
         self.missing = self.guilds.iter().copied().collect();
+        self.since = self.cursor.newest;
         self.cursor.session = ready.session_id;
         self.cursor.url = ready.resume_gateway_url;
         self.cursor.sequence = sequence;
@@ -367,15 +382,21 @@ impl Follower {
         Ok(())
     }
 
+    /// Reads what was missed in servers since the session before.
+    async fn catch_up(&self, guilds: &[Id]) -> Result<(), Exit> {
+        match self.hub.catch_up(&self.inbox, guilds, self.since).await {
+            Ok(()) => Ok(()),
+            Err(CatchUpError::Closed(closed)) => Err(exit_of(closed)),
+            // The cursor has not moved: the next connection reads it again.
+            Err(CatchUpError::Api(error)) => Err(Exit::Lost(error.into())),
+        }
+    }
+
     /// The servers are known: what was missed is read, then what came since.
     async fn begin(&mut self) -> Result<(), Exit> {
         self.deadline = None;
-        match self.hub.catch_up(&self.inbox, &self.guilds, self.cursor.newest).await {
-            Ok(()) => {}
-            Err(CatchUpError::Closed(closed)) => return Err(exit_of(closed)),
-            // The cursor has not moved: the next connection reads it again.
-            Err(CatchUpError::Api(error)) => return Err(Exit::Lost(error.into())),
-        }
+        let guilds = self.guilds.clone();
+        self.catch_up(&guilds).await?;
         if self.cursor.newest == Id(0) {
             self.cursor.newest = Id::at_ms(self.hub.clock.now_ms());
         }

@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::{ApiError, Call, Rest, Wait, cache::Cache, votes::Votes, webhooks::Webhooks};
 use crate::{
-    config::{Checked, Threads},
+    config::Checked,
     decode::profile,
     ids::{Id, Person},
     raw::{Scene, Thread},
@@ -166,36 +166,41 @@ impl Hub {
         self.bridged.read().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
     }
 
-    /// Where something happens: which room it belongs to, and whether anybody wants it. `None`: it is not bridged.
+    /// Where something happens, and whether anybody wants it. `None`: it is not bridged.
     pub fn scene(&self, guild: Option<Id>, channel: Id) -> Option<Scene> {
         let cache = self.cache();
         let known = cache.channel(channel);
         let guild = guild.or(known.map(|(guild, _)| guild));
+        let whole = guild.is_some_and(|guild| self.checked.is_whole(guild));
         let mut scene = Scene {
             guild,
             channel,
+            open: whole,
             bot: self.me_now().unwrap_or_default().user,
             ..Scene::default()
         };
-        if let Some((_, thread)) = known.filter(|(_, c)| c.kind == ChannelKind::Thread)
+        if let Some((_, thread)) = known.filter(|(_, c)| c.kind.is_thread())
             && let Some(parent) = thread.parent_id
         {
-            if self.checked.is_closed(parent) {
-                return None;
-            }
-            if self.checked.threads(parent) == Threads::Threads {
-                scene.channel = parent;
-                let forum = cache.channel(parent).is_some_and(|(_, c)| c.kind.is_forum());
-                scene.thread =
-                    Some(Thread { id: channel, name: thread.title().into(), post: forum });
-            } else {
-                // A thread gets its room with its channel's, when something is said in it.
-                scene.open = self.is_bridged(parent);
-            }
+            scene.channel = parent;
+            let private = thread.kind == ChannelKind::PrivateThread;
+            scene.thread = Some(Thread {
+                id: channel,
+                name: thread.title().into(),
+                post: cache.channel(parent).is_some_and(|(_, c)| c.kind.is_forum()),
+                private,
+            });
+            // What is said among a few is bridged only where somebody has asked for that very thread.
+            scene.open = (whole || self.is_bridged(parent)) && !private;
         }
-        scene.open |= guild.is_some_and(|guild| self.checked.is_whole(guild));
-        let wanted = scene.open || self.is_bridged(scene.channel);
-        (wanted && !self.checked.is_closed(scene.channel)).then_some(scene)
+        let closed = [scene.channel, channel].iter().any(|id| self.checked.is_closed(*id));
+        let wanted = scene.open || self.is_bridged(channel);
+        (wanted && !closed).then_some(scene)
+    }
+
+    /// Whether what is about a chat rather than its messages is wanted: of threads only where they have a room of their own.
+    pub fn has_room(&self, scene: &Scene) -> bool {
+        scene.thread.as_ref().is_none_or(|thread| self.is_bridged(thread.id))
     }
 
     /// Somebody was seen, as they look in a server.

@@ -124,7 +124,8 @@ impl Hub {
             }
             "CHANNEL_PINS_UPDATE" => {
                 let channel = place.channel_id.unwrap_or_default();
-                taken.pins = self.scene(place.guild_id, channel).map(|_| channel);
+                let scene = self.scene(place.guild_id, channel);
+                taken.pins = scene.filter(|scene| self.has_room(scene)).map(|_| channel);
             }
             "INTERACTION_CREATE" => taken.interaction = Some(said.data),
             _ => self.take_rest(&said, &place, &mut taken),
@@ -156,10 +157,15 @@ impl Hub {
         let user =
             message.author.as_ref().filter(|_| message.webhook_id.is_none() && !scene.ours)?;
         let level = self.cache().power(guild, message.channel_id, user.id, member);
-        if !self.is_new_power(scene.channel, user.id, level) {
+        let mut room = scene.clone();
+        if !self.has_room(scene) {
+            // It is the channel's room in which they speak.
+            room.thread = None;
+        }
+        if !self.is_new_power(room.place(), user.id, level) {
             return None;
         }
-        let scene = Scene { power: Some(level), open: false, ..scene.clone() };
+        let scene = Scene { power: Some(level), open: false, ..room };
         let (key, mut raw) = self.stamped(said, "power", scene);
         raw.name = POWER.into();
         raw.data = json!({ "user_id": user.id });
@@ -282,14 +288,14 @@ impl Hub {
                 self.cache_mut().put_channel(guild, channel);
                 if said.name.ends_with("UPDATE")
                     && let Some(scene) =
-                        self.scene(Some(guild), id).filter(|scene| scene.thread.is_none())
+                        self.scene(Some(guild), id).filter(|scene| self.has_room(scene))
                 {
                     taken.store.push(self.stamped(said, "", scene));
                 }
             }
             "CHANNEL_DELETE" | "THREAD_DELETE" => {
                 if let Some(scene) =
-                    self.scene(Some(guild), place.id).filter(|scene| scene.thread.is_none())
+                    self.scene(Some(guild), place.id).filter(|scene| self.has_room(scene))
                 {
                     taken.store.push(self.stamped(said, "", scene));
                 }
@@ -320,7 +326,7 @@ impl Hub {
                 for channel in self.bridged_in(guild) {
                     let Some(mut scene) = self.scene(Some(guild), channel) else { continue };
                     let level = self.cache().power(guild, channel, user.id, &member);
-                    if !self.is_new_power(scene.channel, user.id, level) {
+                    if !self.is_new_power(channel, user.id, level) {
                         continue;
                     }
                     scene.power = Some(level);

@@ -3,6 +3,8 @@
 //! A webhook's message carries no key by which Discord would know it again. So only one is under way at a time, the newest message before it
 //! is noted first, and where an answer was lost, what the webhook has said since is looked at before anything is sent again.
 
+mod doubt;
+
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -21,10 +23,6 @@ use crate::{
     ids::{Id, Post},
 };
 
-/// How long after an answer was lost it is waited before it is looked whether the message is there.
-const SETTLING_MS: i64 = 10_000;
-/// How many messages are looked at.
-const LOOK: usize = 100;
 /// The longest name of a webhook's message.
 const MAX_NAME: usize = 80;
 
@@ -75,6 +73,8 @@ pub struct Progress {
     pub sent: Vec<Id>,
     /// Whether the bot speaks itself: a delivery doesn't change its way.
     pub by_bot: bool,
+    /// The post of a forum that its first piece has begun.
+    pub post: Option<Id>,
 }
 
 /// Something to be said, in one or several messages.
@@ -85,6 +85,8 @@ pub struct Delivery<'a> {
     pub thread: Option<Id>,
     /// The channel that the webhook belongs to: threads have none of their own.
     pub hook_channel: Id,
+    /// What the post is called that it begins, if the channel is a forum: there nothing is said outside of posts.
+    pub title: Option<String>,
     /// Who says it.
     pub speaker: Speaker,
     /// The message it answers.
@@ -115,17 +117,23 @@ pub trait Save: Send {
 }
 
 impl Delivery<'_> {
-    fn target(&self) -> Id {
-        self.thread.unwrap_or(self.channel)
+    /// The channel or thread where the next piece belongs.
+    fn target(&self, progress: &Progress) -> Id {
+        progress.post.or(self.thread).unwrap_or(self.channel)
     }
 
-    /// Says it, from where an earlier attempt has left it; gives the messages it became.
+    /// The title of the post that the next piece begins.
+    fn begins(&self, progress: &Progress) -> Option<&str> {
+        self.title.as_deref().filter(|_| self.thread.is_none() && progress.post.is_none())
+    }
+
+    /// Says it, from where an earlier attempt has left it; gives the messages it became, with their thread.
     pub async fn deliver(
         &self,
         hub: &Hub,
         mut progress: Progress,
         save: &mut impl Save,
-    ) -> Result<Vec<Id>, SendError> {
+    ) -> Result<Vec<Post>, SendError> {
         let slot = hub.webhooks.slot(self.hook_channel);
         let _turn = slot.turn.lock().await;
         if progress.under_way {
@@ -142,8 +150,8 @@ impl Delivery<'_> {
             progress.began_ms = hub.clock.now_ms();
             progress.under_way = true;
             save.save(&progress).await?;
-            let id = match self.send_piece(hub, &slot, &mut progress, number).await {
-                Ok(id) => id,
+            let sent = match self.send_piece(hub, &slot, &mut progress, number).await {
+                Ok(sent) => sent,
                 Err(error) => {
                     // What was certainly not done need not be looked for.
                     if !matches!(error, SendError::Unknown { .. }) {
@@ -154,73 +162,55 @@ impl Delivery<'_> {
                 }
             };
             progress.under_way = false;
-            progress.sent.push(id);
-            progress.after = Some(id);
-            hub.cache_mut().note_message(self.target(), id);
+            if self.begins(&progress).is_some() {
+                // A post is called as its first message.
+                hub.cache_mut().note_message(self.channel, sent);
+                progress.post = Some(sent);
+            }
+            progress.sent.push(sent);
+            progress.after = Some(sent);
+            hub.cache_mut().note_message(self.target(&progress), sent);
             if self.pieces.len() > 1 {
                 save.save(&progress).await?;
             }
         }
-        Ok(progress.sent)
+        // In a thread's own room everything stands in the thread.
+        let own = (self.channel != self.hook_channel).then_some(self.channel);
+        let thread = progress.post.or(self.thread).or(own);
+        Ok(progress.sent.into_iter().map(|id| Post { id, thread }).collect())
     }
 
     /// The newest message of the channel.
     async fn newest(&self, hub: &Hub, progress: &Progress) -> Result<Id, SendError> {
         let own = progress.sent.last().copied();
-        let known = hub.cache().channel(self.target()).and_then(|(_, c)| c.last_message_id);
+        let known = {
+            let cache = hub.cache();
+            let known = cache.channel(self.target(progress)).and_then(|(_, c)| c.last_message_id);
+            let posts = cache.threads_of(self.channel).map(|post| post.id);
+            if self.begins(progress).is_some() { posts.max().max(known) } else { known }
+        };
         if let Some(known) = own.max(known) {
             return Ok(known);
         }
-        let page =
-            hub.page(self.target(), ("before", None), 1).await.map_err(|error| match error {
-                // Nothing was sent so far.
-                error if error.is_certain() => SendError::from(error),
-                ApiError::Refused { .. } => SendError::from(error),
-                error => SendError::retry(error),
-            })?;
-        Ok(page.last().map_or(Id(0), |(id, _)| *id))
-    }
-
-    /// Looks whether the piece under way is there. What can't be found out stays in doubt.
-    async fn look(&self, hub: &Hub, slot: &Slot, progress: &mut Progress) -> Result<(), SendError> {
-        let Some(after) = progress.after.filter(|_| progress.sent.len() < self.pieces.len()) else {
-            return Ok(());
-        };
-        let settled = progress.began_ms + SETTLING_MS - hub.clock.now_ms();
-        if settled > 0 {
-            tokio::time::sleep(Duration::from_millis(settled.unsigned_abs())).await;
-        }
-        let me = hub.me().await.map_err(SendError::unknown)?;
-        let hook = if progress.by_bot {
-            None
-        } else {
-            match slot.hook(hub, self.hook_channel).await {
-                Ok(hook) => Some(hook),
-                Err(error) if is_without(&error) => None,
-                Err(error) => return Err(SendError::unknown(error)),
-            }
-        };
-        let page = hub.page(self.target(), ("after", Some(after)), LOOK).await;
-        let page = page.map_err(|error| match error {
-            // It would be asked for ever, and hold up all that comes after it.
-            ApiError::Refused { .. } => SendError::refused(format!(
-                "may be on Discord or not: the answer was lost, and the channel can't be read ({error})"
-            )),
-            error => SendError::unknown(error),
-        })?;
-        let found = page.into_iter().find(|(id, message)| {
-            let seen = Seen::deserialize(message).unwrap_or_default();
-            let ours = match &hook {
-                Some(hook) => seen.webhook_id == Some(hook.id),
-                None => seen.webhook_id.is_none() && seen.author.id == me.user,
+        if self.begins(progress).is_some() {
+            // A forum has no messages to ask for; one without posts is known to have none.
+            let known = hub.cache().channel(self.channel).is_some();
+            return if known {
+                Ok(Id(0))
+            } else {
+                Err(SendError::retry("the bot is not connected yet"))
             };
-            ours && !progress.sent.contains(id)
-        });
-        if let Some((id, _)) = found {
-            tracing::info!(message = %id, "a message whose answer was lost is there");
-            progress.sent.push(id);
         }
-        Ok(())
+        let page =
+            hub.page(self.target(progress), ("before", None), 1).await.map_err(
+                |error| match error {
+                    // Nothing was sent so far.
+                    error if error.is_certain() => SendError::from(error),
+                    ApiError::Refused { .. } => SendError::from(error),
+                    error => SendError::retry(error),
+                },
+            )?;
+        Ok(page.last().map_or(Id(0), |(id, _)| *id))
     }
 
     async fn send_piece(
@@ -232,7 +222,7 @@ impl Delivery<'_> {
     ) -> Result<Id, SendError> {
         if !progress.by_bot {
             match slot.hook(hub, self.hook_channel).await {
-                Ok(hook) => match self.by_webhook(hub, &hook, number).await {
+                Ok(hook) => match self.by_webhook(hub, &hook, progress, number).await {
                     Err(error) if error.code() == Some(UNKNOWN_WEBHOOK) => {
                         slot.forget(&hook).await;
                         return Err(SendError::limited(
@@ -251,7 +241,7 @@ impl Delivery<'_> {
                 Err(error) => return Err(SendError::retry(error)),
             }
         }
-        self.by_bot(hub, number).await.map_err(SendError::from)
+        self.by_bot(hub, progress, number).await.map_err(SendError::from)
     }
 
     /// The fields that all messages have.
@@ -294,7 +284,13 @@ impl Delivery<'_> {
         }
     }
 
-    async fn by_webhook(&self, hub: &Hub, hook: &Arc<Hook>, number: usize) -> Result<Id, ApiError> {
+    async fn by_webhook(
+        &self,
+        hub: &Hub,
+        hook: &Arc<Hook>,
+        progress: &Progress,
+        number: usize,
+    ) -> Result<Id, ApiError> {
         let mut message = self.message(hub, number);
         message["username"] = shown_name(&self.speaker.name).into();
         let avatar = self.speaker.avatar.as_deref();
@@ -307,15 +303,17 @@ impl Delivery<'_> {
         let mut call = Call::post(format!("webhooks/{}/{}", hook.id, hook.token.0))
             .without_token()
             .query("wait", "true");
-        if let Some(thread) =
-            self.thread.or((self.channel != self.hook_channel).then_some(self.channel))
-        {
-            call = call.query("thread_id", thread);
+        match self.begins(progress) {
+            Some(title) => message["thread_name"] = title.into(),
+            None if self.target(progress) != self.hook_channel => {
+                call = call.query("thread_id", self.target(progress));
+            }
+            None => {}
         }
         sent(hub, self.call(number, call, message)).await
     }
 
-    async fn by_bot(&self, hub: &Hub, number: usize) -> Result<Id, ApiError> {
+    async fn by_bot(&self, hub: &Hub, progress: &Progress, number: usize) -> Result<Id, ApiError> {
         let mut message = self.message(hub, number);
         if number == 0 {
             let mut name = String::new();
@@ -337,26 +335,17 @@ impl Delivery<'_> {
                 message["allowed_mentions"]["replied_user"] = true.into();
             }
         }
+        if let Some(title) = self.begins(progress) {
+            let post = json!({ "name": title, "message": message });
+            let call = Call::post(format!("channels/{}/threads", self.channel));
+            return sent(hub, self.call(number, call, post)).await;
+        }
         // Discord makes one of two messages of the same nonce, for some minutes.
         message["nonce"] = format!("{}{number:02x}", self.key.as_nonce(22)).into();
         message["enforce_nonce"] = true.into();
-        let call = Call::post(format!("channels/{}/messages", self.target()));
+        let call = Call::post(format!("channels/{}/messages", self.target(progress)));
         sent(hub, self.call(number, call, message)).await
     }
-}
-
-/// By whom a message is.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Seen {
-    webhook_id: Option<Id>,
-    author: Author,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Author {
-    id: Id,
 }
 
 #[derive(Deserialize)]
@@ -429,6 +418,7 @@ mod tests {
             under_way: true,
             sent: vec![Id(6)],
             by_bot: true,
+            post: Some(Id(8)),
         };
         let text = serde_json::to_string(&progress).unwrap();
         assert_eq!(serde_json::from_str::<Progress>(&text).unwrap(), progress);

@@ -57,10 +57,15 @@ impl Hub {
         let mut guild: Guild = self.rest.ask(Call::get(format!("guilds/{id}")), Wait::Yes).await?;
         guild.channels =
             self.rest.ask(Call::get(format!("guilds/{id}/channels")), Wait::Yes).await?;
-        let active: Threads =
-            self.rest.ask(Call::get(format!("guilds/{id}/threads/active")), Wait::Yes).await?;
-        guild.threads = active.threads;
+        guild.threads = self.active_threads(id).await?;
         Ok(guild)
+    }
+
+    /// The threads of a server that are not put away.
+    pub async fn active_threads(&self, guild: Id) -> Result<Vec<Channel>, ApiError> {
+        let call = Call::get(format!("guilds/{guild}/threads/active"));
+        let active: Threads = self.rest.ask(call, Wait::Yes).await?;
+        Ok(active.threads)
     }
 
     /// A member of a server, if they are one.
@@ -96,6 +101,12 @@ impl Hub {
     }
 }
 
+/// What a thread is called that begins with a text: as its first line.
+pub(crate) fn thread_name(text: &str) -> String {
+    let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("Thread");
+    line.trim().chars().take(MAX_NAME).collect()
+}
+
 /// A thread has begun with this message before.
 const HAS_THREAD: u64 = 160_004;
 /// The longest name of a thread.
@@ -104,14 +115,7 @@ const MAX_NAME: usize = 100;
 impl Hub {
     /// Begins a thread with a message: it gets the message's identifier. Done twice it is done once.
     pub async fn begin_thread(&self, channel: Id, message: Id, name: &str) -> Result<(), ApiError> {
-        let name: String = name
-            .lines()
-            .find(|line| !line.trim().is_empty())
-            .unwrap_or("Thread")
-            .trim()
-            .chars()
-            .take(MAX_NAME)
-            .collect();
+        let name = thread_name(name);
         let call = Call::post(format!("channels/{channel}/messages/{message}/threads"))
             .json(serde_json::json!({ "name": name }));
         match self.rest.ask::<Channel>(call, Wait::No).await {

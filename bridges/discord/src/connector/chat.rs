@@ -41,7 +41,7 @@ async fn guild_info(hub: &Hub, guild: Id) -> Result<ChatInfo<Discord>, NetError>
         topic: face.description.filter(|text| !text.is_empty()),
         avatar: face.icon.as_deref().and_then(|hash| guild_icon(guild, hash)),
         join_rule: open_rule(hub, guild),
-        meta: Some(PortalMeta { guild: Some(guild), parent: None }),
+        meta: Some(PortalMeta { guild: Some(guild), ..PortalMeta::default() }),
         ..ChatInfo::default()
     })
 }
@@ -61,13 +61,12 @@ async fn channel_info(hub: &Hub, id: Id) -> Result<ChatInfo<Discord>, NetError> 
         None => ask_channel(hub, id).await?,
     };
     let parent = channel.parent_id;
-    let thread = channel.kind == ChannelKind::Thread;
-    let space = channel.kind == ChannelKind::Category || channel.kind.is_forum() && rooms(hub, id);
-    let (kind, parent_place) = match (channel.kind, parent) {
-        _ if space => (ChatKind::Space, parent.map_or(Place::Guild(guild), Place::Channel)),
-        (_, Some(parent)) => (ChatKind::Channel, Place::Channel(parent)),
-        (_, None) => (ChatKind::Channel, Place::Guild(guild)),
+    let thread = channel.kind.is_thread();
+    let kind = match channel.kind {
+        ChannelKind::Category => ChatKind::Space,
+        _ => ChatKind::Channel,
     };
+    let parent_place = parent.map_or(Place::Guild(guild), Place::Channel);
     let mut info = ChatInfo {
         kind,
         name: Some(channel.room_name()),
@@ -76,17 +75,17 @@ async fn channel_info(hub: &Hub, id: Id) -> Result<ChatInfo<Discord>, NetError> 
         position: Some(channel.position),
         invite: hub.invited(id).into_iter().collect(),
         join_rule: open_rule(hub, guild),
-        meta: Some(PortalMeta { guild: Some(guild), parent: parent.filter(|_| thread) }),
+        meta: Some(PortalMeta {
+            guild: Some(guild),
+            parent: parent.filter(|_| thread),
+            forum: channel.kind.is_forum(),
+        }),
         ..ChatInfo::default()
     };
     if hub.checked.config.gateway.members && kind == ChatKind::Channel {
         info.members = powerful(hub, guild, id).await?;
     }
     Ok(info)
-}
-
-fn rooms(hub: &Hub, channel: Id) -> bool {
-    hub.checked.threads(channel) == crate::config::Threads::Rooms
 }
 
 /// A channel that isn't known: a thread that was put away, or one that the bot doesn't see.

@@ -5,10 +5,7 @@ use std::fmt::Write as _;
 use landbridge_framework::handlers::{Args, SendError, Via};
 
 use super::Discord;
-use crate::{
-    ids::Id,
-    wire::{Channel, ChannelKind},
-};
+use crate::{ids::Id, wire::Channel};
 
 /// The servers the bot is in.
 pub(super) async fn servers(Via(client): Via<Discord>) -> Result<String, SendError> {
@@ -44,7 +41,7 @@ pub(super) async fn channels(
     })?;
     let mut all: Vec<&Channel> = cache
         .channels_of(guild)
-        .filter(|c| c.kind.is_forum() || c.kind.has_messages() && c.kind != ChannelKind::Thread)
+        .filter(|c| c.kind.is_forum() || c.kind.has_messages() && !c.kind.is_thread())
         .collect();
     all.sort_by_key(|channel| (channel.parent_id, channel.position, channel.id));
     let mut answer = String::new();

@@ -8,7 +8,6 @@ use serde_json::Value;
 use super::{Discord, DiscordClient};
 use crate::{
     client::{ApiError, Call, Hub, Wait, catch_up::PAGE},
-    config::Threads,
     ids::{Id, Place},
     wire::Channel,
 };
@@ -38,13 +37,12 @@ impl History<Discord> for ChannelHistory {
             && query.anchor.is_none()
             && query.cursor.is_none()
             && query.thread.is_none();
-        let shown = hub.checked.threads(room) == Threads::Threads;
         let (mut page, next) = match known {
             Some((_, kind)) if kind.is_forum() => (Vec::new(), Next::Done),
             Some((_, kind)) if !kind.has_messages() => (Vec::new(), Next::Done),
             _ => read(hub, room, &query).await?,
         };
-        if newest && shown {
+        if newest {
             let forum = known.is_some_and(|(_, kind)| kind.is_forum());
             let threads = if forum { posts(hub, room).await? } else { begun(&page) };
             for thread in threads.into_iter().take(THREADS) {

@@ -17,8 +17,11 @@ use serde_json::json;
 
 use super::{Discord, DiscordClient, PortalMeta};
 use crate::{
-    client::{Delivery, Piece, Progress, Quote, Save, Speaker, Upload},
-    convert::from_matrix::{MAX_CHARS, Manner, Written, cut, write},
+    client::{Delivery, Piece, Progress, Quote, Save, Speaker, Upload, servers::thread_name},
+    convert::{
+        from_matrix::{MAX_CHARS, Manner, Written, cut, write},
+        to_matrix::SPOILER,
+    },
     ids::{Account, Id, Person, Place, Post},
 };
 
@@ -143,8 +146,12 @@ impl Saying {
             .get()
             .and_then(|text| serde_json::from_str(text).ok())
             .unwrap_or_default();
-        let thread = self.begin_thread(name).await?;
         let reply_to = self.reply_to;
+        let thread = match self.begin_thread(name).await? {
+            // In a forum an answer is part of the post that it is about.
+            None if self.meta.forum => reply_to.and_then(|post| post.thread),
+            thread => thread,
+        };
         let quote = self.quoted.0.as_ref().zip(reply_to).map(|(quote, post)| Quote {
             sender: quote.sender.clone(),
             text: quote.text.clone(),
@@ -160,6 +167,7 @@ impl Saying {
             channel: self.channel,
             thread,
             hook_channel: self.meta.parent.unwrap_or(self.channel),
+            title: self.meta.forum.then(|| thread_name(name)),
             speaker: self.speaker().await,
             reply_to,
             quote,
@@ -168,8 +176,7 @@ impl Saying {
         };
         let mut note = Note(self.checkpoint.clone());
         let hub = &self.client.hub;
-        let sent = delivery.deliver(hub, progress, &mut note).await?;
-        Ok(sent.into_iter().map(|id| Post { id, thread }).collect())
+        delivery.deliver(hub, progress, &mut note).await
     }
 }
 
@@ -279,8 +286,8 @@ pub(super) async fn media(saying: Saying, media: Media) -> Result<Sent<Discord>,
     let file = match read(&media, limit).await? {
         Some(bytes) => {
             let mut name = file_name(&media);
-            if media.spoiler && !name.starts_with("SPOILER_") {
-                name = format!("SPOILER_{name}");
+            if media.spoiler && !name.starts_with(SPOILER) {
+                name = format!("{SPOILER}{name}");
             }
             let description = matches!(media.kind, MediaKind::Image | MediaKind::Gif)
                 .then(|| caption.text().chars().take(MAX_DESCRIPTION).collect::<String>())

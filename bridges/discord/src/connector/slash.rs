@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use landbridge_framework::{EventKey, Inbox};
+use landbridge_framework::{EventKey, Inbox, PortalKey, Unbridged};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use twilight_model::guild::Permissions;
@@ -10,7 +10,7 @@ use twilight_model::guild::Permissions;
 use super::Discord;
 use crate::{
     client::{ApiError, Call, Hub, Wait, hub::Me},
-    ids::Id,
+    ids::{Id, Place},
     raw::{RESYNC, Raw},
     wire::User,
 };
@@ -28,7 +28,7 @@ pub(crate) async fn register(hub: &Hub, me: Me) -> Result<(), ApiError> {
         "contexts": [0],
         "options": [
             sub("bridge", "Make a Matrix room for this channel (for those who manage channels)"),
-            sub("unbridge", "How this channel is taken off Matrix"),
+            sub("unbridge", "Take this channel off Matrix (for those who manage channels)"),
             sub("who", "Who you are on Matrix, and whether this channel is there"),
             sub("link", "Prove on Matrix who you are on Discord"),
         ],
@@ -49,6 +49,15 @@ struct Interaction {
     member: Option<Member>,
     user: Option<User>,
     data: Data,
+}
+
+impl Interaction {
+    /// Whether the person may manage the channel, as Discord says with the command.
+    fn manages_channels(&self) -> bool {
+        let bits = self.member.as_ref().and_then(|member| member.permissions.parse().ok());
+        let permissions = Permissions::from_bits_truncate(bits.unwrap_or_default());
+        permissions.intersects(Permissions::MANAGE_CHANNELS | Permissions::ADMINISTRATOR)
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -108,12 +117,7 @@ async fn run(hub: &Hub, inbox: &Inbox<Discord>, interaction: &Interaction) -> St
         Some("link") => link(hub, user),
         Some("who") => who(hub, user, interaction),
         Some("bridge") => bridge(hub, inbox, interaction, channel).await,
-        Some("unbridge") if hub.is_bridged(channel) => {
-            "Who governs the Matrix room takes this channel off it: there, say `!discord unbridge`. From here it can be done by taking away the \
-             bot's permission to see the channel."
-                .into()
-        }
-        Some("unbridge") => "This channel is not bridged to Matrix.".into(),
+        Some("unbridge") => unbridge(hub, inbox, interaction, user, channel).await,
         _ => "There is no such command.".into(),
     }
 }
@@ -155,9 +159,7 @@ async fn bridge(
     interaction: &Interaction,
     channel: Id,
 ) -> String {
-    let bits = interaction.member.as_ref().and_then(|member| member.permissions.parse().ok());
-    let permissions = Permissions::from_bits_truncate(bits.unwrap_or_default());
-    if !permissions.intersects(Permissions::MANAGE_CHANNELS | Permissions::ADMINISTRATOR) {
+    if !interaction.manages_channels() {
         return "Only those who may manage channels can bridge one.".into();
     }
     if hub.checked.is_closed(channel) {
@@ -195,4 +197,44 @@ async fn bridge(
             format!("The bridge can't do that now: {error}")
         }
     }
+}
+
+/// Ends the bridging of the channel, and of its threads that have rooms of their own. The rooms stay, and are told why.
+async fn unbridge(
+    hub: &Hub,
+    inbox: &Inbox<Discord>,
+    interaction: &Interaction,
+    user: &User,
+    channel: Id,
+) -> String {
+    if !interaction.manages_channels() {
+        return "Only those who may manage channels can take one off Matrix.".into();
+    }
+    let guild = interaction.guild_id.or(hub.cache().channel(channel).map(|(guild, _)| guild));
+    if guild.is_some_and(|guild| hub.checked.is_whole(guild)) {
+        return "All channels of this server are bridged, by the bridge's configuration. Whoever runs the bridge can except this one \
+                (discord.closed_channels)."
+            .into();
+    }
+    let why = format!(
+        "{} has ended the bridging of this channel, on Discord. What is said here from now on stays here.",
+        user.name()
+    );
+    let own = PortalKey::shared(Place::Channel(channel));
+    match inbox.unbridge(&own, &why).await {
+        Ok(Unbridged::Done) => {}
+        Ok(Unbridged::NotBridged) => return "This channel is not bridged to Matrix.".into(),
+        Ok(Unbridged::Configured) => {
+            return "The bridge's configuration says that this channel is bridged; whoever runs the bridge can change that.".into();
+        }
+        Err(error) => return format!("The bridge can't do that now: {error}"),
+    }
+    let threads: Vec<Id> = hub.cache().threads_of(channel).map(|thread| thread.id).collect();
+    for thread in threads.into_iter().filter(|thread| hub.is_bridged(*thread)) {
+        let key = PortalKey::shared(Place::Channel(thread));
+        if let Err(error) = inbox.unbridge(&key, &why).await {
+            tracing::warn!(%thread, %error, "a thread's room is still bridged");
+        }
+    }
+    "This channel is no longer bridged to Matrix.".into()
 }

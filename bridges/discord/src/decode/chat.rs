@@ -70,7 +70,7 @@ pub(super) fn presence(at: &At<'_>, update: &PresenceUpdate) -> Events {
 /// A channel has another name, topic or category.
 pub(super) fn channel_changed(at: &At<'_>, channel: &Channel) -> Events {
     let parent = channel.parent_id.map(Place::Channel).or(channel.guild_id.map(Place::Guild));
-    let thread = channel.kind == crate::wire::ChannelKind::Thread;
+    let thread = channel.kind.is_thread();
     let delta = ChatDelta {
         name: Some(channel.room_name()),
         // Threads have none, and belong where their channel does.

@@ -129,6 +129,8 @@ pub enum ChannelKind {
     Announcement,
     /// A thread.
     Thread,
+    /// A thread for those who were asked into it.
+    PrivateThread,
     /// A stage, which has a text chat.
     Stage,
     /// A forum: holds posts, which are threads.
@@ -142,7 +144,12 @@ pub enum ChannelKind {
 impl ChannelKind {
     /// Whether messages stand in it.
     pub fn has_messages(self) -> bool {
-        matches!(self, Self::Text | Self::Voice | Self::Announcement | Self::Thread | Self::Stage)
+        self.is_thread()
+            || matches!(self, Self::Text | Self::Voice | Self::Announcement | Self::Stage)
+    }
+    /// Whether it is a thread, of whichever sort.
+    pub fn is_thread(self) -> bool {
+        matches!(self, Self::Thread | Self::PrivateThread)
     }
     /// Whether it holds only threads.
     pub fn is_forum(self) -> bool {
@@ -159,7 +166,8 @@ impl<'de> Deserialize<'de> for ChannelKind {
             Some(3) => Self::GroupDm,
             Some(4) => Self::Category,
             Some(5) => Self::Announcement,
-            Some(10..=12) => Self::Thread,
+            Some(10 | 11) => Self::Thread,
+            Some(12) => Self::PrivateThread,
             Some(13) => Self::Stage,
             Some(15) => Self::Forum,
             Some(16) => Self::Media,
@@ -215,6 +223,7 @@ impl Channel {
         match self.kind {
             ChannelKind::Category
             | ChannelKind::Thread
+            | ChannelKind::PrivateThread
             | ChannelKind::Forum
             | ChannelKind::Media => self.title().to_owned(),
             _ => format!("#{}", self.title()),

@@ -12,9 +12,11 @@ use tokio::sync::{broadcast, watch};
 
 use crate::{fake_gateway, fake_rest};
 
-/// The server, its channel, the bot and its application.
+/// The server, its channels, the bot and its application.
 pub(crate) const GUILD: &str = "500";
 pub(crate) const CHANNEL: &str = "600";
+pub(crate) const OTHER: &str = "601";
+pub(crate) const FORUM: &str = "602";
 pub(crate) const BOT: &str = "700";
 pub(crate) const APPLICATION: &str = "701";
 pub(crate) const TOKEN: &str = "bot-token";
@@ -36,6 +38,8 @@ pub(crate) struct Faults {
     pub(crate) double: bool,
     /// Nothing is told by the gateway, though it happens: as while nobody is connected.
     pub(crate) deaf: bool,
+    /// The bot may not make webhooks.
+    pub(crate) no_webhooks: bool,
 }
 
 /// A gateway session.
@@ -97,7 +101,7 @@ impl Fake {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let mut state = State::default();
-        for (id, kind, name) in [(CHANNEL, 0, "general"), ("601", 0, "other"), ("602", 15, "forum")]
+        for (id, kind, name) in [(CHANNEL, 0, "general"), (OTHER, 0, "other"), (FORUM, 15, "forum")]
         {
             state.channels.insert(
                 id.into(),
@@ -170,11 +174,16 @@ impl Fake {
     }
 
     /// Adds a message and tells of it; gives its identifier.
-    pub(crate) fn post(&self, channel: &str, mut message: Value) -> String {
-        let id = {
+    pub(crate) fn post(&self, channel: &str, message: Value) -> String {
+        let id = self.state().next_id().to_string();
+        self.put(channel, &id, message);
+        id
+    }
+
+    fn put(&self, channel: &str, id: &str, mut message: Value) {
+        {
             let mut state = self.state();
-            let id = state.next_id().to_string();
-            message["id"] = id.clone().into();
+            message["id"] = id.into();
             message["channel_id"] = channel.into();
             for (key, value) in [
                 ("type", json!(0)),
@@ -189,12 +198,46 @@ impl Fake {
             }
             state.messages.entry(channel.into()).or_default().push(message.clone());
             if let Some(known) = state.channels.get_mut(channel) {
-                known["last_message_id"] = id.clone().into();
+                known["last_message_id"] = id.into();
             }
-            id
-        };
+        }
         message["guild_id"] = GUILD.into();
         self.dispatch("MESSAGE_CREATE", &message);
+    }
+
+    /// Begins a thread with a message.
+    pub(crate) fn begin_thread(&self, channel: &str, message: &str, name: &str) -> Value {
+        let made = json!({
+            "id": message, "type": 11, "guild_id": GUILD, "parent_id": channel, "name": name,
+            "thread_metadata": { "archived": false },
+        });
+        self.state().channels.insert(message.to_owned(), made.clone());
+        self.dispatch("THREAD_CREATE", &made);
+        made
+    }
+
+    /// The threads of a channel, in order.
+    fn threads(&self, channel: &str) -> Vec<Value> {
+        let state = self.state();
+        state.channels.values().filter(|known| known["parent_id"] == *channel).cloned().collect()
+    }
+
+    /// What the posts of a forum are called.
+    pub(crate) fn posts(&self, forum: &str) -> Vec<String> {
+        let name = |post: &Value| post["name"].as_str().unwrap().to_owned();
+        self.threads(forum).iter().map(name).collect()
+    }
+
+    /// The first thread of a channel.
+    pub(crate) fn thread_of(&self, channel: &str) -> Option<String> {
+        Some(self.threads(channel).first()?["id"].as_str()?.to_owned())
+    }
+
+    /// Begins a post of a forum with a message; gives its identifier, which is the message's too.
+    pub(crate) fn begin(&self, forum: &str, name: &str, message: Value) -> String {
+        let id = self.state().next_id().to_string();
+        self.begin_thread(forum, &id, name);
+        self.put(&id, &id, message);
         id
     }
 

@@ -30,7 +30,7 @@ pub(crate) fn router() -> Router<Fake> {
         .route("/gateway/bot", get(gateway))
         .route("/guilds/{id}", get(guild))
         .route("/guilds/{id}/channels", get(channels))
-        .route("/guilds/{id}/threads/active", get(async || Json(json!({ "threads": [] }))))
+        .route("/guilds/{id}/threads/active", get(active))
         .route("/channels/{channel}/webhooks", get(webhooks).post(make_webhook))
         .route("/channels/{channel}/messages", get(page).post(by_bot))
         .route("/channels/{channel}/messages/pins", get(pins))
@@ -38,6 +38,7 @@ pub(crate) fn router() -> Router<Fake> {
         .route("/channels/{channel}/messages/{id}", get(one).patch(change).delete(delete))
         .route("/channels/{channel}/messages/{id}/threads", post(thread))
         .route("/channels/{channel}/messages/{id}/reactions/{emoji}/@me", put(done).delete(done))
+        .route("/channels/{channel}/threads", post(begin))
         .route("/channels/{channel}/typing", post(done))
         .route("/webhooks/{hook}/{token}", post(by_webhook))
         .route(
@@ -106,20 +107,30 @@ async fn channels(State(fake): State<Fake>) -> Json<Value> {
     Json(fake.state().channels.values().cloned().collect())
 }
 
+async fn active(State(fake): State<Fake>) -> Json<Value> {
+    let state = fake.state();
+    let threads: Vec<Value> =
+        state.channels.values().filter(|channel| channel["type"] == 11).cloned().collect();
+    Json(json!({ "threads": threads }))
+}
+
 async fn webhooks(State(fake): State<Fake>, Path(channel): Path<String>) -> Json<Value> {
     let state = fake.state();
     Json(state.webhooks.values().filter(|hook| hook["channel_id"] == *channel).cloned().collect())
 }
 
-async fn make_webhook(State(fake): State<Fake>, Path(channel): Path<String>) -> Json<Value> {
+async fn make_webhook(State(fake): State<Fake>, Path(channel): Path<String>) -> Response {
     let mut state = fake.state();
+    if state.faults.no_webhooks {
+        return refusal(403, 50_013, "Missing Permissions");
+    }
     let id = state.next_id().to_string();
     let hook = json!({
         "id": id, "type": 1, "channel_id": channel, "token": format!("token{id}"),
         "application_id": APPLICATION, "name": "Landbridge",
     });
     state.webhooks.insert(id, hook.clone());
-    Json(hook)
+    Json(hook).into_response()
 }
 
 async fn page(
@@ -237,8 +248,48 @@ async fn by_webhook(
     message["application_id"] = APPLICATION.into();
     message["author"] = json!({ "id": hook, "username": message["username"], "bot": true });
     let own = known["channel_id"].as_str().unwrap().to_owned();
+    let forum = fake.state().channels[&own]["type"] == 15;
+    if let Some(name) = message["thread_name"].as_str().map(ToOwned::to_owned) {
+        assert!(forum, "only forums have posts");
+        return post_in(&fake, &own, &name, message);
+    }
+    if forum && !params.contains_key("thread_id") {
+        let code = 220_001;
+        return refusal(
+            400,
+            code,
+            "Webhooks posted to forum channels must have a thread_name or thread_id",
+        );
+    }
     let channel = params.get("thread_id").cloned().unwrap_or(own);
     take(&fake, &channel, message)
+}
+
+/// A post of a forum: a thread that is called as its first message.
+fn post_in(fake: &Fake, forum: &str, name: &str, message: Value) -> Response {
+    let lost = match trouble(fake) {
+        Ok(lost) => lost,
+        Err(response) => return response,
+    };
+    let id = fake.begin(forum, name, message);
+    if lost {
+        return broken();
+    }
+    Json(json!({ "id": id, "channel_id": id })).into_response()
+}
+
+/// The bot begins a post.
+async fn begin(
+    State(fake): State<Fake>,
+    Path(forum): Path<String>,
+    headers: header::HeaderMap,
+    body: Bytes,
+) -> Response {
+    let content_type = headers.get(header::CONTENT_TYPE).unwrap().to_str().unwrap().to_owned();
+    let post = payload(&content_type, &body);
+    let mut message = post["message"].clone();
+    message["author"] = json!({ "id": BOT, "username": "bridge", "bot": true });
+    post_in(&fake, &forum, post["name"].as_str().unwrap(), message)
 }
 
 async fn by_bot(
@@ -342,15 +393,11 @@ async fn thread(
     Path((channel, id)): Path<(String, String)>,
     Json(body): Json<Value>,
 ) -> Response {
-    let made = json!({
-        "id": id, "type": 11, "guild_id": GUILD, "parent_id": channel, "name": body["name"],
-        "thread_metadata": { "archived": false },
-    });
-    if fake.state().channels.insert(id, made.clone()).is_some() {
+    if fake.state().channels.contains_key(&id) {
         return refusal(400, 160_004, "A thread has already been created for this message");
     }
-    fake.dispatch("THREAD_CREATE", &made);
-    Json(made).into_response()
+    let name = body["name"].as_str().unwrap_or_default();
+    Json(fake.begin_thread(&channel, &id, name)).into_response()
 }
 
 async fn pins(State(fake): State<Fake>, Path(channel): Path<String>) -> Json<Value> {

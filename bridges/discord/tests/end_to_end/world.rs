@@ -16,7 +16,7 @@ use landbridge_registration::Registration;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
-use crate::fake::{CHANNEL, Fake, TOKEN};
+use crate::fake::{CHANNEL, Fake, GUILD, TOKEN};
 
 const SERVER: &str = "hs.example";
 
@@ -39,7 +39,16 @@ pub(crate) struct World {
 impl World {
     /// With a room for the channel, in which somebody is.
     pub(crate) async fn opened() -> Self {
-        let mut world = Self::with(|_| {}).await;
+        Self::opened_for(CHANNEL, |_| {}).await
+    }
+
+    /// The same for another channel, with another configuration.
+    pub(crate) async fn opened_for(channel: &str, change: impl FnOnce(&mut BridgeConfig)) -> Self {
+        let set_up = |bridge: &mut BridgeConfig, _: &mut DiscordConfig| {
+            bridge.portals[0].remote_id = channel.into();
+            change(bridge);
+        };
+        let mut world = Self::with(set_up).await;
         let homeserver = world.homeserver.clone();
         eventually("the room", || !homeserver.all_rooms().is_empty()).await;
         let user = world.user.clone();
@@ -50,7 +59,7 @@ impl World {
     }
 
     /// With another configuration; not waiting for anything.
-    pub(crate) async fn with(change: impl FnOnce(&mut DiscordConfig)) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(&mut BridgeConfig, &mut DiscordConfig)) -> Self {
         // The client wants TLS to be possible, even where nothing uses it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let fake = Fake::start().await;
@@ -63,6 +72,13 @@ impl World {
             invite: vec!["@bob:hs.example".into()],
             ..PortalConfig::default()
         }];
+        let mut network = DiscordConfig {
+            token: Secret(TOKEN.into()),
+            api_url: format!("http://{}/api/v10/", fake.address),
+            cdn_url: format!("http://{}/cdn/", fake.address),
+            ..DiscordConfig::default()
+        };
+        change(&mut bridge_config, &mut network);
         let registration =
             bridge_config.registration("discord", SERVER, None, &mut rand::rng()).unwrap();
         let homeserver =
@@ -70,13 +86,6 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("bridge.db").display());
         let database = Database::open(&url, &Options::default()).await.unwrap();
-        let mut network = DiscordConfig {
-            token: Secret(TOKEN.into()),
-            api_url: format!("http://{}/api/v10/", fake.address),
-            cdn_url: format!("http://{}/cdn/", fake.address),
-            ..DiscordConfig::default()
-        };
-        change(&mut network);
         let user = homeserver.user("@bob:hs.example");
         let mut world = Self {
             fake,
@@ -175,6 +184,35 @@ impl World {
         let answer = axum::body::to_bytes(response.into_body(), 4_096).await.unwrap();
         let answer: Value = serde_json::from_slice(&answer).unwrap();
         answer["content_uri"].as_str().unwrap().to_owned()
+    }
+
+    /// The room that is called so, once the user is in it.
+    pub(crate) async fn enter(&self, name: &str) -> String {
+        let named = |room: &String| {
+            let state = self.homeserver.state(room, "m.room.name", "");
+            state.is_some_and(|state| state["name"] == name)
+        };
+        let found = || self.homeserver.all_rooms().into_iter().find(named);
+        eventually("the room", || found().is_some()).await;
+        let room = found().unwrap();
+        eventually("an invitation", || self.user.join(&room)).await;
+        room
+    }
+
+    /// Somebody who manages channels gives a command on Discord; gives the answer.
+    pub(crate) async fn command(&self, channel: &str, word: &str) -> String {
+        let before = self.fake.state().answers.len();
+        let id = self.fake.state().next_id().to_string();
+        let asked = serde_json::json!({
+            "id": id, "token": "t", "type": 2, "guild_id": GUILD, "channel_id": channel,
+            "member": { "user": Fake::user("ann"), "permissions": "16" },
+            "data": { "name": "matrix", "options": [{ "type": 1, "name": word }] },
+        });
+        self.fake.dispatch("INTERACTION_CREATE", &asked);
+        eventually("an answer", || self.fake.state().answers.len() > before).await;
+        let answer = self.fake.state().answers[before].clone();
+        assert_eq!(answer["data"]["flags"], 64, "nobody else sees it");
+        answer["data"]["content"].as_str().unwrap().to_owned()
     }
 
     /// Links the user by a code.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use landbridge_framework::clock::TokioClock;
 
 use super::*;
-use crate::config::{ChannelConfig, DiscordConfig, Secret, Threads};
+use crate::config::{DiscordConfig, Secret};
 
 fn hub(change: impl FnOnce(&mut DiscordConfig)) -> Hub {
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -23,6 +23,7 @@ fn hub(change: impl FnOnce(&mut DiscordConfig)) -> Hub {
             "threads": [
                 { "id": "11", "type": 11, "name": "aside", "parent_id": "10" },
                 { "id": "13", "type": 11, "name": "post", "parent_id": "12" },
+                { "id": "14", "type": 12, "name": "secret", "parent_id": "10" },
             ],
         }),
     );
@@ -59,28 +60,41 @@ async fn only_what_is_bridged_is_stored() {
 }
 
 #[tokio::test]
-async fn threads_belong_to_their_channels_room_or_have_their_own() {
-    let shown = hub(|_| {});
-    shown.bridge(Id(10), true);
-    shown.bridge(Id(12), true);
-    let scene = shown.scene(None, Id(11)).unwrap();
+async fn threads_come_with_their_channels_but_private_ones_by_themselves() {
+    let hub = hub(|_| {});
+    assert!(hub.scene(None, Id(11)).is_none());
+    hub.bridge(Id(10), true);
+    hub.bridge(Id(12), true);
+    let scene = hub.scene(None, Id(11)).unwrap();
+    assert!(scene.open);
     let thread = scene.thread.unwrap();
     assert_eq!((scene.channel, thread.id, thread.post), (Id(10), Id(11), false));
-    assert!(shown.scene(None, Id(13)).unwrap().thread.unwrap().post);
+    assert!(hub.scene(None, Id(13)).unwrap().thread.unwrap().post);
+    assert!(hub.scene(None, Id(14)).is_none(), "its channel's room is not for it");
+    hub.bridge(Id(14), true);
+    let scene = hub.scene(None, Id(14)).unwrap();
+    assert!(!scene.open && scene.thread.unwrap().private);
+}
 
-    let rooms = hub(|config| config.threads = Threads::Rooms);
-    assert!(rooms.scene(None, Id(11)).is_none());
-    rooms.bridge(Id(10), true);
-    let scene = rooms.scene(None, Id(11)).unwrap();
-    assert_eq!((scene.channel, scene.thread, scene.open), (Id(11), None, true));
+#[tokio::test]
+async fn what_is_about_a_thread_is_told_where_it_has_a_room() {
+    let hub = hub(|_| {});
+    hub.bridge(Id(10), true);
+    let renamed =
+        json!({ "id": "11", "type": 11, "name": "new", "parent_id": "10", "guild_id": "1" });
+    assert!(hear(&hub, "THREAD_UPDATE", renamed.clone()).store.is_empty());
+    let pinned = json!({ "channel_id": "11", "guild_id": "1" });
+    assert_eq!(hear(&hub, "CHANNEL_PINS_UPDATE", pinned.clone()).pins, None);
+    hub.bridge(Id(11), true);
+    assert_eq!(hear(&hub, "THREAD_UPDATE", renamed).store.len(), 1);
+    assert_eq!(hear(&hub, "CHANNEL_PINS_UPDATE", pinned).pins, Some(Id(11)));
 }
 
 #[tokio::test]
 async fn whole_servers_are_open_but_for_what_is_closed() {
-    let closed = ChannelConfig { closed: true, ..ChannelConfig::default() };
     let hub = hub(|config| {
         config.whole_guilds = vec!["1".into()];
-        config.channels.insert("12".into(), closed);
+        config.closed_channels = vec!["12".into()];
     });
     assert!(hub.scene(None, Id(10)).unwrap().open);
     assert!(hub.scene(None, Id(12)).is_none());
@@ -101,6 +115,10 @@ async fn power_is_told_when_it_changes() {
     assert!(said(&[]).is_empty());
     assert_eq!(said(&["2"]), [50]);
     assert!(said(&["2"]).is_empty());
+    let mut in_thread = message("11");
+    in_thread["member"] = json!({ "roles": ["2"] });
+    let taken = hear(&hub, "MESSAGE_CREATE", in_thread);
+    assert_eq!(taken.store.len(), 1, "they speak in the same room");
     assert_eq!(said(&[]), [0]);
 }
 

@@ -14,6 +14,8 @@ use crate::{
 
 /// Longer names are cut.
 const MAX_NAME: usize = 200;
+/// What the names of files begin with that are hidden until one asks for them.
+pub(crate) const SPOILER: &str = "SPOILER_";
 /// The most values of a waveform.
 const MAX_WAVEFORM: usize = 256;
 
@@ -81,16 +83,17 @@ pub(super) fn kind_of(mime: Option<&str>, name: &str) -> MediaKind {
 }
 
 fn name_of(file: &Attachment) -> String {
+    let filename = file.filename.strip_prefix(SPOILER).unwrap_or(&file.filename);
     let given = file.title.as_deref().filter(|title| !title.is_empty());
-    let extension = file.filename.rsplit_once('.').map(|(_, extension)| extension);
+    let extension = filename.rsplit_once('.').map(|(_, extension)| extension);
     let name = match (given, extension) {
         // The title is the name as it was, without its extension.
         (Some(title), Some(extension)) if !title.ends_with(extension) => {
             format!("{title}.{extension}")
         }
         (Some(title), _) => title.to_owned(),
-        (None, _) if file.filename.is_empty() => "file".into(),
-        (None, _) => file.filename.clone(),
+        (None, _) if filename.is_empty() => "file".into(),
+        (None, _) => filename.to_owned(),
     };
     name.chars().map(|c| if c.is_control() || c == '/' { '_' } else { c }).take(MAX_NAME).collect()
 }
@@ -125,7 +128,7 @@ pub(super) fn attachment(
         .as_deref()
         .filter(|text| !text.trim().is_empty())
         .map(landbridge_framework::format::Rich::plain);
-    media.spoiler = file.filename.starts_with("SPOILER_");
+    media.spoiler = file.filename.starts_with(SPOILER);
     Part::named(format!("a{}", file.id), Content::Media(media))
 }
 

@@ -128,7 +128,9 @@ impl Inline<'_> {
         let found = MARKS.iter().filter_map(|(mark, style)| {
             let inner = rest.strip_prefix(mark)?;
             let end = close(inner, mark, last)?;
-            Some((*mark, style(), end))
+            // Stars around stars are stars: people hide words behind them.
+            let said = inner[..end].chars().any(|c| !mark.starts_with(c));
+            said.then(|| (*mark, style(), end))
         });
         let (mark, style, end) = found.max_by_key(|(mark, _, end)| end + 2 * mark.len())?;
         self.out.push(before);

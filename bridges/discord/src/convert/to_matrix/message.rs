@@ -22,8 +22,7 @@ pub fn message(message: &Message, scene: &Scene) -> Option<RemoteMessage<Discord
         return None;
     }
     let post = post_of(message, scene);
-    let mut remote =
-        RemoteMessage::new(post, parts).in_thread(thread_root(scene).filter(|root| *root != post));
+    let mut remote = RemoteMessage::new(post, parts);
     if let Some(reference) = &message.message_reference
         && reference.kind == ReferenceKind::About
         && (message.kind == Kind::REPLY || message.kind == Kind::PINNED)
@@ -53,9 +52,9 @@ pub fn placed(id: Id, scene: &Scene) -> Post {
     }
 }
 
-/// What the scene's thread began with.
+/// What the scene's thread began with, if it may be shown in its channel's room.
 pub fn thread_root(scene: &Scene) -> Option<Post> {
-    scene.thread.as_ref().map(|thread| placed(thread.id, scene))
+    scene.thread.as_ref().filter(|thread| !thread.private).map(|thread| placed(thread.id, scene))
 }
 
 /// Orders the states of a message: by its last edit, then by how much Discord has found behind its links.
