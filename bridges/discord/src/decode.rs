@@ -19,8 +19,8 @@ use crate::{
     raw::{PAST, RESYNC, Raw, Scene},
 };
 
-pub(crate) use chat::profile;
-pub use chat::{GONE, PINS, POWER, PROFILE};
+pub use chat::{GONE, OPEN, PINS, POWER, PROFILE};
+pub(crate) use chat::{join_rule, profile};
 pub(crate) use messages::key_of;
 
 /// Reads what Discord said.
@@ -47,6 +47,7 @@ pub fn decode(raw: &Raw) -> Result<Vec<RemoteEvent<Discord>>, DecodeError> {
         PROFILE => chat::user_changed(&at, &read(&raw.data)?),
         GONE => chat::member_gone(&at, &read(&raw.data)?),
         POWER => chat::power_changed(&at, &read(&raw.data)?),
+        OPEN => Ok(chat::opened(&at)),
         PINS => chat::pinned(&at, &read(&raw.data)?),
         RESYNC => {
             Ok(vec![at.event(Sender::System, SystemTime::UNIX_EPOCH, at.stamp(""), Body::Resync)])

@@ -60,6 +60,9 @@ pub struct Scene {
     /// All choices of the person who voted in a poll, after this vote.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub votes: Option<Vec<u64>>,
+    /// Whether the channel's room is for everybody, where that has changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public: Option<bool>,
     /// The power level of the person it is about, from their roles.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub power: Option<i64>,

@@ -224,6 +224,9 @@ fn shown(event: &RemoteEvent<Discord>) -> Value {
                 return json!({ "power": sender(who), "level": level });
             }
             let mut out = json!({ "chat": event.portal.id.encode() });
+            if let Some(rule) = &delta.join_rule {
+                out["join"] = json!(format!("{rule:?}"));
+            }
             if let Some(name) = &delta.name {
                 out["name"] = json!(name);
             }

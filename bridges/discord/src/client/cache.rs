@@ -211,6 +211,11 @@ impl Cache {
         allowed
     }
 
+    /// Whether everybody in the server sees a channel: its first role has the server's own number.
+    pub fn is_open(&self, guild: Id, channel: Id) -> bool {
+        self.permissions(guild, channel, guild, &[]).contains(Permissions::VIEW_CHANNEL)
+    }
+
     /// The power level that a member's roles stand for.
     pub fn power(&self, guild: Id, channel: Id, user: Id, member: &GuildMember) -> i64 {
         level(self.permissions(guild, channel, user, &member.roles))
@@ -285,6 +290,14 @@ mod tests {
             may(4, &[2], 11).contains(Permissions::SEND_MESSAGES),
             "a thread is as its channel"
         );
+        assert!(cache.is_open(Id(1), Id(10)));
+        let hidden = Overwrite { id: Id(1), kind: 0, deny: "1024".into(), allow: String::new() };
+        let mut hiding = cache.channel(Id(10)).unwrap().1.clone();
+        hiding.permission_overwrites.push(hidden);
+        let mut closed = self::cache();
+        closed.put_channel(Id(1), hiding);
+        assert!(!closed.is_open(Id(1), Id(10)));
+        assert!(!closed.is_open(Id(1), Id(11)), "nor its thread");
         assert!(may(4, &[], 99).contains(Permissions::SEND_MESSAGES));
         assert!(may(5, &[], 10).contains(Permissions::MANAGE_CHANNELS));
         assert_eq!(level(may(9, &[], 10)), 90);

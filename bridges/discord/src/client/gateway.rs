@@ -354,6 +354,7 @@ impl Follower {
         if let Some(guild) = told.filter(|guild| self.missing.remove(guild)) {
             self.flush(store).await?;
             self.catch_up(&[guild]).await?;
+            store.extend(self.hub.hidden(&[guild], &self.cursor.stamp(sequence)));
         }
         Ok(())
     }
@@ -401,7 +402,7 @@ impl Follower {
             self.cursor.newest = Id::at_ms(self.hub.clock.now_ms());
         }
         self.inbox.state(LoginState::Connected);
-        let mut store = Vec::new();
+        let mut store = self.hub.hidden(&guilds, &self.cursor.stamp(self.cursor.sequence));
         for (sequence, name, data) in std::mem::take(&mut self.held) {
             self.take(sequence, &name, data, &mut store).await?;
         }

@@ -203,6 +203,11 @@ impl Hub {
         scene.thread.as_ref().is_none_or(|thread| self.is_bridged(thread.id))
     }
 
+    /// Whether a channel's room is for everybody: its server is bridged whole, and everybody there sees it.
+    pub fn is_open(&self, guild: Id, channel: Id) -> bool {
+        self.checked.is_whole(guild) && self.cache().is_open(guild, channel)
+    }
+
     /// Somebody was seen, as they look in a server.
     pub fn note_person(&self, guild: Option<Id>, user: &User, member: Option<&GuildMember>) {
         if user.id == Id(0) || user.username.is_empty() {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Hub, session::Cursor};
 use crate::{
     convert::to_matrix::edit_version,
-    decode::{GONE, PINS, POWER, PROFILE, key_of},
+    decode::{GONE, OPEN, PINS, POWER, PROFILE, key_of},
     ids::{Id, Person},
     raw::{PAST, Raw, Scene},
     wire::{Channel, Emoji, Guild, GuildMember, Message, Role, User},
@@ -273,7 +273,8 @@ impl Hub {
             "GUILD_DELETE" if !place.unavailable => self.cache_mut().drop_guild(place.id),
             "GUILD_ROLE_CREATE" | "GUILD_ROLE_UPDATE" => {
                 if let Some(role) = place.role.clone() {
-                    self.cache_mut().put_role(guild, role);
+                    let put = || self.cache_mut().put_role(guild, role);
+                    taken.store.extend(self.opening(said, guild, put));
                 }
             }
             "GUILD_ROLE_DELETE" => {
@@ -285,7 +286,8 @@ impl Hub {
             "CHANNEL_CREATE" | "CHANNEL_UPDATE" | "THREAD_CREATE" | "THREAD_UPDATE" => {
                 let channel: Channel = parse(said.name, &said.data);
                 let id = channel.id;
-                self.cache_mut().put_channel(guild, channel);
+                let put = || self.cache_mut().put_channel(guild, channel);
+                taken.store.extend(self.opening(said, guild, put));
                 if said.name.ends_with("UPDATE")
                     && let Some(scene) =
                         self.scene(Some(guild), id).filter(|scene| self.has_room(scene))
@@ -354,6 +356,43 @@ impl Hub {
             }
             _ => {}
         }
+    }
+
+    /// Makes a change, and says which rooms are for everybody by it that weren't, or no longer.
+    fn opening(&self, said: &Said<'_>, guild: Id, change: impl FnOnce()) -> Vec<(EventKey, Raw)> {
+        let rooms = if self.checked.is_whole(guild) { self.bridged_in(guild) } else { Vec::new() };
+        let before: Vec<bool> = rooms.iter().map(|room| self.is_open(guild, *room)).collect();
+        change();
+        let stamp = said.cursor.stamp(said.sequence);
+        let changed = rooms.into_iter().zip(before);
+        changed
+            .filter(|(room, was)| self.is_open(guild, *room) != *was)
+            .filter_map(|(room, _)| self.openness(guild, room, &stamp))
+            .collect()
+    }
+
+    /// The rooms of servers that are bridged whole that must not be open: it may have changed while nobody was told.
+    pub fn hidden(&self, guilds: &[Id], stamp: &str) -> Vec<(EventKey, Raw)> {
+        let whole = guilds.iter().filter(|guild| self.checked.is_whole(**guild));
+        let rooms =
+            whole.flat_map(|guild| self.bridged_in(*guild).into_iter().map(|r| (*guild, r)));
+        rooms
+            .filter(|(guild, room)| !self.is_open(*guild, *room))
+            .filter_map(|(guild, room)| self.openness(guild, room, stamp))
+            .collect()
+    }
+
+    fn openness(&self, guild: Id, room: Id, stamp: &str) -> Option<(EventKey, Raw)> {
+        let mut scene = self.scene(Some(guild), room)?;
+        scene.public = Some(self.is_open(guild, room));
+        let raw = Raw {
+            name: OPEN.into(),
+            data: Value::Null,
+            stamp: stamp.into(),
+            received_ms: self.now(),
+            scene,
+        };
+        Some((EventKey(format!("gw:{stamp}:open:{room}")), raw))
     }
 
     /// The bridged channels of a server.

@@ -11,7 +11,7 @@ use super::{Discord, PortalMeta};
 use crate::{
     client::{ApiError, Call, Hub, Wait},
     convert::to_matrix::guild_icon,
-    decode::profile,
+    decode::{join_rule, profile},
     ids::{Id, Person, Place},
     wire::{Channel, ChannelKind, GuildMember, User},
 };
@@ -40,15 +40,10 @@ async fn guild_info(hub: &Hub, guild: Id) -> Result<ChatInfo<Discord>, NetError>
         name: Some(face.name),
         topic: face.description.filter(|text| !text.is_empty()),
         avatar: face.icon.as_deref().and_then(|hash| guild_icon(guild, hash)),
-        join_rule: open_rule(hub, guild),
+        join_rule: if hub.checked.is_whole(guild) { JoinRule::Public } else { JoinRule::Invite },
         meta: Some(PortalMeta { guild: Some(guild), ..PortalMeta::default() }),
         ..ChatInfo::default()
     })
-}
-
-/// A server that is bridged whole is as open on Matrix as its settings say; other rooms are for who is invited.
-fn open_rule(hub: &Hub, guild: Id) -> JoinRule {
-    if hub.checked.is_whole(guild) { JoinRule::Public } else { JoinRule::Invite }
 }
 
 async fn channel_info(hub: &Hub, id: Id) -> Result<ChatInfo<Discord>, NetError> {
@@ -74,7 +69,7 @@ async fn channel_info(hub: &Hub, id: Id) -> Result<ChatInfo<Discord>, NetError> 
         parent: Some(parent_place),
         position: Some(channel.position),
         invite: hub.invited(id).into_iter().collect(),
-        join_rule: open_rule(hub, guild),
+        join_rule: join_rule(channel.kind, hub.is_open(guild, id)),
         meta: Some(PortalMeta {
             guild: Some(guild),
             parent: parent.filter(|_| thread),

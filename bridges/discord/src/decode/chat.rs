@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use landbridge_framework::{
     DecodeError, PortalKey,
     event::{
-        Body, ChatDelta, MemberChange, Membership, PowerLevels, Presence, RemoteEvent, Sender,
-        TypingKind, UserInfo,
+        Body, ChatDelta, JoinRule, MemberChange, Membership, PowerLevels, Presence, RemoteEvent,
+        Sender, TypingKind, UserInfo,
     },
 };
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use crate::{
     connector::Discord,
     convert::to_matrix::{avatar, guild_icon, placed},
     ids::{Id, Person, Place},
-    wire::{Channel, Guild, GuildMember, User},
+    wire::{Channel, ChannelKind, Guild, GuildMember, User},
 };
 
 type Events = Result<Vec<RemoteEvent<Discord>>, DecodeError>;
@@ -25,6 +25,8 @@ type Events = Result<Vec<RemoteEvent<Discord>>, DecodeError>;
 pub const PINS: &str = "PINS";
 /// Somebody has left the server: told once for each of its rooms.
 pub const GONE: &str = "GONE";
+/// A room is for everybody, or no longer.
+pub const OPEN: &str = "OPEN";
 /// What somebody may do has changed: told once for each room.
 pub const POWER: &str = "POWER";
 /// Somebody looks different.
@@ -79,6 +81,28 @@ pub(super) fn channel_changed(at: &At<'_>, channel: &Channel) -> Events {
         ..ChatDelta::default()
     };
     Ok(vec![at.known(Sender::System, now_of(at), at.stamp("channel"), delta)])
+}
+
+/// Who may join a channel's room: everybody where it is open; in a thread's room those of its channel's.
+pub(crate) fn join_rule(kind: ChannelKind, open: bool) -> JoinRule {
+    match kind {
+        ChannelKind::PrivateThread => JoinRule::Invite,
+        _ if open => JoinRule::Public,
+        ChannelKind::Thread => JoinRule::Parent,
+        _ => JoinRule::Invite,
+    }
+}
+
+/// A channel is seen by everybody in its server, or no longer.
+pub(super) fn opened(at: &At<'_>) -> Vec<RemoteEvent<Discord>> {
+    let Some(open) = at.scene.public else { return Vec::new() };
+    let kind = match &at.scene.thread {
+        Some(thread) if thread.private => ChannelKind::PrivateThread,
+        Some(_) => ChannelKind::Thread,
+        None => ChannelKind::Text,
+    };
+    let delta = ChatDelta { join_rule: Some(join_rule(kind, open)), ..ChatDelta::default() };
+    vec![at.known(Sender::System, now_of(at), at.stamp("open"), delta)]
 }
 
 /// The channel was deleted.

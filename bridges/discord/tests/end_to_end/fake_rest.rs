@@ -11,7 +11,7 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs::OpenOptions, io::Write as _};
 
 use crate::fake::{APPLICATION, BOT, Fake, GUILD, TOKEN};
 
@@ -63,10 +63,17 @@ pub(crate) async fn noted(State(fake): State<Fake>, request: Request, next: Next
     };
     let path = parts.uri.to_string();
     if path.starts_with("/api/") {
-        fake.requests.lock().unwrap().push(json!({
+        let request = json!({
             "method": parts.method.as_str(), "path": path, "type": text(header::CONTENT_TYPE),
             "authorization": !text(header::AUTHORIZATION).is_empty(), "body": STANDARD.encode(&bytes),
-        }));
+        });
+        if let Some(file) = std::env::var_os("LANDBRIDGE_DISCORD_REQUESTS") {
+            // One write for each, so that the lines of tests side by side don't mix.
+            let line = format!("{request}\n");
+            let mut file = OpenOptions::new().create(true).append(true).open(file).unwrap();
+            file.write_all(line.as_bytes()).unwrap();
+        }
+        fake.requests.lock().unwrap().push(request);
         let open = path.contains("/webhooks/") && !path.contains("/channels/")
             || path.contains("/interactions/");
         if !open && text(header::AUTHORIZATION) != format!("Bot {TOKEN}") {

@@ -102,6 +102,33 @@ async fn whole_servers_are_open_but_for_what_is_closed() {
 }
 
 #[tokio::test]
+async fn rooms_are_for_everybody_only_while_the_channel_is() {
+    let hub = hub(|config| config.whole_guilds = vec!["1".into()]);
+    hub.bridge(Id(10), true);
+    let role = |permissions: &str| {
+        let role = json!({ "guild_id": "1", "role": { "id": "1", "permissions": permissions } });
+        let taken = hear(&hub, "GUILD_ROLE_UPDATE", role);
+        taken.store.iter().map(|(_, raw)| raw.scene.public.unwrap()).collect::<Vec<bool>>()
+    };
+    assert!(!hub.is_open(Id(1), Id(10)));
+    assert_eq!(role("1024"), [true]);
+    assert!(role("1024").is_empty());
+    let hidden = json!({
+        "id": "10", "type": 0, "name": "general", "guild_id": "1",
+        "permission_overwrites": [{ "id": "1", "type": 0, "allow": "0", "deny": "1024" }],
+    });
+    let taken = hear(&hub, "CHANNEL_UPDATE", hidden);
+    assert_eq!(
+        (taken.store[0].1.name.as_str(), taken.store[0].1.scene.public),
+        (OPEN, Some(false))
+    );
+    assert!(!hub.is_open(Id(1), Id(10)));
+    let hidden = hub.hidden(&[Id(1)], "s:8");
+    assert_eq!(hidden.len(), 1);
+    assert_eq!(hidden[0].1.scene.public, Some(false));
+}
+
+#[tokio::test]
 async fn power_is_told_when_it_changes() {
     let hub = hub(|_| {});
     hub.bridge(Id(10), true);
