@@ -70,6 +70,7 @@ pub struct RelayConfig {
 /// What Matrix users may do to Discord's people and channels. The power that it takes in the room is Matrix's to check.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct ModerationConfig {
     /// Whether redacting deletes messages of Discord's people.
     pub messages: bool,

@@ -26,10 +26,10 @@ pub(crate) use messages::key_of;
 /// Reads what Discord said.
 pub fn decode(raw: &Raw) -> Result<Vec<RemoteEvent<Discord>>, DecodeError> {
     let at = At { raw, scene: &raw.scene };
-    match raw.name.as_str() {
-        "MESSAGE_CREATE" => messages::created(&at, &read(&raw.data)?),
-        PAST => messages::past(&at, &read(&raw.data)?),
-        "MESSAGE_UPDATE" => messages::updated(&at, &read(&raw.data)?),
+    Ok(match raw.name.as_str() {
+        "MESSAGE_CREATE" => messages::created(&at, &read(&raw.data)?)?,
+        PAST => messages::past(&at, &read(&raw.data)?)?,
+        "MESSAGE_UPDATE" => messages::updated(&at, &read(&raw.data)?)?,
         "MESSAGE_DELETE" => messages::deleted(&at, &read(&raw.data)?),
         "MESSAGE_DELETE_BULK" => messages::deleted_in_bulk(&at, &read(&raw.data)?),
         "MESSAGE_REACTION_ADD" => messages::reacted(&at, &read(&raw.data)?, true),
@@ -41,20 +41,20 @@ pub fn decode(raw: &Raw) -> Result<Vec<RemoteEvent<Discord>>, DecodeError> {
         "TYPING_START" => chat::typing(&at, &read(&raw.data)?),
         "PRESENCE_UPDATE" => chat::presence(&at, &read(&raw.data)?),
         "CHANNEL_UPDATE" | "THREAD_UPDATE" => chat::channel_changed(&at, &read(&raw.data)?),
-        "CHANNEL_DELETE" | "THREAD_DELETE" => Ok(chat::channel_gone(&at)),
+        "CHANNEL_DELETE" | "THREAD_DELETE" => chat::channel_gone(&at),
         "GUILD_UPDATE" => chat::guild_changed(&at, &read(&raw.data)?),
         "GUILD_MEMBER_UPDATE" => chat::member_changed(&at, &read(&raw.data)?),
         PROFILE => chat::user_changed(&at, &read(&raw.data)?),
         GONE => chat::member_gone(&at, &read(&raw.data)?),
         POWER => chat::power_changed(&at, &read(&raw.data)?),
-        OPEN => Ok(chat::opened(&at)),
+        OPEN => chat::opened(&at),
         PINS => chat::pinned(&at, &read(&raw.data)?),
         RESYNC => {
-            Ok(vec![at.event(Sender::System, SystemTime::UNIX_EPOCH, at.stamp(""), Body::Resync)])
+            vec![at.event(Sender::System, SystemTime::UNIX_EPOCH, at.stamp(""), Body::Resync)]
         }
         // Everything else is no chat's.
-        _ => Ok(Vec::new()),
-    }
+        _ => Vec::new(),
+    })
 }
 
 fn read<T: DeserializeOwned>(data: &Value) -> Result<T, DecodeError> {

@@ -25,7 +25,7 @@ const PEOPLE: usize = 20_000;
 /// How many addresses of files are remembered.
 const ADDRESSES: usize = 20_000;
 /// How long a code of `/matrix link` is good.
-const CODE: Duration = Duration::from_secs(600);
+const CODE: Duration = Duration::from_mins(10);
 /// How many such codes there may be.
 const CODES: usize = 1_000;
 
@@ -84,7 +84,7 @@ impl Hub {
         let rest = Rest::new(&checked)?;
         let files = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
-            .read_timeout(Duration::from_secs(60))
+            .read_timeout(Duration::from_mins(1))
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| error.to_string())?;

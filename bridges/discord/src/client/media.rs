@@ -30,7 +30,7 @@ pub async fn open(hub: &Hub, media: &MediaRef) -> Result<MediaStream, NetError> 
         return fetch(hub, Url::parse(url).map_err(|_| unknown())?).await;
     }
     let names = media.0.strip_prefix("attachment:").ok_or_else(unknown)?;
-    let mut ids = names.split('/').map(|id| id.parse::<Id>());
+    let mut ids = names.split('/').map(str::parse::<Id>);
     let (Some(Ok(channel)), Some(Ok(message)), Some(Ok(attachment)), None) =
         (ids.next(), ids.next(), ids.next(), ids.next())
     else {

@@ -89,7 +89,7 @@ impl Call {
     }
     /// With a parameter.
     #[must_use]
-    pub fn query(mut self, name: &'static str, value: impl ToString) -> Self {
+    pub fn query(mut self, name: &'static str, value: impl std::fmt::Display) -> Self {
         self.query.push((name, value.to_string()));
         self
     }
@@ -247,16 +247,15 @@ impl Rest {
                     bucket
                         .is_none_or(|b| b.remaining > 0 || b.reset_at <= Instant::now() + IN_PLACE)
                 };
-                match limiter.acquire_if(call.endpoint(), free).await {
-                    Some(permit) => Some(permit),
-                    None => {
-                        let bucket = limiter.bucket(call.endpoint()).await;
-                        let after = bucket.map_or(IN_PLACE, |bucket| {
-                            bucket.reset_at.saturating_duration_since(Instant::now())
-                        });
-                        return Err(ApiError::Limited { after, global: false });
-                    }
+                let permit = limiter.acquire_if(call.endpoint(), free).await;
+                if permit.is_none() {
+                    let bucket = limiter.bucket(call.endpoint()).await;
+                    let after = bucket.map_or(IN_PLACE, |bucket| {
+                        bucket.reset_at.saturating_duration_since(Instant::now())
+                    });
+                    return Err(ApiError::Limited { after, global: false });
                 }
+                permit
             }
         };
         // A permit that is dropped without an answer counts as cancelled.
@@ -352,7 +351,7 @@ fn limits(headers: &HeaderMap) -> Option<RateLimitHeaders> {
         limit: header(headers, RateLimitHeaders::LIMIT)?.parse().ok()?,
         remaining: header(headers, RateLimitHeaders::REMAINING)?.parse().ok()?,
         reset_at: Instant::now()
-            + Duration::try_from_secs_f64(after).ok()?.min(Duration::from_secs(86_400)),
+            + Duration::try_from_secs_f64(after).ok()?.min(Duration::from_hours(24)),
     })
 }
 

@@ -63,18 +63,17 @@ impl Slot {
             let token = found.token.filter(|token| !token.is_empty())?;
             (found.application_id == Some(me.application)).then_some((found.id, token))
         });
-        let (id, token) = match ours {
-            Some(found) => found,
-            None => {
-                let name = &hub.checked.config.relay.webhook_name;
-                let call =
-                    Call::post(path).json(json!({ "name": name })).because(Some("Matrix bridge"));
-                let made: Found = hub.rest.ask(call, Wait::No).await?;
-                let token = made.token.filter(|token| !token.is_empty());
-                let token =
-                    token.ok_or_else(|| ApiError::Unreadable("a webhook without token".into()))?;
-                (made.id, token)
-            }
+        let (id, token) = if let Some(found) = ours {
+            found
+        } else {
+            let name = &hub.checked.config.relay.webhook_name;
+            let call =
+                Call::post(path).json(json!({ "name": name })).because(Some("Matrix bridge"));
+            let made: Found = hub.rest.ask(call, Wait::No).await?;
+            let token = made.token.filter(|token| !token.is_empty());
+            let token =
+                token.ok_or_else(|| ApiError::Unreadable("a webhook without token".into()))?;
+            (made.id, token)
         };
         let hook = Arc::new(Hook { id, token: Secret(token) });
         *known = Some(hook.clone());

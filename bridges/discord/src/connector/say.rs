@@ -283,27 +283,24 @@ pub(super) async fn media(saying: Saying, media: Media) -> Result<Sent<Discord>,
     let Ok(_turn) = hub.uploads.acquire().await else {
         return Err(SendError::retry("the bridge is stopping"));
     };
-    let file = match read(&media, limit).await? {
-        Some(bytes) => {
-            let mut name = file_name(&media);
-            if media.spoiler && !name.starts_with(SPOILER) {
-                name = format!("{SPOILER}{name}");
-            }
-            let description = matches!(media.kind, MediaKind::Image | MediaKind::Gif)
-                .then(|| caption.text().chars().take(MAX_DESCRIPTION).collect::<String>())
-                .filter(|text| !text.trim().is_empty());
-            let mime = media.mime.clone().unwrap_or_else(|| "application/octet-stream".into());
-            Some(Upload { name, mime, bytes, description })
+    let file = if let Some(bytes) = read(&media, limit).await? {
+        let mut name = file_name(&media);
+        if media.spoiler && !name.starts_with(SPOILER) {
+            name = format!("{SPOILER}{name}");
         }
-        None => {
-            let link = media.link().ok_or_else(|| {
-                SendError::refused(format!("files on Discord have at most {} MiB", limit >> 20))
-            })?;
-            let mut rich = Rich::new();
-            rich.push_styled(&media.name, Style::Link { url: link });
-            texts.insert(0, write(&rich, &manner));
-            None
-        }
+        let description = matches!(media.kind, MediaKind::Image | MediaKind::Gif)
+            .then(|| caption.text().chars().take(MAX_DESCRIPTION).collect::<String>())
+            .filter(|text| !text.trim().is_empty());
+        let mime = media.mime.clone().unwrap_or_else(|| "application/octet-stream".into());
+        Some(Upload { name, mime, bytes, description })
+    } else {
+        let link = media.link().ok_or_else(|| {
+            SendError::refused(format!("files on Discord have at most {} MiB", limit >> 20))
+        })?;
+        let mut rich = Rich::new();
+        rich.push_styled(&media.name, Style::Link { url: link });
+        texts.insert(0, write(&rich, &manner));
+        None
     };
     let mut pieces: Vec<Piece> =
         texts.into_iter().map(|text| Piece { text, ..Piece::default() }).collect();

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use landbridge_framework::{
-    DecodeError, PortalKey,
+    PortalKey,
     event::{
         Body, ChatDelta, JoinRule, MemberChange, Membership, PowerLevels, Presence, RemoteEvent,
         Sender, TypingKind, UserInfo,
@@ -19,7 +19,7 @@ use crate::{
     wire::{Channel, ChannelKind, Guild, GuildMember, User},
 };
 
-type Events = Result<Vec<RemoteEvent<Discord>>, DecodeError>;
+type Events = Vec<RemoteEvent<Discord>>;
 
 /// The channel's pinned messages, as they were asked for when `CHANNEL_PINS_UPDATE` came.
 pub const PINS: &str = "PINS";
@@ -44,10 +44,10 @@ pub(super) struct Typing {
 /// Somebody types.
 pub(super) fn typing(at: &At<'_>, typing: &Typing) -> Events {
     if typing.user_id == at.scene.bot {
-        return Ok(Vec::new());
+        return Vec::new();
     }
     let body = Body::Typing { kind: TypingKind::Text, timeout: TYPING };
-    Ok(vec![at.known(user(typing.user_id), UNIX_EPOCH, "typing", body)])
+    vec![at.known(user(typing.user_id), UNIX_EPOCH, "typing", body)]
 }
 
 /// `PRESENCE_UPDATE`, which bots get only with the privileged intent.
@@ -66,7 +66,7 @@ pub(super) fn presence(at: &At<'_>, update: &PresenceUpdate) -> Events {
         "dnd" => Presence::Away(Some("Do not disturb".into())),
         _ => Presence::Offline,
     };
-    Ok(vec![at.known(user(update.user.id), UNIX_EPOCH, "presence", Body::Presence(presence))])
+    vec![at.known(user(update.user.id), UNIX_EPOCH, "presence", Body::Presence(presence))]
 }
 
 /// A channel has another name, topic or category.
@@ -80,7 +80,7 @@ pub(super) fn channel_changed(at: &At<'_>, channel: &Channel) -> Events {
         parent: (!thread).then_some(parent),
         ..ChatDelta::default()
     };
-    Ok(vec![at.known(Sender::System, now_of(at), at.stamp("channel"), delta)])
+    vec![at.known(Sender::System, now_of(at), at.stamp("channel"), delta)]
 }
 
 /// Who may join a channel's room: everybody where it is open; in a thread's room those of its channel's.
@@ -94,7 +94,7 @@ pub(crate) fn join_rule(kind: ChannelKind, open: bool) -> JoinRule {
 }
 
 /// A channel is seen by everybody in its server, or no longer.
-pub(super) fn opened(at: &At<'_>) -> Vec<RemoteEvent<Discord>> {
+pub(super) fn opened(at: &At<'_>) -> Events {
     let Some(open) = at.scene.public else { return Vec::new() };
     let kind = match &at.scene.thread {
         Some(thread) if thread.private => ChannelKind::PrivateThread,
@@ -106,7 +106,7 @@ pub(super) fn opened(at: &At<'_>) -> Vec<RemoteEvent<Discord>> {
 }
 
 /// The channel was deleted.
-pub(super) fn channel_gone(at: &At<'_>) -> Vec<RemoteEvent<Discord>> {
+pub(super) fn channel_gone(at: &At<'_>) -> Events {
     let body = Body::ChatGone { for_me_only: false };
     vec![at.known(Sender::System, now_of(at), at.stamp("gone"), body)]
 }
@@ -122,7 +122,7 @@ pub(super) fn guild_changed(at: &At<'_>, guild: &Guild) -> Events {
     };
     let portal = PortalKey::shared(Place::Guild(guild.id));
     let event = RemoteEvent::new(portal, Sender::System, now_of(at), at.stamp("guild"), delta);
-    Ok(vec![event.only_in_known_portals()])
+    vec![event.only_in_known_portals()]
 }
 
 /// What a user looks like, in a server if they are somebody else there.
@@ -147,14 +147,14 @@ fn changed(at: &At<'_>, user: &User, info: UserInfo) -> RemoteEvent<Discord> {
 
 /// A member has another nick, picture or roles.
 pub(super) fn member_changed(at: &At<'_>, member: &GuildMember) -> Events {
-    let Some(user) = &member.user else { return Ok(Vec::new()) };
+    let Some(user) = &member.user else { return Vec::new() };
     let guild = at.scene.guild.unwrap_or_default();
-    Ok(vec![changed(at, user, profile(user, Some((guild, member))))])
+    vec![changed(at, user, profile(user, Some((guild, member))))]
 }
 
 /// A user has another name or picture.
 pub(super) fn user_changed(at: &At<'_>, user: &User) -> Events {
-    Ok(vec![changed(at, user, profile(user, None))])
+    vec![changed(at, user, profile(user, None))]
 }
 
 /// Who left.
@@ -171,7 +171,7 @@ pub(super) fn member_gone(at: &At<'_>, gone: &Gone) -> Events {
     let change = MemberChange::new(Person::User(gone.user.id), membership);
     let sender = if gone.banned { Sender::System } else { user(gone.user.id) };
     let key = at.stamp(&format!("gone:{}", gone.user.id));
-    Ok(vec![at.known(sender, now_of(at), key, vec![change])])
+    vec![at.known(sender, now_of(at), key, vec![change])]
 }
 
 /// Whose power.
@@ -182,14 +182,14 @@ pub(super) struct Powered {
 
 /// Somebody's roles allow something else than before.
 pub(super) fn power_changed(at: &At<'_>, powered: &Powered) -> Events {
-    let Some(level) = at.scene.power else { return Ok(Vec::new()) };
+    let Some(level) = at.scene.power else { return Vec::new() };
     let power = PowerLevels {
         users: vec![(Sender::User(Person::User(powered.user_id)), level)],
         ..PowerLevels::default()
     };
     let delta = ChatDelta { power: Some(power), ..ChatDelta::default() };
     let key = at.stamp(&format!("power:{}", powered.user_id));
-    Ok(vec![at.known(Sender::System, now_of(at), key, delta)])
+    vec![at.known(Sender::System, now_of(at), key, delta)]
 }
 
 /// What is pinned.
@@ -201,7 +201,7 @@ pub(super) struct Pinned {
 /// The pinned messages, oldest pin first.
 pub(super) fn pinned(at: &At<'_>, pinned: &Pinned) -> Events {
     let ids = pinned.ids.iter().map(|id| placed(*id, at.scene)).collect();
-    Ok(vec![at.known(Sender::System, now_of(at), at.stamp("pins"), Body::Pins { ids })])
+    vec![at.known(Sender::System, now_of(at), at.stamp("pins"), Body::Pins { ids })]
 }
 
 /// When it came: what it is about has no time of its own. It is part of what is stored, so that reading it again gives the same.

@@ -116,8 +116,8 @@ pub(super) struct Deleted {
 }
 
 /// A message was deleted. Discord doesn't say by whom.
-pub(super) fn deleted(at: &At<'_>, deleted: &Deleted) -> Events {
-    Ok(vec![deletion(at, deleted.id)])
+pub(super) fn deleted(at: &At<'_>, deleted: &Deleted) -> Vec<RemoteEvent<Discord>> {
+    vec![deletion(at, deleted.id)]
 }
 
 /// `MESSAGE_DELETE_BULK`: at most 100.
@@ -127,8 +127,8 @@ pub(super) struct BulkDeleted {
 }
 
 /// A moderator has deleted several messages.
-pub(super) fn deleted_in_bulk(at: &At<'_>, bulk: &BulkDeleted) -> Events {
-    Ok(bulk.ids.iter().take(1_000).map(|id| deletion(at, *id)).collect())
+pub(super) fn deleted_in_bulk(at: &At<'_>, bulk: &BulkDeleted) -> Vec<RemoteEvent<Discord>> {
+    bulk.ids.iter().take(1_000).map(|id| deletion(at, *id)).collect()
 }
 
 fn deletion(at: &At<'_>, id: Id) -> RemoteEvent<Discord> {
@@ -157,14 +157,14 @@ fn emoji(emoji: &Emoji) -> RemoteEmoji {
 }
 
 /// Somebody reacted, or took it back. There is no identifier of a reaction, nor its time: the place in the session names it.
-pub(super) fn reacted(at: &At<'_>, reacted: &Reacted, set: bool) -> Events {
+pub(super) fn reacted(at: &At<'_>, reacted: &Reacted, set: bool) -> Vec<RemoteEvent<Discord>> {
     if reacted.user_id == at.scene.bot {
-        return Ok(Vec::new());
+        return Vec::new();
     }
     let target = MessageRef::whole(placed(reacted.message_id, at.scene));
     let body = Body::React { target, emoji: emoji(&reacted.emoji), set };
     let time = reacted.message_id.time();
-    Ok(vec![at.known(user(reacted.user_id), time, at.stamp("react"), body)])
+    vec![at.known(user(reacted.user_id), time, at.stamp("react"), body)]
 }
 
 /// `MESSAGE_REACTION_REMOVE_ALL`.
@@ -174,11 +174,11 @@ pub(super) struct Unreacted {
 }
 
 /// A moderator has taken all reactions off a message.
-pub(super) fn unreacted(at: &At<'_>, unreacted: &Unreacted) -> Events {
+pub(super) fn unreacted(at: &At<'_>, unreacted: &Unreacted) -> Vec<RemoteEvent<Discord>> {
     let target = MessageRef::whole(placed(unreacted.message_id, at.scene));
     let body = Body::ReactionSync { target, all: Vec::new() };
     let time = unreacted.message_id.time();
-    Ok(vec![at.known(Sender::System, time, at.stamp("unreact"), body)])
+    vec![at.known(Sender::System, time, at.stamp("unreact"), body)]
 }
 
 /// `MESSAGE_POLL_VOTE_ADD` and `MESSAGE_POLL_VOTE_REMOVE`.
@@ -189,11 +189,11 @@ pub(super) struct Voted {
 }
 
 /// Somebody voted. What they have chosen in all was known when it came.
-pub(super) fn voted(at: &At<'_>, voted: &Voted) -> Events {
-    let Some(votes) = &at.scene.votes else { return Ok(Vec::new()) };
+pub(super) fn voted(at: &At<'_>, vote: &Voted) -> Vec<RemoteEvent<Discord>> {
+    let Some(votes) = &at.scene.votes else { return Vec::new() };
     let body = Body::PollVote {
-        poll: placed(voted.message_id, at.scene),
+        poll: placed(vote.message_id, at.scene),
         choices: votes.iter().map(ToString::to_string).collect(),
     };
-    Ok(vec![at.known(user(voted.user_id), voted.message_id.time(), at.stamp("vote"), body)])
+    vec![at.known(user(vote.user_id), vote.message_id.time(), at.stamp("vote"), body)]
 }

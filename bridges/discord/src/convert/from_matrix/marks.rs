@@ -16,7 +16,10 @@ pub(super) struct Mark {
     rank: u8,
 }
 
-fn mark_of(style: &Style) -> Option<(&'static str, Option<String>, u8)> {
+/// How a style is written: the mark, what stands before it, and its rank, the outermost first.
+type Written = (&'static str, Option<String>, u8);
+
+fn mark_of(style: &Style) -> Option<Written> {
     Some(match style {
         Style::Spoiler { reason } => ("||", reason.clone(), 0),
         Style::Underline => ("__", None, 1),
@@ -30,7 +33,7 @@ fn mark_of(style: &Style) -> Option<(&'static str, Option<String>, u8)> {
 /// The marks of a line, without white space at their ends, clipped so that they nest: outermost first.
 pub(super) fn of_line(rich: &Rich, line: &Range<usize>) -> Vec<Mark> {
     let mut marks: Vec<Mark> = Vec::new();
-    let mut found: Vec<(&Span, (&'static str, Option<String>, u8))> =
+    let mut found: Vec<(&Span, Written)> =
         rich.spans().iter().filter_map(|span| Some((span, mark_of(&span.style)?))).collect();
     found.sort_by_key(|(_, (_, _, rank))| *rank);
     for (span, (text, about, rank)) in found {

@@ -296,9 +296,12 @@ fn tokens<'a>(rich: &'a Rich, line: &Range<usize>) -> Vec<(Range<usize>, &'a Spa
     let mut out: Vec<(Range<usize>, &Span)> = Vec::new();
     for span in rich.spans() {
         let whole = match &span.style {
-            Style::Code | Style::Link { .. } | Style::Everyone | Style::RemoteEmoji { .. } => true,
+            Style::Code
+            | Style::Link { .. }
+            | Style::Everyone
+            | Style::RemoteEmoji { .. }
+            | Style::Room(_) => true,
             Style::User(target) => matches!(target, UserTarget::Remote(_)),
-            Style::Room(_) => true,
             _ => false,
         };
         let range = span.range.start.max(line.start)..span.range.end.min(line.end);

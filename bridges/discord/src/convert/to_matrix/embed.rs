@@ -128,11 +128,11 @@ fn rich(embed: &Embed, names: &Names) -> Rich {
     if let Some(author) = &embed.author
         && let Some(name) = author.name.as_deref().filter(|name| !name.is_empty())
     {
-        line(&mut |out| linked(out, Rich::plain(name), author.url.as_deref(), Style::Bold));
+        line(&mut |out| linked(out, &Rich::plain(name), author.url.as_deref(), Style::Bold));
     }
     if let Some(title) = embed.title.as_deref().filter(|title| !title.is_empty()) {
         let title = read_line(title, names);
-        line(&mut |out| linked(out, title.clone(), embed.url.as_deref(), Style::Bold));
+        line(&mut |out| linked(out, &title, embed.url.as_deref(), Style::Bold));
     }
     if let Some(text) = embed.description.as_deref().filter(|text| !text.is_empty()) {
         line(&mut |out| drop_ref(out.append(&read(text, names))));
@@ -140,7 +140,7 @@ fn rich(embed: &Embed, names: &Names) -> Rich {
     for field in &embed.fields {
         let name = read_line(&field.name, names);
         if !name.is_empty() {
-            line(&mut |out| linked(out, name.clone(), None, Style::Bold));
+            line(&mut |out| linked(out, &name, None, Style::Bold));
         }
         let value = read(&field.value, names);
         if !value.is_empty() {
@@ -163,9 +163,9 @@ fn rich(embed: &Embed, names: &Names) -> Rich {
 /// Some methods give themselves back, for chains; here nobody goes on.
 fn drop_ref<T>(_: &mut T) {}
 
-fn linked(out: &mut Rich, text: Rich, url: Option<&str>, style: Style) {
+fn linked(out: &mut Rich, text: &Rich, url: Option<&str>, style: Style) {
     let start = out.len();
-    out.append(&text);
+    out.append(text);
     let range = start..out.len();
     out.style(range.clone(), style);
     if let Some(url) = url.filter(|url| url.starts_with("https://") || url.starts_with("http://")) {

@@ -25,7 +25,7 @@ pub fn source_of_attachment(channel: Id, message: Id, attachment: Id) -> MediaRe
 }
 
 /// A file of Discord's own, by its path on the CDN.
-fn cdn(path: String) -> MediaRef {
+fn cdn(path: &str) -> MediaRef {
     MediaRef(format!("cdn:{path}"))
 }
 
@@ -41,25 +41,25 @@ fn is_hash(hash: &str) -> bool {
 /// The picture of a user: the one they have in a server, or their own, or one of those Discord gives to who has none.
 pub fn avatar(user: Id, own: Option<&str>, member: Option<(Id, &str)>) -> MediaRef {
     if let Some((guild, hash)) = member.filter(|(_, hash)| is_hash(hash)) {
-        return cdn(format!(
+        return cdn(&format!(
             "guilds/{guild}/users/{user}/avatars/{hash}.{}?size=256",
             extension(hash)
         ));
     }
     match own.filter(|hash| is_hash(hash)) {
-        Some(hash) => cdn(format!("avatars/{user}/{hash}.{}?size=256", extension(hash))),
-        None => cdn(format!("embed/avatars/{}.png", (user.0 >> 22) % 6)),
+        Some(hash) => cdn(&format!("avatars/{user}/{hash}.{}?size=256", extension(hash))),
+        None => cdn(&format!("embed/avatars/{}.png", (user.0 >> 22) % 6)),
     }
 }
 
 /// The picture of a server.
 pub fn guild_icon(guild: Id, hash: &str) -> Option<MediaRef> {
-    is_hash(hash).then(|| cdn(format!("icons/{guild}/{hash}.{}?size=256", extension(hash))))
+    is_hash(hash).then(|| cdn(&format!("icons/{guild}/{hash}.{}?size=256", extension(hash))))
 }
 
 /// The picture of a server's own emoji.
 pub fn emoji_file(id: Id, animated: bool) -> MediaRef {
-    cdn(format!("emojis/{id}.{}", if animated { "gif" } else { "png" }))
+    cdn(&format!("emojis/{id}.{}", if animated { "gif" } else { "png" }))
 }
 
 /// What an emoji is called, also when it has been deleted.
@@ -148,7 +148,7 @@ pub(super) fn sticker(sticker: &Sticker) -> Part<Discord> {
         }
     };
     let kind = MediaKind::Sticker { pack: None };
-    let mut media = MediaPart::new(cdn(path).0, kind, sticker.name.clone());
+    let mut media = MediaPart::new(cdn(&path).0, kind, sticker.name.clone());
     media.mime = Some(mime.into());
     media.dimensions = Some((160, 160));
     Part::named(format!("s{}", sticker.id), Content::Media(media))

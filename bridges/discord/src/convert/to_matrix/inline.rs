@@ -20,8 +20,11 @@ struct Inline<'a> {
     out: &'a mut Draft,
 }
 
+/// A mark, and what it stands for.
+type Mark = (&'static str, fn() -> Style);
+
 /// The marks, the longer of those that begin alike first.
-const MARKS: [(&str, fn() -> Style); 6] = [
+const MARKS: [Mark; 6] = [
     ("**", || Style::Bold),
     ("__", || Style::Underline),
     ("~~", || Style::Strike),

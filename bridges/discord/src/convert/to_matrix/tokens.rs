@@ -121,8 +121,7 @@ pub(crate) fn address(rest: &str) -> Option<usize> {
     let scheme = ["https://", "http://"].into_iter().find(|scheme| rest.starts_with(scheme))?;
     let end = rest.find(|c: char| c.is_whitespace() || c == '<').unwrap_or(rest.len());
     let mut url = &rest[..end.min(rest.len())];
-    loop {
-        let Some(last) = url.chars().next_back() else { break };
+    while let Some(last) = url.chars().next_back() {
         let unmatched = last == ')' && url.matches(')').count() > url.matches('(').count();
         // Marks that stand around the address, not in it.
         let mark = matches!(last, '.' | ',' | ':' | ';' | '"' | '\'' | ']' | '*' | '|' | '~');
