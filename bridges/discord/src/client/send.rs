@@ -8,7 +8,11 @@ mod doubt;
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use landbridge_framework::{IdempotencyKey, handlers::SendError};
+use landbridge_framework::{
+    IdempotencyKey,
+    format::{Rich, Style},
+    handlers::{LimitScope, SendError},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -19,7 +23,7 @@ use super::{
     webhooks::{Hook, Slot, is_without},
 };
 use crate::{
-    convert::from_matrix::Written,
+    convert::from_matrix::{MAX_CHARS, Manner, Written, write},
     ids::{Id, Post},
 };
 
@@ -143,10 +147,8 @@ impl Delivery<'_> {
         }
         while progress.sent.len() < self.pieces.len() {
             let number = progress.sent.len();
-            if progress.after.is_none() || number > 0 {
-                let newest = self.newest(hub, &progress).await?;
-                progress.after = Some(newest);
-            }
+            let newest = self.newest(hub, &progress).await?;
+            progress.after = progress.after.max(Some(newest));
             progress.began_ms = hub.clock.now_ms();
             progress.under_way = true;
             save.save(&progress).await?;
@@ -223,12 +225,13 @@ impl Delivery<'_> {
         if !progress.by_bot {
             match slot.hook(hub, self.hook_channel).await {
                 Ok(hook) => match self.by_webhook(hub, &hook, progress, number).await {
-                    Err(error) if error.code() == Some(UNKNOWN_WEBHOOK) => {
+                    // It was deleted, or has another token: the channel's webhooks are asked for again.
+                    Err(error)
+                        if error.code() == Some(UNKNOWN_WEBHOOK)
+                            || matches!(error, ApiError::Unauthorized) =>
+                    {
                         slot.forget(&hook).await;
-                        return Err(SendError::limited(
-                            Duration::from_secs(1),
-                            landbridge_framework::handlers::LimitScope::Chat,
-                        ));
+                        return Err(SendError::limited(Duration::from_secs(1), LimitScope::Chat));
                     }
                     sent => return sent.map_err(SendError::from),
                 },
@@ -316,17 +319,13 @@ impl Delivery<'_> {
     async fn by_bot(&self, hub: &Hub, progress: &Progress, number: usize) -> Result<Id, ApiError> {
         let mut message = self.message(hub, number);
         if number == 0 {
-            let mut name = String::new();
-            let bold = {
-                let mut rich = landbridge_framework::format::Rich::new();
-                rich.push_styled(&self.speaker.name, landbridge_framework::format::Style::Bold);
-                rich
-            };
-            name.push_str(&crate::convert::from_matrix::write(&bold, &Default::default()).text);
+            let mut bold = Rich::new();
+            bold.push_styled(&self.speaker.name, Style::Bold);
+            let name = write(&bold, &Manner::default()).text;
             let text = &self.pieces[number].text.text;
             let whole = if text.is_empty() { name } else { format!("{name}: {text}") };
             // A name too much must not cost the message.
-            if whole.chars().count() <= crate::convert::from_matrix::MAX_CHARS {
+            if whole.chars().count() <= MAX_CHARS {
                 message["content"] = whole.into();
             }
             if let Some(reply) = self.reply_to {
@@ -382,10 +381,8 @@ pub(crate) fn shown_name(name: &str) -> String {
 
 /// What is answered, as a box: it can't notify anybody.
 fn embed(quote: &Quote) -> Value {
-    let words = landbridge_framework::format::Rich::plain(
-        quote.text.chars().take(200).collect::<String>().replace('\n', " "),
-    );
-    let words = crate::convert::from_matrix::write(&words, &Default::default()).text;
+    let words = quote.text.chars().take(200).collect::<String>().replace('\n', " ");
+    let words = write(&Rich::plain(words), &Manner::default()).text;
     let sender: String = quote.sender.chars().take(200).collect();
     let mut embed = json!({
         "author": { "name": format!("↪ {}", if sender.is_empty() { "a message" } else { &sender }) },

@@ -9,6 +9,7 @@ use super::{Delivery, Progress};
 use crate::{
     client::{
         ApiError, Call, Hub, Wait,
+        catch_up::PAGE,
         webhooks::{Hook, Slot, is_without},
     },
     ids::Id,
@@ -17,8 +18,8 @@ use crate::{
 
 /// How long after an answer was lost it is waited before it is looked whether the message is there.
 const SETTLING_MS: i64 = 10_000;
-/// How many messages are looked at.
-const LOOK: usize = 100;
+/// How many pages of messages are looked at.
+const PAGES: usize = 20;
 /// How many posts of a forum are looked at.
 const POSTS: usize = 20;
 
@@ -95,6 +96,8 @@ impl Delivery<'_> {
         };
         if let Some(id) = found.map_err(unanswered)? {
             tracing::info!(message = %id, "a message whose answer was lost is there");
+            // The gateway may tell of it only later: it must not be taken for the next message.
+            hub.cache_mut().note_message(self.target(progress), id);
             progress.sent.push(id);
             if begins {
                 progress.post = Some(id);
@@ -111,12 +114,21 @@ impl Delivery<'_> {
         after: Id,
         progress: &Progress,
     ) -> Result<Option<Id>, ApiError> {
-        let page = hub.page(self.target(progress), ("after", Some(after)), LOOK).await?;
-        let found = page.into_iter().find(|(id, message)| {
-            let seen = Seen::deserialize(message).unwrap_or_default();
-            voice.said(&seen) && !progress.sent.contains(id)
-        });
-        Ok(found.map(|(id, _)| id))
+        let mut after = after;
+        for _ in 0..PAGES {
+            let page = hub.page(self.target(progress), ("after", Some(after)), PAGE).await?;
+            let Some((last, _)) = page.last() else { break };
+            after = *last;
+            let full = page.len() >= PAGE;
+            let found = page.into_iter().find(|(id, message)| {
+                let seen = Seen::deserialize(message).unwrap_or_default();
+                voice.said(&seen) && !progress.sent.contains(id)
+            });
+            if found.is_some() || !full {
+                return Ok(found.map(|(id, _)| id));
+            }
+        }
+        Ok(None)
     }
 
     /// A post that came since, by its first message, as which it is called.
