@@ -8,6 +8,7 @@ pub mod gateway;
 pub mod hub;
 pub mod intake;
 pub mod media;
+pub mod pins;
 pub mod rest;
 mod send;
 pub(crate) mod servers;

@@ -22,7 +22,8 @@ impl Id {
     }
     /// The first snowflake of a time, in milliseconds since the Unix epoch.
     pub fn at_ms(ms: i64) -> Self {
-        Self(u64::try_from(ms).unwrap_or_default().saturating_sub(EPOCH_MS) << 22)
+        let since = u64::try_from(ms).unwrap_or_default().saturating_sub(EPOCH_MS);
+        Self(since.min(u64::MAX >> 22) << 22)
     }
     /// Some time earlier.
     #[must_use]
@@ -248,6 +249,7 @@ mod tests {
         let earlier = first.earlier(Duration::from_secs(1));
         assert_eq!(earlier.time(), first.time() - Duration::from_secs(1));
         assert_eq!(Id(5).earlier(Duration::MAX), Id(0));
+        assert!(Id::at_ms(i64::MAX) > first, "a time that no snowflake has is after all that have");
     }
 
     #[test]

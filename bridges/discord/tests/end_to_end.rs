@@ -93,6 +93,24 @@ async fn an_answer_that_is_lost_doubles_nothing() {
 }
 
 #[tokio::test]
+async fn what_was_found_is_not_taken_for_the_next() {
+    let world = World::opened().await;
+    world.fake.say(CHANNEL, "ann", "zero");
+    eventually("zero", || world.said().len() == 1).await;
+    // The gateway doesn't tell what is said.
+    world.fake.faults(|faults| {
+        faults.deaf = true;
+        faults.lose_answers = 1;
+    });
+    world.user.say(&world.room, "one").unwrap();
+    eventually("one", || world.heard().len() == 1).await;
+    world.fake.faults(|faults| faults.fail = 1);
+    world.user.say(&world.room, "two").unwrap();
+    eventually("two", || world.heard().len() == 2).await;
+    assert_eq!(texts(&world.heard()), ["one", "two"]);
+}
+
+#[tokio::test]
 async fn limits_and_failures_lose_and_reorder_nothing() {
     let world = World::opened().await;
     world.fake.faults(|faults| {
@@ -150,6 +168,40 @@ async fn a_lost_session_is_caught_up_in_order() {
     expected.extend(texts_missed.iter().map(String::as_str));
     expected.push("last");
     assert_eq!(texts(&world.said()), expected);
+}
+
+#[tokio::test]
+async fn a_thread_that_was_put_away_meanwhile_is_caught_up() {
+    let world = World::opened().await;
+    let root = world.fake.say(CHANNEL, "ann", "root");
+    eventually("the root", || world.said().len() == 1).await;
+    world.fake.begin_thread(CHANNEL, &root, "Aside");
+    world.fake.faults(|faults| faults.deaf = true);
+    world.fake.say(&root, "ann", "in the thread");
+    world.fake.put_away(&root);
+    world.fake.faults(|faults| faults.deaf = false);
+    world.fake.forget_sessions();
+    eventually("what was missed", || texts(&world.said()) == ["root", "in the thread"]).await;
+}
+
+#[tokio::test]
+async fn pins_come_from_discord_also_those_of_a_gap() {
+    let world = World::opened().await;
+    let first = world.fake.say(CHANNEL, "ann", "first");
+    let second = world.fake.say(CHANNEL, "ann", "second");
+    eventually("both", || world.said().len() == 2).await;
+    let events = [world.event_of("first"), world.event_of("second")];
+    let pinned = |expected: &[String]| {
+        let state = world.homeserver.state(&world.room, "m.room.pinned_events", "");
+        state.is_some_and(|content| content["pinned"] == json!(expected))
+    };
+    world.fake.pin(CHANNEL, &first);
+    eventually("the first pin", || pinned(&events[..1])).await;
+    world.fake.faults(|faults| faults.deaf = true);
+    world.fake.pin(CHANNEL, &second);
+    world.fake.faults(|faults| faults.deaf = false);
+    world.fake.forget_sessions();
+    eventually("the second pin", || pinned(&events)).await;
 }
 
 #[tokio::test]

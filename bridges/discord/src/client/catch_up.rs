@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{ApiError, Call, Hub, Wait};
 use crate::{
     connector::Discord,
+    convert::date,
     ids::Id,
     raw::Raw,
     wire::{Channel, ChannelKind},
@@ -16,7 +17,7 @@ use crate::{
 
 /// How much further back than the newest known message is read: messages of different channels don't arrive quite in order. What
 /// was stored before is known by its key.
-const MARGIN: Duration = Duration::from_secs(300);
+const MARGIN: Duration = Duration::from_mins(5);
 /// The most that the API gives at a time.
 pub(crate) const PAGE: usize = 100;
 
@@ -45,6 +46,7 @@ impl Hub {
         }
         let since = newest.earlier(MARGIN);
         let bridged = self.bridged();
+        self.find_put_away(guilds, &bridged, since).await?;
         for channel in bridged.iter().copied() {
             let behind = self.behind(guilds, &bridged, channel, since);
             let Some((guild, behind)) = behind else { continue };
@@ -70,6 +72,60 @@ impl Hub {
                 }
                 inbox.put_all(some, None).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// Looks for threads that were put away since then, something having been said in them before: the servers don't tell them.
+    async fn find_put_away(
+        &self,
+        guilds: &[Id],
+        bridged: &[Id],
+        since: Id,
+    ) -> Result<(), ApiError> {
+        for channel in bridged.iter().copied() {
+            let known = self.cache().channel(channel).map(|(guild, c)| (guild, c.kind));
+            let found = match known {
+                Some((guild, kind)) if guilds.contains(&guild) && kind.has_threads() => {
+                    self.put_away_since(guild, channel, since).await
+                }
+                Some(_) => Ok(()),
+                // A thread with a room of its own, or it is gone.
+                None => self.ask_thread(channel).await,
+            };
+            match found {
+                Err(error @ ApiError::Refused { .. }) => {
+                    tracing::info!(%channel, %error, "threads that were put away can't be asked for");
+                }
+                found => found?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn put_away_since(&self, guild: Id, channel: Id, since: Id) -> Result<(), ApiError> {
+        let mut before = None;
+        loop {
+            let page = self.put_away(channel, PAGE, before.take()).await?;
+            for thread in page.threads {
+                before = thread.thread_metadata.as_ref().and_then(|m| m.archive_timestamp.clone());
+                let at = before.as_deref().and_then(date::parse_ms);
+                if at.is_none_or(|at| Id::at_ms(at) < since) {
+                    return Ok(());
+                }
+                self.cache_mut().put_channel(guild, thread);
+            }
+            if !page.has_more || before.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn ask_thread(&self, thread: Id) -> Result<(), ApiError> {
+        let call = Call::get(format!("channels/{thread}"));
+        let channel: Channel = self.rest.ask(call, Wait::Yes).await?;
+        if let Some(guild) = channel.guild_id {
+            self.cache_mut().put_channel(guild, channel);
         }
         Ok(())
     }
@@ -146,33 +202,5 @@ impl Hub {
             page.into_iter().filter_map(|message| Some((id(&message)?, message))).collect();
         page.sort_by_key(|(id, _)| *id);
         Ok(page)
-    }
-}
-
-/// A message's place among the pins (`GET /channels/{id}/messages/pins`).
-#[derive(serde::Deserialize)]
-struct Pin {
-    message: PinnedMessage,
-}
-
-#[derive(serde::Deserialize)]
-struct PinnedMessage {
-    id: Id,
-}
-
-#[derive(serde::Deserialize)]
-struct Pins {
-    items: Vec<Pin>,
-}
-
-impl Hub {
-    /// The pinned messages of a channel, oldest pin first.
-    pub async fn pins(&self, channel: Id) -> Result<Vec<Id>, ApiError> {
-        let call = Call::get(format!("channels/{channel}/messages/pins")).query("limit", 50);
-        let pins: Pins = self.rest.ask(call, Wait::Yes).await?;
-        let mut ids: Vec<Id> = pins.items.into_iter().map(|pin| pin.message.id).collect();
-        // The API gives the newest pin first.
-        ids.reverse();
-        Ok(ids)
     }
 }

@@ -17,6 +17,7 @@ use super::{
     ApiError, Call, Hub, Wait,
     catch_up::CatchUpError,
     intake::{Said, unreadable},
+    pins::Asking,
     session,
 };
 use crate::{
@@ -199,6 +200,7 @@ async fn shard(
         since: Id(0),
         held: Vec::new(),
         deadline: None,
+        asking: Asking::default(),
     };
     let storing = follower.store(receiver);
     tokio::pin!(storing);
@@ -257,6 +259,14 @@ fn fatal(frame: &CloseFrame<'_>) -> Option<Exit> {
     }
 }
 
+/// Waits until then, or for ever.
+async fn until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Stores what a connection says.
 struct Follower {
     hub: Arc<Hub>,
@@ -273,23 +283,30 @@ struct Follower {
     held: Vec<(u64, String, Value)>,
     /// Until when the missing servers are waited for.
     deadline: Option<tokio::time::Instant>,
+    /// The pins that are asked for.
+    asking: Asking,
 }
 
 impl Follower {
     async fn store(&mut self, mut frames: mpsc::Receiver<String>) -> Exit {
         let mut some = Vec::with_capacity(BATCH);
+        self.asking.resume(&self.hub, &self.cursor);
         loop {
-            let received = match self.deadline {
-                Some(deadline) => tokio::select! {
-                    received = frames.recv_many(&mut some, BATCH) => received,
-                    () = tokio::time::sleep_until(deadline) => {
-                        if let Err(exit) = self.begin().await {
-                            return exit;
-                        }
-                        continue;
+            let received = tokio::select! {
+                received = frames.recv_many(&mut some, BATCH) => received,
+                () = until(self.deadline) => {
+                    if let Err(exit) = self.begin().await {
+                        return exit;
                     }
-                },
-                None => frames.recv_many(&mut some, BATCH).await,
+                    continue;
+                }
+                // Storing it stores the cursor, which must not be before what was missed is read.
+                (channel, ids) = self.asking.next(), if self.deadline.is_none() => {
+                    if let Err(exit) = self.pinned(channel, ids).await {
+                        return exit;
+                    }
+                    continue;
+                }
             };
             if received == 0 {
                 return Exit::Stopped;
@@ -401,6 +418,13 @@ impl Follower {
         if self.cursor.newest == Id(0) {
             self.cursor.newest = Id::at_ms(self.hub.clock.now_ms());
         }
+        // At the very first there is nothing that was missed.
+        let gap = Some(self.since).filter(|since| *since != Id(0));
+        let pinned = gap.map(|since| self.hub.pinned_since(&guilds, since));
+        for channel in pinned.unwrap_or_default() {
+            let stamp = format!("{}:{channel}", self.cursor.stamp(self.cursor.sequence));
+            self.asking.begin(&self.hub, &mut self.cursor, channel, stamp);
+        }
         self.inbox.state(LoginState::Connected);
         let mut store = self.hub.hidden(&guilds, &self.cursor.stamp(self.cursor.sequence));
         for (sequence, name, data) in std::mem::take(&mut self.held) {
@@ -425,19 +449,19 @@ impl Follower {
             slash::answer(&self.hub, &self.inbox, interaction);
         }
         if let Some(channel) = taken.pins {
-            match self.hub.pins(channel).await {
-                Ok(ids) => {
-                    let stamp = self.cursor.stamp(sequence);
-                    store.extend(self.hub.pinned(channel, &ids, stamp));
-                }
-                Err(error) => {
-                    tracing::warn!(%channel, %error, "the pins of a channel can't be read")
-                }
-            }
+            let stamp = self.cursor.stamp(sequence);
+            self.asking.begin(&self.hub, &mut self.cursor, channel, stamp);
         }
         self.cursor.sequence = self.cursor.sequence.max(sequence);
         self.cursor.newest = self.cursor.newest.max(taken.newest.unwrap_or_default());
         Ok(())
+    }
+
+    /// The pins of a channel are known.
+    async fn pinned(&mut self, channel: Id, ids: Option<Vec<Id>>) -> Result<(), Exit> {
+        let Some(stamp) = self.cursor.pins.remove(&channel) else { return Ok(()) };
+        let pins = ids.and_then(|ids| self.hub.pinned(channel, &ids, stamp));
+        self.save(pins.into_iter().collect()).await
     }
 
     async fn flush(&mut self, store: &mut Vec<(EventKey, Raw)>) -> Result<(), Exit> {

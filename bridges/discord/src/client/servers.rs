@@ -22,6 +22,17 @@ struct Threads {
     threads: Vec<Channel>,
 }
 
+/// Threads that were put away.
+#[derive(Deserialize)]
+pub(crate) struct PutAway {
+    /// The threads, the last put away first.
+    #[serde(default)]
+    pub threads: Vec<Channel>,
+    /// Whether there are more.
+    #[serde(default)]
+    pub has_more: bool,
+}
+
 impl Hub {
     /// Whether the servers are known, asking for them if need be.
     pub async fn knows_servers(&self) -> bool {
@@ -66,6 +77,23 @@ impl Hub {
         let call = Call::get(format!("guilds/{guild}/threads/active"));
         let active: Threads = self.rest.ask(call, Wait::Yes).await?;
         Ok(active.threads)
+    }
+
+    /// The threads of a channel that were put away, the last first: those that everybody in the channel sees, put away `before` a time as
+    /// the API writes it.
+    pub(crate) async fn put_away(
+        &self,
+        channel: Id,
+        limit: usize,
+        before: Option<String>,
+    ) -> Result<PutAway, ApiError> {
+        let call = Call::get(format!("channels/{channel}/threads/archived/public"));
+        let call = call.query("limit", limit.clamp(2, 100));
+        let call = match before {
+            Some(before) => call.query("before", before),
+            None => call,
+        };
+        self.rest.ask(call, Wait::Yes).await
     }
 
     /// A member of a server, if they are one.

@@ -1,6 +1,8 @@
 //! Where a gateway connection has got to: stored with every event that is stored, so that after a crash Discord is asked for exactly what
 //! was missed, and where it has forgotten, the channels are read from the newest message that is known.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::Id;
@@ -17,6 +19,9 @@ pub struct Cursor {
     pub sequence: u64,
     /// The newest message of any channel that is stored. Snowflakes are ordered by time over all channels.
     pub newest: Id,
+    /// The channels whose pins are still to be asked for, each with what names the change.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub pins: BTreeMap<Id, String>,
 }
 
 impl Cursor {
@@ -45,8 +50,13 @@ mod tests {
 
     #[test]
     fn a_cursor_reads_back() {
-        let cursor =
-            Cursor { session: "s".into(), url: "wss://x".into(), sequence: 7, newest: Id(9) };
+        let cursor = Cursor {
+            session: "s".into(),
+            url: "wss://x".into(),
+            sequence: 7,
+            newest: Id(9),
+            pins: [(Id(5), "s:6".to_owned())].into(),
+        };
         assert_eq!(Cursor::read(Some(&cursor.write())), cursor);
         assert_eq!(Cursor::read(Some("no")), Cursor::default());
         assert_eq!(Cursor::read(None).stamp(3), ":3");

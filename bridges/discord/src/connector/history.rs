@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Discord, DiscordClient};
 use crate::{
-    client::{ApiError, Call, Hub, Wait, catch_up::PAGE},
+    client::{ApiError, Hub, catch_up::PAGE},
     ids::{Id, Place},
     wire::Channel,
 };
@@ -109,23 +109,15 @@ fn begun(page: &[(Id, Value)]) -> Vec<Channel> {
         .collect()
 }
 
-#[derive(Deserialize)]
-struct Archived {
-    #[serde(default)]
-    threads: Vec<Channel>,
-}
-
 /// The newest posts of a forum: those that are in use, then those that were put away last.
 async fn posts(hub: &Hub, forum: Id) -> Result<Vec<Channel>, NetError> {
     let mut posts: Vec<Channel> = hub.cache().threads_of(forum).cloned().collect();
     posts.sort_by_key(|post| std::cmp::Reverse(post.last_message_id));
     if posts.len() < THREADS {
-        let call = Call::get(format!("channels/{forum}/threads/archived/public"))
-            .query("limit", THREADS - posts.len());
-        match hub.rest.ask::<Archived>(call, Wait::Yes).await {
-            Ok(archived) => {
+        match hub.put_away(forum, THREADS - posts.len(), None).await {
+            Ok(found) => {
                 let new = |post: &Channel| !posts.iter().any(|known| known.id == post.id);
-                let more: Vec<Channel> = archived.threads.into_iter().filter(new).collect();
+                let more: Vec<Channel> = found.threads.into_iter().filter(new).collect();
                 posts.extend(more);
             }
             Err(ApiError::Refused { .. }) => {}

@@ -151,6 +151,10 @@ impl ChannelKind {
     pub fn is_thread(self) -> bool {
         matches!(self, Self::Thread | Self::PrivateThread)
     }
+    /// Whether it may have threads.
+    pub fn has_threads(self) -> bool {
+        self.is_forum() || matches!(self, Self::Text | Self::Announcement)
+    }
     /// Whether it holds only threads.
     pub fn is_forum(self) -> bool {
         matches!(self, Self::Forum | Self::Media)
@@ -203,6 +207,9 @@ pub struct Channel {
     /// The newest message, which may be deleted by now.
     #[serde(deserialize_with = "lax::value")]
     pub last_message_id: Option<Id>,
+    /// When something was pinned last.
+    #[serde(deserialize_with = "lax::value")]
+    pub last_pin_timestamp: Option<String>,
     /// Who may do what in it, against the rule.
     #[serde(deserialize_with = "lax::list")]
     pub permission_overwrites: Vec<Overwrite>,
@@ -243,6 +250,9 @@ pub struct ThreadMetadata {
     /// Put away for want of messages.
     #[serde(deserialize_with = "lax::value")]
     pub archived: bool,
+    /// When that was last so or no longer so.
+    #[serde(deserialize_with = "lax::value")]
+    pub archive_timestamp: Option<String>,
     /// Only moderators may wake it.
     #[serde(deserialize_with = "lax::value")]
     pub locked: bool,

@@ -20,6 +20,8 @@ pub(crate) const FORUM: &str = "602";
 pub(crate) const BOT: &str = "700";
 pub(crate) const APPLICATION: &str = "701";
 pub(crate) const TOKEN: &str = "bot-token";
+/// A time after everything else.
+const LATE: &str = "2100-01-01T00:00:00.000000+00:00";
 
 /// What goes wrong.
 #[derive(Clone, Debug, Default)]
@@ -214,6 +216,26 @@ impl Fake {
         self.state().channels.insert(message.to_owned(), made.clone());
         self.dispatch("THREAD_CREATE", &made);
         made
+    }
+
+    /// Puts a thread away.
+    pub(crate) fn put_away(&self, thread: &str) {
+        let mut state = self.state();
+        let known = state.channels.get_mut(thread).unwrap();
+        known["thread_metadata"] = json!({ "archived": true, "archive_timestamp": LATE });
+    }
+
+    /// Somebody pins a message.
+    pub(crate) fn pin(&self, channel: &str, message: &str) {
+        {
+            let mut state = self.state();
+            state.pins.entry(channel.to_owned()).or_default().push(message.to_owned());
+            if let Some(known) = state.channels.get_mut(channel) {
+                known["last_pin_timestamp"] = LATE.into();
+            }
+        }
+        let data = json!({ "guild_id": GUILD, "channel_id": channel, "last_pin_timestamp": LATE });
+        self.dispatch("CHANNEL_PINS_UPDATE", &data);
     }
 
     /// The threads of a channel, in order.

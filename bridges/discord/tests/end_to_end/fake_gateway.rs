@@ -29,8 +29,9 @@ async fn upgrade(State(fake): State<Fake>, socket: WebSocketUpgrade) -> Response
 fn server(fake: &Fake) -> Value {
     let state = fake.state();
     let is_thread = |channel: &&Value| channel["type"] == 11;
+    let in_use = |thread: &Value| thread["thread_metadata"]["archived"] != true;
     let all = || state.channels.values().cloned().collect::<Vec<Value>>();
-    let threads: Vec<Value> = all().into_iter().filter(|c| is_thread(&c)).collect();
+    let threads: Vec<Value> = all().into_iter().filter(|c| is_thread(&c) && in_use(c)).collect();
     let channels: Vec<Value> = all().into_iter().filter(|c| !is_thread(&c)).collect();
     json!({
         "id": GUILD, "name": "Testers", "owner_id": "1", "icon": null,

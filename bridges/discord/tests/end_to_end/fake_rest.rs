@@ -38,7 +38,9 @@ pub(crate) fn router() -> Router<Fake> {
         .route("/channels/{channel}/messages/{id}", get(one).patch(change).delete(delete))
         .route("/channels/{channel}/messages/{id}/threads", post(thread))
         .route("/channels/{channel}/messages/{id}/reactions/{emoji}/@me", put(done).delete(done))
+        .route("/channels/{channel}", get(channel))
         .route("/channels/{channel}/threads", post(begin))
+        .route("/channels/{channel}/threads/archived/public", get(put_away))
         .route("/channels/{channel}/typing", post(done))
         .route("/webhooks/{hook}/{token}", post(by_webhook))
         .route(
@@ -117,8 +119,24 @@ async fn channels(State(fake): State<Fake>) -> Json<Value> {
 async fn active(State(fake): State<Fake>) -> Json<Value> {
     let state = fake.state();
     let threads: Vec<Value> =
-        state.channels.values().filter(|channel| channel["type"] == 11).cloned().collect();
+        state.channels.values().filter(|c| c["type"] == 11 && !is_put_away(c)).cloned().collect();
     Json(json!({ "threads": threads }))
+}
+
+fn is_put_away(thread: &Value) -> bool {
+    thread["thread_metadata"]["archived"] == true
+}
+
+async fn put_away(State(fake): State<Fake>, Path(channel): Path<String>) -> Json<Value> {
+    let state = fake.state();
+    let of = |thread: &&Value| thread["parent_id"] == *channel && is_put_away(thread);
+    let threads: Vec<Value> = state.channels.values().filter(of).cloned().collect();
+    Json(json!({ "threads": threads, "members": [], "has_more": false }))
+}
+
+async fn channel(State(fake): State<Fake>, Path(channel): Path<String>) -> Response {
+    let known = fake.state().channels.get(&channel).cloned();
+    known.map_or_else(|| refusal(404, 10_003, "Unknown Channel"), |c| Json(c).into_response())
 }
 
 async fn webhooks(State(fake): State<Fake>, Path(channel): Path<String>) -> Json<Value> {
@@ -419,8 +437,7 @@ async fn pins(State(fake): State<Fake>, Path(channel): Path<String>) -> Json<Val
 }
 
 async fn pin(State(fake): State<Fake>, Path((channel, id)): Path<(String, String)>) -> StatusCode {
-    fake.state().pins.entry(channel.clone()).or_default().push(id);
-    fake.dispatch("CHANNEL_PINS_UPDATE", &json!({ "guild_id": GUILD, "channel_id": channel }));
+    fake.pin(&channel, &id);
     StatusCode::NO_CONTENT
 }
 
