@@ -10,7 +10,7 @@ test_program crash_discord
 check "our homeserver, the Discord bridge, and a Discord that misbehaves" env \
     DISCORD_MESSAGES="${DISCORD_MESSAGES:-200}" DISCORD_KILLS="${DISCORD_KILLS:-3}" "$PROGRAM"
 
-schema=${DISCORD_OPENAPI:-$SHARED/networks/discord/openapi.json}
+schema=${DISCORD_OPENAPI:-$PWD/../shared/networks/discord/openapi.json}
 if [ ! -f "$schema" ]; then
     skip "Discord's OpenAPI data is not at ../shared/networks/discord/openapi.json"
     exit 0

@@ -148,10 +148,7 @@ async fn trouble(fake: Fake, faults: usize, seed: u64) {
 }
 
 /// Waits until `expected` things have arrived, or until nothing new comes.
-async fn settled<F>(expected: usize, mut count: impl FnMut() -> F) -> Result<()>
-where
-    F: Future<Output = Result<usize>>,
-{
+async fn settled(expected: usize, mut count: impl AsyncFnMut() -> Result<usize>) -> Result<()> {
     let (mut last, mut since) = (0, Instant::now());
     loop {
         let now = count().await?;
@@ -184,13 +181,14 @@ fn heard(fake: &Fake) -> Vec<usize> {
     fake.heard(CHANNEL).iter().filter_map(|(_, text)| numbered::number("out", text)).collect()
 }
 
-async fn on_matrix(user: &User, room: &str) -> Result<Vec<usize>> {
-    let events = user.timeline(room).await?;
+/// The numbers that came to the room. `known` is what was read of it before.
+async fn on_matrix(user: &User, room: &str, known: &mut Vec<Value>) -> Result<Vec<usize>> {
+    user.read_on(room, known).await?;
     let from_discord = |event: &&Value| {
         event["type"] == "m.room.message"
             && event["sender"].as_str().unwrap_or_default().starts_with("@discord_")
     };
-    let texts = events.iter().filter(from_discord);
+    let texts = known.iter().filter(from_discord);
     Ok(texts
         .filter_map(|event| numbered::number("in", event["content"]["body"].as_str()?))
         .collect())
@@ -237,10 +235,14 @@ async fn run(sizes: &Sizes) -> Result<bool> {
     };
     tokio::try_join!(outward, inward, killing, troubling)?;
 
-    settled(sizes.messages, || async { Ok(heard(&fake).len()) }).await?;
-    settled(sizes.messages, || async { Ok(on_matrix(&user, &room).await?.len()) }).await?;
-    let out = numbered::judge(sizes.messages, &heard(&fake));
-    let inn = numbered::judge(sizes.messages, &on_matrix(&user, &room).await?);
+    let judge = |arrived: &[usize]| numbered::judge(sizes.messages, arrived);
+    let there = |arrived: &[usize]| sizes.messages - judge(arrived).lost.len();
+    let mut known = Vec::new();
+    settled(sizes.messages, async || Ok(there(&heard(&fake)))).await?;
+    settled(sizes.messages, async || Ok(there(&on_matrix(&user, &room, &mut known).await?)))
+        .await?;
+    let out = judge(&heard(&fake));
+    let inn = judge(&on_matrix(&user, &room, &mut known).await?);
     println!("   Matrix to Discord: {out}");
     println!("   Discord to Matrix: {inn}");
     let clean = out.is_clean() && inn.is_clean();
