@@ -97,6 +97,8 @@ pub(crate) struct Bridges {
     pub(crate) irc: Bridge<landbridge_irc::IrcConfig>,
     /// The bridge to the Playground.
     pub(crate) playground: Bridge<landbridge_playground::Config>,
+    /// The bridge to Slack.
+    pub(crate) slack: Bridge<landbridge_slack::SlackConfig>,
 }
 
 impl Default for Bridges {
@@ -105,6 +107,7 @@ impl Default for Bridges {
             discord: Bridge::of::<landbridge_discord::Discord>(),
             irc: Bridge::of::<landbridge_irc::Irc>(),
             playground: Bridge::of::<landbridge_playground::Playground>(),
+            slack: Bridge::of::<landbridge_slack::Slack>(),
         }
     }
 }

@@ -7,6 +7,7 @@ use landbridge_discord::Discord;
 use landbridge_framework::Network;
 use landbridge_irc::Irc;
 use landbridge_playground::Playground;
+use landbridge_slack::Slack;
 
 use super::{Failure, say};
 use crate::{
@@ -24,6 +25,8 @@ pub(crate) enum Name {
     Irc,
     /// The Playground
     Playground,
+    /// Slack
+    Slack,
 }
 
 /// Runs a bridge until the process is asked to stop.
@@ -33,6 +36,7 @@ pub(super) async fn run(config: Config, name: Name) -> Result<(), Failure> {
         Name::Discord => bridges::alone::<Discord>(&config.bridges.discord).await?,
         Name::Irc => bridges::alone::<Irc>(&config.bridges.irc).await?,
         Name::Playground => bridges::alone::<Playground>(&config.bridges.playground).await?,
+        Name::Slack => bridges::alone::<Slack>(&config.bridges.slack).await?,
     };
     say(format_args!("The bridge listens for its homeserver on {}", alone.address()))?;
     alone.serve(stop).await
@@ -48,6 +52,7 @@ pub(super) fn generate(
         Name::Discord => generate_of::<Discord>(&config.bridges.discord, output),
         Name::Irc => generate_of::<Irc>(&config.bridges.irc, output),
         Name::Playground => generate_of::<Playground>(&config.bridges.playground, output),
+        Name::Slack => generate_of::<Slack>(&config.bridges.slack, output),
     }
 }
 

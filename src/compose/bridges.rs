@@ -53,6 +53,9 @@ pub(crate) async fn beside(
                 .await?,
         );
     }
+    if bridges.slack.enabled {
+        running.push(one_beside::<landbridge_slack::Slack>(server, config, &bridges.slack).await?);
+    }
     Ok(running)
 }
 

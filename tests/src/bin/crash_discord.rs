@@ -20,21 +20,15 @@ mod fake_gateway;
 #[path = "../../../bridges/discord/tests/end_to_end/fake_rest.rs"]
 mod fake_rest;
 
-use std::{
-    env,
-    error::Error,
-    fs,
-    path::Path,
-    process::{Command, ExitCode},
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{error::Error, process::ExitCode, sync::Arc, time::Duration};
 
 use fake::{CHANNEL, Fake, GUILD, TOKEN};
 use landbridge_tests::{
     matrix::User,
     numbered,
-    process::{Process, checkout, free_port},
+    process::{checkout, kill_often},
+    setting,
+    stack::{SECRET, Stack, settled},
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use serde_json::Value;
@@ -42,92 +36,16 @@ use tokio::sync::Mutex;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-const SERVER: &str = "crash.test";
-const SECRET: &str = "crash-secret";
 /// The channel's room is made by whoever joins its alias first.
 const ALIAS: &str = "#discord_600:crash.test";
-/// Nothing new for this long means that nothing more will come.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// For so long what is doubled may still be on its way: the bridge waits for ten seconds before it sends again what is in doubt.
+const REST: Duration = Duration::from_secs(15);
 
 struct Sizes {
     messages: usize,
     kills: usize,
     faults: usize,
     seed: u64,
-}
-
-fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
-    env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
-}
-
-/// The two processes that are killed.
-struct Rig {
-    base: String,
-    homeserver: Arc<Mutex<Process>>,
-    bridge: Arc<Mutex<Process>>,
-}
-
-impl Rig {
-    fn prepare(folder: &Path, fake: &Fake) -> Result<Self> {
-        let appservices = folder.join("appservices");
-        fs::create_dir_all(&appservices)?;
-        fs::create_dir_all(folder.join("homeserver"))?;
-        let (client, bridge) = (free_port()?, free_port()?);
-        let base = format!("http://127.0.0.1:{client}");
-        let homeserver = Process::new(
-            "homeserver",
-            checkout().join("tests/launch-homeserver"),
-            &folder.join("homeserver.log"),
-            &format!("{base}/_matrix/client/versions"),
-        )
-        .env("SERVER_NAME", SERVER)
-        .env("DATA_DIR", folder.join("homeserver").display())
-        .env("CLIENT_PORT", client)
-        .env("REGISTRATION_SHARED_SECRET", SECRET)
-        .env("APPSERVICES_DIR", appservices.display());
-        let bridge_env = [
-            ("HS_URL", base.clone()),
-            ("SERVER_NAME", SERVER.to_owned()),
-            ("DATA_DIR", folder.join("bridge").display().to_string()),
-            ("APPSERVICE_PORT", bridge.to_string()),
-            ("REGISTRATION", appservices.join("discord.yaml").display().to_string()),
-            ("NETWORK_URL", format!("http://{}", fake.address)),
-            ("NETWORK_TOKEN", TOKEN.to_owned()),
-            ("NETWORK_GUILD", GUILD.to_owned()),
-        ];
-        let launcher = checkout().join("tests/launch-bridge");
-        let registered = Command::new(&launcher)
-            .args(["discord", "register"])
-            .envs(bridge_env.clone())
-            .status()?;
-        if !registered.success() {
-            return Err(format!("launch-bridge discord register: {registered}").into());
-        }
-        let ready = format!("http://127.0.0.1:{bridge}/health");
-        let mut process =
-            Process::new("bridge", launcher, &folder.join("bridge.log"), &ready).args(["discord"]);
-        for (name, value) in bridge_env {
-            process = process.env(name, value);
-        }
-        Ok(Self {
-            base,
-            homeserver: Arc::new(Mutex::new(homeserver)),
-            bridge: Arc::new(Mutex::new(process)),
-        })
-    }
-}
-
-/// Kills a process again and again, each time after a while, and starts it again.
-async fn kill_often(process: Arc<Mutex<Process>>, kills: usize, seed: u64) -> Result<()> {
-    let mut random = StdRng::seed_from_u64(seed);
-    for _ in 0..kills {
-        tokio::time::sleep(Duration::from_millis(random.random_range(1_000..4_000))).await;
-        let mut process = process.lock().await;
-        process.kill()?;
-        tokio::time::sleep(Duration::from_millis(random.random_range(0..300))).await;
-        process.start().await?;
-    }
-    Ok(())
 }
 
 /// Lets Discord misbehave again and again.
@@ -145,36 +63,6 @@ async fn trouble(fake: Fake, faults: usize, seed: u64) {
         }
     }
     fake.faults(|faults| *faults = fake::Faults::default());
-}
-
-/// Waits until `expected` things have arrived, or until nothing new comes.
-async fn settled(expected: usize, mut count: impl AsyncFnMut() -> Result<usize>) -> Result<()> {
-    let (mut last, mut since) = (0, Instant::now());
-    loop {
-        let now = count().await?;
-        if now >= expected || (now == last && since.elapsed() > PATIENCE) {
-            // What is doubled may still be on its way.
-            tokio::time::sleep(Duration::from_secs(5)).await;
-            return Ok(());
-        }
-        if now > last {
-            (last, since) = (now, Instant::now());
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-}
-
-/// Joins the room by its alias; the bridge, asked for it, makes the room once it knows the channel.
-async fn join(user: &User) -> Result<String> {
-    let mut room = Err("not tried".into());
-    for _ in 0..200 {
-        room = user.join(ALIAS).await.map_err(Box::<dyn Error + Send + Sync>::from);
-        if room.is_ok() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(300)).await;
-    }
-    room
 }
 
 fn heard(fake: &Fake) -> Vec<usize> {
@@ -197,11 +85,15 @@ async fn on_matrix(user: &User, room: &str, known: &mut Vec<Value>) -> Result<Ve
 async fn run(sizes: &Sizes) -> Result<bool> {
     let fake = Fake::start().await;
     let folder = tempfile::Builder::new().prefix("landbridge-crash-discord").tempdir()?;
-    let rig = Rig::prepare(folder.path(), &fake)?;
-    rig.homeserver.lock().await.start().await?;
-    rig.bridge.lock().await.start().await?;
-    let user = User::register(&rig.base, SECRET, "user").await?;
-    let room = join(&user).await?;
+    let network = format!("http://{}", fake.address);
+    let settings =
+        [("NETWORK_URL", network.as_str()), ("NETWORK_TOKEN", TOKEN), ("NETWORK_GUILD", GUILD)];
+    let launcher = checkout().join("tests/launch-homeserver");
+    let mut stack = Stack::prepare(folder.path(), &launcher, "discord", &settings)?;
+    stack.homeserver.start().await?;
+    stack.bridge.start().await?;
+    let user = User::register(&stack.base, SECRET, "user").await?;
+    let room = user.join_soon(ALIAS).await?;
 
     // As long as there is killing there are messages on their way.
     let pause = Duration::from_secs(3) * u32::try_from(sizes.kills.max(1))?
@@ -220,13 +112,9 @@ async fn run(sizes: &Sizes) -> Result<bool> {
         }
         Ok(())
     };
+    let processes = [Arc::new(Mutex::new(stack.homeserver)), Arc::new(Mutex::new(stack.bridge))];
     let killing = async {
-        let mut killers = tokio::task::JoinSet::new();
-        killers.spawn(kill_often(Arc::clone(&rig.homeserver), sizes.kills, sizes.seed));
-        killers.spawn(kill_often(Arc::clone(&rig.bridge), sizes.kills, sizes.seed ^ 1));
-        while let Some(killer) = killers.join_next().await {
-            killer??;
-        }
+        kill_often(processes.clone(), sizes.kills, 1_000..4_000, sizes.seed).await?;
         Ok(())
     };
     let troubling = async {
@@ -238,8 +126,8 @@ async fn run(sizes: &Sizes) -> Result<bool> {
     let judge = |arrived: &[usize]| numbered::judge(sizes.messages, arrived);
     let there = |arrived: &[usize]| sizes.messages - judge(arrived).lost.len();
     let mut known = Vec::new();
-    settled(sizes.messages, async || Ok(there(&heard(&fake)))).await?;
-    settled(sizes.messages, async || Ok(there(&on_matrix(&user, &room, &mut known).await?)))
+    settled(sizes.messages, REST, async || Ok(there(&heard(&fake)))).await?;
+    settled(sizes.messages, REST, async || Ok(there(&on_matrix(&user, &room, &mut known).await?)))
         .await?;
     let out = judge(&heard(&fake));
     let inn = judge(&on_matrix(&user, &room, &mut known).await?);

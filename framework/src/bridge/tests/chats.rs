@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{eventually, stage::What, staged::Staged};
-use crate::{event::ChatKind, testing::SimHomeserver};
+use crate::{config::PortalConfig, event::ChatKind, testing::SimHomeserver};
 
 fn say(id: &str, text: &str) -> What {
     What::Say { id: id.into(), text: text.into() }
@@ -75,6 +75,24 @@ async fn who_is_in_a_space_may_join_what_is_in_it() {
     let allowed: Vec<_> =
         rule["allow"].as_array().unwrap().iter().map(|from| from["room_id"].clone()).collect();
     assert_eq!(allowed, [room("texts"), room("guild")]);
+}
+
+#[tokio::test]
+async fn a_configured_room_may_be_open_to_everybody() {
+    let mut world = Staged::new().await;
+    world.stage.chat("lobby", ChatKind::Group, None);
+    world.stage.chat("office", ChatKind::Group, None);
+    let portal =
+        |id: &str, public| PortalConfig { remote_id: id.into(), public, ..PortalConfig::default() };
+    world.config.portals = vec![portal("lobby", true), portal("office", false)];
+    let _bridge = world.start().await;
+    eventually("both rooms", || {
+        world.room_of("lobby").is_some() && world.room_of("office").is_some()
+    })
+    .await;
+    let bea = world.homeserver.user("@bea:hs.example");
+    assert!(bea.join(&world.room_of("lobby").unwrap()));
+    assert!(!bea.join(&world.room_of("office").unwrap()));
 }
 
 #[test]
