@@ -25,6 +25,7 @@ const LATE: &str = "2100-01-01T00:00:00.000000+00:00";
 
 /// What goes wrong.
 #[derive(Clone, Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each goes wrong by itself")]
 pub(crate) struct Faults {
     /// So many messages are taken, but the answer is lost.
     pub(crate) lose_answers: u32,

@@ -212,17 +212,18 @@ fn payload(content_type: &str, body: &[u8]) -> Value {
 }
 
 /// What goes wrong with a message; `Err`: it is not taken.
-fn trouble(fake: &Fake) -> Result<bool, Response> {
+fn trouble(fake: &Fake) -> Result<bool, Box<Response>> {
     let mut state = fake.state();
     if state.faults.limit > 0 {
         state.faults.limit -= 1;
         let limited = json!({ "message": "You are being rate limited.", "retry_after": 0.2, "global": false });
         let headers = [("retry-after", "0.2"), ("x-ratelimit-scope", "user")];
-        return Err((StatusCode::TOO_MANY_REQUESTS, headers, Json(limited)).into_response());
+        let answer = (StatusCode::TOO_MANY_REQUESTS, headers, Json(limited)).into_response();
+        return Err(Box::new(answer));
     }
     if state.faults.fail > 0 {
         state.faults.fail -= 1;
-        return Err(StatusCode::BAD_GATEWAY.into_response());
+        return Err(Box::new(StatusCode::BAD_GATEWAY.into_response()));
     }
     let lost = state.faults.lose_answers > 0;
     state.faults.lose_answers -= u32::from(lost);
@@ -238,10 +239,10 @@ fn broken() -> Response {
     Response::new(Body::from_stream(stream))
 }
 
-fn take(fake: &Fake, channel: &str, message: Value) -> Response {
+fn take(fake: &Fake, channel: &str, message: &Value) -> Response {
     let lost = match trouble(fake) {
         Ok(lost) => lost,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     let id = fake.post(channel, message.clone());
     if lost {
@@ -287,14 +288,14 @@ async fn by_webhook(
         );
     }
     let channel = params.get("thread_id").cloned().unwrap_or(own);
-    take(&fake, &channel, message)
+    take(&fake, &channel, &message)
 }
 
 /// A post of a forum: a thread that is called as its first message.
 fn post_in(fake: &Fake, forum: &str, name: &str, message: Value) -> Response {
     let lost = match trouble(fake) {
         Ok(lost) => lost,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     let id = fake.begin(forum, name, message);
     if lost {
@@ -331,7 +332,7 @@ async fn by_bot(
     if let Some(known) = known.filter(|_| message["enforce_nonce"] == true) {
         return Json(json!({ "id": known })).into_response();
     }
-    let response = take(&fake, &channel, message);
+    let response = take(&fake, &channel, &message);
     if response.status().is_success() {
         let last = fake.state().last.to_string();
         fake.state().nonces.insert(nonce, last);
