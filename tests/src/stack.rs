@@ -109,14 +109,11 @@ fn launch_bridge(args: &[&str], environment: &[(&str, &str)]) -> Result<String> 
 
 /// Waits until `expected` things have arrived, or until nothing new comes; and then for `rest`, because what is doubled may still be on its
 /// way.
-pub async fn settled<F>(
+pub async fn settled(
     expected: usize,
     rest: Duration,
-    mut count: impl FnMut() -> F,
-) -> Counted<()>
-where
-    F: Future<Output = Counted<usize>>,
-{
+    mut count: impl AsyncFnMut() -> Counted<usize>,
+) -> Counted<()> {
     let (mut last, mut since) = (0, Instant::now());
     loop {
         let now = count().await?;
