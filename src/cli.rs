@@ -148,7 +148,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let loaded = || load(arguments.config.as_deref());
     match arguments.command {
         Some(Command::Config) => config::print(),
-        Some(Command::Doctor) => doctor::run(loaded()).await,
+        Some(Command::Doctor) => Box::pin(doctor::run(loaded())).await,
         Some(Command::Bridge { name }) => bridge::run(logged(loaded()?)?.config, name).await,
         Some(Command::Registration(RegistrationCommand::Generate { name, output })) => {
             bridge::generate(&loaded()?.config, name, output)

@@ -254,7 +254,7 @@ fn shown(event: &RemoteEvent<Discord>) -> Value {
             json!({ "member": sender(&changes[0].user), "is": is })
         }
         Body::Pins { ids } => {
-            json!({ "pins": ids.iter().map(|id| id.encode()).collect::<Vec<_>>() })
+            json!({ "pins": ids.iter().map(landbridge_framework::RemoteId::encode).collect::<Vec<_>>() })
         }
         other => json!({ "other": format!("{other:?}") }),
     }
@@ -292,7 +292,7 @@ fn content(content: &Content) -> Value {
             "max": poll.max_choices,
         }),
         Content::Unsupported { what, link } => json!({ "unsupported": what, "link": link }),
-        other => json!({ "other": format!("{other:?}") }),
+        other @ Content::Location(_) => json!({ "other": format!("{other:?}") }),
     }
 }
 

@@ -21,7 +21,7 @@ use crate::fake::{CHANNEL, Fake, GUILD, TOKEN};
 const SERVER: &str = "hs.example";
 
 /// How long something may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 pub(crate) struct World {
     pub(crate) fake: Fake,
