@@ -1,0 +1,53 @@
+//! Buttons under messages: links where they lead somewhere, words where only Telegram's own apps can press them.
+
+use grammers_tl_types as tl;
+use landbridge_framework::format::{Rich, Style};
+
+/// More are not shown.
+const MAX_BUTTONS: usize = 100;
+
+/// Appends a message's buttons to its text.
+pub(super) fn append(text: &mut Rich, markup: &tl::enums::ReplyMarkup) {
+    match markup {
+        tl::enums::ReplyMarkup::ReplyInlineMarkup(inline) => {
+            let rows = inline.rows.iter().flat_map(|tl::enums::KeyboardInlineButtonRow::Row(row)| &row.buttons);
+            let mut number = 0;
+            for tl::enums::KeyboardInlineButton::Button(button) in rows.take(MAX_BUTTONS) {
+                line(text);
+                if let Some(url) = address(&button.r#type) {
+                    text.push_styled(&button.text, Style::Link { url });
+                } else {
+                    number += 1;
+                    text.push(&format!("{number}. {}", button.text));
+                }
+            }
+        }
+        tl::enums::ReplyMarkup::ReplyKeyboardMarkup(keyboard) => {
+            let rows = keyboard.rows.iter().flat_map(|tl::enums::KeyboardButtonRow::Row(row)| &row.buttons);
+            // Pressing such a button sends its text: whoever sends that text has pressed it.
+            for tl::enums::KeyboardButton::Button(button) in rows.take(MAX_BUTTONS) {
+                line(text);
+                text.push("\u{2328} ");
+                text.push_styled(&button.text, Style::Code);
+            }
+        }
+        tl::enums::ReplyMarkup::ReplyKeyboardHide(_)
+        | tl::enums::ReplyMarkup::ReplyKeyboardForceReply(_) => {}
+    }
+}
+
+fn line(text: &mut Rich) {
+    if !text.is_empty() {
+        text.push("\n");
+    }
+}
+
+/// Where a button leads.
+fn address(kind: &tl::enums::InlineButtonType) -> Option<String> {
+    match kind {
+        tl::enums::InlineButtonType::Url(button) => Some(button.url.clone()),
+        tl::enums::InlineButtonType::UrlAuth(button) => Some(button.url.clone()),
+        tl::enums::InlineButtonType::WebView(button) => Some(button.url.clone()),
+        _ => None,
+    }
+}
