@@ -30,6 +30,9 @@ pub struct Config {
     /// it writes the picture to standard output. Its words, for example `["lottie2webp", "256"]`. Unset: the sticker's still preview is
     /// shown.
     pub sticker_converter: Vec<String>,
+    /// The same for stickers that are short films (WebM), for example
+    /// `["ffmpeg", "-v", "error", "-c:v", "libvpx-vp9", "-i", "-", "-loop", "0", "-f", "webp", "-"]`.
+    pub video_sticker_converter: Vec<String>,
     /// Another server than Telegram's, for tests. Never for the real network.
     pub test_server: Option<TestServer>,
 }
@@ -46,6 +49,7 @@ impl Default for Config {
             device: "Landbridge".into(),
             max_file_bytes: 2000 << 20,
             sticker_converter: Vec::new(),
+            video_sticker_converter: Vec::new(),
             test_server: None,
         }
     }

@@ -153,8 +153,11 @@ pub(super) fn document(document: &tl::enums::Document, chat: ChatId, message: i3
         _ => format!("{base}{}", extension(&mime)),
     };
     let mut part = MediaPart::new(source.encode().0, kind, name);
-    part.mime = Some(mime).filter(|mime| !mime.is_empty());
-    part.size = u64::try_from(document.size).ok();
+    // Animated stickers are converted when they are fetched, and are something else then.
+    if traits.sticker.is_none() || mime == "image/webp" {
+        part.mime = Some(mime).filter(|mime| !mime.is_empty());
+        part.size = u64::try_from(document.size).ok();
+    }
     part.dimensions = traits.dimensions.filter(|(w, h)| *w > 0 && *h > 0);
     part.duration = traits.duration;
     Some(part)

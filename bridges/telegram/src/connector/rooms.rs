@@ -1,0 +1,239 @@
+//! A chat's name, description, picture, administrators and pins.
+
+use grammers_tl_types as tl;
+use landbridge_framework::{
+    RemoteId as _,
+    handlers::{ChatEdit, Files, PinsSet, PowerHolder},
+    prelude::*,
+};
+
+use super::{
+    Telegram,
+    send::{Here, Me},
+};
+use crate::{
+    client::{ApiError, Live},
+    ids::{GENERAL, Peer, UserId},
+};
+
+/// From this power level on somebody is an administrator.
+const ADMIN: i64 = 50;
+/// How many pinned messages are looked at.
+const MAX_PINS: usize = 100;
+
+pub(super) fn register(handlers: Handlers<Telegram>) -> Handlers<Telegram> {
+    handlers
+        .room_meta(MetaCaps { name: true, topic: true, avatar: true, power: true }, change)
+        .pins(pins)
+}
+
+async fn change(
+    Via(client): Me,
+    In(at, _): Here,
+    files: ChatPicture,
+    RoomMeta(change): RoomMeta,
+) -> Result<Done, SendError> {
+    let live = client.live()?;
+    let peer = at.id.peer;
+    if let Peer::User(_) = peer {
+        return Err(SendError::refused("a direct chat has no name or picture of its own"));
+    }
+    if let Some(topic) = at.id.topic {
+        return change_topic(&live, peer, topic, change).await;
+    }
+    let done = match change {
+        ChatEdit::Name(title) if title.trim().is_empty() => {
+            return Err(SendError::refused("a chat must have a name"));
+        }
+        ChatEdit::Name(title) => {
+            let title: String = title.chars().take(128).collect();
+            match peer {
+                Peer::Channel(id) => {
+                    let channel = live.peers.input_channel(id).await?;
+                    live.api.invoke(&tl::functions::channels::EditTitle { channel, title }).await.map(drop)
+                }
+                _ => {
+                    let chat_id = peer.number();
+                    live.api.invoke(&tl::functions::messages::EditChatTitle { chat_id, title }).await.map(drop)
+                }
+            }
+        }
+        ChatEdit::Topic(about) => {
+            let about: String = about.chars().take(255).collect();
+            let input = live.input(peer).await?;
+            live.api.invoke(&tl::functions::messages::EditChatAbout { peer: input, about }).await.map(drop)
+        }
+        ChatEdit::Avatar(mxc) => {
+            let photo = match mxc {
+                Some(mxc) => {
+                    let stream = files.open(&mxc).await?;
+                    let uploaded = live.upload(stream, "photo.jpg").await?;
+                    tl::types::InputChatUploadedPhoto {
+                        file: Some(uploaded.file),
+                        video: None,
+                        video_start_ts: None,
+                        video_emoji_markup: None,
+                    }
+                    .into()
+                }
+                None => tl::enums::InputChatPhoto::Empty,
+            };
+            match peer {
+                Peer::Channel(id) => {
+                    let channel = live.peers.input_channel(id).await?;
+                    live.api.invoke(&tl::functions::channels::EditPhoto { channel, photo }).await.map(drop)
+                }
+                _ => {
+                    let chat_id = peer.number();
+                    live.api.invoke(&tl::functions::messages::EditChatPhoto { chat_id, photo }).await.map(drop)
+                }
+            }
+        }
+        ChatEdit::Power(changed) => return powers(&live, peer, changed).await,
+    };
+    unchanged_is_done(done)
+}
+
+/// Telegram refuses to change something into what it is: an earlier attempt did it.
+fn unchanged_is_done(done: Result<(), ApiError>) -> Result<Done, SendError> {
+    match done {
+        Err(error)
+            if error.is("CHAT_NOT_MODIFIED") || error.is("CHAT_ABOUT_NOT_MODIFIED") || error.is("TOPIC_NOT_MODIFIED") =>
+        {
+            Ok(Done)
+        }
+        done => done.map(|()| Done).map_err(SendError::from),
+    }
+}
+
+async fn change_topic(live: &Live, peer: Peer, topic: i32, change: ChatEdit) -> Result<Done, SendError> {
+    let ChatEdit::Name(title) = change else {
+        return Err(SendError::refused("a topic has nothing but a name; change the forum's own room instead"));
+    };
+    if title.trim().is_empty() {
+        return Err(SendError::refused("a topic must have a name"));
+    }
+    let request = tl::functions::messages::EditForumTopic {
+        peer: live.input(peer).await?,
+        topic_id: topic,
+        title: Some(title.chars().take(128).collect()),
+        icon_emoji_id: None,
+        closed: None,
+        hidden: None,
+    };
+    unchanged_is_done(live.api.invoke(&request).await.map(drop))
+}
+
+/// Makes people administrators, or no longer: those of the network, and those with an account of their own there.
+async fn powers(live: &Live, peer: Peer, changed: Vec<(PowerHolder, i64)>) -> Result<Done, SendError> {
+    for (holder, level) in changed {
+        let PowerHolder::Remote(id) = holder else { continue };
+        let Ok(UserId(Peer::User(user))) = UserId::decode(&id) else { continue };
+        let admin = level >= ADMIN;
+        let user_id = live.peers.input_user(user, live.me).await?;
+        let done = match peer {
+            Peer::Channel(channel) => {
+                let channel = live.peers.input_channel(channel).await?;
+                let request =
+                    tl::functions::channels::EditAdmin { channel, user_id, admin_rights: rights(admin), rank: None };
+                live.api.invoke(&request).await.map(drop)
+            }
+            _ => {
+                let request =
+                    tl::functions::messages::EditChatAdmin { chat_id: peer.number(), user_id, is_admin: admin };
+                live.api.invoke(&request).await.map(drop)
+            }
+        };
+        unchanged_is_done(done)?;
+    }
+    Ok(Done)
+}
+
+/// What moderators may do; nothing for others. Making others administrators stays with whoever may do it on Telegram.
+fn rights(admin: bool) -> tl::enums::ChatAdminRights {
+    tl::types::ChatAdminRights {
+        change_info: admin,
+        post_messages: admin,
+        edit_messages: admin,
+        delete_messages: admin,
+        ban_users: admin,
+        invite_users: admin,
+        pin_messages: admin,
+        add_admins: false,
+        anonymous: false,
+        manage_call: admin,
+        other: admin,
+        manage_topics: admin,
+        post_stories: false,
+        edit_stories: false,
+        delete_stories: false,
+        manage_direct_messages: false,
+        manage_ranks: false,
+        manage_linked_peers: false,
+        manage_welcome_messages: false,
+    }
+    .into()
+}
+
+async fn pins(Via(client): Me, In(at, _): Here, wanted: PinsSet<Telegram>) -> Result<Done, SendError> {
+    let live = client.live()?;
+    let peer = live.input(at.id.peer).await?;
+    let before = if live.bot { Vec::new() } else { pinned(&live, &peer, at.id.topic).await? };
+    let pin = |id: i32, unpin: bool| tl::functions::messages::UpdatePinnedMessage {
+        // Nobody need be told at once of what they see anyway.
+        silent: true,
+        unpin,
+        pm_oneside: false,
+        peer: peer.clone(),
+        id,
+    };
+    for id in before.iter().filter(|id| !wanted.ids.contains(id)) {
+        unpinned(live.api.invoke(&pin(*id, true)).await)?;
+    }
+    // The latest pinned is the one that Telegram shows first.
+    for id in wanted.ids.iter().filter(|id| !before.contains(id)).take(MAX_PINS) {
+        unpinned(live.api.invoke(&pin(*id, false)).await)?;
+    }
+    Ok(Done)
+}
+
+fn unpinned(answer: Result<tl::enums::Updates, ApiError>) -> Result<(), SendError> {
+    match answer {
+        Err(error) if error.is("CHAT_NOT_MODIFIED") || error.is("MESSAGE_ID_INVALID") => Ok(()),
+        answer => answer.map(drop).map_err(SendError::from),
+    }
+}
+
+async fn pinned(
+    live: &Live,
+    peer: &tl::enums::InputPeer,
+    topic: Option<i32>,
+) -> Result<Vec<i32>, SendError> {
+    let request = tl::functions::messages::Search {
+        peer: peer.clone(),
+        q: String::new(),
+        from_id: None,
+        saved_peer_id: None,
+        saved_reaction: None,
+        top_msg_id: topic.filter(|topic| *topic != GENERAL),
+        filter: tl::enums::MessagesFilter::InputMessagesFilterPinned,
+        min_date: 0,
+        max_date: 0,
+        offset_id: 0,
+        add_offset: 0,
+        limit: MAX_PINS as i32,
+        max_id: 0,
+        min_id: 0,
+        hash: 0,
+    };
+    let (messages, users, chats) = crate::client::messages_of(live.api.invoke(&request).await?);
+    live.learn(&users, &chats).await?;
+    Ok(messages
+        .iter()
+        .filter_map(|message| match message {
+            tl::enums::Message::Message(message) => Some(message.id),
+            tl::enums::Message::Service(message) => Some(message.id),
+            tl::enums::Message::Empty(_) => None,
+        })
+        .collect())
+}
