@@ -15,8 +15,8 @@ pub(crate) use connector::TypedConnector;
 use crate::{
     event::{ChatInfo, MediaRef, RemoteEvent, UserInfo},
     handlers::{
-        Attempt, Checkpoint, Files, Idempotency, IdempotencyKey, MediaStream, Op, Origin, Quote,
-        RelayProfile, RelayStyle, RoomCaps, SendError, Sent,
+        Attempt, Checkpoint, Files, Idempotency, IdempotencyKey, MediaStream, Op, Origin,
+        OwnReactions, Quote, RelayProfile, RelayStyle, RoomCaps, SendError, Sent,
     },
     history::{Next, PageQuery},
     inbox::{Entry, InboxPort},
@@ -49,6 +49,8 @@ pub(crate) struct Abilities {
     pub(crate) media: Idempotency,
     pub(crate) location: Idempotency,
     pub(crate) poll: Idempotency,
+    /// How many answers a poll may have; 0 is without limit.
+    pub(crate) poll_options: usize,
     pub(crate) pins: bool,
     pub(crate) presence: bool,
     pub(crate) relay: Option<RelayStyle>,
@@ -69,6 +71,9 @@ pub(crate) struct Request {
     pub(crate) attempt: Attempt,
     pub(crate) checkpoint: Checkpoint,
     pub(crate) files: Files,
+    pub(crate) own_reactions: OwnReactions,
+    /// All messages that are to be changed or deleted.
+    pub(crate) targets: Vec<MessageRef<Plain>>,
     pub(crate) op: Op<Plain>,
 }
 

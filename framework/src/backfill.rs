@@ -170,8 +170,10 @@ impl Engine {
                 batch.inbox_dead(seq, "it can't be decoded");
                 continue;
             };
-            for (place, event) in
-                events.into_iter().enumerate().filter(|(_, event)| event.portal == key)
+            for (place, event) in events
+                .into_iter()
+                .enumerate()
+                .filter(|(_, event)| self.belongs(&portal.row(), event))
             {
                 found = true;
                 let task = self.store.next_id();

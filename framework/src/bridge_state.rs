@@ -5,8 +5,9 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    disappearing,
     engine::Engine,
-    event::{ChatInfo, ChatKind},
+    event::{ChatInfo, ChatKind, DisappearFrom},
     handlers::RoomCaps,
     keys::base32,
     plain::Plain,
@@ -120,6 +121,20 @@ fn features(caps: &RoomCaps) -> Value {
             .map(|(kind, can)| (kind.to_owned(), json!({ "level": level(can) })))
             .collect::<Map<_, _>>()
             .into();
+    }
+    if let Some(timer) = &caps.disappear {
+        features["state"][disappearing::STATE] = json!({ "level": level(true) });
+        let kinds: Vec<&str> =
+            [(DisappearFrom::Read, "after_read"), (DisappearFrom::Sent, "after_send")]
+                .into_iter()
+                .filter(|(from, _)| timer.from.is_empty() || timer.from.contains(from))
+                .map(|(_, kind)| kind)
+                .collect();
+        features["disappearing_timer"] = json!({ "types": kinds });
+        if !timer.times.is_empty() {
+            let times = timer.times.iter().map(|time| time.as_millis() as u64);
+            features["disappearing_timer"]["timers"] = times.collect::<Vec<_>>().into();
+        }
     }
     if let Some(members) = &caps.membership {
         let can = [("invite", members.invite), ("kick", members.kick), ("ban", members.ban)];

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::permissions::Level;
+use crate::{event::ThreadMode, permissions::Level};
 
 /// How a bridge behaves towards Matrix.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -25,7 +25,8 @@ pub struct BridgeConfig {
     pub alias_template: String,
     /// What a command begins with in rooms that are bridged.
     pub command_prefix: String,
-    /// Who may do what: by Matrix ID, server name or `*`. Levels: block, relay, user, admin.
+    /// Who may do what: by Matrix ID, server name or `*`. Levels: block, relay, user, admin. Matrix IDs may hold `*`, so that
+    /// another bridge's ghosts, say, can be kept from being relayed: `"@irc_*:example.org" = "block"`.
     pub permissions: BTreeMap<String, Level>,
     /// Matrix users without a login.
     pub relay: RelayConfig,
@@ -33,6 +34,11 @@ pub struct BridgeConfig {
     pub double_puppet: DoublePuppetConfig,
     /// History.
     pub backfill: BackfillConfig,
+    /// Spaces that hold the rooms of chats.
+    pub spaces: SpacesConfig,
+    /// How threads are shown that are chats of their own on the network: `threads` in the room of the chat they belong to, or
+    /// `rooms` of their own. It can be chosen for each chat, too.
+    pub threads: ThreadMode,
     /// Portals that always exist.
     pub portals: Vec<PortalConfig>,
     /// Whether rooms of portals can be joined from other homeservers.
@@ -77,6 +83,8 @@ impl BridgeConfig {
             relay: RelayConfig::default(),
             double_puppet: DoublePuppetConfig::default(),
             backfill: BackfillConfig::default(),
+            spaces: SpacesConfig::default(),
+            threads: ThreadMode::default(),
             portals: Vec::new(),
             federate_rooms: true,
             message_status_events: false,
@@ -159,6 +167,14 @@ impl Default for BackfillConfig {
     }
 }
 
+/// Spaces. What the network itself groups (a server, a category, a forum) is always one.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SpacesConfig {
+    /// Whether each login gets a space for those of its chats that are part of nothing.
+    pub personal: bool,
+}
+
 /// The API for web pages and apps that log people in.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -195,4 +211,6 @@ pub struct PortalConfig {
     pub public: bool,
     /// Who is invited, by Matrix ID.
     pub invite: Vec<String>,
+    /// How its threads are shown, if not as elsewhere: `threads` or `rooms`.
+    pub threads: Option<ThreadMode>,
 }

@@ -223,6 +223,15 @@ pub trait Control: Send + Sync + 'static {
         room_id: &str,
         login: Option<&str>,
     ) -> Result<(), ControlError>;
+    /// Shows the threads of a portal's chat as Matrix threads or as rooms, from now on.
+    async fn set_threads(
+        &self,
+        _user: &str,
+        _room_id: &str,
+        _mode: crate::event::ThreadMode,
+    ) -> Result<(), ControlError> {
+        Err(ControlError::Unsupported("This bridge has no threads.".into()))
+    }
     /// Asks the network again for everything about a portal, and for missed messages.
     async fn sync(&self, user: &str, room_id: &str) -> Result<(), ControlError>;
 

@@ -10,12 +10,13 @@ mod chat;
 mod content;
 
 pub use chat::{
-    ChatDelta, ChatInfo, ChatKind, JoinRule, Member, MemberChange, Membership, PowerLevels,
-    Presence, UserInfo,
+    ChatDelta, ChatInfo, ChatKind, Disappear, DisappearFrom, JoinRule, Member, MemberChange,
+    Membership, PowerLevels, Presence, ThreadMode, UserInfo,
 };
+pub(crate) use content::same_emoji;
 pub use content::{
-    CallNotice, Content, EchoOf, Emoji, Geo, MediaKind, MediaPart, MediaRef, Message, Part, Poll,
-    PollOption, TypingKind,
+    CallNotice, Content, EchoOf, Emoji, Geo, LinkPreview, MediaKind, MediaPart, MediaRef, Message,
+    MessageProfile, Part, Poll, PollOption, TypingKind,
 };
 
 /// One thing that happened in a remote chat.
@@ -33,8 +34,20 @@ pub struct RemoteEvent<N: Network> {
     pub key: EventKey,
     /// Whether a room is created for it if there is none yet.
     pub create_portal: bool,
+    /// The thread it happened in, where the network has threads that are chats of their own: `portal` names the thread.
+    pub thread: Option<InThread<N>>,
     /// What happened.
     pub body: Body<N>,
+}
+
+/// A thread that is a chat of its own (a Discord thread, a forum's post or topic). Whether it is shown as a Matrix thread in
+/// the room of the chat it belongs to, or as a room of its own, is chosen per chat ([`ThreadMode`]).
+#[derive(Debug, Clone)]
+pub struct InThread<N: Network> {
+    /// The chat it belongs to.
+    pub chat: PortalKey<N>,
+    /// The message in that chat that it begins with.
+    pub root: N::MessageId,
 }
 
 impl<N: Network> RemoteEvent<N> {
@@ -53,8 +66,17 @@ impl<N: Network> RemoteEvent<N> {
             order: None,
             key: key.into(),
             create_portal: true,
+            thread: None,
             body: body.into(),
         }
+    }
+    /// As part of a thread that is a chat of its own: `portal` is the thread, `chat` what it belongs to, `root` the message
+    /// there that it begins with. Message ids must be unique within `chat` and its threads together. What concerns only the
+    /// thread as a chat (its name, its members, its end) is left out where it is shown as a Matrix thread.
+    #[must_use]
+    pub fn in_thread_of(mut self, chat: PortalKey<N>, root: impl Into<N::MessageId>) -> Self {
+        self.thread = Some(InThread { chat, root: root.into() });
+        self
     }
     /// With its place in the chat's order.
     #[must_use]
@@ -173,12 +195,29 @@ pub enum Body<N: Network> {
         /// The pinned messages, in order.
         ids: Vec<N::MessageId>,
     },
+    /// One message was pinned, or no longer is.
+    Pin {
+        /// The message.
+        target: N::MessageId,
+        /// `false`: it no longer is.
+        pinned: bool,
+    },
     /// The sender voted in a poll.
     PollVote {
         /// The poll's message.
         poll: N::MessageId,
-        /// The chosen options' ids, replacing earlier choices.
+        /// The chosen options' ids, replacing earlier choices; none takes the vote back.
         choices: Vec<String>,
+    },
+    /// How a poll stands, where the network counts votes but doesn't tell whose they are: shown by one message that is kept
+    /// up to date.
+    PollResults {
+        /// The poll's message.
+        poll: N::MessageId,
+        /// Votes by the options' ids, replacing what was known.
+        counts: Vec<(String, u64)>,
+        /// Whether it is closed.
+        ended: bool,
     },
     /// A poll was closed.
     PollEnd {

@@ -16,20 +16,26 @@ mod builder;
 mod caps;
 mod extract;
 mod key;
+mod poll;
+mod room;
 
 pub use answer::{Done, Idempotency, LimitScope, SendError, Sent};
 pub use caps::{
-    EditCaps, MediaCaps, MemberCaps, MetaCaps, PollCaps, ReactCaps, RelayStyle, RemoveCaps,
-    RoomCaps, TextCaps,
+    DisappearCaps, EditCaps, MediaCaps, MemberCaps, MetaCaps, PollCaps, ReactCaps, RelayStyle,
+    RemoveCaps, RoomCaps, TextCaps, VoteCaps,
 };
 pub(crate) use extract::CheckpointPort;
 pub use extract::{
-    Args, As, Attempt, ChatEdit, Checkpoint, Edited, Files, FromOut, In, Key, Location, Media,
-    MediaAccess, MediaStream, MemberAction, MemberTarget, Membership, Op, Origin, Out, PinsSet,
-    PollSent, PowerHolder, PresenceSet, Quote, Quoted, Reacted, Read, RelayProfile, Removed,
-    ReplyTo, RoomMeta, Text, TextKind, Thread, Typing, Unread, Via,
+    Args, As, Attempt, Checkpoint, Edited, Files, FromOut, In, Key, Location, Media, MediaAccess,
+    MediaStream, Op, Origin, Out, OwnReactions, PresenceSet, Quote, Quoted, Reacted, Read,
+    RelayProfile, Removed, ReplyTo, Targets, Text, TextKind, Thread, Typing, Unread, Via,
 };
 pub use key::IdempotencyKey;
+pub use poll::{PollEnded, PollSent, PollVoted};
+pub use room::{
+    ChatEdit, DisappearSet, MemberAction, MemberTarget, Membership, PinsChanged, PinsSet,
+    PowerHolder, RoomMeta,
+};
 
 use crate::{
     directory::ErasedDirectory, history::ErasedHistory, network::Network,
@@ -87,6 +93,8 @@ pub struct Handlers<N: Network> {
     pub(crate) media: Option<(MediaCaps, Idempotency, Erased<N, Sent<N>>)>,
     pub(crate) location: Option<(Idempotency, Erased<N, Sent<N>>)>,
     pub(crate) poll: Option<(PollCaps, Idempotency, Erased<N, Sent<N>>)>,
+    pub(crate) poll_vote: Option<(VoteCaps, Erased<N, Done>)>,
+    pub(crate) poll_end: Option<Erased<N, Done>>,
     pub(crate) edit: Option<(EditCaps, Erased<N, Done>)>,
     pub(crate) remove: Option<(RemoveCaps, Erased<N, Done>)>,
     pub(crate) react: Option<(ReactCaps, Erased<N, Done>)>,
@@ -94,6 +102,7 @@ pub struct Handlers<N: Network> {
     pub(crate) typing: Option<Erased<N, Done>>,
     pub(crate) unread: Option<Erased<N, Done>>,
     pub(crate) pins: Option<Erased<N, Done>>,
+    pub(crate) disappear: Option<(DisappearCaps, Erased<N, Done>)>,
     pub(crate) presence: Option<Erased<N, Done>>,
     pub(crate) room_meta: Option<(MetaCaps, Erased<N, Done>)>,
     pub(crate) membership: Option<(MemberCaps, Erased<N, Done>)>,

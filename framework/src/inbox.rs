@@ -112,7 +112,7 @@ impl<N: Network> Inbox<N> {
         self.port.cursor(stream).await
     }
 
-    /// The portals that are open for this login: shared ones, and its own.
+    /// The portals that are open for this login: shared ones, and its own, without spaces.
     pub async fn portals(&self) -> Result<Vec<PortalKey<N>>, Closed> {
         use crate::network::RemoteId;
         let stored = self.port.portals().await?;

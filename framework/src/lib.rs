@@ -14,6 +14,7 @@ pub mod commands;
 pub mod config;
 pub mod control;
 mod directory;
+mod disappearing;
 mod engine;
 pub mod event;
 pub mod format;
@@ -39,6 +40,7 @@ mod readback;
 mod reconcile;
 mod relay;
 mod sink;
+mod spaces;
 mod store;
 mod tasks;
 #[cfg(any(test, feature = "testing"))]
@@ -69,15 +71,16 @@ pub mod prelude {
         Logins, MediaSource, MessageRef, Meta, NetError, Network, NetworkInfo, NewLogin, PartId,
         PortalKey, Put, Reconcile, RemoteId, Runtime, Scope, Shared, StartError, StreamOrder,
         event::{
-            Body, ChatDelta, ChatInfo, Content, EchoOf, Emoji, MemberChange, Message, RemoteEvent,
-            Sender, UserInfo,
+            Body, ChatDelta, ChatInfo, Content, Disappear, EchoOf, Emoji, InThread, MemberChange,
+            Message, MessageProfile, RemoteEvent, Sender, UserInfo,
         },
         format::Rich,
         handlers::{
-            Args, As, Attempt, Checkpoint, Done, EditCaps, Edited, In, Key, LimitScope, MemberCaps,
-            Membership, MetaCaps, Origin, Quoted, ReactCaps, Reacted, Read, RelayStyle, RemoveCaps,
-            Removed, ReplyTo, RoomMeta, SendError, Sent, Text, TextCaps, TextKind, Thread, Typing,
-            Via,
+            Args, As, Attempt, Checkpoint, DisappearCaps, DisappearSet, Done, EditCaps, Edited, In,
+            Key, LimitScope, MemberCaps, Membership, MetaCaps, Origin, OwnReactions, PinsChanged,
+            PollCaps, PollEnded, PollSent, PollVoted, Quoted, ReactCaps, Reacted, Read, RelayStyle,
+            RemoveCaps, Removed, ReplyTo, RoomMeta, SendError, Sent, Targets, Text, TextCaps,
+            TextKind, Thread, Typing, Via, VoteCaps,
         },
         login::{Display, Form, LoginError},
     };

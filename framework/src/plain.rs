@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     event::{
-        Body, ChatDelta, ChatInfo, Member, MemberChange, Message, Part, PowerLevels, RemoteEvent,
-        Sender, UserInfo,
+        Body, ChatDelta, ChatInfo, InThread, Member, MemberChange, Message, Part, PowerLevels,
+        RemoteEvent, Sender, UserInfo,
     },
     handlers::Handlers,
     inbox::Inbox,
@@ -153,6 +153,7 @@ impl<N: Network> ToPlain for Message<N> {
             id: part.id,
             content: part.content,
             meta: PlainMeta::of(&part.meta),
+            previews: part.previews,
         };
         Message {
             id: self.id.encode(),
@@ -161,6 +162,8 @@ impl<N: Network> ToPlain for Message<N> {
             thread: self.thread.map(|id| id.encode()),
             echo_of: self.echo_of,
             disappear: self.disappear,
+            disappear_from: self.disappear_from,
+            profile: self.profile,
         }
     }
 }
@@ -174,6 +177,7 @@ impl<N: Network> ToPlain for PowerLevels<N> {
             events_default: self.events_default,
             state_default: self.state_default,
             events: self.events,
+            actions: self.actions,
         }
     }
 }
@@ -186,8 +190,10 @@ impl<N: Network> ToPlain for ChatDelta<N> {
             topic: self.topic,
             avatar: self.avatar,
             parent: self.parent.map(|parent| parent.map(|id| id.encode())),
+            position: self.position,
             join_rule: self.join_rule,
             power: self.power.map(ToPlain::plain),
+            disappear: self.disappear,
             meta: self.meta.as_ref().map(PlainMeta::of),
         }
     }
@@ -208,6 +214,7 @@ impl<N: Network> ToPlain for ChatInfo<N> {
             topic: self.topic,
             avatar: self.avatar,
             parent: self.parent.map(|id| id.encode()),
+            position: self.position,
             members: self.members.into_iter().map(member).collect(),
             members_complete: self.members_complete,
             dm_with: self.dm_with.map(|id| id.encode()),
@@ -215,6 +222,7 @@ impl<N: Network> ToPlain for ChatInfo<N> {
             join_rule: self.join_rule,
             alias: self.alias,
             power: self.power.map(ToPlain::plain),
+            disappear: self.disappear,
             meta: self.meta.as_ref().map(PlainMeta::of),
         }
     }
@@ -251,6 +259,10 @@ impl<N: Network> ToPlain for Body<N> {
             Body::Typing { kind, timeout } => Body::Typing { kind, timeout },
             Body::Presence(presence) => Body::Presence(presence),
             Body::Pins { ids } => Body::Pins { ids: encoded(&ids) },
+            Body::Pin { target, pinned } => Body::Pin { target: target.encode(), pinned },
+            Body::PollResults { poll, counts, ended } => {
+                Body::PollResults { poll: poll.encode(), counts, ended }
+            }
             Body::PollVote { poll, choices } => Body::PollVote { poll: poll.encode(), choices },
             Body::PollEnd { poll } => Body::PollEnd { poll: poll.encode() },
             Body::ChatInfo(delta) => Body::ChatInfo(delta.plain()),
@@ -280,6 +292,9 @@ impl<N: Network> ToPlain for RemoteEvent<N> {
             order: self.order,
             key: self.key,
             create_portal: self.create_portal,
+            thread: self
+                .thread
+                .map(|thread| InThread { chat: thread.chat.plain(), root: thread.root.encode() }),
             body: self.body.plain(),
         }
     }

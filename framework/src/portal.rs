@@ -14,6 +14,8 @@ use tokio::sync::Notify;
 
 mod chat;
 mod convert;
+mod echoes;
+mod emoji;
 mod envelope;
 mod import;
 mod inward;
@@ -21,12 +23,19 @@ mod media;
 mod message;
 mod outward;
 mod passing;
+mod pins;
 mod plan;
+mod polls;
 mod reactions;
+mod render;
 mod request;
 mod room;
 mod send;
 mod settle;
+mod threads;
+
+pub(crate) use passing::Presences;
+pub(crate) use room::CREATE_KEY;
 
 use crate::{
     engine::{Engine, Failure},
@@ -111,6 +120,10 @@ impl Portal {
     }
     pub(crate) fn set_horizon(&self, event_id: &str) {
         self.locked().horizon = Some(event_id.to_owned());
+    }
+    /// What it is part of, ahead of its room.
+    pub(crate) fn set_parent(&self, parent: Option<String>) {
+        self.locked().parent = parent;
     }
     pub(crate) fn passing(&self) -> MutexGuard<'_, Passing> {
         self.passing.lock().unwrap_or_else(PoisonError::into_inner)
@@ -261,12 +274,17 @@ impl Engine {
         let row = portal.row();
         let mut batch = Batch::new();
         batch.delete_portal(portal.id);
+        if let Some(room) = &row.room_id {
+            batch.forget_space(room);
+            self.place(&mut batch, room);
+        }
         self.store.commit(batch).await?;
         self.portals.forget(&row);
         self.portals.portals.lock().unwrap_or_else(PoisonError::into_inner).remove(&portal.id);
         if let Some(room) = &row.room_id {
             self.matrix.forget_room(room).await?;
         }
+        self.wake_spaces();
         Ok(())
     }
 

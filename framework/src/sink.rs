@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use serde_json::Value;
 
 use crate::{
+    disappearing,
     engine::{Engine, Failure},
     event::Presence,
     handlers::{Op, PresenceSet, Read, Typing, Unread},
@@ -39,7 +40,12 @@ fn is_relevant(kind: &str) -> bool {
             | "m.room.pinned_events"
             | "m.room.tombstone"
             | "m.poll.start"
+            | "m.poll.response"
+            | "m.poll.end"
             | "org.matrix.msc3381.poll.start"
+            | "org.matrix.msc3381.poll.response"
+            | "org.matrix.msc3381.poll.end"
+            | disappearing::STATE
     )
 }
 
@@ -79,7 +85,12 @@ impl Engine {
             }
         }
         batch.add_txn(txn_id, self.now());
+        // That something was read starts its time: unlike other receipts this may not be forgotten.
+        let started = self.start_read(&mut batch, &txn).await?;
         self.store.commit(batch).await?;
+        if started {
+            self.disappearing.wake.notify_one();
+        }
         for id in wake {
             self.wake_outward(id).await?;
         }
@@ -103,6 +114,34 @@ impl Engine {
             });
         }
         Ok(())
+    }
+
+    /// Starts the time of what disappears after it was read, by the receipts of a transaction; says whether there may be such.
+    async fn start_read(&self, batch: &mut Batch, txn: &Transaction) -> Result<bool, Failure> {
+        if !self.disappearing.waits() {
+            return Ok(false);
+        }
+        let now = self.now();
+        for raw in txn.ephemeral.iter().take(PASSING) {
+            let Ok(event) = serde_json::from_str::<Value>(raw.get()) else { continue };
+            if field(&event, "type") != "m.receipt" {
+                continue;
+            }
+            let Some(portal) = self.portal_of_room(field(&event, "room_id")).await? else {
+                continue;
+            };
+            for (event_id, receipts) in
+                event.get("content").and_then(Value::as_object).into_iter().flatten().take(PASSING)
+            {
+                let readers = receipts.get("m.read").and_then(Value::as_object);
+                let read =
+                    readers.into_iter().flat_map(|all| all.keys()).any(|who| !self.is_ours(who));
+                if read {
+                    batch.read_up_to(portal.id, event_id, now);
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// Queues an event, if somebody is to do something about it.

@@ -11,6 +11,8 @@ use std::sync::{
 use landbridge_database::{Database, DatabaseError, Sql, Value};
 
 mod backfill;
+mod disappearing;
+mod emoji;
 mod ghosts;
 mod inbox;
 mod kv;
@@ -19,11 +21,13 @@ mod logins;
 mod matrix_inbox;
 mod matrix_outbox;
 mod messages;
+mod polls;
 mod portals;
 mod prune;
 mod reactions;
 mod remote_outbox;
 mod schema;
+mod spaces;
 mod tasks;
 mod trace;
 mod users;
@@ -33,15 +37,18 @@ mod writer;
 mod tests;
 
 pub(crate) use backfill::BackfillRow;
+pub(crate) use emoji::EmojiRow;
 pub(crate) use ghosts::GhostRow;
 pub(crate) use inbox::InboxRow;
 pub(crate) use letters::Queue;
 pub(crate) use matrix_inbox::MatrixInboxRow;
 pub(crate) use matrix_outbox::{MatrixOutboxRow, NewMatrixOutbox};
 pub(crate) use messages::MessageRow;
+pub(crate) use polls::{PollOptionRow, PollRow};
 pub(crate) use portals::{PortalRow, PortalState};
 pub(crate) use reactions::ReactionRow;
 pub(crate) use remote_outbox::{NewRemoteOutbox, RemoteOutboxRow, SendState};
+pub(crate) use spaces::SpaceJob;
 pub(crate) use tasks::{NewTask, TaskRow};
 
 pub(crate) use users::UserRow;

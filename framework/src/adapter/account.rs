@@ -9,7 +9,7 @@ use crate::{
     event::{ChatInfo, MediaRef, UserInfo},
     handlers::{
         Done, Edited, Erased, Handlers, IdempotencyKey, MediaStream, MemberTarget, Membership, Op,
-        Out, PinsSet, Reacted, Read, Removed, SendError, Sent,
+        Out, PinsChanged, PollEnded, PollVoted, Reacted, Read, Removed, SendError, Sent,
     },
     history::{Next, PageQuery},
     inbox::{Entry, Inbox, InboxPort},
@@ -50,6 +50,8 @@ impl<N: Network> TypedAccount<N> {
             attempt: request.attempt,
             checkpoint: request.checkpoint,
             files: request.files,
+            own_reactions: request.own_reactions,
+            targets: request.targets.iter().map(typed_ref).collect::<Result<_, _>>()?,
             op: typed_op(request.op)?,
         })
     }
@@ -68,6 +70,10 @@ impl<N: Network> TypedAccount<N> {
 
 fn typed_ref<N: Network>(target: &MessageRef<Plain>) -> Result<MessageRef<N>, BadId> {
     Ok(MessageRef { id: N::MessageId::decode(&target.id)?, part: target.part.clone() })
+}
+
+fn typed_ids<N: Network>(ids: &[String]) -> Result<Vec<N::MessageId>, BadId> {
+    ids.iter().map(|id| N::MessageId::decode(id)).collect()
 }
 
 fn typed_op<N: Network>(op: Op<Plain>) -> Result<Op<N>, BadId> {
@@ -96,9 +102,20 @@ fn typed_op<N: Network>(op: Op<Plain>) -> Result<Op<N>, BadId> {
         Op::Read(read) => Op::Read(Read { up_to: typed_ref(&read.up_to)? }),
         Op::Typing(typing) => Op::Typing(typing),
         Op::Unread(unread) => Op::Unread(unread),
-        Op::Pins(pins) => Op::Pins(PinsSet {
-            ids: pins.ids.iter().map(|id| N::MessageId::decode(id)).collect::<Result<_, _>>()?,
+        Op::Pins(pins) => Op::Pins(PinsChanged {
+            ids: typed_ids::<N>(&pins.ids)?,
+            added: typed_ids::<N>(&pins.added)?,
+            removed: typed_ids::<N>(&pins.removed)?,
         }),
+        Op::Disappear(timer) => Op::Disappear(timer),
+        Op::PollVote(vote) => Op::PollVote(PollVoted {
+            poll: typed_ref(&vote.poll)?,
+            choices: vote.choices,
+            meta: vote.meta.read(),
+        }),
+        Op::PollEnd(end) => {
+            Op::PollEnd(PollEnded { poll: typed_ref(&end.poll)?, meta: end.meta.read() })
+        }
         Op::Presence(presence) => Op::Presence(presence),
         Op::RoomMeta(meta) => Op::RoomMeta(meta),
         Op::Membership(change) => Op::Membership(Membership {
@@ -151,6 +168,7 @@ impl<N: Network> Account for TypedAccount<N> {
         };
         Ok(match self.call(handler, request).await? {
             Sent::Now { id, order } => Sent::Now { id: id.encode(), order },
+            Sent::Poll { id, options } => Sent::Poll { id: id.encode(), options },
             Sent::Many(ids) => Sent::Many(ids.iter().map(RemoteId::encode).collect()),
             Sent::AwaitEcho => Sent::AwaitEcho,
         })
@@ -158,6 +176,9 @@ impl<N: Network> Account for TypedAccount<N> {
     async fn act(&self, request: Request) -> Result<(), SendError> {
         let h = &self.handlers;
         let handler = match &request.op {
+            Op::PollVote(_) => h.poll_vote.as_ref().map(|(_, handler)| handler),
+            Op::PollEnd(_) => h.poll_end.as_ref(),
+            Op::Disappear(_) => h.disappear.as_ref().map(|(_, handler)| handler),
             Op::Edit(_) => h.edit.as_ref().map(|(_, handler)| handler),
             Op::Remove(_) => h.remove.as_ref().map(|(_, handler)| handler),
             Op::React(_) => h.react.as_ref().map(|(_, handler)| handler),

@@ -63,6 +63,9 @@ fn abilities<N: Network>(h: &Handlers<N>) -> Abilities {
         media: h.media.as_ref().map(|(caps, ..)| caps.clone()),
         location: h.location.is_some(),
         poll: h.poll.is_some(),
+        poll_vote: h.poll_vote.as_ref().map(|(caps, _)| caps.clone()),
+        poll_end: h.poll_end.is_some(),
+        disappear: h.disappear.as_ref().map(|(caps, _)| caps.clone()),
         edit: h.edit.as_ref().map(|(caps, _)| caps.clone()),
         remove: h.remove.as_ref().map(|(caps, _)| caps.clone()),
         react: h.react.as_ref().map(|(caps, _)| caps.clone()),
@@ -80,6 +83,7 @@ fn abilities<N: Network>(h: &Handlers<N>) -> Abilities {
         media: h.media.as_ref().map_or(Idempotency::None, |(_, i, _)| *i),
         location: h.location.as_ref().map_or(Idempotency::None, |(i, _)| *i),
         poll: h.poll.as_ref().map_or(Idempotency::None, |(_, i, _)| *i),
+        poll_options: h.poll.as_ref().map_or(0, |(caps, ..)| caps.max_options),
         pins: h.pins.is_some(),
         presence: h.presence.is_some(),
         relay: h.relay,
@@ -183,6 +187,7 @@ fn typed_chat<N: Network>(chat: &ChatInfo<Plain>) -> Result<ChatInfo<N>, BadId> 
         topic: chat.topic.clone(),
         avatar: chat.avatar.clone(),
         parent: chat.parent.as_deref().map(N::PortalId::decode).transpose()?,
+        position: chat.position,
         members: chat.members.iter().map(member).collect::<Result<_, BadId>>()?,
         members_complete: chat.members_complete,
         dm_with: chat.dm_with.as_deref().map(N::UserId::decode).transpose()?,
@@ -190,6 +195,7 @@ fn typed_chat<N: Network>(chat: &ChatInfo<Plain>) -> Result<ChatInfo<N>, BadId> 
         join_rule: chat.join_rule,
         alias: chat.alias.clone(),
         power: None,
+        disappear: chat.disappear,
         meta: chat.meta.as_ref().map(PlainMeta::read),
     })
 }

@@ -7,7 +7,11 @@ use tokio::time::Instant;
 use crate::{
     adapter::{Request, StoredLogin},
     engine::{Engine, Failure, guarded_async},
-    handlers::{Attempt, Checkpoint, CheckpointPort, Files, IdempotencyKey, Op, Origin, SendError},
+    event::ChatKind,
+    handlers::{
+        Attempt, Checkpoint, CheckpointPort, Files, IdempotencyKey, Op, Origin, OwnReactions,
+        SendError,
+    },
     inbox::gate::LoginPort,
     network::{CancellationToken, ConnectError, Exit, LoginState, NetError},
     plain::Plain,
@@ -200,6 +204,8 @@ impl Engine {
             attempt: Attempt::default(),
             checkpoint: Checkpoint { note: None, port: Arc::new(Nowhere) },
             files: Files(self.media.clone()),
+            own_reactions: OwnReactions::default(),
+            targets: Vec::new(),
             op,
         })
     }
@@ -208,6 +214,10 @@ impl Engine {
     pub(crate) async fn tell_opened(self: &Arc<Self>, portal: &Arc<Portal>, open: bool) {
         let mut logins = portal.logins();
         let row = portal.row();
+        // A space is nothing that one could enter on the network.
+        if row.kind == ChatKind::Space {
+            return;
+        }
         if matches!(row.key.scope, crate::network::Scope::Shared) {
             logins.extend(row.relay_login);
             logins.extend(self.logins.system());

@@ -13,6 +13,7 @@ use crate::{
         Trace,
     },
     engine::{Engine, Failure, guarded_async},
+    event::ThreadMode,
     handlers::{Args, Op},
     login::LoginProcess,
     network::{LoginState, NetError},
@@ -287,6 +288,17 @@ impl<F: Find> Control for Handle<F> {
             None => None,
         };
         engine.change_portal(&portal, |row| row.relay_login = login).await?;
+        Ok(())
+    }
+    async fn set_threads(
+        &self,
+        _user: &str,
+        room_id: &str,
+        mode: ThreadMode,
+    ) -> Result<(), ControlError> {
+        let engine = self.engine()?;
+        let portal = engine.portal_or_none(room_id).await?;
+        engine.change_portal(&portal, |row| row.threads = Some(mode)).await?;
         Ok(())
     }
     async fn sync(&self, user: &str, room_id: &str) -> Result<(), ControlError> {

@@ -31,10 +31,13 @@ impl Engine {
                 self.connect_login(login);
             }
         }
+        self.disappearing.begin(self.store.waits_for_reading().await?);
         // Not before all logins are known: what is read back from Matrix would be refused for want of one.
         self.spawn(self.clone().decode_loop());
         self.spawn(self.clone().control_loop());
         self.spawn(self.clone().backfill_loop());
+        self.spawn(self.clone().space_loop());
+        self.spawn(self.clone().disappear_loop());
         self.spawn(self.clone().keep_house());
         self.spawn(self.clone().watch_homeserver());
         self.spawn(self.clone().read_back_loop());
@@ -85,6 +88,9 @@ impl Engine {
 
     async fn configured_portal(self: &Arc<Self>, wanted: &PortalConfig) -> Result<(), Failure> {
         let portal = self.portal_for_key(&PortalKey::shared(wanted.remote_id.clone())).await?;
+        if wanted.threads.is_some() && portal.row().threads != wanted.threads {
+            self.change_portal(&portal, |row| row.threads = wanted.threads).await?;
+        }
         let bot = self.matrix.bot();
         let room = if let Some(room) = portal.room_id() {
             room

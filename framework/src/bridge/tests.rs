@@ -1,6 +1,11 @@
 //! Whole bridges, between the simulated homeserver and the simulated network.
 
+mod chats;
+mod emoji;
+mod polls;
 mod readback;
+mod stage;
+mod vanish;
 
 use std::{sync::Arc, time::Duration};
 

@@ -138,6 +138,15 @@ static COMMANDS: &[Command] = &[
     })
     .need(Need::Portal)
     .moderates(),
+    command(
+        "threads",
+        "threads | rooms",
+        "Show new threads of this chat as threads in this room, or as rooms of their own.",
+        |c| Box::pin(rooms::threads(c)),
+    )
+    .need(Need::Portal)
+    .args(1)
+    .moderates(),
     command("sync", "", "Ask the network again for everything about this room.", |c| {
         Box::pin(rooms::sync(c))
     })

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Context, Outcome, people};
-use crate::control::ControlError;
+use crate::{control::ControlError, event::ThreadMode};
 
 pub(super) async fn create(c: Context<'_>) -> Outcome {
     let room = c.inner.control.open_portal(c.user, None, c.rest).await?;
@@ -39,6 +39,19 @@ pub(super) async fn set_relay(c: Context<'_>) -> Outcome {
 pub(super) async fn unset_relay(c: Context<'_>) -> Outcome {
     c.inner.control.set_relay(c.user, c.room_id, None).await?;
     Ok("Nobody is relayed here any more.".into())
+}
+
+pub(super) async fn threads(c: Context<'_>) -> Outcome {
+    let mode = c.args.first().and_then(|word| ThreadMode::from_text(&word.to_lowercase()));
+    let mode = mode.ok_or_else(|| {
+        ControlError::NotFound("Say `threads threads` or `threads rooms`.".into())
+    })?;
+    c.inner.control.set_threads(c.user, c.room_id, mode).await?;
+    Ok(match mode {
+        ThreadMode::Threads => "New threads of this chat are shown as threads in this room.",
+        ThreadMode::Rooms => "New threads of this chat get rooms of their own.",
+    }
+    .into())
 }
 
 pub(super) async fn sync(c: Context<'_>) -> Outcome {

@@ -1,6 +1,9 @@
 //! Chats and the people in them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{MediaRef, Sender};
 use crate::network::Network;
@@ -16,8 +19,11 @@ pub struct ChatInfo<N: Network> {
     pub topic: Option<String>,
     /// Its picture.
     pub avatar: Option<MediaRef>,
-    /// The chat it is part of, which becomes a space.
+    /// The chat it is part of: a server, a category, a forum. The nearest one that is a [`ChatKind::Space`] becomes the space
+    /// that holds its room.
     pub parent: Option<N::PortalId>,
+    /// Its place among its neighbours there: lower comes first. Without one it stands behind those that have one.
+    pub position: Option<i64>,
     /// The people in it.
     pub members: Vec<Member<N>>,
     /// Whether `members` are all: ghosts that aren't among them leave the room.
@@ -32,6 +38,8 @@ pub struct ChatInfo<N: Network> {
     pub alias: Option<String>,
     /// Who may do what.
     pub power: Option<PowerLevels<N>>,
+    /// When what is said in it disappears; `Some(None)`: never.
+    pub disappear: Option<Option<Disappear>>,
     /// The connector's data of the portal.
     pub meta: Option<N::PortalMeta>,
 }
@@ -44,6 +52,7 @@ impl<N: Network> Default for ChatInfo<N> {
             topic: None,
             avatar: None,
             parent: None,
+            position: None,
             members: Vec::new(),
             members_complete: false,
             dm_with: None,
@@ -51,6 +60,7 @@ impl<N: Network> Default for ChatInfo<N> {
             join_rule: JoinRule::Invite,
             alias: None,
             power: None,
+            disappear: None,
             meta: None,
         }
     }
@@ -114,6 +124,8 @@ pub enum JoinRule {
     Invite,
     /// Everybody.
     Public,
+    /// Those invited, and whoever is in the room of the chat it is part of (Client-Server API, "Restricted rooms").
+    Parent,
 }
 
 /// Somebody in a chat.
@@ -189,10 +201,14 @@ pub struct ChatDelta<N: Network> {
     pub avatar: Option<Option<MediaRef>>,
     /// The chat it is part of.
     pub parent: Option<Option<N::PortalId>>,
+    /// Its place among its neighbours there.
+    pub position: Option<i64>,
     /// Who may join.
     pub join_rule: Option<JoinRule>,
     /// Who may do what: merged into what is known.
     pub power: Option<PowerLevels<N>>,
+    /// When what is said in it from now on disappears.
+    pub disappear: Option<Option<Disappear>>,
     /// The connector's data of the portal.
     pub meta: Option<N::PortalMeta>,
 }
@@ -203,8 +219,10 @@ impl<N: Network> Default for ChatDelta<N> {
             topic: None,
             avatar: None,
             parent: None,
+            position: None,
             join_rule: None,
             power: None,
+            disappear: None,
             meta: None,
         }
     }
@@ -244,6 +262,8 @@ pub struct PowerLevels<N: Network> {
     pub state_default: Option<i64>,
     /// What single event types need.
     pub events: BTreeMap<String, i64>,
+    /// What `ban`, `kick`, `invite` and `redact` need; other names are ignored.
+    pub actions: BTreeMap<String, i64>,
 }
 impl<N: Network> Default for PowerLevels<N> {
     fn default() -> Self {
@@ -253,6 +273,89 @@ impl<N: Network> Default for PowerLevels<N> {
             events_default: None,
             state_default: None,
             events: BTreeMap::new(),
+            actions: BTreeMap::new(),
+        }
+    }
+}
+
+/// When something that was said disappears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disappear {
+    /// After this time.
+    pub after: Duration,
+    /// Counted from when.
+    pub from: DisappearFrom,
+}
+
+/// What the time until something disappears is counted from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DisappearFrom {
+    /// From when it was read; what was said from Matrix counts as read when it is sent.
+    #[default]
+    Read,
+    /// From when it was sent.
+    Sent,
+}
+
+impl Disappear {
+    /// So long after it was sent.
+    pub fn after_sending(after: Duration) -> Self {
+        Self { after, from: DisappearFrom::Sent }
+    }
+    /// So long after it was read.
+    pub fn after_reading(after: Duration) -> Self {
+        Self { after, from: DisappearFrom::Read }
+    }
+    /// In milliseconds; what nobody lives to see is as good as 100 years.
+    pub(crate) fn millis(self) -> i64 {
+        const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
+        self.after.min(LONGEST).as_millis() as i64
+    }
+    /// How the database keeps it.
+    pub(crate) fn to_text(self) -> String {
+        let from = match self.from {
+            DisappearFrom::Read => "read",
+            DisappearFrom::Sent => "sent",
+        };
+        format!("{from}:{}", self.millis())
+    }
+    /// Reads [`Self::to_text`] back.
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
+        let (from, millis) = text.split_once(':')?;
+        let from = match from {
+            "read" => DisappearFrom::Read,
+            "sent" => DisappearFrom::Sent,
+            _ => return None,
+        };
+        Some(Self { after: Duration::from_millis(millis.parse().ok()?), from })
+    }
+}
+
+/// How the threads of a chat are shown on Matrix.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ThreadMode {
+    /// As Matrix threads in the chat's room.
+    #[default]
+    Threads,
+    /// As rooms of their own.
+    Rooms,
+}
+
+impl ThreadMode {
+    /// How the database, the configuration and the command have it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Threads => "threads",
+            Self::Rooms => "rooms",
+        }
+    }
+    /// Reads [`Self::as_str`] back.
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
+        match text {
+            "threads" => Some(Self::Threads),
+            "rooms" => Some(Self::Rooms),
+            _ => None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::{Disappear, DisappearFrom};
 use crate::{
     format::Rich,
     handlers::IdempotencyKey,
@@ -21,14 +22,27 @@ pub struct Message<N: Network> {
     pub thread: Option<N::MessageId>,
     /// Set if the network says that this is the echo of something this bridge sent.
     pub echo_of: Option<EchoOf>,
-    /// How long after it was read it disappears.
+    /// How long after it was read (or sent, as `disappear_from` says) it disappears.
     pub disappear: Option<Duration>,
+    /// What `disappear` is counted from.
+    pub disappear_from: DisappearFrom,
+    /// The name and picture it is shown under, where they aren't its sender's own: a program that speaks for several.
+    pub profile: Option<MessageProfile>,
 }
 
 impl<N: Network> Message<N> {
     /// A message of the given parts.
     pub fn new(id: impl Into<N::MessageId>, parts: Vec<Part<N>>) -> Self {
-        Self { id: id.into(), parts, reply_to: None, thread: None, echo_of: None, disappear: None }
+        Self {
+            id: id.into(),
+            parts,
+            reply_to: None,
+            thread: None,
+            echo_of: None,
+            disappear: None,
+            disappear_from: DisappearFrom::Read,
+            profile: None,
+        }
     }
     /// Plain text.
     pub fn text(id: impl Into<N::MessageId>, text: impl Into<String>) -> Self {
@@ -55,6 +69,41 @@ impl<N: Network> Message<N> {
     pub fn echo(mut self, of: Option<EchoOf>) -> Self {
         self.echo_of = of;
         self
+    }
+    /// As something that disappears.
+    #[must_use]
+    pub fn disappearing(mut self, when: Option<Disappear>) -> Self {
+        self.disappear = when.map(|when| when.after);
+        self.disappear_from = when.map(|when| when.from).unwrap_or_default();
+        self
+    }
+    /// Under another name and picture than its sender's.
+    #[must_use]
+    pub fn shown_as(mut self, profile: Option<MessageProfile>) -> Self {
+        self.profile = profile;
+        self
+    }
+    /// When it disappears.
+    pub(crate) fn timer(&self) -> Option<Disappear> {
+        self.disappear.map(|after| Disappear { after, from: self.disappear_from })
+    }
+}
+
+/// The name and picture of one message (MSC4144, "Per-message profiles").
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageProfile {
+    /// Tells profiles of one sender apart: the same for all messages under it.
+    pub id: String,
+    /// The name.
+    pub name: String,
+    /// The picture.
+    pub avatar: Option<MediaRef>,
+}
+impl MessageProfile {
+    /// A name, which also names the profile.
+    pub fn named(name: impl Into<String>) -> Self {
+        let name = name.into();
+        Self { id: name.clone(), name, avatar: None }
     }
 }
 
@@ -86,6 +135,21 @@ pub struct Part<N: Network> {
     pub content: Content,
     /// The connector's data of it.
     pub meta: N::MessageMeta,
+    /// What the links in its text lead to, as the network shows them.
+    pub previews: Vec<LinkPreview>,
+}
+
+/// What a link leads to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LinkPreview {
+    /// The link, as it stands in the text.
+    pub url: String,
+    /// The page's title.
+    pub title: Option<String>,
+    /// What it says about itself.
+    pub description: Option<String>,
+    /// Its picture.
+    pub image: Option<MediaRef>,
 }
 // `meta` stays out of logs: it is the connector's, and may be secret.
 impl<N: Network> std::fmt::Debug for Part<N> {
@@ -103,7 +167,13 @@ impl<N: Network> Part<N> {
     }
     /// A named part.
     pub fn named(id: impl Into<String>, content: Content) -> Self {
-        Self { id: PartId(id.into()), content, meta: Default::default() }
+        Self { id: PartId(id.into()), content, meta: Default::default(), previews: Vec::new() }
+    }
+    /// With what the links in its text lead to.
+    #[must_use]
+    pub fn previewing(mut self, previews: Vec<LinkPreview>) -> Self {
+        self.previews = previews;
+        self
     }
 }
 
@@ -150,6 +220,8 @@ pub struct MediaPart {
     pub duration: Option<Duration>,
     /// Text that goes with it.
     pub caption: Option<Rich>,
+    /// Whether it is hidden until the reader asks for it (MSC4193).
+    pub spoiler: bool,
 }
 impl MediaPart {
     /// A file of a sort, by source and name.
@@ -163,6 +235,7 @@ impl MediaPart {
             dimensions: None,
             duration: None,
             caption: None,
+            spoiler: false,
         }
     }
 }
@@ -176,7 +249,7 @@ pub struct MediaRef(pub String);
 pub enum MediaKind {
     /// A picture.
     Image,
-    /// A picture that moves, without sound.
+    /// A picture that moves, without sound: also a film of it, where `mime` says so.
     Gif,
     /// A film.
     Video,
@@ -221,6 +294,12 @@ impl Emoji {
             Self::Custom { id, .. } => id,
         }
     }
+}
+
+/// Whether two of [`Emoji::id`] mean the same. Networks differ in whether they write the variation selector.
+pub(crate) fn same_emoji(one: &str, other: &str) -> bool {
+    let bare = |c: &char| *c != '\u{fe0f}';
+    one.chars().filter(bare).eq(other.chars().filter(bare))
 }
 
 /// A place.

@@ -86,6 +86,14 @@ pub enum Style {
         /// `mxc://` URI of the image.
         mxc: String,
     },
+    /// One of the remote network's own emoji; the text is its short name, `:name:`. On the way to Matrix the framework puts
+    /// its picture in the place of the name, on the way back it names the emoji that the picture is of.
+    RemoteEmoji {
+        /// Its identifier on the network, as in [`crate::event::Emoji::Custom`].
+        id: String,
+        /// Its picture, as a [`crate::event::MediaRef`] has it; not needed where the framework has seen it before.
+        media: Option<String>,
+    },
 }
 
 /// A 24-bit colour.
@@ -326,6 +334,18 @@ impl Rich {
     pub fn resolve_rooms(&mut self, mut resolve: impl FnMut(&RoomTarget) -> Option<RoomTarget>) {
         self.spans.retain_mut(|span| match &mut span.style {
             Style::Room(target) => resolve(target).map(|new| *target = new).is_some(),
+            _ => true,
+        });
+    }
+
+    /// Replaces the style of every emoji, with the text it covers; `None` leaves the text alone.
+    pub fn resolve_emoji(&mut self, mut resolve: impl FnMut(&Style, &str) -> Option<Style>) {
+        let text = &self.text;
+        self.spans.retain_mut(|span| match &span.style {
+            Style::Emoji { .. } | Style::RemoteEmoji { .. } => {
+                let new = resolve(&span.style, &text[span.range.clone()]);
+                new.map(|new| span.style = new).is_some()
+            }
             _ => true,
         });
     }

@@ -16,7 +16,15 @@ pub enum Sent<N: Network> {
         /// Its place in the chat's order.
         order: Option<StreamOrder>,
     },
-    /// The network has taken it, as several messages: edits and deletions from Matrix reach all of them.
+    /// A poll is there, and its options have ids of the network's own, here in their order.
+    Poll {
+        /// The poll's message.
+        id: N::MessageId,
+        /// Its options.
+        options: Vec<String>,
+    },
+    /// The network has taken it, as several messages. Edits and deletions from Matrix are about all of them:
+    /// [`super::Targets`].
     Many(Vec<N::MessageId>),
     /// It is handed over; that it arrived is known when the network echoes it with [`Message::echo_of`].
     AwaitEcho,

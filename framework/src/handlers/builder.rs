@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    Command, Done, EditCaps, Erased, Handler, Handlers, Idempotency, MediaCaps, MemberCaps,
-    MetaCaps, PollCaps, ReactCaps, RelayStyle, RemoveCaps, RoomCaps, Sent, TextCaps,
+    Command, DisappearCaps, Done, EditCaps, Erased, Handler, Handlers, Idempotency, MediaCaps,
+    MemberCaps, MetaCaps, PollCaps, ReactCaps, RelayStyle, RemoveCaps, RoomCaps, Sent, TextCaps,
+    VoteCaps,
 };
 use crate::{
     directory::{Directory, MediaSource},
@@ -25,6 +26,8 @@ impl<N: Network> Handlers<N> {
             media: None,
             location: None,
             poll: None,
+            poll_vote: None,
+            poll_end: None,
             edit: None,
             remove: None,
             react: None,
@@ -32,6 +35,7 @@ impl<N: Network> Handlers<N> {
             typing: None,
             unread: None,
             pins: None,
+            disappear: None,
             presence: None,
             room_meta: None,
             membership: None,
@@ -90,6 +94,18 @@ impl<N: Network> Handlers<N> {
         self.poll = Some((caps, idempotency, erase(h)));
         self
     }
+    /// Votes in polls, whichever side they were started on: [`super::PollVoted`].
+    #[must_use]
+    pub fn poll_vote<A: 'static>(mut self, caps: VoteCaps, h: impl Handler<N, A, Done>) -> Self {
+        self.poll_vote = Some((caps, erase(h)));
+        self
+    }
+    /// Closes polls: [`super::PollEnded`].
+    #[must_use]
+    pub fn poll_end<A: 'static>(mut self, h: impl Handler<N, A, Done>) -> Self {
+        self.poll_end = Some(erase(h));
+        self
+    }
     /// Changes messages: [`super::Edited`].
     #[must_use]
     pub fn edit<A: 'static>(mut self, caps: EditCaps, h: impl Handler<N, A, Done>) -> Self {
@@ -126,10 +142,20 @@ impl<N: Network> Handlers<N> {
         self.unread = Some(erase(h));
         self
     }
-    /// Sets the pinned messages: [`super::PinsSet`].
+    /// Sets the pinned messages: [`super::PinsSet`], or one by one, [`super::PinsChanged`].
     #[must_use]
     pub fn pins<A: 'static>(mut self, h: impl Handler<N, A, Done>) -> Self {
         self.pins = Some(erase(h));
+        self
+    }
+    /// Sets when what is said in a chat disappears: [`super::DisappearSet`].
+    #[must_use]
+    pub fn disappearing<A: 'static>(
+        mut self,
+        caps: DisappearCaps,
+        h: impl Handler<N, A, Done>,
+    ) -> Self {
+        self.disappear = Some((caps, erase(h)));
         self
     }
     /// Passes on a user's presence: [`super::PresenceSet`]. Latest wins; failures are forgotten.
@@ -150,7 +176,7 @@ impl<N: Network> Handlers<N> {
         self.membership = Some((caps, erase(h)));
         self
     }
-    /// A portal was opened (its room was created or plumbed): join the channel. At each connect, what is open is told by
+    /// A portal that is no space was opened (its room was created or plumbed): join the channel. At each connect, what is open is told by
     /// [`crate::Inbox::portals`].
     #[must_use]
     pub fn opened<A: 'static>(mut self, h: impl Handler<N, A, Done>) -> Self {

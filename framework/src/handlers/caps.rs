@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::event::DisappearFrom;
+
 /// Limits of text.
 #[derive(Clone, Debug, Default)]
 pub struct TextCaps {
@@ -48,6 +50,22 @@ pub struct ReactCaps {
 pub struct PollCaps {
     /// How many answers there may be to choose from; 0 is without limit.
     pub max_options: usize,
+}
+
+/// Limits of votes.
+#[derive(Clone, Debug, Default)]
+pub struct VoteCaps {
+    /// Whether the relay votes for people without a login. One account has one vote on most networks: then it must not.
+    pub relayed: bool,
+}
+
+/// Which times until things disappear can be set.
+#[derive(Clone, Debug, Default)]
+pub struct DisappearCaps {
+    /// What they are counted from; empty takes both.
+    pub from: Vec<DisappearFrom>,
+    /// The only times taken; empty takes all.
+    pub times: Vec<Duration>,
 }
 
 /// Which of a chat's data can be changed.
@@ -112,6 +130,12 @@ pub struct RoomCaps {
     pub location: bool,
     /// Polls.
     pub poll: bool,
+    /// Votes in polls.
+    pub poll_vote: Option<VoteCaps>,
+    /// Closing polls.
+    pub poll_end: bool,
+    /// Setting when things disappear.
+    pub disappear: Option<DisappearCaps>,
     /// Edits.
     pub edit: Option<EditCaps>,
     /// Deletions.

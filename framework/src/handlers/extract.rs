@@ -6,7 +6,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
-use super::{IdempotencyKey, SendError};
+use super::{
+    IdempotencyKey, SendError,
+    poll::{PollEnded, PollSent, PollVoted},
+    room::{DisappearSet, Membership, PinsChanged, PinsSet, RoomMeta},
+};
 use crate::{
     event::{Emoji, Geo, MediaKind, Poll, Presence},
     format::Rich,
@@ -27,6 +31,8 @@ pub struct Out<N: Network> {
     pub(crate) attempt: Attempt,
     pub(crate) checkpoint: Checkpoint,
     pub(crate) files: Files,
+    pub(crate) own_reactions: OwnReactions,
+    pub(crate) targets: Vec<MessageRef<N>>,
     pub(crate) op: Op<N>,
 }
 
@@ -40,6 +46,10 @@ pub enum Op<N: Network> {
     Location(Geo),
     /// See [`PollSent`].
     Poll(Poll),
+    /// See [`PollVoted`].
+    PollVote(PollVoted<N>),
+    /// See [`PollEnded`].
+    PollEnd(PollEnded<N>),
     /// See [`Edited`].
     Edit(Edited<N>),
     /// See [`Removed`].
@@ -52,8 +62,10 @@ pub enum Op<N: Network> {
     Typing(Typing),
     /// See [`Unread`].
     Unread(Unread),
-    /// See [`PinsSet`].
-    Pins(PinsSet<N>),
+    /// See [`PinsSet`] and [`PinsChanged`].
+    Pins(PinsChanged<N>),
+    /// See [`DisappearSet`].
+    Disappear(DisappearSet),
     /// See [`PresenceSet`].
     Presence(PresenceSet),
     /// See [`RoomMeta`].
@@ -187,6 +199,8 @@ pub struct Media {
     pub duration: Option<Duration>,
     /// Text that goes with it.
     pub caption: Option<Rich>,
+    /// Whether it is hidden until the reader asks for it.
+    pub spoiler: bool,
     pub(crate) access: Arc<dyn MediaAccess>,
 }
 impl Media {
@@ -228,9 +242,6 @@ pub trait MediaAccess: Send + Sync + 'static {
 
 /// A place to send.
 pub struct Location(pub Geo);
-
-/// A poll to start.
-pub struct PollSent(pub Poll);
 
 /// The message that is answered.
 pub struct ReplyTo<N: Network>(pub Option<MessageRef<N>>);
@@ -346,6 +357,15 @@ pub struct Edited<N: Network> {
     pub meta: N::MessageMeta,
 }
 
+/// All messages that the event of an [`Edited`] or a [`Removed`] became, in order: several where its handler answered with
+/// [`super::Sent::Many`]. The first is their `target`.
+pub struct Targets<N: Network>(pub Vec<MessageRef<N>>);
+impl<N: Network> FromOut<N> for Targets<N> {
+    fn take(out: &Out<N>) -> Result<Self, SendError> {
+        Ok(Self(out.targets.clone()))
+    }
+}
+
 /// A message to delete.
 pub struct Removed<N: Network> {
     /// The message.
@@ -366,6 +386,16 @@ pub struct Reacted<N: Network> {
     pub set: bool,
 }
 
+/// The reactions that the account has on the message of a [`Reacted`], once that is done, oldest first; in relay those of all
+/// who are relayed. For networks that take them all at once. Never more than [`super::ReactCaps::per_user`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnReactions(pub Vec<Emoji>);
+impl<N: Network> FromOut<N> for OwnReactions {
+    fn take(out: &Out<N>) -> Result<Self, SendError> {
+        Ok(out.own_reactions.clone())
+    }
+}
+
 /// The last message read.
 pub struct Read<N: Network> {
     /// The message.
@@ -380,82 +410,9 @@ pub struct Typing(pub bool);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unread(pub bool);
 
-/// The pinned messages, in order.
-pub struct PinsSet<N: Network> {
-    /// The messages.
-    pub ids: Vec<N::MessageId>,
-}
-
 /// A user's presence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PresenceSet(pub Presence);
-
-/// A change of the chat's data.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RoomMeta(pub ChatEdit);
-
-/// What is to be changed about a chat.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ChatEdit {
-    /// The name; empty clears it.
-    Name(String),
-    /// The topic; empty clears it.
-    Topic(String),
-    /// The picture's `mxc:` address.
-    Avatar(Option<String>),
-    /// The people whose power level changed, with the new ones.
-    Power(Vec<(PowerHolder, i64)>),
-}
-
-/// Whose power level.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PowerHolder {
-    /// A user of the network, by encoded identifier ([`crate::RemoteId::decode`] reads it).
-    Remote(String),
-    /// A Matrix user, by Matrix ID.
-    Matrix(String),
-    /// Everybody else.
-    Default,
-}
-
-/// A change of somebody's membership.
-pub struct Membership<N: Network> {
-    /// What is done.
-    pub action: MemberAction,
-    /// To whom.
-    pub target: MemberTarget<N>,
-    /// What they are called in the room.
-    pub display_name: Option<String>,
-    /// Why, in words.
-    pub reason: Option<String>,
-}
-
-/// What is done about somebody's membership.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MemberAction {
-    /// They join by themselves.
-    Join,
-    /// They leave by themselves.
-    Leave,
-    /// They are invited.
-    Invite,
-    /// They are put out.
-    Kick,
-    /// They are shut out.
-    Ban,
-    /// They are let in again.
-    Unban,
-    /// They are in the room as before, but are called something else, or look different.
-    Rename,
-}
-
-/// Whose membership.
-pub enum MemberTarget<N: Network> {
-    /// A user of the network.
-    Remote(N::UserId),
-    /// A Matrix user, by Matrix ID, with their login if they have one.
-    Matrix(String, Option<N::LoginId>),
-}
 
 /// The words of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -480,7 +437,8 @@ macro_rules! cloned {
         }
     )*};
 }
-cloned!(Text => Text, Media => Media, Typing => Typing, Unread => Unread, PresenceSet => Presence, RoomMeta => RoomMeta, Args => Command);
+cloned!(Text => Text, Media => Media, Typing => Typing, Unread => Unread, PresenceSet => Presence, RoomMeta => RoomMeta, Args => Command,
+    DisappearSet => Disappear);
 
 macro_rules! wrapped {
     ($($t:ident => $variant:ident),*) => {$(
@@ -514,14 +472,8 @@ fields!(
     Reacted => React { target, emoji, set },
     Read => Read { up_to },
     PinsSet => Pins { ids },
+    PinsChanged => Pins { ids, added, removed },
+    PollVoted => PollVote { poll, choices, meta },
+    PollEnded => PollEnd { poll, meta },
     Membership => Membership { action, target, display_name, reason }
 );
-
-impl<N: Network> Clone for MemberTarget<N> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Remote(id) => Self::Remote(id.clone()),
-            Self::Matrix(mxid, login) => Self::Matrix(mxid.clone(), login.clone()),
-        }
-    }
-}

@@ -98,10 +98,15 @@ impl Engine {
                     passing.push((row.login.clone(), event));
                     continue;
                 }
-                let portal = self.portal_for_key(&event.portal).await?;
+                let portal = self.portal_for_event(&event).await?;
                 let seq = self.store.next_id();
                 if portal.note_login(&row.login) {
                     batch.add_portal_login(portal.id, &row.login);
+                    // Its owner belongs in the space, too.
+                    let known = portal.row();
+                    if let Some(room) = known.room_id.as_ref().filter(|_| self.has_place(&known)) {
+                        self.place(&mut batch, room);
+                    }
                 }
                 batch.add_task(&NewTask {
                     seq,
@@ -117,6 +122,7 @@ impl Engine {
             batch.inbox_done(row.seq);
         }
         self.store.commit(batch).await?;
+        self.wake_spaces();
         for portal in wake {
             self.wake_inward(portal).await?;
         }

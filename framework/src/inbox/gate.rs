@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use super::{Entry, InboxPort, Put};
 use crate::{
     engine::Engine,
+    event::ChatKind,
     network::{Closed, LoginState, Scope},
     store::{Batch, StoreError},
 };
@@ -111,6 +112,7 @@ impl InboxPort for LoginPort {
         let portals = self.engine.store.open_portals(&self.login).await.map_err(closed)?;
         Ok(portals
             .into_iter()
+            .filter(|portal| portal.kind != ChatKind::Space)
             .map(|portal| match portal.key.scope {
                 Scope::Shared => (portal.key.id, None),
                 Scope::Private(login) => (portal.key.id, Some(login)),

@@ -9,18 +9,19 @@ use super::{
     envelope::{File, MatrixOp, MemberOp, Outgoing},
 };
 use crate::{
+    disappearing,
     engine::{Actor, Engine, Failure},
     event::{
         CallNotice, ChatDelta, ChatInfo, JoinRule, MediaRef, MemberChange, Membership, PowerLevels,
         Sender,
     },
     format::{self, Rich},
-    network::{MessageRef, PortalKey},
+    network::PortalKey,
     plain::Plain,
     store::{BackfillRow, Batch, PortalRow, PortalState},
 };
 
-fn state(kind: &str, content: Value) -> MatrixOp {
+pub(super) fn state(kind: &str, content: Value) -> MatrixOp {
     MatrixOp::State { kind: kind.into(), key: String::new(), content, file: None }
 }
 
@@ -49,19 +50,23 @@ impl Engine {
         }
     }
 
-    pub(super) fn convert_delta(&self, case: &Case<'_>, delta: &ChatDelta<Plain>) -> Verdict {
+    pub(super) async fn convert_delta(
+        &self,
+        case: &Case<'_>,
+        delta: &ChatDelta<Plain>,
+    ) -> Result<Verdict, Failure> {
         let mut effects = Batch::new();
-        let rows = self.delta_rows(case, delta, &mut effects);
-        Verdict::Send { rows, effects, opens: Vec::new() }
+        let rows = self.delta_rows(case, delta, &mut effects).await?;
+        Ok(Verdict::Send { rows, effects, opens: Vec::new() })
     }
 
     /// The state that a change of a chat's data comes to. A plumbed room's own name and picture are left alone.
-    fn delta_rows(
+    async fn delta_rows(
         &self,
         case: &Case<'_>,
         delta: &ChatDelta<Plain>,
         effects: &mut Batch,
-    ) -> Vec<Outgoing> {
+    ) -> Result<Vec<Outgoing>, Failure> {
         let plumbed = case.portal.row().plumbed;
         let mut rows = Vec::new();
         if let Some(name) = delta.name.as_ref().filter(|_| !plumbed) {
@@ -74,7 +79,11 @@ impl Engine {
             rows.push(case.out("avatar", avatar_op(avatar.as_ref()), Vec::new()));
         }
         if let Some(rule) = delta.join_rule.filter(|_| !plumbed) {
-            let rule = json!({ "join_rule": join_rule_text(rule) });
+            let parent = match rule {
+                JoinRule::Parent => self.room_of_parent(case.portal).await?,
+                JoinRule::Invite | JoinRule::Public => None,
+            };
+            let rule = join_rule_content(rule, parent.as_deref());
             rows.push(case.out_as(
                 Actor::Bot,
                 "join_rule",
@@ -86,8 +95,17 @@ impl Engine {
             let levels = self.power_content(power, case.via);
             rows.push(case.out_as(Actor::Bot, "power", MatrixOp::Power { levels }, Vec::new()));
         }
-        self.change_portal_in(effects, case.portal, |row| apply_delta(row, delta));
-        rows
+        if let Some(timer) = delta.disappear.filter(|_| !plumbed) {
+            let op = state(disappearing::STATE, disappearing::content(timer));
+            rows.push(case.out_as(Actor::Bot, "timer", op, Vec::new()));
+        }
+        let row = self.change_portal_in(effects, case.portal, |row| apply_delta(row, delta));
+        if (delta.parent.is_some() || delta.position.is_some())
+            && let Some(room) = &row.room_id
+        {
+            self.place(effects, room);
+        }
+        Ok(rows)
     }
 
     /// What is merged into `m.room.power_levels`. The bot's own level is never taken down: it must be able to go on.
@@ -112,6 +130,11 @@ impl Engine {
         for (key, level) in levels {
             if let Some(level) = level {
                 content.insert(key.into(), level.min(99).into());
+            }
+        }
+        for action in ["ban", "kick", "invite", "redact"] {
+            if let Some(level) = power.actions.get(action) {
+                content.insert(action.into(), (*level).min(99).into());
             }
         }
         if !power.events.is_empty() {
@@ -149,21 +172,6 @@ impl Engine {
         case.out_as(actor, format!("member:{mxid}:{action:?}"), op, Vec::new())
     }
 
-    pub(super) async fn convert_pins(
-        &self,
-        case: &Case<'_>,
-        ids: &[String],
-    ) -> Result<Verdict, Failure> {
-        let mut pinned = Vec::new();
-        for id in ids {
-            if let Ok(row) = self.target(case.portal, &MessageRef::whole(id.clone())).await? {
-                pinned.push(row.event_id);
-            }
-        }
-        let op = state("m.room.pinned_events", json!({ "pinned": pinned }));
-        Ok(Verdict::rows(vec![case.out("pins", op, Vec::new())]))
-    }
-
     /// MSC2867: only for the account's owner, and only where there is a double puppet.
     pub(super) async fn convert_unread(
         &self,
@@ -187,6 +195,9 @@ impl Engine {
         portal.forget_login(case.via);
         if for_me_only && !portal.logins().is_empty() {
             let owner = self.logins.stored(case.via).and_then(|login| login.owner);
+            if let Some(room) = portal.room_id() {
+                self.place(&mut effects, &room);
+            }
             let rows = owner.map(|owner| {
                 let op = MatrixOp::Member {
                     action: MemberOp::Kick,
@@ -202,7 +213,8 @@ impl Engine {
             "m.notice",
         ));
         let op = MatrixOp::Event { kind: "m.room.message".into(), content: notice, file: None };
-        self.change_portal_in(&mut effects, portal, |row| row.state = PortalState::Gone);
+        let row = self.change_portal_in(&mut effects, portal, |row| row.state = PortalState::Gone);
+        self.unplace(&mut effects, &row);
         Verdict::Send {
             rows: vec![case.out_as(Actor::Bot, "gone", op, Vec::new())],
             effects,
@@ -220,9 +232,10 @@ impl Engine {
         let mut effects = Batch::new();
         match other {
             Some(other) if other.room_id().is_some() => {
-                self.change_portal_in(&mut effects, case.portal, |row| {
+                let row = self.change_portal_in(&mut effects, case.portal, |row| {
                     row.state = PortalState::Gone;
                 });
+                self.unplace(&mut effects, &row);
                 let room = other.room_id().unwrap_or_default();
                 let op = state(
                     "m.room.tombstone",
@@ -238,7 +251,9 @@ impl Engine {
                 if let Some(other) = other {
                     self.forget_portal(&other).await?;
                 }
-                self.change_portal_in(&mut effects, case.portal, |row| row.key = to.clone());
+                let row =
+                    self.change_portal_in(&mut effects, case.portal, |row| row.key = to.clone());
+                self.unplace(&mut effects, &row);
                 Ok(Verdict::effects(effects))
             }
         }
@@ -275,11 +290,13 @@ impl Engine {
         portal: &Arc<super::Portal>,
         via: &str,
     ) -> Result<(), Failure> {
-        let case = Case { portal, via, actor: Actor::Bot, ts: self.now(), order: None };
+        let case =
+            Case { portal, via, actor: Actor::Bot, ts: self.now(), order: None, patient: false };
         if let Verdict::Send { rows, mut effects, .. } = self.resync(&case).await? {
             let key = format!("resync:{}", self.store.next_id());
             self.queue_rows(&mut effects, portal, 0, &key, rows)?;
             self.store.commit(effects).await?;
+            self.wake_spaces();
             self.wake_portal_inward(portal.clone());
         }
         Ok(())
@@ -304,9 +321,11 @@ impl Engine {
                 .clone()
                 .filter(|avatar| Some(&avatar.0) != before.avatar.as_ref())
                 .map(Some),
-            parent: None,
+            parent: changed(&info.parent, &before.parent).map(Some),
+            position: info.position.filter(|new| Some(*new) != before.position),
             join_rule: None,
             power: info.power.clone(),
+            disappear: info.disappear.filter(|timer| *timer != before.timer),
             meta: info.meta.clone(),
         };
         let as_bot = Case {
@@ -315,8 +334,9 @@ impl Engine {
             actor: Actor::Bot,
             ts: case.ts,
             order: None,
+            patient: case.patient,
         };
-        let mut rows = self.delta_rows(&as_bot, &delta, effects);
+        let mut rows = self.delta_rows(&as_bot, &delta, effects).await?;
         rows.extend(self.member_rows(&as_bot, info).await?);
         Ok(rows)
     }
@@ -389,6 +409,12 @@ fn apply_delta(row: &mut PortalRow, delta: &ChatDelta<Plain>) {
     if let Some(parent) = &delta.parent {
         row.parent.clone_from(parent);
     }
+    if let Some(position) = delta.position {
+        row.position = Some(position);
+    }
+    if let Some(timer) = delta.disappear {
+        row.timer = timer;
+    }
     if let Some(meta) = &delta.meta {
         row.meta = meta.clone();
     }
@@ -399,10 +425,14 @@ pub(super) fn topic_content(topic: &str) -> Value {
     json!({ "topic": topic, "m.topic": { "m.text": [{ "body": topic }] } })
 }
 
-/// As `m.room.join_rules` has it.
-pub(super) fn join_rule_text(rule: JoinRule) -> &'static str {
-    match rule {
-        JoinRule::Invite => "invite",
-        JoinRule::Public => "public",
+/// `m.room.join_rules` (Client-Server API, "Restricted rooms"). Who may come in from a parent that has no room is invited.
+pub(super) fn join_rule_content(rule: JoinRule, parent: Option<&str>) -> Value {
+    match (rule, parent) {
+        (JoinRule::Public, _) => json!({ "join_rule": "public" }),
+        (JoinRule::Parent, Some(room)) => json!({
+            "join_rule": "restricted",
+            "allow": [{ "type": "m.room_membership", "room_id": room }],
+        }),
+        (JoinRule::Invite | JoinRule::Parent, _) => json!({ "join_rule": "invite" }),
     }
 }

@@ -1,7 +1,7 @@
 //! From what the network said to what is done on Matrix. Reads the store and asks the network, but changes nothing by
 //! itself: what it comes to is committed together with the task's end.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use super::{
     Portal,
@@ -10,7 +10,7 @@ use super::{
 use crate::{
     clock,
     engine::{Actor, Engine, Failure},
-    event::{Body, Emoji, RemoteEvent, Sender},
+    event::{Body, RemoteEvent, Sender},
     network::MessageRef,
     plain::Plain,
     store::{Batch, MessageRow, PortalState, SendState},
@@ -42,25 +42,47 @@ impl Verdict {
     }
 }
 
-/// The messages that an event refers to, or is.
-pub(super) fn refers_to(body: &Body<Plain>) -> Vec<&str> {
-    match body {
+/// Names of what a message's reactions come to, for [`refers_to`]: one emoji's, any of them, all of them at once.
+pub(super) fn reaction_keys(message: &str, emoji: &str) -> [String; 3] {
+    [format!("{message}\0{emoji}"), format!("{message}\0any"), format!("{message}\0all")]
+}
+
+/// The name of somebody's vote, for [`refers_to`].
+pub(super) fn vote_key(poll: &str, sender: &Sender<Plain>) -> String {
+    format!("{poll}\0{sender:?}")
+}
+
+/// What an event must find as it was left by those before it: the messages that it refers to, or is, reactions, votes.
+pub(super) fn refers_to(event: &RemoteEvent<Plain>) -> Vec<Cow<'_, str>> {
+    let thread = event.thread.as_ref().map(|thread| Cow::from(thread.root.as_str()));
+    let mut refers: Vec<Cow<'_, str>> = match &event.body {
         Body::Message(message) => {
             let reply = message.reply_to.as_ref().map(|target| target.id.as_str());
             [Some(message.id.as_str()), reply, message.thread.as_deref()]
                 .into_iter()
                 .flatten()
+                .map(Cow::from)
                 .collect()
         }
         Body::Edit { target, .. }
-        | Body::PollVote { poll: target, .. }
-        | Body::PollEnd { poll: target } => vec![target],
-        Body::Remove { target, .. }
-        | Body::React { target, .. }
-        | Body::ReactionSync { target, .. } => vec![&target.id],
-        Body::Pins { ids } => ids.iter().map(String::as_str).collect(),
+        | Body::Pin { target, .. }
+        | Body::PollResults { poll: target, .. }
+        | Body::PollEnd { poll: target } => vec![target.into()],
+        Body::PollVote { poll, .. } => vec![poll.into(), vote_key(poll, &event.sender).into()],
+        Body::Remove { target, .. } => vec![(&target.id).into()],
+        Body::React { target, emoji, .. } => {
+            let [own, _, all] = reaction_keys(&target.id, emoji.id());
+            vec![(&target.id).into(), own.into(), all.into()]
+        }
+        Body::ReactionSync { target, .. } => {
+            let [_, any, all] = reaction_keys(&target.id, "");
+            vec![(&target.id).into(), any.into(), all.into()]
+        }
+        Body::Pins { ids } => ids.iter().map(Cow::from).collect(),
         _ => Vec::new(),
-    }
+    };
+    refers.extend(thread);
+    refers
 }
 
 /// What every conversion is given.
@@ -70,6 +92,8 @@ pub(super) struct Case<'a> {
     pub(super) actor: Actor,
     pub(super) ts: i64,
     pub(super) order: Option<i64>,
+    /// Whether to wait for what the network doesn't give now (a picture); otherwise it is done without.
+    pub(super) patient: bool,
 }
 
 impl Case<'_> {
@@ -117,7 +141,7 @@ impl Engine {
     }
 
     /// The login whose own doing an event is, if it is one's.
-    fn own_login(&self, sender: &Sender<Plain>, via: &str) -> Option<String> {
+    pub(super) fn own_login(&self, sender: &Sender<Plain>, via: &str) -> Option<String> {
         match sender {
             Sender::Me => Some(via.to_owned()),
             Sender::Login(id) => Some(id.clone()),
@@ -136,7 +160,12 @@ impl Engine {
         portal: &Arc<Portal>,
         via: &str,
         event: &RemoteEvent<Plain>,
+        patient: bool,
     ) -> Result<Verdict, Failure> {
+        let Some(event) = self.placed(portal, event) else {
+            return Ok(Verdict::Drop("it is about a thread that is shown in another chat's room"));
+        };
+        let event = &*event;
         let row = portal.row();
         if let Body::UserChanged { user, info } = &event.body {
             self.user_changed(user, info.clone(), via).await?;
@@ -159,6 +188,9 @@ impl Engine {
                 return Ok(Verdict::Hold);
             }
         }
+        if self.is_under_way(portal, event, via).await? {
+            return Ok(Verdict::Drop("it is being done from Matrix"));
+        }
         if row.room_id.is_none() {
             let opens = matches!(
                 event.body,
@@ -179,6 +211,7 @@ impl Engine {
             actor: self.actor(&event.sender, via),
             ts: clock::millis(event.at),
             order: event.order.map(|order| order.0),
+            patient,
         };
         match &event.body {
             Body::Message(message) => self.convert_message(&case, message).await,
@@ -194,10 +227,18 @@ impl Engine {
             Body::ReactionSync { target, all } => {
                 self.convert_reaction_sync(&case, target, all).await
             }
-            Body::ChatInfo(delta) => Ok(self.convert_delta(&case, delta)),
+            Body::ChatInfo(delta) => self.convert_delta(&case, delta).await,
             Body::Members(changes) => Ok(self.convert_members(&case, changes)),
             Body::Pins { ids } => self.convert_pins(&case, ids).await,
-            Body::PollVote { poll, choices } => self.convert_vote(&case, poll, choices).await,
+            Body::Pin { target, pinned } => self.convert_pin(&case, target, *pinned).await,
+            Body::PollVote { poll, choices } => {
+                self.convert_vote(&case, &event.sender, poll, choices).await
+            }
+            Body::PollResults { poll, counts, ended } => {
+                // What is being closed from Matrix has its end there.
+                let ended = *ended && !self.is_closing(portal, poll).await?;
+                self.convert_poll_results(&case, poll, counts, ended).await
+            }
             Body::PollEnd { poll } => self.convert_poll_end(&case, poll).await,
             Body::MarkUnread(unread) => self.convert_unread(&case, *unread).await,
             Body::ChatGone { for_me_only } => Ok(self.convert_gone(&case, *for_me_only)),
@@ -228,13 +269,5 @@ impl Engine {
         let mut parts = parts;
         let row = parts.swap_remove(named.unwrap_or(0));
         Ok(if row.tombstone { Err(Verdict::Drop("its message is deleted")) } else { Ok(row) })
-    }
-}
-
-/// How a reaction looks on Matrix (Client-Server API, "Event annotations and reactions").
-pub(super) fn reaction_key(emoji: &Emoji) -> String {
-    match emoji {
-        Emoji::Unicode(text) => text.clone(),
-        Emoji::Custom { shortcode, .. } => format!(":{shortcode}:"),
     }
 }

@@ -66,6 +66,9 @@ pub(super) enum Record {
         ts: i64,
         thread_root: Option<String>,
         meta: PlainMeta,
+        /// When it disappears, as the database keeps that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        disappear: Option<String>,
     },
     /// A reaction has an event.
     Reaction { remote_id: String, part: String, sender: String, emoji: String, ts: i64 },

@@ -7,9 +7,9 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::Portal;
+use super::{Portal, convert::Case};
 use crate::{
-    clock,
+    clock, disappearing,
     engine::{Engine, Failure, guarded},
     event::Body,
     inbox::Entry,
@@ -31,10 +31,12 @@ impl Engine {
         entries: Vec<Entry>,
     ) -> Result<(), Failure> {
         let Some(login) = self.login_for_decoding(via).await? else { return Ok(()) };
-        let (Some(room), key) = (portal.room_id(), portal.row().key) else { return Ok(()) };
+        let Some(room) = portal.room_id() else { return Ok(()) };
         let mut events: Vec<Value> = Vec::new();
         let mut records: Vec<MessageRow> = Vec::new();
         let mut others = Vec::new();
+        let mut kept = Batch::new();
+        let mut timers = Vec::new();
         for entry in entries {
             let decoded = guarded(|| self.connector.decode(&login, &entry.raw));
             let Ok(Ok(decoded)) = decoded else {
@@ -44,22 +46,27 @@ impl Engine {
             };
             let mut usual = false;
             for event in decoded {
+                if !self.belongs(&portal.row(), &event) {
+                    usual |= !matches!(event.body, Body::Message(_));
+                    continue;
+                }
+                let Some(event) = self.placed(portal, &event) else { continue };
                 let Body::Message(message) = &event.body else {
                     usual = true;
                     continue;
                 };
-                if event.portal != key
-                    || !self.store.message_parts(portal.id, &message.id).await?.is_empty()
-                {
+                if !self.store.message_parts(portal.id, &message.id).await?.is_empty() {
                     continue;
                 }
                 let actor = self.actor(&event.sender, via);
                 let intent = self.intent(&actor, Some(via)).await?;
                 let sender = actor.to_text();
                 let ts = clock::millis(event.at);
+                let order = event.order.map(|order| order.0);
+                let case = Case { portal, via, actor: actor.clone(), ts, order, patient: false };
                 let relation = self.relation(portal, message).await?;
                 for (place, part) in message.parts.iter().enumerate() {
-                    let rendered = self.render(&part.content).await?;
+                    let rendered = self.render_part(&case, message, part, &mut kept).await?;
                     let mut content =
                         self.with_file(rendered.content, rendered.file.as_ref(), via).await?;
                     let generation = portal.row().generation;
@@ -79,6 +86,7 @@ impl Engine {
                     // The same each time, so that a page that is imported again changes nothing.
                     let event_id =
                         format!("${}", URL_SAFE_NO_PAD.encode(Sha256::digest(txn_id.as_bytes())));
+                    timers.push(message.timer());
                     records.push(MessageRow {
                         portal: portal.id,
                         remote_id: message.id.clone(),
@@ -86,7 +94,7 @@ impl Engine {
                         place: place as i64,
                         event_id: event_id.clone(),
                         sender: sender.clone(),
-                        order: event.order.map(|order| order.0),
+                        order,
                         ts,
                         edit_version: 0,
                         thread_root: message.thread.clone(),
@@ -110,9 +118,13 @@ impl Engine {
         if !events.is_empty() {
             let batch = json!({ "events": events, "forward": false, "send_notification": false });
             let ids = self.matrix.bot().batch_send(&room, &batch).await?;
-            let mut recorded = Batch::new();
-            for (mut row, id) in records.into_iter().zip(ids) {
+            let mut recorded = kept;
+            for ((mut row, timer), id) in records.into_iter().zip(timers).zip(ids) {
                 row.event_id = id;
+                if let Some(timer) = timer {
+                    disappearing::note(&mut recorded, &row.event_id, portal.id, row.ts, timer);
+                    self.disappearing.noted(timer);
+                }
                 recorded.add_message(&row);
                 recorded.unpark_tasks(portal.id, &row.remote_id);
             }

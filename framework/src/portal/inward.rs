@@ -21,6 +21,9 @@ const LINGER: Duration = Duration::from_secs(20);
 /// How often something is tried that fails for reasons that may pass, but that isn't the homeserver's outage.
 const ATTEMPTS: i64 = 8;
 
+/// How often an event waits for a picture that the network doesn't give; then it goes without.
+const PATIENCE: i64 = 3;
+
 /// How a step of a worker ended.
 pub(super) enum Step {
     /// Something was done; there may be more.
@@ -123,11 +126,13 @@ impl Engine {
             };
             let (via, event) = &*decoded;
             // What refers to something that is queued in this very batch waits until that has its event id.
-            if super::convert::refers_to(&event.body).into_iter().any(|id| queued.contains(id)) {
+            if super::convert::refers_to(event).iter().any(|id| queued.contains(&**id)) {
                 self.portals.decoded.insert((task.inbox_seq, task.place), decoded.clone());
                 break;
             }
-            let verdict = match guarded_async(Box::pin(self.convert(portal, via, event))).await {
+            let patient = task.attempts < PATIENCE;
+            let converted = guarded_async(Box::pin(self.convert(portal, via, event, patient)));
+            let verdict = match converted.await {
                 Ok(verdict) => verdict,
                 Err(panic) => {
                     self.bury(&mut batch, &task, &panic);
@@ -173,6 +178,7 @@ impl Engine {
         if !batch.is_empty() {
             self.store.commit(batch).await?;
         }
+        self.wake_spaces();
         Ok(end)
     }
 

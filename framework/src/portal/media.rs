@@ -46,15 +46,9 @@ impl Engine {
         let media = MediaRef(file.source.clone());
         match self.upload(&media, Some(via), Some(&file.name), file.mime.as_deref()).await {
             Ok(uploaded) => {
-                content["url"] = uploaded.mxc.into();
-                if content.get("info").is_some_and(Value::is_object) {
-                    let info = &mut content["info"];
-                    if info.get("mimetype").is_none() && !uploaded.mime.is_empty() {
-                        info["mimetype"] = uploaded.mime.into();
-                    }
-                    if info.get("size").is_none() && uploaded.size > 0 {
-                        info["size"] = uploaded.size.into();
-                    }
+                put_file(&mut content, &uploaded);
+                if let Some(new) = content.get_mut("m.new_content") {
+                    put_file(new, &uploaded);
                 }
                 Ok(content)
             }
@@ -63,12 +57,30 @@ impl Engine {
                 tracing::warn!(file = file.name, error = %failure, "a file could not be bridged");
                 let relates = content.get("m.relates_to").cloned();
                 let body = format!("{} (the file could not be bridged: {failure})", file.name);
+                let replaces = content.get("m.new_content").is_some();
                 content = serde_json::json!({ "msgtype": "m.notice", "body": body });
+                if replaces {
+                    content["m.new_content"] = content.clone();
+                }
                 if let Some(relates) = relates {
                     content["m.relates_to"] = relates;
                 }
                 Ok(content)
             }
+        }
+    }
+}
+
+/// Puts a file into the content of its event.
+fn put_file(content: &mut Value, file: &Uploaded) {
+    content["url"] = file.mxc.clone().into();
+    if content.get("info").is_some_and(Value::is_object) {
+        let info = &mut content["info"];
+        if info.get("mimetype").is_none() && !file.mime.is_empty() {
+            info["mimetype"] = file.mime.clone().into();
+        }
+        if info.get("size").is_none() && file.size > 0 {
+            info["size"] = file.size.into();
         }
     }
 }

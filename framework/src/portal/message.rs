@@ -7,23 +7,19 @@ use serde_json::{Value, json};
 use super::{
     Portal,
     convert::{Case, Verdict},
-    envelope::{File, MatrixOp, Outgoing, Record},
+    envelope::{MatrixOp, Outgoing, Record},
+    polls,
+    render::{Rendered, render_media, render_poll},
 };
 use crate::{
+    disappearing,
     engine::{Actor, Engine, Failure},
-    event::{Content, MediaKind, MediaPart, Message},
+    event::{Content, Disappear, Message, Part},
     format::{self, Rich, RoomTarget, Style, UserTarget},
     network::{MessageRef, PartId, PortalKey},
     plain::Plain,
     store::{Batch, MessageRow, SendState},
 };
-
-/// A part as Matrix has it.
-pub(super) struct Rendered {
-    pub(super) kind: &'static str,
-    pub(super) content: Value,
-    pub(super) file: Option<File>,
-}
 
 impl Engine {
     pub(super) async fn convert_message(
@@ -42,11 +38,12 @@ impl Engine {
         }
         let relation = self.relation(case.portal, message).await?;
         let mut rows = Vec::new();
+        let mut effects = Batch::new();
         for (place, part) in message.parts.iter().enumerate() {
             if known.iter().any(|row| row.part == part.id.0) {
                 continue;
             }
-            let mut rendered = self.render(&part.content).await?;
+            let mut rendered = self.render_part(case, message, part, &mut effects).await?;
             // An answer is one of the whole message; its first part says so.
             if place == 0 && !relation.is_null() {
                 rendered.content["m.relates_to"] = relation.clone();
@@ -62,6 +59,7 @@ impl Engine {
                 ts: case.ts,
                 thread_root: message.thread.clone(),
                 meta: part.meta.clone(),
+                disappear: message.timer().map(Disappear::to_text),
             };
             let op = MatrixOp::Event {
                 kind: rendered.kind.into(),
@@ -73,7 +71,26 @@ impl Engine {
         if rows.is_empty() {
             return Ok(Verdict::Drop("it is there already"));
         }
-        Ok(Verdict::Send { rows, effects: Batch::new(), opens: vec![message.id.clone()] })
+        Ok(Verdict::Send { rows, effects, opens: vec![message.id.clone()] })
+    }
+
+    /// One part of a message as Matrix has it. What is to be kept of it goes into `effects`.
+    pub(super) async fn render_part(
+        &self,
+        case: &Case<'_>,
+        message: &Message<Plain>,
+        part: &Part<Plain>,
+        effects: &mut Batch,
+    ) -> Result<Rendered, Failure> {
+        let content = self.poll_for_matrix(case, &message.id, &part.content, effects).await?;
+        let mut rendered = self.render(case, &content).await?;
+        if !part.previews.is_empty() {
+            self.with_previews(case, &part.previews, &mut rendered.content).await?;
+        }
+        if let Some(profile) = &message.profile {
+            self.under_profile(case, profile, &mut rendered.content).await?;
+        }
+        Ok(rendered)
     }
 
     /// What was sent from Matrix has come back: it is recorded, and not bridged again.
@@ -107,6 +124,22 @@ impl Engine {
                 tombstone: false,
                 meta: message.parts.get(place).map(|part| part.meta.clone()).unwrap_or_default(),
             });
+        }
+        if let Some(timer) = message.timer().or(case.portal.row().timer) {
+            // Whoever sent it has read it.
+            let timer = Disappear::after_sending(timer.after);
+            disappearing::note(&mut effects, &sent.event_id, case.portal.id, case.ts, timer);
+            self.disappearing.noted(timer);
+        }
+        let poll = message.parts.iter().find_map(|part| match &part.content {
+            Content::Poll(poll) => Some(poll),
+            _ => None,
+        });
+        if let Some(poll) = poll
+            && let Some(started) = super::request::started_poll(&self.event_of_row(&sent).await?)
+        {
+            let ids: Vec<String> = poll.options.iter().map(|option| option.id.clone()).collect();
+            effects.save_poll(&polls::of_matrix(case.portal.id, &message.id, &started, Some(&ids)));
         }
         effects.unpark_tasks(case.portal.id, &message.id);
         self.wake_portal_outward(case.portal.clone());
@@ -145,8 +178,8 @@ impl Engine {
         }))
     }
 
-    /// Replaces the network's users and rooms by Matrix's.
-    pub(super) async fn for_matrix(&self, rich: &Rich) -> Result<Rich, Failure> {
+    /// Replaces the network's users, rooms and emoji by Matrix's.
+    pub(super) async fn for_matrix(&self, case: &Case<'_>, rich: &Rich) -> Result<Rich, Failure> {
         let mut rooms = std::collections::HashMap::new();
         for span in rich.spans() {
             if let Style::Room(RoomTarget::Remote(id)) = &span.style
@@ -171,22 +204,23 @@ impl Engine {
             RoomTarget::Remote(id) => rooms.get(id).cloned().map(RoomTarget::Matrix),
             RoomTarget::Matrix(_) => Some(target.clone()),
         });
+        self.with_emoji(case, &mut rich).await?;
         Ok(rich)
     }
 
-    pub(super) async fn render(&self, content: &Content) -> Result<Rendered, Failure> {
+    async fn render(&self, case: &Case<'_>, content: &Content) -> Result<Rendered, Failure> {
         let text = |rich: Rich, msgtype: &str| Rendered {
             kind: "m.room.message",
             content: Value::Object(format::to_content(&rich, msgtype)),
             file: None,
         };
         Ok(match content {
-            Content::Text(rich) => text(self.for_matrix(rich).await?, "m.text"),
-            Content::Notice(rich) => text(self.for_matrix(rich).await?, "m.notice"),
-            Content::Emote(rich) => text(self.for_matrix(rich).await?, "m.emote"),
+            Content::Text(rich) => text(self.for_matrix(case, rich).await?, "m.text"),
+            Content::Notice(rich) => text(self.for_matrix(case, rich).await?, "m.notice"),
+            Content::Emote(rich) => text(self.for_matrix(case, rich).await?, "m.emote"),
             Content::Media(media) => {
                 let caption = match &media.caption {
-                    Some(caption) => Some(self.for_matrix(caption).await?),
+                    Some(caption) => Some(self.for_matrix(case, caption).await?),
                     None => None,
                 };
                 render_media(media, caption.as_ref())
@@ -200,35 +234,10 @@ impl Engine {
                     file: None,
                 }
             }
-            Content::Poll(poll) => {
-                let answers: Vec<Value> = poll
-                    .options
-                    .iter()
-                    .map(
-                        |option| json!({ "id": option.id, "org.matrix.msc1767.text": option.text }),
-                    )
-                    .collect();
-                let mut list = String::new();
-                for option in &poll.options {
-                    list.push_str("\n- ");
-                    list.push_str(&option.text);
-                }
-                let kind = if poll.disclosed { "disclosed" } else { "undisclosed" };
-                Rendered {
-                    // The unstable names are those that clients know (MSC3381).
-                    kind: "org.matrix.msc3381.poll.start",
-                    content: json!({
-                        "org.matrix.msc1767.text": format!("{}{list}", poll.question),
-                        "org.matrix.msc3381.poll.start": {
-                            "kind": format!("org.matrix.msc3381.poll.{kind}"),
-                            "max_selections": poll.max_choices.max(1),
-                            "question": { "org.matrix.msc1767.text": poll.question },
-                            "answers": answers,
-                        },
-                    }),
-                    file: None,
-                }
+            Content::Poll(poll) if !polls::is_showable(poll) => {
+                text(Rich::plain(polls::in_words(poll)), "m.text")
             }
+            Content::Poll(poll) => render_poll(poll),
             Content::Unsupported { what, link } => {
                 let link = link.as_ref().map(|link| format!(": {link}")).unwrap_or_default();
                 text(Rich::plain(format!("{what}{link}")), "m.notice")
@@ -248,7 +257,7 @@ impl Engine {
             return Ok(Verdict::Park(target.to_owned()));
         }
         let version = i64::try_from(version).unwrap_or(i64::MAX);
-        if parts.iter().any(|row| row.tombstone) {
+        if parts.iter().all(|row| row.tombstone) {
             return Ok(Verdict::Drop("the message is deleted"));
         }
         if parts.iter().any(|row| row.edit_version >= version) {
@@ -256,8 +265,10 @@ impl Engine {
         }
         let mut rows: Vec<Outgoing> = Vec::new();
         let mut effects = Batch::new();
+        // An edit is one of the message that it is about, whatever it calls itself.
+        let new = Message { id: target.to_owned(), ..new.clone() };
         for (place, part) in new.parts.iter().enumerate() {
-            let rendered = self.render(&part.content).await?;
+            let rendered = self.render_part(case, &new, part, &mut effects).await?;
             let Some(old) = parts.iter().find(|row| row.part == part.id.0) else {
                 // A part that wasn't there: a message of its own.
                 let record = Record::Message {
@@ -268,6 +279,7 @@ impl Engine {
                     ts: case.ts,
                     thread_root: new.thread.clone(),
                     meta: part.meta.clone(),
+                    disappear: new.timer().map(Disappear::to_text),
                 };
                 let op = MatrixOp::Event {
                     kind: rendered.kind.into(),
@@ -277,8 +289,8 @@ impl Engine {
                 rows.push(case.out(part.id.0.clone(), op, vec![record]));
                 continue;
             };
-            if old.sender.starts_with("user:") {
-                // Said by a Matrix user whom the bridge can't act for: their words stay theirs.
+            if old.tombstone || old.sender.starts_with("user:") {
+                // Taken out before; or said by a Matrix user whom the bridge can't act for: their words stay theirs.
                 continue;
             }
             let mut content = json!({
@@ -299,7 +311,12 @@ impl Engine {
                 Vec::new(),
             ));
         }
-        for old in parts.iter().filter(|old| !new.parts.iter().any(|part| part.id.0 == old.part)) {
+        let gone = |old: &&MessageRow| {
+            !old.tombstone
+                && old.part != polls::RESULTS
+                && !new.parts.iter().any(|part| part.id.0 == old.part)
+        };
+        for old in parts.iter().filter(gone) {
             let op = MatrixOp::Redact { event_id: old.event_id.clone(), reason: None };
             rows.push(case.out(format!("remove:{}", old.part), op, Vec::new()));
             effects.bury_message(case.portal.id, target, Some(&old.part));
@@ -336,48 +353,4 @@ impl Engine {
         effects.bury_message(case.portal.id, &target.id, part);
         Ok(Verdict::Send { rows, effects, opens: Vec::new() })
     }
-}
-
-/// A file as Matrix has it (Client-Server API, "m.image" and so on; MSC2530 captions, MSC3245 voice messages).
-fn render_media(media: &MediaPart, caption: Option<&Rich>) -> Rendered {
-    let (kind, msgtype) = match media.kind {
-        MediaKind::Image | MediaKind::Gif => ("m.room.message", "m.image"),
-        MediaKind::Video | MediaKind::VideoNote => ("m.room.message", "m.video"),
-        MediaKind::Audio | MediaKind::Voice { .. } => ("m.room.message", "m.audio"),
-        MediaKind::File => ("m.room.message", "m.file"),
-        MediaKind::Sticker { .. } => ("m.sticker", ""),
-    };
-    let mut content = match caption {
-        Some(caption) => Value::Object(format::to_content(caption, msgtype)),
-        None => json!({ "body": media.name }),
-    };
-    if !msgtype.is_empty() {
-        content["msgtype"] = msgtype.into();
-        content["filename"] = media.name.clone().into();
-    }
-    let mut info = json!({});
-    if let Some(mime) = &media.mime {
-        info["mimetype"] = mime.clone().into();
-    }
-    if let Some(size) = media.size {
-        info["size"] = size.into();
-    }
-    if let Some((width, height)) = media.dimensions {
-        info["w"] = width.into();
-        info["h"] = height.into();
-    }
-    let millis = media.duration.map(|duration| duration.as_millis() as u64);
-    if let Some(millis) = millis {
-        info["duration"] = millis.into();
-    }
-    content["info"] = info;
-    if let MediaKind::Voice { waveform } = &media.kind {
-        content["org.matrix.msc3245.voice"] = json!({});
-        let waveform: Vec<u32> = waveform.iter().map(|level| u32::from(*level) * 4).collect();
-        content["org.matrix.msc1767.audio"] =
-            json!({ "duration": millis.unwrap_or(0), "waveform": waveform });
-    }
-    let file =
-        File { source: media.source.0.clone(), name: media.name.clone(), mime: media.mime.clone() };
-    Rendered { kind, content, file: Some(file) }
 }

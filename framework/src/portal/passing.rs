@@ -3,12 +3,14 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use quick_cache::sync::Cache;
+
 use super::Portal;
 use crate::{
     engine::{Actor, Engine, Failure},
     event::{Body, Presence, RemoteEvent, Sender},
     plain::Plain,
-    store::StoreError,
+    store::{Batch, StoreError},
 };
 
 /// The latest of each kind and sender, waiting for its portal.
@@ -48,10 +50,14 @@ impl Engine {
         let kind = match &event.body {
             Body::Read { .. } => "read",
             Body::Typing { .. } => "typing",
-            Body::Presence(_) => "presence",
             _ => "delivered",
         };
-        let Some(portal) = self.known_portal(&event.portal).await? else { return Ok(()) };
+        if let Body::Presence(presence) = &event.body {
+            // It is no chat's affair that they are there.
+            self.show_presence(&event.sender, &via, presence).await;
+            return Ok(());
+        }
+        let Some(portal) = self.known_portal_for(&event).await? else { return Ok(()) };
         if portal.room_id().is_none() {
             return Ok(());
         }
@@ -90,6 +96,13 @@ impl Engine {
                 let intent = self.intent(&actor, Some(via)).await?;
                 intent.ensure_joined(&room).await?;
                 intent.read_marker(&room, &row.event_id).await?;
+                if matches!(actor, Actor::Login(_)) && self.disappearing.waits() {
+                    // Its owner has read it, on the network.
+                    let mut batch = Batch::new();
+                    batch.read_up_to(portal.id, &row.event_id, self.now());
+                    self.store.commit(batch).await?;
+                    self.disappearing.wake.notify_one();
+                }
             }
             Body::Delivered { ids } => {
                 let Some(last) = ids.last() else { return Ok(()) };
@@ -98,19 +111,55 @@ impl Engine {
                     self.matrix.bot().read_marker(&room, &row.event_id).await?;
                 }
             }
-            Body::Presence(presence) => {
-                // A person's own presence is their clients' affair.
-                if let Actor::Ghost(_) = actor {
-                    let (state, text) = match presence {
-                        Presence::Online => ("online", None),
-                        Presence::Away(text) => ("unavailable", text.as_deref()),
-                        Presence::Offline => ("offline", None),
-                    };
-                    self.intent(&actor, Some(via)).await?.presence(state, text).await?;
-                }
-            }
             _ => {}
         }
         Ok(())
+    }
+
+    /// Shows whether somebody is there. Only of ghosts that exist: a network may tell of everybody it knows, and nobody is to be
+    /// registered for that. A person's own presence is their clients' affair.
+    async fn show_presence(&self, sender: &Sender<Plain>, via: &str, presence: &Presence) {
+        let Actor::Ghost(id) = self.actor(sender, via) else { return };
+        let (state, text) = match presence {
+            Presence::Online => ("online", None),
+            Presence::Away(text) => ("unavailable", text.as_deref()),
+            Presence::Offline => ("offline", None),
+        };
+        let shown = async {
+            if self.store.ghost(&id).await?.is_some() && self.presences.is_news(&id, state, text) {
+                self.intent(&Actor::Ghost(id.clone()), Some(via))
+                    .await?
+                    .presence(state, text)
+                    .await?;
+            }
+            Ok::<_, Failure>(())
+        };
+        if let Err(error) = shown.await {
+            self.presences.forget(&id);
+            tracing::debug!(%error, "somebody's presence was not shown");
+        }
+    }
+}
+
+/// What was shown last of whom, so that the same is not said again.
+pub(crate) struct Presences(Cache<String, (&'static str, Option<String>)>);
+
+impl Default for Presences {
+    fn default() -> Self {
+        Self(Cache::new(10_000))
+    }
+}
+
+impl Presences {
+    fn is_news(&self, id: &str, state: &'static str, text: Option<&str>) -> bool {
+        let new = (state, text.map(ToOwned::to_owned));
+        let news = self.0.get(id).as_ref() != Some(&new);
+        if news {
+            self.0.insert(id.to_owned(), new);
+        }
+        news
+    }
+    fn forget(&self, id: &str) {
+        self.0.remove(id);
     }
 }

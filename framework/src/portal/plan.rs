@@ -6,7 +6,9 @@ use serde_json::Value;
 
 use super::Portal;
 use crate::{
+    disappearing,
     engine::{Engine, Failure},
+    event::ChatKind,
     handlers::{RelayStyle, RoomCaps},
     network::Scope,
     permissions::Level,
@@ -75,8 +77,21 @@ impl Engine {
         }
         let caps = &self.connector.abilities().room;
         let Some(ops) = ops_of(kind, &content, caps) else { return Ok(Ops::new()) };
+        // Nobody talks in a space.
+        if row.kind == ChatKind::Space && !matches!(&ops, Wanted::Ops(ops) if ops == &["meta"]) {
+            return Ok(Ops::new());
+        }
+        if self.disappearing.waits() {
+            // Who answers has read what was there.
+            batch.read_all(portal.id, self.now());
+            self.disappearing.wake.notify_one();
+        }
         let route = self.route(portal, sender);
         let relayed = matches!(route, Ok((_, true)));
+        let votes = matches!(&ops, Wanted::Ops(ops) if ops == &["vote"]);
+        if relayed && votes && !caps.poll_vote.as_ref().is_some_and(|caps| caps.relayed) {
+            return Ok(Ops::new());
+        }
         let notice = content.get("msgtype").and_then(Value::as_str) == Some("m.notice");
         if relayed && notice && !self.config.relay.notices {
             return Ok(Ops::new());
@@ -182,12 +197,17 @@ impl Engine {
         }
         match self.matrix.bot().ensure_joined(next).await {
             Ok(()) => {
-                self.change_portal(portal, |row| {
+                let mut batch = Batch::new();
+                // The old room leaves its space, the new one takes its place.
+                self.unplace(&mut batch, &portal.row());
+                let row = self.change_portal_in(&mut batch, portal, |row| {
                     row.room_id = Some(next.to_owned());
                     row.generation += 1;
                     row.horizon = None;
-                })
-                .await?;
+                });
+                self.unplace(&mut batch, &row);
+                self.store.commit(batch).await?;
+                self.wake_spaces();
             }
             Err(error) if error.is_temporary() => return Err(error.into()),
             Err(error) => {
@@ -208,9 +228,7 @@ fn ops_of(kind: &str, content: &Value, caps: &RoomCaps) -> Option<Wanted> {
     let can = |can: bool, op: &'static str| can.then(|| Wanted::Ops(vec![op]));
     match kind {
         "m.room.message" | "m.sticker" => {
-            let replaces = content.pointer("/m.relates_to/rel_type").and_then(Value::as_str)
-                == Some("m.replace");
-            if replaces {
+            if replaces(content) {
                 return Some(match caps.edit {
                     Some(_) => Wanted::Ops(vec!["edit"]),
                     None => Wanted::Refuse("the network has no edits"),
@@ -240,9 +258,17 @@ fn ops_of(kind: &str, content: &Value, caps: &RoomCaps) -> Option<Wanted> {
                 _ => return None,
             })
         }
+        "m.poll.start" | "org.matrix.msc3381.poll.start" if replaces(content) => {
+            Some(Wanted::Refuse("a poll can't be changed there"))
+        }
         "m.poll.start" | "org.matrix.msc3381.poll.start" => {
             can(caps.poll || caps.text.is_some(), "send")
         }
+        "m.poll.response" | "org.matrix.msc3381.poll.response" => {
+            can(caps.poll_vote.is_some(), "vote")
+        }
+        "m.poll.end" | "org.matrix.msc3381.poll.end" => can(caps.poll_end, "poll_end"),
+        disappearing::STATE => can(caps.disappear.is_some(), "timer"),
         "m.room.encrypted" => Some(Wanted::Refuse("this bridge can't read encrypted messages")),
         "m.reaction" => can(caps.react.is_some(), "react"),
         "m.room.redaction" => can(caps.remove.is_some() || caps.react.is_some(), "redact"),
@@ -255,6 +281,10 @@ fn ops_of(kind: &str, content: &Value, caps: &RoomCaps) -> Option<Wanted> {
         "m.room.pinned_events" => Some(Wanted::Ops(vec!["pins"])),
         _ => None,
     }
+}
+
+fn replaces(content: &Value) -> bool {
+    content.pointer("/m.relates_to/rel_type").and_then(Value::as_str) == Some("m.replace")
 }
 
 /// MSC2530: with a `filename`, a `body` that differs from it is a caption.
@@ -270,7 +300,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::handlers::{EditCaps, MediaCaps, TextCaps};
+    use crate::handlers::{EditCaps, MediaCaps, TextCaps, VoteCaps};
 
     fn ops(kind: &str, content: &Value, caps: &RoomCaps) -> Vec<&'static str> {
         match ops_of(kind, content, caps) {
@@ -300,5 +330,24 @@ mod tests {
         };
         assert_eq!(ops("m.room.message", &image, &more), ["send", "send:caption"]);
         assert_eq!(ops("m.room.message", &edit, &more), ["edit"]);
+    }
+
+    #[test]
+    fn polls_are_known_by_both_their_names() {
+        let caps = RoomCaps {
+            poll: true,
+            poll_vote: Some(VoteCaps::default()),
+            poll_end: true,
+            ..RoomCaps::default()
+        };
+        for prefix in ["m.poll", "org.matrix.msc3381.poll"] {
+            let of = |kind: &str, content: Value| ops(&format!("{prefix}.{kind}"), &content, &caps);
+            assert_eq!(of("start", json!({})), ["send"]);
+            assert_eq!(of("response", json!({})), ["vote"]);
+            assert_eq!(of("end", json!({})), ["poll_end"]);
+            let changed = json!({ "m.relates_to": { "rel_type": "m.replace" } });
+            assert_eq!(of("start", changed), ["refused"]);
+        }
+        assert!(ops("m.poll.response", &json!({}), &RoomCaps::default()).is_empty());
     }
 }

@@ -1,23 +1,23 @@
-//! Reactions and polls, on their way to Matrix.
+//! Reactions, on their way to Matrix.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::json;
 
 use super::{
-    convert::{Case, Verdict, reaction_key},
+    convert::{Case, Verdict, reaction_keys},
     envelope::{MatrixOp, Outgoing, Record},
 };
 use crate::{
     engine::{Actor, Engine, Failure},
-    event::{Emoji, Sender},
+    event::{Emoji, Sender, same_emoji},
     network::MessageRef,
     plain::Plain,
-    store::MessageRow,
+    store::{Batch, MessageRow},
 };
 
 /// Who reacted, as the database keeps it.
-fn reactor(actor: &Actor) -> String {
+pub(super) fn reactor(actor: &Actor) -> String {
     match actor {
         Actor::Login(id) => format!("l:{id}"),
         Actor::Ghost(id) => format!("u:{id}"),
@@ -25,10 +25,18 @@ fn reactor(actor: &Actor) -> String {
     }
 }
 
-fn annotate(case: &Case<'_>, actor: Actor, target: &MessageRow, emoji: &Emoji) -> Outgoing {
-    let key = reaction_key(emoji);
+/// A reaction as an event (Client-Server API, "Event annotations and reactions"); `key` is how the emoji looks on Matrix.
+fn annotate(
+    case: &Case<'_>,
+    actor: Actor,
+    target: &MessageRow,
+    emoji: &Emoji,
+    key: &str,
+) -> Outgoing {
     let mut content = json!({ "m.relates_to": { "rel_type": "m.annotation", "event_id": target.event_id, "key": key } });
     if let Emoji::Custom { shortcode, .. } = emoji {
+        // MSC4027, by both names.
+        content["shortcode"] = format!(":{shortcode}:").into();
         content["com.beeper.reaction.shortcode"] = format!(":{shortcode}:").into();
     }
     let record = Record::Reaction {
@@ -72,19 +80,22 @@ impl Engine {
         // The relay's reaction on the network stands for those of the Matrix users; its echo is none of its own.
         let relayed = self.is_relay(sender, case.via);
         let known = all.iter().find(|r| {
-            r.emoji == emoji.id() && (r.sender == who || relayed && r.sender.starts_with("m:"))
+            same_emoji(&r.emoji, emoji.id())
+                && (r.sender == who || relayed && r.sender.starts_with("m:"))
         });
         match (known, set) {
             (Some(_), true) => Ok(Verdict::Drop("it is there already")),
             (None, false) => Ok(Verdict::Drop("there is no such reaction")),
             (None, true) => {
-                Ok(Verdict::rows(vec![annotate(case, case.actor.clone(), &target, emoji)]))
+                let key = self.reaction_key(case, emoji).await?;
+                let row = annotate(case, case.actor.clone(), &target, emoji, &key);
+                Ok(one(row, &target, emoji))
             }
             (Some(known), false) if known.sender.starts_with("m:") => {
                 Ok(Verdict::Drop("it stands for Matrix users"))
             }
             (Some(known), false) => {
-                Ok(Verdict::rows(vec![take_back(case, case.actor.clone(), &known.event_id)]))
+                Ok(one(take_back(case, case.actor.clone(), &known.event_id), &target, emoji))
             }
         }
     }
@@ -114,18 +125,21 @@ impl Engine {
         };
         let known = self.store.reactions(case.portal.id, &target.remote_id).await?;
         let mut rows = Vec::new();
-        let mut wanted = HashSet::new();
+        let mut wanted = BTreeSet::new();
         for (user, emoji) in all {
             let actor = self.actor(&Sender::User(user.clone()), case.via);
             let who = reactor(&actor);
-            if !known.iter().any(|r| r.sender == who && r.emoji == emoji.id()) {
-                rows.push(annotate(case, actor, &target, emoji));
+            if !known.iter().any(|r| r.sender == who && same_emoji(&r.emoji, emoji.id())) {
+                let key = self.reaction_key(case, emoji).await?;
+                rows.push(annotate(case, actor, &target, emoji, &key));
             }
             wanted.insert((who, emoji.id().to_owned()));
         }
         for old in known {
             if old.sender.starts_with("m:")
-                || wanted.contains(&(old.sender.clone(), old.emoji.clone()))
+                || wanted
+                    .iter()
+                    .any(|(who, emoji)| *who == old.sender && same_emoji(emoji, &old.emoji))
             {
                 continue;
             }
@@ -136,48 +150,13 @@ impl Engine {
             };
             rows.push(take_back(case, actor, &old.event_id));
         }
-        Ok(Verdict::rows(rows))
+        let [_, any, all] = reaction_keys(&target.remote_id, "");
+        Ok(Verdict::Send { rows, effects: Batch::new(), opens: vec![any, all] })
     }
+}
 
-    pub(super) async fn convert_vote(
-        self: &Arc<Self>,
-        case: &Case<'_>,
-        poll: &str,
-        choices: &[String],
-    ) -> Result<Verdict, Failure> {
-        let poll = match self.target(case.portal, &MessageRef::whole(poll)).await? {
-            Ok(poll) => poll,
-            Err(verdict) => return Ok(verdict),
-        };
-        let content = json!({
-            "m.relates_to": { "rel_type": "m.reference", "event_id": poll.event_id },
-            "org.matrix.msc3381.poll.response": { "answers": choices },
-        });
-        let op = MatrixOp::Event {
-            kind: "org.matrix.msc3381.poll.response".into(),
-            content,
-            file: None,
-        };
-        Ok(Verdict::rows(vec![case.out("vote", op, Vec::new())]))
-    }
-
-    pub(super) async fn convert_poll_end(
-        self: &Arc<Self>,
-        case: &Case<'_>,
-        poll: &str,
-    ) -> Result<Verdict, Failure> {
-        let poll = match self.target(case.portal, &MessageRef::whole(poll)).await? {
-            Ok(poll) => poll,
-            Err(verdict) => return Ok(verdict),
-        };
-        let content = json!({
-            "m.relates_to": { "rel_type": "m.reference", "event_id": poll.event_id },
-            "org.matrix.msc1767.text": "The poll has ended.",
-            "org.matrix.msc3381.poll.end": {},
-        });
-        let op =
-            MatrixOp::Event { kind: "org.matrix.msc3381.poll.end".into(), content, file: None };
-        // Only who started a poll, or has the power to redact, may end it (MSC3381).
-        Ok(Verdict::rows(vec![case.out_as(Actor::from_text(&poll.sender), "end", op, Vec::new())]))
-    }
+/// One change of a message's reactions: what comes after it in the same batch must see it.
+fn one(row: Outgoing, target: &MessageRow, emoji: &Emoji) -> Verdict {
+    let [own, any, _] = reaction_keys(&target.remote_id, emoji.id());
+    Verdict::Send { rows: vec![row], effects: Batch::new(), opens: vec![own, any] }
 }

@@ -1,7 +1,11 @@
 //! From an event on Matrix to what a handler is given.
 
+mod poll;
+mod reaction;
 mod room;
 mod said;
+
+pub(super) use poll::started_poll;
 
 use std::sync::Arc;
 
@@ -12,11 +16,10 @@ use super::Portal;
 use crate::{
     adapter::Request,
     engine::{Engine, Failure},
-    event::Emoji,
     format,
     handlers::{
         Attempt, Checkpoint, CheckpointPort, Edited, Files, Idempotency, IdempotencyKey, Op,
-        Origin, Quote, Reacted, RelayProfile, Removed, SendError, TextKind,
+        Origin, OwnReactions, Quote, RelayProfile, SendError, TextKind,
     },
     network::{MessageRef, PartId},
     plain::Plain,
@@ -94,13 +97,30 @@ impl Engine {
             "redact" => self.build_redaction(&given).await?,
             "meta" => self.build_meta(&given).await?,
             "member" => self.build_member(&given).await?,
-            "pins" => self.build_pins(&content).await?,
+            "vote" => self.build_vote(&given).await?,
+            "poll_end" => self.build_poll_end(&given).await?,
+            "pins" => self.build_pins(portal, &content).await?,
+            "timer" => self.build_timer(&given)?,
             other => return Err(Failure::Refused(format!("there is nothing called {other}"))),
         };
         let op = match op {
             Ok(op) => op,
             Err(built) => return Ok(built),
         };
+        let own_reactions = match &op {
+            Op::React(reacted) => self.own_reactions(&given, reacted).await?,
+            _ => OwnReactions::default(),
+        };
+        let targets = match &op {
+            Op::Edit(_) => content.pointer("/m.relates_to/event_id").and_then(Value::as_str),
+            Op::Remove(_) => redacts(&event),
+            _ => None,
+        };
+        let targets = match targets {
+            Some(event_id) => self.store.messages_of_event(event_id).await?,
+            None => Vec::new(),
+        };
+        let targets = targets.iter().filter(|row| !row.tombstone).map(target_of).collect();
         let abilities = self.connector.abilities();
         let idempotency = match &op {
             Op::Media(_) => abilities.media,
@@ -134,6 +154,8 @@ impl Engine {
                 port: Arc::new(Saved { store: self.store.clone(), seq: row.seq }),
             },
             files: Files(self.media.clone()),
+            own_reactions,
+            targets,
             op,
         };
         Ok(Built::Call(Box::new(request), idempotency))
@@ -227,74 +249,5 @@ impl Engine {
             old,
             meta: message.meta,
         })))
-    }
-
-    async fn build_reaction(&self, given: &Given<'_>) -> Result<Result<Op<Plain>, Built>, Failure> {
-        let relates = given.content.get("m.relates_to").cloned().unwrap_or_default();
-        let rows = match self.sent_as(given.row, &text(&relates, "event_id")).await? {
-            Ok(rows) => rows,
-            Err(built) => return Ok(Err(built)),
-        };
-        let (Some(message), Some(reaction)) = (
-            rows.into_iter().next(),
-            self.reaction_row(given.portal, given.row, given.event).await?,
-        ) else {
-            return Ok(Err(Built::Nothing(Batch::new())));
-        };
-        // In relay, the bot's single reaction stands for all.
-        let all = self.store.reactions(given.portal.id, &message.remote_id).await?;
-        let stands = all.iter().any(|r| r.emoji == reaction.emoji && r.sender.starts_with("m:"));
-        if reaction.sender.starts_with("m:") && stands {
-            let mut effects = Batch::new();
-            effects.add_reaction(&reaction);
-            return Ok(Err(Built::Nothing(effects)));
-        }
-        let emoji = Emoji::Unicode(reaction.emoji);
-        Ok(Ok(Op::React(Reacted { target: target_of(&message), emoji, set: true })))
-    }
-
-    async fn build_redaction(
-        &self,
-        given: &Given<'_>,
-    ) -> Result<Result<Op<Plain>, Built>, Failure> {
-        let Some(target) = redacts(given.event) else {
-            return Ok(Err(Built::Nothing(Batch::new())));
-        };
-        if let Some(reaction) = self.store.reaction_of_event(target).await? {
-            let all = self.store.reactions(given.portal.id, &reaction.remote_id).await?;
-            let others = all.iter().any(|other| {
-                other.emoji == reaction.emoji
-                    && other.sender.starts_with("m:")
-                    && other.event_id != reaction.event_id
-            });
-            // It stood for others too, or is not one that somebody here can take back.
-            if reaction.sender.starts_with("m:") && others || reaction.sender.starts_with("u:") {
-                let mut effects = Batch::new();
-                effects.remove_reaction(target);
-                return Ok(Err(Built::Nothing(effects)));
-            }
-            let part = (!reaction.part.is_empty()).then_some(PartId(reaction.part));
-            let target = MessageRef { id: reaction.remote_id, part };
-            return Ok(Ok(Op::React(Reacted {
-                target,
-                emoji: Emoji::Unicode(reaction.emoji),
-                set: false,
-            })));
-        }
-        let rows = match self.sent_as(given.row, target).await? {
-            Ok(rows) => rows,
-            Err(built) => return Ok(Err(built)),
-        };
-        let Some(message) = rows.into_iter().next() else {
-            return Ok(Err(Built::Nothing(Batch::new())));
-        };
-        let max_age = self.connector.abilities().room.remove.as_ref().and_then(|caps| caps.max_age);
-        if max_age.is_some_and(|age| self.now() - message.ts > age.as_millis() as i64) {
-            return Err(Failure::Refused(
-                "the message is too old to be deleted on the network".into(),
-            ));
-        }
-        let reason = given.content.get("reason").and_then(Value::as_str).map(ToOwned::to_owned);
-        Ok(Ok(Op::Remove(Removed { target: target_of(&message), meta: message.meta, reason })))
     }
 }

@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 
 use super::{
     Portal,
-    chat::{join_rule_text, topic_content},
+    chat::{join_rule_content, topic_content},
     convert::Case,
 };
 use crate::{
+    disappearing,
     engine::{Actor, Engine, Failure},
     event::{ChatInfo, ChatKind, JoinRule},
     keys,
@@ -19,7 +20,7 @@ use crate::{
 };
 
 /// The key of `m.room.create` by which a room is found whose creation was not confirmed.
-const CREATE_KEY: &str = "com.landbridge.portal";
+pub(crate) const CREATE_KEY: &str = "com.landbridge.portal";
 
 impl Engine {
     /// Names a room to be, the same each time it is tried.
@@ -94,16 +95,20 @@ impl Engine {
 
     /// Looks for a room that was created without our knowing: among the bot's rooms that are no portals.
     async fn find_created(&self, row: &PortalRow) -> Result<Option<String>, Failure> {
+        self.room_created_as(&self.room_key(row)).await
+    }
+
+    /// The room that was created under a key, if there is one.
+    pub(crate) async fn room_created_as(&self, key: &str) -> Result<Option<String>, Failure> {
         let bot = self.matrix.bot();
         bot.ensure_registered().await?;
-        let key = self.room_key(row);
         for room in bot.joined_rooms().await? {
             if self.store.portal_by_room(&room).await?.is_some() {
                 continue;
             }
             let create = bot.get_state(&room, "m.room.create", "").await?;
             if create.as_ref().and_then(|create| create.get(CREATE_KEY)).and_then(Value::as_str)
-                == Some(&key)
+                == Some(key)
             {
                 tracing::info!(room, "found the room whose creation was not confirmed");
                 return Ok(Some(room));
@@ -145,8 +150,19 @@ impl Engine {
                 json!({ "type": "m.room.topic", "state_key": "", "content": topic_content(topic) }),
             );
         }
-        let rule = json!({ "join_rule": join_rule_text(info.join_rule) });
+        let parent = match info.join_rule {
+            JoinRule::Parent => {
+                portal.set_parent(info.parent.clone());
+                self.room_of_parent(portal).await?
+            }
+            JoinRule::Invite | JoinRule::Public => None,
+        };
+        let rule = join_rule_content(info.join_rule, parent.as_deref());
         state.push(json!({ "type": "m.room.join_rules", "state_key": "", "content": rule }));
+        if let Some(Some(timer)) = info.disappear {
+            let content = disappearing::content(Some(timer));
+            state.push(json!({ "type": disappearing::STATE, "state_key": "", "content": content }));
+        }
         if let Some(avatar) = &info.avatar {
             match self.upload(avatar, via, None, None).await {
                 Ok(file) => {
@@ -184,6 +200,14 @@ impl Engine {
                 "events": { "m.reaction": 0, "m.room.redaction": 0, "m.bridge": 100, "uk.half-shot.bridge": 100, "com.beeper.room_features": 100 },
             },
         });
+        let levels = &mut body["power_level_content_override"];
+        if info.kind == ChatKind::Space {
+            // Nobody talks in a space.
+            levels["events_default"] = 100.into();
+        }
+        if info.kind == ChatKind::Dm && self.connector.abilities().room.disappear.is_some() {
+            levels["events"][disappearing::STATE] = 0.into();
+        }
         if let Some(name) = info.name.clone().or(dm_name) {
             body["name"] = name.into();
         }
@@ -216,13 +240,16 @@ impl Engine {
             row.topic.clone_from(&info.topic);
             row.avatar = info.avatar.as_ref().map(|avatar| avatar.0.clone());
             row.parent.clone_from(&info.parent);
+            row.position = info.position.or(row.position);
+            row.timer = info.disappear.unwrap_or(row.timer);
             row.dm_with.clone_from(&info.dm_with);
             row.alias = info.alias.clone().or_else(|| row.alias.clone());
             if let Some(meta) = &info.meta {
                 row.meta = meta.clone();
             }
         });
-        let case = Case { portal, via: &via, actor: Actor::Bot, ts: now, order: None };
+        let case =
+            Case { portal, via: &via, actor: Actor::Bot, ts: now, order: None, patient: false };
         let mut rows = self.member_rows(&case, info).await?;
         if let Some(power) = info.power.as_ref().filter(|_| !plumbed) {
             let op = super::envelope::MatrixOp::Power { levels: self.power_content(power, &via) };
@@ -230,11 +257,15 @@ impl Engine {
         }
         self.queue_rows(&mut batch, portal, 0, &format!("open:{}", row.generation), rows)?;
         batch.adopt_matrix_inbox(portal.id, room);
+        if self.has_place(&row) {
+            self.place(&mut batch, room);
+        }
         {
             // What is said there already is queued before what comes from now on.
             let _turn = self.readback.turn.lock().await;
             self.store.commit(batch).await?;
         }
+        self.wake_spaces();
         self.wake_portal_outward(portal.clone());
         self.wake_portal_inward(portal.clone());
         if let Some(alias) = &row.alias

@@ -10,9 +10,12 @@ use super::{
     inward::Step,
 };
 use crate::{
+    disappearing,
     engine::{Actor, Engine, Failure},
+    event::Disappear,
     keys::CONTENT_KEY,
     matrix::{Direction, Intent, MatrixError},
+    media::MediaError,
     rate::backoff_ms,
     store::{Batch, MatrixOutboxRow, MessageRow, ReactionRow, StoreError},
 };
@@ -70,6 +73,13 @@ impl Engine {
             match sent {
                 Ok(event_id) => {
                     batch.matrix_outbox_sent(row.seq, event_id.as_deref(), now);
+                    for record in &envelope.records {
+                        if let Record::Message { disappear: Some(timer), .. } = record
+                            && let Some(timer) = Disappear::from_text(timer)
+                        {
+                            self.disappearing.noted(timer);
+                        }
+                    }
                     record(
                         &mut batch,
                         portal,
@@ -210,6 +220,10 @@ impl Engine {
             MatrixOp::State { kind, key, content, file } => {
                 intent.ensure_joined(room_id).await?;
                 let content = self.with_file(content.clone(), file.as_ref(), &envelope.via).await?;
+                if file.is_some() && content.get("url").is_none() {
+                    // The picture can't be had: the old one stays.
+                    return Ok(None);
+                }
                 // The same state again would be an event that says nothing, and after a crash it would be said twice.
                 if intent.get_state(room_id, kind, key).await?.as_ref() == Some(&content) {
                     return Ok(None);
@@ -268,7 +282,7 @@ impl Engine {
 fn record(batch: &mut Batch, portal: &Portal, sender: &str, records: &[Record], event_id: &str) {
     for record in records {
         match record {
-            Record::Message { remote_id, part, place, order, ts, thread_root, meta } => {
+            Record::Message { remote_id, part, place, order, ts, thread_root, meta, disappear } => {
                 batch.add_message(&MessageRow {
                     portal: portal.id,
                     remote_id: remote_id.clone(),
@@ -283,6 +297,9 @@ fn record(batch: &mut Batch, portal: &Portal, sender: &str, records: &[Record], 
                     tombstone: false,
                     meta: meta.clone(),
                 });
+                if let Some(timer) = disappear.as_deref().and_then(Disappear::from_text) {
+                    disappearing::note(batch, event_id, portal.id, *ts, timer);
+                }
                 batch.unpark_tasks(portal.id, remote_id);
             }
             Record::Reaction { remote_id, part, sender, emoji, ts } => {
@@ -323,7 +340,12 @@ impl Failure {
     }
     /// Whether the homeserver doesn't answer.
     pub(crate) fn is_outage(&self) -> bool {
-        matches!(self, Self::Matrix(error) if error.is_transport() || error.is_gateway())
+        match self {
+            Self::Matrix(error) | Self::Media(MediaError::Matrix(error)) => {
+                error.is_transport() || error.is_gateway()
+            }
+            _ => false,
+        }
     }
     /// Whether a refusal may end when it is tried again: a ghost that was put out joins again.
     pub(crate) fn may_pass(&self) -> bool {

@@ -11,7 +11,9 @@ use super::{
     outward::{Answer, ECHO, SETTLING},
 };
 use crate::{
-    engine::Engine,
+    disappearing,
+    engine::{Actor, Engine},
+    event::Disappear,
     handlers::{SendError, Sent},
     keys,
     plain::{Plain, PlainMeta},
@@ -91,6 +93,7 @@ impl Engine {
         let now = self.now();
         let (ids, order) = match sent {
             Sent::Now { id, order } => (vec![id.clone()], order.map(|order| order.0)),
+            Sent::Poll { id, .. } => (vec![id.clone()], None),
             Sent::Many(ids) => (ids.clone(), None),
             Sent::AwaitEcho => (Vec::new(), None),
         };
@@ -126,6 +129,23 @@ impl Engine {
             });
             batch.unpark_tasks(portal.id, id);
         }
+        if let Some(id) = ids.first() {
+            if let Some(timer) = portal.row().timer {
+                // Whoever sent it has read it.
+                let timer = Disappear::after_sending(timer.after);
+                disappearing::note(batch, &row.event_id, portal.id, now, timer);
+                self.disappearing.noted(timer);
+            }
+            if self.connector.abilities().room.poll
+                && let Some(poll) = super::request::started_poll(&event)
+            {
+                let options = match sent {
+                    Sent::Poll { options, .. } => Some(options.as_slice()),
+                    _ => None,
+                };
+                batch.save_poll(&super::polls::of_matrix(portal.id, id, &poll, options));
+            }
+        }
         batch.remote_settled(row.seq, SendState::Sent, ids.first().map(String::as_str), None, now);
         self.status(batch, portal, row, "SUCCESS", None);
         metrics::counter!("landbridge_bridge_events_total", "bridge" => self.connector.id(), "from" => "matrix").increment(1);
@@ -143,8 +163,29 @@ impl Engine {
         match row.op.as_str() {
             "react" => {
                 if let Some(reaction) = self.reaction_row(portal, row, &event).await? {
+                    let content = event.get("content").unwrap_or(&Value::Null);
+                    self.learn_emoji(batch, &self.emoji_of(content).await?);
                     batch.add_reaction(&reaction);
+                    self.replace_reactions(batch, portal, &reaction).await?;
                 }
+            }
+            "vote" => {
+                if let Some(vote) = self.vote_of(portal, row, &event).await? {
+                    batch.save_vote(portal.id, &vote.message.remote_id, &vote.voter, &vote.choices);
+                }
+            }
+            "poll_end" => {
+                if let Some(message) = self.related_message(portal, &event).await? {
+                    batch.poll_ended(portal.id, &message.remote_id);
+                }
+            }
+            "pins" => {
+                let content = event.get("content").unwrap_or(&Value::Null);
+                self.pins_done(batch, portal, content).await?;
+            }
+            "timer" => {
+                let timer = disappearing::read(event.get("content").unwrap_or(&Value::Null));
+                self.change_portal_in(batch, portal, |row| row.timer = timer);
             }
             "redact" => {
                 if let Some(target) = super::request::redacts(&event) {
@@ -179,9 +220,10 @@ impl Engine {
             remote_id: target.remote_id,
             part: target.part,
             sender: if own { format!("l:{}", row.login) } else { format!("m:{sender}") },
-            emoji: relates
-                .and_then(|relates| relates["key"].as_str())
-                .unwrap_or_default()
+            emoji: self
+                .emoji_of(event.get("content").unwrap_or(&Value::Null))
+                .await?
+                .id()
                 .to_owned(),
             event_id: row.event_id.clone(),
             ts: event.get("origin_server_ts").and_then(Value::as_i64).unwrap_or_else(|| self.now()),
@@ -283,18 +325,46 @@ impl Engine {
         content: Value,
     ) -> Result<(), StoreError> {
         let op = MatrixOp::Event { kind: kind.into(), content, file: None };
+        self.queue_op(batch, portal, &Actor::Bot, key, op)
+    }
+
+    /// Queues the redaction of an event, once.
+    pub(crate) fn queue_redaction(
+        &self,
+        batch: &mut Batch,
+        portal: &Portal,
+        actor: Actor,
+        event_id: &str,
+    ) -> Result<(), StoreError> {
+        let op = MatrixOp::Redact { event_id: event_id.to_owned(), reason: None };
+        self.queue_op(batch, portal, &actor, &format!("gone:{event_id}"), op)
+    }
+
+    fn queue_op(
+        &self,
+        batch: &mut Batch,
+        portal: &Portal,
+        actor: &Actor,
+        key: &str,
+        op: MatrixOp,
+    ) -> Result<(), StoreError> {
         let generation = portal.row().generation;
+        let (sender, kind) = (actor.to_text(), op.kind());
         let txn_id =
-            keys::txn_id(self.connector.id(), portal.id, "bot", key, "", "event", generation);
-        let envelope = Envelope { op, ts: None, via: String::new(), records: Vec::new() };
+            keys::txn_id(self.connector.id(), portal.id, &sender, key, "", kind, generation);
+        let via = match actor {
+            Actor::Login(login) => login.clone(),
+            Actor::Bot | Actor::Ghost(_) => String::new(),
+        };
+        let envelope = Envelope { op, ts: None, via, records: Vec::new() };
         let body = serde_json::to_string(&envelope)
             .map_err(|error| StoreError::Corrupt(error.to_string()))?;
         batch.add_matrix_outbox(NewMatrixOutbox {
             seq: self.store.next_id(),
             portal: portal.id,
             task: 0,
-            sender: "bot",
-            kind: "event",
+            sender: &sender,
+            kind,
             body,
             txn_id: &txn_id,
             now: self.now(),

@@ -4,7 +4,7 @@ use landbridge_database::{Row, Value, args};
 
 use super::{Batch, Store, StoreError};
 use crate::{
-    event::ChatKind,
+    event::{ChatKind, Disappear, ThreadMode},
     network::{PortalKey, Scope},
     plain::{Plain, PlainMeta},
 };
@@ -65,6 +65,14 @@ pub(crate) struct PortalRow {
     pub(crate) generation: i64,
     pub(crate) horizon: Option<String>,
     pub(crate) caps: Option<String>,
+    /// Its place among its neighbours.
+    pub(crate) position: Option<i64>,
+    /// What is pinned on the network.
+    pub(crate) pins: Vec<String>,
+    /// When what is said in it disappears.
+    pub(crate) timer: Option<Disappear>,
+    /// How its threads are shown, if that was chosen for it.
+    pub(crate) threads: Option<ThreadMode>,
 }
 
 impl PortalRow {
@@ -88,6 +96,10 @@ impl PortalRow {
             generation: 0,
             horizon: None,
             caps: None,
+            position: None,
+            pins: Vec::new(),
+            timer: None,
+            threads: None,
         }
     }
 }
@@ -109,7 +121,7 @@ fn scope_text(key: &PortalKey<Plain>) -> &str {
 }
 
 const COLUMNS: &str = "id, remote_id, scope_login, room_id, state, kind, name, topic, avatar, parent, dm_with, alias, \
-     relay_login, plumbed, meta_version, meta, generation, horizon, caps";
+     relay_login, plumbed, meta_version, meta, generation, horizon, caps, position, pins, timer, threads";
 
 fn read(row: &Row) -> Result<PortalRow, StoreError> {
     let scope = row.text(2)?;
@@ -139,6 +151,10 @@ fn read(row: &Row) -> Result<PortalRow, StoreError> {
         generation: row.int(16)?,
         horizon: row.opt_text(17)?,
         caps: row.opt_text(18)?,
+        position: row.opt_int(19)?,
+        pins: serde_json::from_str(&row.text(20)?).unwrap_or_default(),
+        timer: row.opt_text(21)?.as_deref().and_then(Disappear::from_text),
+        threads: row.opt_text(22)?.as_deref().and_then(ThreadMode::from_text),
     })
 }
 
@@ -146,7 +162,8 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, remote_id, scope_login, room_id, state, kind, name, topic, avatar, parent, dm_with, alias, ",
-            "relay_login, plumbed, meta_version, meta, generation, horizon, caps FROM portal ",
+            "relay_login, plumbed, meta_version, meta, generation, horizon, caps, position, pins, timer, threads ",
+            "FROM portal ",
             $rest
         )
     };
@@ -254,14 +271,16 @@ impl Batch {
     pub(crate) fn save_portal(&mut self, p: &PortalRow) {
         self.push(
             "INSERT INTO portal (id, remote_id, scope_login, room_id, state, kind, name, topic, avatar, parent, dm_with,
-               alias, relay_login, plumbed, meta_version, meta, generation, horizon, caps)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+               alias, relay_login, plumbed, meta_version, meta, generation, horizon, caps, position, pins, timer, threads)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+               $23)
              ON CONFLICT (id) DO UPDATE SET remote_id = excluded.remote_id, scope_login = excluded.scope_login,
                room_id = excluded.room_id, state = excluded.state, kind = excluded.kind, name = excluded.name,
                topic = excluded.topic, avatar = excluded.avatar, parent = excluded.parent, dm_with = excluded.dm_with,
                alias = excluded.alias, relay_login = excluded.relay_login, plumbed = excluded.plumbed,
                meta_version = excluded.meta_version, meta = excluded.meta, generation = excluded.generation,
-               horizon = excluded.horizon, caps = excluded.caps",
+               horizon = excluded.horizon, caps = excluded.caps, position = excluded.position, pins = excluded.pins,
+               timer = excluded.timer, threads = excluded.threads",
             args![
                 p.id,
                 &p.key.id,
@@ -282,6 +301,11 @@ impl Batch {
                 p.generation,
                 p.horizon.clone(),
                 p.caps.clone(),
+                p.position,
+                // A list of texts is always JSON.
+                serde_json::to_string(&p.pins).unwrap_or_else(|_| "[]".into()),
+                p.timer.map(Disappear::to_text),
+                p.threads.map(|mode| mode.as_str().to_owned()),
             ],
         );
     }
@@ -311,6 +335,9 @@ impl Batch {
             "DELETE FROM message WHERE portal_id = $1",
             "DELETE FROM reaction WHERE portal_id = $1",
             "DELETE FROM backfill WHERE portal_id = $1",
+            "DELETE FROM poll WHERE portal_id = $1",
+            "DELETE FROM poll_vote WHERE portal_id = $1",
+            "DELETE FROM disappearing WHERE portal_id = $1",
             "DELETE FROM portal WHERE id = $1",
         ] {
             self.push(sql, args![portal]);

@@ -3,7 +3,7 @@
 
 use landbridge_database::{Database, DatabaseError, Migrations, args};
 
-pub(super) const MIGRATIONS: Migrations = Migrations::new("bridge", &[V1]);
+pub(super) const MIGRATIONS: Migrations = Migrations::new("bridge", &[V1, V2]);
 
 const V1: &str = "
 -- A remote chat and its room.
@@ -122,6 +122,49 @@ CREATE TABLE backfill (
   PRIMARY KEY (portal_id, dir));
 
 CREATE TABLE kv (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+";
+
+const V2: &str = "
+ALTER TABLE portal ADD COLUMN position BIGINT;              -- its place among its neighbours in their space
+ALTER TABLE portal ADD COLUMN pins TEXT NOT NULL DEFAULT '[]';  -- what is pinned on the network: a JSON list of messages
+ALTER TABLE portal ADD COLUMN timer TEXT;                   -- when what is said in it disappears
+ALTER TABLE portal ADD COLUMN threads TEXT;                 -- how its threads are shown: threads | rooms; NULL as configured
+
+-- A poll that is on both sides.
+CREATE TABLE poll (
+  portal_id BIGINT NOT NULL, remote_id TEXT NOT NULL,
+  options TEXT NOT NULL,                    -- JSON: of each its id on Matrix, its id on the network, its text
+  max_choices BIGINT NOT NULL,
+  counts TEXT NOT NULL DEFAULT '[]',        -- JSON: votes by option, as the network counts them
+  ended BIGINT NOT NULL DEFAULT 0,
+  PRIMARY KEY (portal_id, remote_id));
+CREATE TABLE poll_vote (
+  portal_id BIGINT NOT NULL, remote_id TEXT NOT NULL, voter TEXT NOT NULL, choices TEXT NOT NULL,
+  PRIMARY KEY (portal_id, remote_id, voter));
+
+-- The network's own emoji, as they are on Matrix.
+CREATE TABLE emoji (
+  id TEXT PRIMARY KEY, shortcode TEXT NOT NULL, source TEXT, mxc TEXT NOT NULL, seen_at BIGINT NOT NULL);
+CREATE INDEX emoji_mxc ON emoji (mxc);
+CREATE INDEX emoji_shortcode ON emoji (shortcode);
+
+-- Events that disappear: at `due_at`, or `timer` after they were read.
+CREATE TABLE disappearing (
+  event_id TEXT PRIMARY KEY, portal_id BIGINT NOT NULL, ts BIGINT NOT NULL, timer BIGINT NOT NULL, due_at BIGINT);
+CREATE INDEX disappearing_due ON disappearing (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX disappearing_unread ON disappearing (portal_id, ts) WHERE due_at IS NULL;
+
+-- Spaces: of logins; which room is in which, as Matrix was told; and which rooms' places are to be looked at.
+CREATE TABLE login_space (
+  login_id TEXT PRIMARY KEY, room_id TEXT, generation BIGINT NOT NULL);
+CREATE TABLE space_child (
+  child TEXT NOT NULL, parent TEXT NOT NULL, shown TEXT NOT NULL, PRIMARY KEY (child, parent));
+CREATE INDEX space_child_parent ON space_child (parent);
+CREATE TABLE space_job (
+  child TEXT PRIMARY KEY, version BIGINT NOT NULL, not_before BIGINT NOT NULL DEFAULT 0,
+  attempts BIGINT NOT NULL DEFAULT 0);
+INSERT INTO space_job (child, version)
+  SELECT room_id, 0 FROM portal WHERE room_id IS NOT NULL AND parent IS NOT NULL;
 ";
 
 /// The highest number any row has: see [`super::Store::next_id`]. Asked of the writer, behind whatever it still does.

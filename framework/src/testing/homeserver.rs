@@ -211,6 +211,11 @@ impl SimHomeserver {
         Some(self.shared.state().rooms.get(room_id)?.state_content(kind, state_key)?.clone())
     }
 
+    /// How many files were uploaded.
+    pub fn uploads(&self) -> usize {
+        self.shared.state().media.len()
+    }
+
     /// Somebody's membership of a room.
     pub fn membership(&self, room_id: &str, user_id: &str) -> Option<String> {
         self.shared.state().rooms.get(room_id)?.membership(user_id).map(ToOwned::to_owned)
@@ -310,6 +315,17 @@ impl SimUser {
         );
         self.homeserver.shared.news.notify_waiters();
         result.ok()
+    }
+
+    /// Has read a room up to an event.
+    pub fn read(&self, room_id: &str, event_id: &str) {
+        let content = json!({ event_id: { "m.read": { &self.user_id: { "ts": 0 } } } });
+        self.homeserver
+            .shared
+            .state()
+            .ephemeral
+            .push(json!({ "type": "m.receipt", "room_id": room_id, "content": content }));
+        self.homeserver.shared.news.notify_waiters();
     }
 
     /// Sends any event.

@@ -103,7 +103,12 @@ impl Engine {
         if portal.note_login(&login.id) {
             let mut batch = Batch::new();
             batch.add_portal_login(portal.id, &login.id);
+            let row = portal.row();
+            if let Some(known) = row.room_id.as_ref().filter(|_| self.has_place(&row)) {
+                self.place(&mut batch, known);
+            }
             self.store.commit(batch).await?;
+            self.wake_spaces();
         }
         let fresh = portal.room_id().is_none();
         let room = self.ensure_room(&portal, Some(&login.id)).await?;

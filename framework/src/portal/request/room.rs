@@ -4,9 +4,10 @@ use serde_json::Value;
 
 use super::{Built, Given, text};
 use crate::{
+    disappearing,
     engine::{Engine, Failure},
     handlers::{
-        ChatEdit, MemberAction, MemberTarget, Membership, Op, PinsSet, PowerHolder, RoomMeta,
+        ChatEdit, DisappearSet, MemberAction, MemberTarget, Membership, Op, PowerHolder, RoomMeta,
     },
     plain::Plain,
     store::Batch,
@@ -32,7 +33,13 @@ impl Engine {
             ChatEdit::Name(name) => row.name.as_ref() == Some(name),
             ChatEdit::Topic(topic) => row.topic.as_ref() == Some(topic),
             ChatEdit::Power(changed) => changed.is_empty(),
-            ChatEdit::Avatar(_) => false,
+            ChatEdit::Avatar(url) => match &row.avatar {
+                Some(source) => {
+                    let uploaded = self.transfer.known(source).await?;
+                    uploaded.is_some_and(|file| Some(&file.mxc) == url.as_ref())
+                }
+                None => false,
+            },
         };
         Ok(if known { Err(Built::Nothing(Batch::new())) } else { Ok(Op::RoomMeta(RoomMeta(edit))) })
     }
@@ -97,30 +104,23 @@ impl Engine {
         Ok(Ok(Op::Membership(Membership { action, target, display_name, reason })))
     }
 
-    pub(super) async fn build_pins(
+    /// When somebody on Matrix wants things to disappear.
+    pub(super) fn build_timer(
         &self,
-        content: &Value,
+        given: &Given<'_>,
     ) -> Result<Result<Op<Plain>, Built>, Failure> {
-        if !self.connector.abilities().pins {
+        let timer = disappearing::read(given.content);
+        if timer == given.portal.row().timer {
             return Ok(Err(Built::Nothing(Batch::new())));
         }
-        let mut ids = Vec::new();
-        for event_id in content
-            .get("pinned")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-        {
-            ids.extend(
-                self.store
-                    .messages_of_event(event_id)
-                    .await?
-                    .into_iter()
-                    .next()
-                    .map(|row| row.remote_id),
-            );
+        if let (Some(timer), Some(caps)) = (timer, &self.connector.abilities().room.disappear) {
+            let takes = caps.from.is_empty() || caps.from.contains(&timer.from);
+            if !takes || !caps.times.is_empty() && !caps.times.contains(&timer.after) {
+                return Err(Failure::Refused(
+                    "the network does not let things disappear after just that time".into(),
+                ));
+            }
         }
-        Ok(Ok(Op::Pins(PinsSet { ids })))
+        Ok(Ok(Op::Disappear(DisappearSet(timer))))
     }
 }

@@ -1,15 +1,15 @@
-//! What somebody said: text, files, places and polls.
+//! What somebody said: text, files, places, and that they start a poll.
 
 use serde_json::Value;
 
-use super::{Built, Given, text};
+use super::{Built, Given, poll::started_poll, text};
 use crate::{
     engine::{Engine, Failure},
-    event::{Geo, MediaKind, Poll, PollOption},
+    event::{Geo, MediaKind},
     format::{self, Rich, RoomTarget, UserTarget},
     handlers::{Media, Op, RelayStyle, Text, TextKind},
     plain::Plain,
-    portal::plan::has_caption,
+    portal::{plan::has_caption, polls},
     relay::relayed,
 };
 
@@ -38,7 +38,7 @@ impl Engine {
         Ok(Text { body, kind })
     }
 
-    /// Replaces Matrix's users and rooms by the network's, where they have some.
+    /// Replaces Matrix's users, rooms and emoji by the network's, where they have some.
     async fn for_network(&self, rich: &Rich) -> Result<Rich, Failure> {
         let mut users = std::collections::HashMap::new();
         for target in rich.users() {
@@ -78,6 +78,7 @@ impl Engine {
             }),
             RoomTarget::Remote(_) => Some(target.clone()),
         });
+        self.with_remote_emoji(&mut rich).await?;
         Ok(rich)
     }
 
@@ -87,19 +88,18 @@ impl Engine {
     ) -> Result<Result<Op<Plain>, Built>, Failure> {
         let content = given.content;
         let abilities = self.connector.abilities();
-        let poll = content.get("org.matrix.msc3381.poll.start").or_else(|| content.get("m.poll"));
-        if let Some(poll) = poll {
-            let poll = read_poll(poll);
-            if abilities.room.poll {
-                return Ok(Ok(Op::Poll(poll)));
+        if let Some(poll) = started_poll(given.event) {
+            if !abilities.room.poll {
+                let as_text = serde_json::json!({ "body": polls::in_words(&poll) });
+                return Ok(Ok(Op::Text(self.said(given, &as_text, TextKind::Text).await?)));
             }
-            let mut words = poll.question.clone();
-            for option in &poll.options {
-                words.push_str("\n- ");
-                words.push_str(&option.text);
+            let most = abilities.poll_options;
+            if most > 0 && poll.options.len() > most {
+                return Err(Failure::Refused(format!(
+                    "the network takes polls of at most {most} answers"
+                )));
             }
-            let as_text = serde_json::json!({ "body": words });
-            return Ok(Ok(Op::Text(self.said(given, &as_text, TextKind::Text).await?)));
+            return Ok(Ok(Op::Poll(poll)));
         }
         let msgtype = text(content, "msgtype");
         let kind = match msgtype.as_str() {
@@ -186,6 +186,10 @@ impl Engine {
             dimensions: side("w").zip(side("h")),
             duration: number("duration").map(std::time::Duration::from_millis),
             caption: None,
+            spoiler: content
+                .get("page.codeberg.everypizza.msc4193.spoiler")
+                .or_else(|| content.get("m.spoiler"))
+                .is_some_and(|spoiler| *spoiler != Value::Bool(false) && !spoiler.is_null()),
             access: self.media.clone(),
         }
     }
@@ -198,35 +202,4 @@ fn read_geo(content: &Value) -> Option<Geo> {
     let (lat, lon) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
     let name = content.get("body").and_then(Value::as_str).map(ToOwned::to_owned);
     Some(Geo { lat, lon, name })
-}
-
-/// MSC3381, by its unstable or its stable names.
-fn read_poll(poll: &Value) -> Poll {
-    let words = |value: &Value| {
-        let unstable = value.get("org.matrix.msc1767.text").and_then(Value::as_str);
-        let stable = value.pointer("/m.text/0/body").and_then(Value::as_str);
-        unstable.or(stable).unwrap_or_default().to_owned()
-    };
-    let answers = poll.get("answers").and_then(Value::as_array);
-    let option = |answer: &Value| {
-        let id = answer
-            .get("id")
-            .or_else(|| answer.get("m.id"))
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        PollOption { id: id.to_owned(), text: words(answer) }
-    };
-    Poll {
-        question: poll.get("question").map(words).unwrap_or_default(),
-        // MSC3381 lets at most 20 answers count.
-        options: answers.into_iter().flatten().take(20).map(option).collect(),
-        max_choices: poll
-            .get("max_selections")
-            .and_then(Value::as_u64)
-            .map_or(1, |max| max.min(20) as u32),
-        disclosed: poll
-            .get("kind")
-            .and_then(Value::as_str)
-            .is_some_and(|kind| !kind.contains("undisclosed")),
-    }
 }

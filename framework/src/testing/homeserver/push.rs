@@ -53,7 +53,7 @@ fn next(shared: &Shared) -> Option<(String, Bytes)> {
         return None;
     }
     let mut state = shared.state();
-    if state.in_flight.is_none() && !state.queue.is_empty() {
+    if state.in_flight.is_none() && !(state.queue.is_empty() && state.ephemeral.is_empty()) {
         let count = state.queue.len().min(BATCH);
         let events =
             state.queue.drain(..count).filter_map(|event| to_raw_value(&event).ok()).collect();
@@ -62,7 +62,9 @@ fn next(shared: &Shared) -> Option<(String, Bytes)> {
             return None;
         }
         let id = state.next_txn.to_string();
-        let transaction = Transaction { events, ..Transaction::default() };
+        let ephemeral = std::mem::take(&mut state.ephemeral);
+        let ephemeral = ephemeral.iter().filter_map(|event| to_raw_value(event).ok()).collect();
+        let transaction = Transaction { events, ephemeral, ..Transaction::default() };
         let body = Bytes::from(transaction.to_body(&state.registration));
         state.in_flight = Some(InFlight { id, body, count });
     }

@@ -45,6 +45,8 @@ pub(super) struct State {
     pub(super) txns: HashMap<(String, String), String>,
     pub(super) media: HashMap<String, Option<(String, Bytes)>>,
     pub(super) queue: VecDeque<Value>,
+    /// Typing, receipts and the like, for the next transaction.
+    pub(super) ephemeral: Vec<Value>,
     pub(super) in_flight: Option<InFlight>,
     pub(super) next_txn: u64,
     /// The next transaction is numbered and never sent.
@@ -76,6 +78,7 @@ impl State {
             txns: HashMap::new(),
             media: HashMap::new(),
             queue: VecDeque::new(),
+            ephemeral: Vec::new(),
             in_flight: None,
             next_txn: 0,
             lose_next: false,

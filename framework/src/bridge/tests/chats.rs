@@ -1,0 +1,154 @@
+//! Spaces, threads that are chats, pins.
+
+use serde_json::{Value, json};
+
+use super::{
+    eventually,
+    stage::{Staged, What},
+};
+use crate::{event::ChatKind, testing::SimHomeserver};
+
+fn say(id: &str, text: &str) -> What {
+    What::Say { id: id.into(), text: text.into() }
+}
+
+/// Whether a room is in a space, as both say.
+fn is_in(homeserver: &SimHomeserver, space: &str, child: &str) -> bool {
+    let says = |state: Option<Value>| state.is_some_and(|content| content.get("via").is_some());
+    says(homeserver.state(space, "m.space.child", child))
+        && says(homeserver.state(child, "m.space.parent", space))
+}
+
+#[tokio::test]
+async fn rooms_are_in_the_spaces_of_what_their_chats_are_part_of() {
+    let world = Staged::new().await;
+    world.stage.chat("guild", ChatKind::Space, None);
+    world.stage.chat("texts", ChatKind::Space, Some("guild"));
+    world.stage.chat("lobby", ChatKind::Group, Some("texts"));
+    let _bridge = world.start().await;
+    world.stage.tell("lobby", "bob", say("1", "hi"));
+    let room = |chat: &str| world.room_of(chat).unwrap_or_default();
+    let inside = |space: &str, child: &str| is_in(&world.homeserver, &room(space), &room(child));
+    eventually("the lobby in its category", || inside("texts", "lobby")).await;
+    eventually("the category in its server", || inside("guild", "texts")).await;
+    let create = world.homeserver.state(&room("guild"), "m.room.create", "").unwrap();
+    assert_eq!(create["type"], "m.space");
+    // It moves, and then it is gone.
+    world.stage.tell("lobby", "bob", What::Parent(Some("guild".into())));
+    eventually("the lobby in the server", || inside("guild", "lobby")).await;
+    eventually("no longer in its category", || !inside("texts", "lobby")).await;
+    world.stage.tell("lobby", "bob", What::Gone);
+    eventually("no longer anywhere", || !inside("guild", "lobby")).await;
+    assert_eq!(world.homeserver.all_rooms().len(), 3);
+}
+
+#[tokio::test]
+async fn a_login_may_have_a_space_of_its_own() {
+    let mut world = Staged::new().await;
+    world.config.spaces.personal = true;
+    let (world, ann, room, bridge) = world.opened().await;
+    world.log_in(&bridge, &ann, "annie").await;
+    bridge.control().open_portal(ann.id(), Some("annie"), "c").await.unwrap();
+    let space = || {
+        world.homeserver.all_rooms().into_iter().find(|room| {
+            let name = world.homeserver.state(room, "m.room.name", "");
+            name.is_some_and(|name| name["name"] == "Stage (annie)")
+        })
+    };
+    eventually("her space", || space().is_some()).await;
+    let space = space().unwrap();
+    eventually("the room in it", || is_in(&world.homeserver, &space, &room)).await;
+    let there = || world.homeserver.membership(&space, ann.id()).as_deref() == Some("join");
+    eventually("her in it", there).await;
+    assert_eq!(world.homeserver.state(&space, "m.room.create", "").unwrap()["type"], "m.space");
+}
+
+#[test]
+fn spaces_are_complete_wherever_the_bridge_is_killed() {
+    crate::testing::pump::run(async {
+        let world = Staged::new().await;
+        world.stage.chat("guild", ChatKind::Space, None);
+        for chat in ["one", "two"] {
+            world.stage.chat(chat, ChatKind::Group, Some("guild"));
+            world.stage.tell(chat, "bob", say(chat, "hi"));
+        }
+        world.crash(40).await;
+        let _bridge = world.start().await;
+        let room = |chat: &str| world.room_of(chat).unwrap_or_default();
+        for chat in ["one", "two"] {
+            let inside = || is_in(&world.homeserver, &room("guild"), &room(chat));
+            eventually("a room in its space", inside).await;
+            let said = || world.homeserver.messages(&room(chat)).len() == 1;
+            eventually("its message", said).await;
+        }
+        assert_eq!(world.homeserver.all_rooms().len(), 3, "none twice");
+    });
+}
+
+#[tokio::test]
+async fn a_thread_is_shown_in_the_room_of_its_chat() {
+    let (world, ann, room, _bridge) = Staged::new().await.opened().await;
+    world.stage.tell("c", "bob", say("root", "a question"));
+    world.stage.tell_in("t", ("c", "root"), "eve", say("a1", "an answer"));
+    eventually("both", || world.homeserver.messages(&room).len() == 2).await;
+    let events = world.events(&room, "m.room.message");
+    let relates = &events[1]["content"]["m.relates_to"];
+    assert_eq!(relates["rel_type"], "m.thread");
+    assert_eq!(relates["event_id"], events[0]["event_id"]);
+    let content = json!({
+        "msgtype": "m.text", "body": "thanks",
+        "m.relates_to": { "rel_type": "m.thread", "event_id": events[0]["event_id"] },
+    });
+    ann.send(&room, "m.room.message", &content).unwrap();
+    eventually("her answer", || world.stage.asked() == ["ann: thanks (in root)"]).await;
+    assert_eq!(world.homeserver.all_rooms().len(), 1);
+}
+
+#[tokio::test]
+async fn threads_become_rooms_where_that_is_chosen() {
+    let (world, ann, room, bridge) = Staged::new().await.opened().await;
+    world.stage.tell("c", "bob", say("root", "a question"));
+    world.stage.tell_in("old", ("c", "root"), "eve", say("a1", "an answer"));
+    eventually("both", || world.homeserver.messages(&room).len() == 2).await;
+    bridge.control().set_threads(ann.id(), &room, crate::event::ThreadMode::Rooms).await.unwrap();
+    world.stage.tell("c", "bob", say("root2", "another question"));
+    world.stage.tell_in("new", ("c", "root2"), "eve", say("a2", "in a room"));
+    world.stage.tell_in("old", ("c", "root"), "eve", say("a3", "in the thread"));
+    eventually("the new thread's room", || world.room_of("new").is_some()).await;
+    let new = world.room_of("new").unwrap();
+    eventually("its message", || world.homeserver.messages(&new).len() == 1).await;
+    eventually("the old thread's message", || world.homeserver.messages(&room).len() == 4).await;
+    assert!(world.room_of("old").is_none());
+    assert_eq!(world.homeserver.messages(&new)[0].1, "in a room");
+}
+
+#[tokio::test]
+async fn pins_go_both_ways_one_by_one() {
+    let (world, ann, room, _bridge) = Staged::new().await.opened().await;
+    for id in ["1", "2"] {
+        world.stage.tell("c", "bob", say(id, id));
+        world.stage.tell("c", "bob", What::Pin { target: id.into(), pinned: true });
+    }
+    // One that was said before the bridge came.
+    world.stage.tell("c", "bob", What::Pin { target: "0".into(), pinned: true });
+    let pinned = || world.homeserver.state(&room, "m.room.pinned_events", "");
+    let ids = |events: &[Value]| -> Vec<Value> {
+        events.iter().map(|event| event["event_id"].clone()).collect()
+    };
+    let events = || ids(&world.events(&room, "m.room.message"));
+    eventually("two pins", || {
+        events().len() == 2 && pinned() == Some(json!({ "pinned": events() }))
+    })
+    .await;
+    let bot = world.homeserver.user("@stagebot:hs.example");
+    let mut levels = world.homeserver.state(&room, "m.room.power_levels", "").unwrap();
+    levels["users"][ann.id()] = 50.into();
+    bot.set_state(&room, "m.room.power_levels", "", &levels).unwrap();
+    let second = json!({ "pinned": [events()[1]] });
+    ann.set_state(&room, "m.room.pinned_events", "", &second).unwrap();
+    eventually("one less", || world.stage.asked() == ["pins + -1"]).await;
+    world.stage.tell("c", "bob", What::Pin { target: "1".into(), pinned: false });
+    world.stage.tell("c", "bob", What::Pin { target: "2".into(), pinned: false });
+    eventually("none", || pinned() == Some(json!({ "pinned": [] }))).await;
+    assert_eq!(world.stage.asked().len(), 1, "what the network did is not told to it");
+}

@@ -1,0 +1,554 @@
+//! A network of which each test says what happens: it has everything that the simulated one lacks.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use futures::StreamExt;
+use landbridge_database::{Database, testing::TestDatabase};
+use landbridge_registration::Registration;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+use crate::{
+    config::PortalConfig,
+    event::{ChatKind, MediaRef, Poll, PollOption},
+    format::{Rich, Style},
+    handlers::MediaStream,
+    permissions::Level,
+    prelude::*,
+    testing::{CrashPoint, Faults, Kind, SimHomeserver, SimUser},
+};
+
+/// Something that happens.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum What {
+    Say {
+        id: String,
+        text: String,
+    },
+    /// Words with an emoji of the network, whose picture is a file.
+    Emoji {
+        id: String,
+        emoji: String,
+        file: String,
+    },
+    /// Something that disappears so many milliseconds after it is sent, or read.
+    Fades {
+        id: String,
+        ms: u64,
+        read: bool,
+    },
+    Poll {
+        id: String,
+        options: Vec<String>,
+    },
+    Vote {
+        poll: String,
+        choices: Vec<String>,
+    },
+    Results {
+        poll: String,
+        counts: Vec<(String, u64)>,
+        ended: bool,
+    },
+    End {
+        poll: String,
+    },
+    React {
+        target: String,
+        emoji: String,
+        file: Option<String>,
+        set: bool,
+    },
+    Pin {
+        target: String,
+        pinned: bool,
+    },
+    /// The chat is part of another.
+    Parent(Option<String>),
+    /// Its messages disappear so many milliseconds after they are sent.
+    Timer(Option<u64>),
+    Gone,
+    /// Said by a program under a name.
+    Named {
+        id: String,
+        text: String,
+        name: String,
+    },
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Told {
+    seq: u64,
+    ms: u64,
+    chat: String,
+    user: String,
+    /// The chat that `chat` is a thread of, and the message it begins with.
+    thread: Option<(String, String)>,
+    what: What,
+}
+
+#[derive(Default)]
+struct State {
+    told: Vec<Told>,
+    /// What was asked of the network, once per key.
+    asked: Vec<String>,
+    done: BTreeMap<String, String>,
+    chats: BTreeMap<String, (ChatKind, Option<String>)>,
+    fetched: usize,
+}
+
+/// The network. Cheap to clone; it outlives the bridge's crashes.
+#[derive(Clone)]
+pub(super) struct Stage {
+    state: Arc<Mutex<State>>,
+    news: Arc<Notify>,
+    faults: Faults,
+}
+
+impl Stage {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    /// Something happens.
+    pub(super) fn tell(&self, chat: &str, user: &str, what: What) {
+        self.tell_all(chat, user, None, what);
+    }
+    /// Something happens in a thread that is a chat of its own.
+    pub(super) fn tell_in(&self, thread: &str, of: (&str, &str), user: &str, what: What) {
+        let of = (of.0.to_owned(), of.1.to_owned());
+        self.tell_all(thread, user, Some(of), what);
+    }
+    fn tell_all(&self, chat: &str, user: &str, thread: Option<(String, String)>, what: What) {
+        let mut state = self.state();
+        let seq = state.told.len() as u64 + 1;
+        // No two at the same time.
+        let last = state.told.last().map_or(0, |told| told.ms);
+        let ms = crate::clock::millis(SystemTime::now()).unsigned_abs().max(last + 1);
+        let (chat, user) = (chat.to_owned(), user.to_owned());
+        state.told.push(Told { seq, ms, chat, user, thread, what });
+        drop(state);
+        self.news.notify_waiters();
+    }
+    /// What sort of chat it is, and what it is part of; otherwise it is a group.
+    pub(super) fn chat(&self, id: &str, kind: ChatKind, parent: Option<&str>) {
+        self.state().chats.insert(id.to_owned(), (kind, parent.map(ToOwned::to_owned)));
+    }
+    pub(super) fn asked(&self) -> Vec<String> {
+        self.state().asked.clone()
+    }
+    /// How often a file was fetched.
+    pub(super) fn fetched(&self) -> usize {
+        self.state().fetched
+    }
+    /// Does something once per key; gives the message's id.
+    async fn ask(&self, key: &IdempotencyKey, what: String) -> String {
+        self.faults.point(CrashPoint::BeforeNetwork).await;
+        let id = {
+            let mut state = self.state();
+            let next = format!("s{}", state.done.len() + 1);
+            let key = key.to_hex();
+            match state.done.get(&key) {
+                Some(id) => id.clone(),
+                None => {
+                    state.asked.push(what);
+                    state.done.insert(key, next.clone());
+                    next
+                }
+            }
+        };
+        self.faults.point(CrashPoint::AfterNetwork).await;
+        id
+    }
+}
+
+pub(super) struct Session {
+    stage: Arc<Stage>,
+    user: String,
+}
+
+/// What a handler answers.
+type Answer<T> = Result<T, SendError>;
+type Here = Via<Stage>;
+
+impl Network for Stage {
+    const ID: &'static str = "stage";
+    type Config = ();
+    type PortalId = String;
+    type UserId = String;
+    type MessageId = String;
+    type LoginId = String;
+    type LoginMeta = ();
+    type PortalMeta = ();
+    type GhostMeta = ();
+    type MessageMeta = ();
+    type Raw = Told;
+    type Client = Session;
+
+    fn info((): &()) -> NetworkInfo {
+        NetworkInfo { name: "Stage", url: "https://stage.example", icon: None }
+    }
+    fn handlers(h: Handlers<Self>) -> Handlers<Self> {
+        h.text(TextCaps::default(), Idempotency::Native, send)
+            .poll(PollCaps { max_options: 3 }, Idempotency::Native, poll)
+            .poll_vote(VoteCaps::default(), vote)
+            .poll_end(end)
+            .react(ReactCaps { per_user: Some(1), allowed: Vec::new() }, react)
+            .remove(RemoveCaps::default(), remove)
+            .pins(pins)
+            .disappearing(DisappearCaps::default(), timer)
+            .media_source(Files)
+            .directory(Files)
+            .relay(RelayStyle::Prefix)
+    }
+    fn logins(logins: Logins<Self>) -> Logins<Self> {
+        logins.flow("name", "By name", |mut io: LoginIo<Self>| async move {
+            #[derive(Deserialize)]
+            struct Name {
+                name: String,
+            }
+            let Name { name } = io.ask(Form::new().text("name", "Name")).await?;
+            Ok(NewLogin::new(&*name, &*name, ()).user(name.clone()))
+        })
+    }
+    fn system_logins((): &()) -> Vec<NewLogin<Self>> {
+        vec![NewLogin::new("relay", "The relay", ()).user("relay".into())]
+    }
+    async fn start((): (), runtime: Runtime) -> Result<Self, StartError> {
+        let stage = runtime.shared.get::<Self>();
+        stage.map(|stage| (*stage).clone()).ok_or_else(|| StartError("no network".into()))
+    }
+    async fn connect(&self, login: Login<Self>) -> Result<Session, ConnectError> {
+        Ok(Session { stage: Arc::new(self.clone()), user: login.id })
+    }
+    fn decode(&self, _: &Login<Self>, raw: &Told) -> Result<Vec<RemoteEvent<Self>>, DecodeError> {
+        let body = body(raw);
+        let at = SystemTime::UNIX_EPOCH + Duration::from_millis(raw.ms);
+        let (portal, sender) = (PortalKey::shared(&*raw.chat), Sender::User(raw.user.clone()));
+        let event = RemoteEvent::new(portal, sender, at, raw.seq.to_string(), body);
+        Ok(vec![match &raw.thread {
+            Some((chat, root)) => event.in_thread_of(PortalKey::shared(&**chat), &**root),
+            None => event,
+        }])
+    }
+}
+
+fn body(raw: &Told) -> Body<Stage> {
+    let message = |id: &str, content: Content| Message::<Stage>::of(id, content);
+    let emoji = |id: &str, file: &Option<String>| match file {
+        Some(file) => Emoji::Custom {
+            id: id.into(),
+            shortcode: id.into(),
+            media: Some(MediaRef(file.clone())),
+        },
+        None => Emoji::Unicode(id.into()),
+    };
+    match &raw.what {
+        What::Say { id, text } => Message::<Stage>::text(&**id, &**text).into(),
+        What::Named { id, text, name } => {
+            let profile = MessageProfile::named(&**name);
+            Message::<Stage>::text(&**id, &**text).shown_as(Some(profile)).into()
+        }
+        What::Emoji { id, emoji, file } => {
+            let mut rich = Rich::plain("look: ");
+            let style = Style::RemoteEmoji { id: emoji.clone(), media: Some(file.clone()) };
+            rich.push_styled(&format!(":{emoji}:"), style);
+            message(id, Content::Text(rich)).into()
+        }
+        What::Fades { id, ms, read } => {
+            let after = Duration::from_millis(*ms);
+            let when = if *read {
+                Disappear::after_reading(after)
+            } else {
+                Disappear::after_sending(after)
+            };
+            Message::<Stage>::text(&**id, "soon gone").disappearing(Some(when)).into()
+        }
+        What::Poll { id, options } => {
+            let option = |id: &String| PollOption { id: id.clone(), text: format!("Option {id}") };
+            let poll = Poll {
+                question: "Which?".into(),
+                options: options.iter().map(option).collect(),
+                max_choices: 1,
+                disclosed: true,
+            };
+            message(id, Content::Poll(poll)).into()
+        }
+        What::Vote { poll, choices } => {
+            Body::PollVote { poll: poll.clone(), choices: choices.clone() }
+        }
+        What::Results { poll, counts, ended } => {
+            Body::PollResults { poll: poll.clone(), counts: counts.clone(), ended: *ended }
+        }
+        What::End { poll } => Body::PollEnd { poll: poll.clone() },
+        What::React { target, emoji: id, file, set } => {
+            Body::React { target: MessageRef::whole(&**target), emoji: emoji(id, file), set: *set }
+        }
+        What::Pin { target, pinned } => Body::Pin { target: target.clone(), pinned: *pinned },
+        What::Parent(parent) => {
+            ChatDelta::<Stage> { parent: Some(parent.clone()), ..ChatDelta::default() }.into()
+        }
+        What::Timer(ms) => {
+            let timer = ms.map(|ms| Disappear::after_sending(Duration::from_millis(ms)));
+            ChatDelta::<Stage> { disappear: Some(timer), ..ChatDelta::default() }.into()
+        }
+        What::Gone => Body::ChatGone { for_me_only: false },
+    }
+}
+
+impl Client for Session {
+    type Net = Stage;
+    async fn run(&self, inbox: Inbox<Stage>, stop: CancellationToken) -> Exit {
+        inbox.state(LoginState::Connected);
+        let Ok(cursor) = inbox.cursor().await else { return Exit::Stopped };
+        let mut seen = cursor.and_then(|text| text.parse().ok()).unwrap_or(0);
+        // People's own accounts hear nothing that the relay doesn't: one of them tells.
+        if self.user != "relay" {
+            stop.cancelled().await;
+            return Exit::Stopped;
+        }
+        loop {
+            let news = self.stage.news.notified();
+            let next = self.stage.state().told.iter().find(|told| told.seq > seen).cloned();
+            let Some(told) = next else {
+                let waited = tokio::time::timeout(Duration::from_millis(200), news);
+                if stop.run_until_cancelled(waited).await.is_none() {
+                    return Exit::Stopped;
+                }
+                continue;
+            };
+            self.stage.faults.point(CrashPoint::BeforeNetwork).await;
+            seen = told.seq;
+            let key = told.seq.to_string();
+            if inbox.put_with_cursor(key.clone(), told, &key).await.is_err() {
+                return Exit::Stopped;
+            }
+        }
+    }
+    async fn chat(&self, key: &PortalKey<Stage>) -> Result<ChatInfo<Stage>, NetError> {
+        let known = self.stage.state().chats.get(&key.id).cloned();
+        let (kind, parent) = known.unwrap_or((ChatKind::Group, None));
+        Ok(ChatInfo { kind, parent, ..ChatInfo::named(format!("Chat {}", key.id)) })
+    }
+    async fn user(&self, id: &String) -> Result<UserInfo, NetError> {
+        Ok(UserInfo::named(id.to_uppercase()))
+    }
+}
+
+async fn send(
+    Via(c): Here,
+    Key(k): Key,
+    Thread(root): Thread<Stage>,
+    t: Text,
+) -> Answer<Sent<Stage>> {
+    let mut said: String = t.body.text().into();
+    for span in t.body.spans() {
+        if let Style::RemoteEmoji { id, .. } = &span.style {
+            said = format!("{said} [{id}]");
+        }
+    }
+    if let Some(root) = root {
+        said = format!("{said} (in {root})");
+    }
+    Ok(Sent::now(c.stage.ask(&k, said).await))
+}
+async fn poll(Via(c): Here, Key(k): Key, PollSent(poll): PollSent) -> Answer<Sent<Stage>> {
+    let names: Vec<_> = poll.options.iter().map(|option| &*option.text).collect();
+    let id = c.stage.ask(&k, format!("poll {}: {}", poll.question, names.join(", "))).await;
+    // The network numbers them.
+    let options = (1..=poll.options.len()).map(|number| number.to_string()).collect();
+    Ok(Sent::Poll { id, options })
+}
+async fn vote(Via(c): Here, Key(k): Key, v: PollVoted<Stage>) -> Answer<Done> {
+    c.stage.ask(&k, format!("vote {}: {}", v.poll.id, v.choices.join(", "))).await;
+    Ok(Done)
+}
+async fn end(Via(c): Here, Key(k): Key, e: PollEnded<Stage>) -> Answer<Done> {
+    c.stage.ask(&k, format!("end {}", e.poll.id)).await;
+    Ok(Done)
+}
+async fn react(
+    Via(c): Here,
+    Key(k): Key,
+    OwnReactions(all): OwnReactions,
+    r: Reacted<Stage>,
+) -> Answer<Done> {
+    let all: Vec<_> = all.iter().map(Emoji::id).collect();
+    c.stage.ask(&k, format!("reactions to {}: {}", r.target.id, all.join(", "))).await;
+    Ok(Done)
+}
+async fn remove(Via(c): Here, Key(k): Key, r: Removed<Stage>) -> Answer<Done> {
+    c.stage.ask(&k, format!("remove {}", r.target.id)).await;
+    Ok(Done)
+}
+async fn pins(Via(c): Here, Key(k): Key, p: PinsChanged<Stage>) -> Answer<Done> {
+    c.stage.ask(&k, format!("pins +{} -{}", p.added.join(","), p.removed.join(","))).await;
+    Ok(Done)
+}
+async fn timer(Via(c): Here, Key(k): Key, DisappearSet(timer): DisappearSet) -> Answer<Done> {
+    let words = timer.map_or("never".into(), |timer| format!("{:?}", timer.after));
+    c.stage.ask(&k, format!("timer {words}")).await;
+    Ok(Done)
+}
+
+struct Files;
+impl MediaSource<Stage> for Files {
+    async fn open(&self, client: &Session, media: &MediaRef) -> Result<MediaStream, NetError> {
+        if media.0 == "missing" {
+            return Err(NetError::permanent("there is no such file"));
+        }
+        client.stage.state().fetched += 1;
+        let bytes = Bytes::from(format!("GIF89a {}", media.0));
+        let bytes = futures::stream::iter([Ok(bytes)]).boxed();
+        Ok(MediaStream { mime: Some("image/gif".into()), size: None, bytes })
+    }
+}
+
+impl Directory<Stage> for Files {
+    async fn resolve(&self, _: &Session, query: &str) -> Result<Option<String>, NetError> {
+        Ok(Some(query.into()))
+    }
+    async fn search(&self, _: &Session, _: &str) -> Result<Vec<(String, UserInfo)>, NetError> {
+        Ok(Vec::new())
+    }
+    async fn open_dm(&self, _: &Session, user: &String) -> Result<PortalKey<Stage>, NetError> {
+        Ok(PortalKey::shared(format!("dm-{user}")))
+    }
+    async fn find_chat(
+        &self,
+        _: &Session,
+        query: &str,
+    ) -> Result<Option<PortalKey<Stage>>, NetError> {
+        Ok(Some(PortalKey::shared(query)))
+    }
+}
+
+/// A bridge with everything around it.
+pub(super) struct Staged {
+    pub(super) stage: Stage,
+    pub(super) homeserver: SimHomeserver,
+    pub(super) faults: Faults,
+    pub(super) config: crate::BridgeConfig,
+    registration: Registration,
+    database: Database,
+    _files: TestDatabase,
+}
+
+impl Staged {
+    pub(super) async fn new() -> Self {
+        let faults = Faults::new(11);
+        let mut config = crate::BridgeConfig::for_network("stage");
+        config.permissions.insert("*".into(), Level::User);
+        config.homeserver_is_durable = Some(true);
+        let registration =
+            config.registration("stage", "hs.example", None, &mut rand::rng()).unwrap();
+        let homeserver =
+            SimHomeserver::new("hs.example", registration.clone(), Kind::Ours, faults.clone());
+        let files = TestDatabase::new();
+        let database = files.open().await.unwrap();
+        let stage = Stage { state: Arc::default(), news: Arc::default(), faults: faults.clone() };
+        Self { stage, homeserver, faults, config, registration, database, _files: files }
+    }
+
+    /// Starts the bridge; `None` if it died in the middle of that.
+    async fn try_start(&self) -> Option<crate::Bridge<Stage>> {
+        let builder = crate::Bridge::<Stage>::builder(
+            (),
+            self.config.clone(),
+            "hs.example",
+            self.registration.clone(),
+            self.homeserver.carrier(),
+            self.database.clone(),
+        );
+        let bridge = tokio::select! {
+            bridge = builder.share(self.stage.clone()).start() => bridge.unwrap(),
+            () = self.faults.crashed() => return None,
+        };
+        self.homeserver.attach(bridge.appservice_router());
+        Some(bridge)
+    }
+
+    pub(super) async fn start(&self) -> crate::Bridge<Stage> {
+        self.try_start().await.expect("no crash is planned")
+    }
+
+    /// The bridge is killed, with everything that others do on its behalf.
+    pub(super) async fn kill(&self, bridge: Option<crate::Bridge<Stage>>) {
+        self.faults.die();
+        self.homeserver.detach();
+        drop(bridge);
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        drop(self.database.begin().await.unwrap());
+        self.faults.revive();
+    }
+
+    /// Lets the bridge live and die again and again: at the first point, at the second, ... up to `lives` times.
+    pub(super) async fn crash(&self, lives: u64) {
+        for point in 1..=lives {
+            self.faults.crash_at(point);
+            let bridge = self.try_start().await;
+            if bridge.is_some() {
+                // Where there is nothing left to do no point is reached, and there is nothing to wait for.
+                let _ = tokio::time::timeout(Duration::from_secs(2), self.faults.crashed()).await;
+            }
+            self.kill(bridge).await;
+        }
+    }
+
+    /// With somebody in the room of chat `c`.
+    pub(super) async fn opened(mut self) -> (Self, SimUser, String, crate::Bridge<Stage>) {
+        let ann = "@ann:hs.example".to_owned();
+        self.config.portals = vec![PortalConfig {
+            remote_id: "c".into(),
+            invite: vec![ann.clone()],
+            ..PortalConfig::default()
+        }];
+        let bridge = self.start().await;
+        let homeserver = self.homeserver.clone();
+        super::eventually("the configured room", || homeserver.all_rooms().len() == 1).await;
+        let room = self.homeserver.all_rooms().remove(0);
+        let user = self.homeserver.user(&ann);
+        super::eventually("an invitation", || user.join(&room)).await;
+        (self, user, room, bridge)
+    }
+
+    /// Logs somebody in under a name.
+    pub(super) async fn log_in(&self, bridge: &crate::Bridge<Stage>, user: &SimUser, name: &str) {
+        let control = bridge.control();
+        let mut login = control.start_login(user.id(), "name", None).await.unwrap();
+        let step = login.next().await;
+        login.answer(step.number, [("name".to_owned(), name.to_owned())].into()).unwrap();
+        let done = login.next().await;
+        assert!(matches!(done.kind, crate::login::StepKind::Done(_)), "{:?}", done.kind);
+        for _ in 0..500 {
+            let logins = control.logins(user.id()).await.unwrap();
+            if logins.iter().any(|login| login.id == name && login.state == "connected") {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{name} never connected");
+    }
+
+    /// The events of a type in a room, oldest first.
+    pub(super) fn events(&self, room: &str, kind: &str) -> Vec<serde_json::Value> {
+        let timeline = self.homeserver.timeline(room);
+        timeline.into_iter().filter(|event| event["type"] == kind).collect()
+    }
+
+    /// The room of a chat, by its name.
+    pub(super) fn room_of(&self, chat: &str) -> Option<String> {
+        let name = format!("Chat {chat}");
+        let named = |room: &String| {
+            let state = self.homeserver.state(room, "m.room.name", "");
+            state.is_some_and(|state| state["name"] == *name)
+        };
+        self.homeserver.all_rooms().into_iter().find(named)
+    }
+}
