@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use landbridge_framework::Network;
 use landbridge_irc::Irc;
 use landbridge_playground::Playground;
+use landbridge_telegram::Telegram;
 
 use super::{Failure, say};
 use crate::{
@@ -21,6 +22,8 @@ pub(crate) enum Name {
     Irc,
     /// The Playground
     Playground,
+    /// Telegram
+    Telegram,
 }
 
 /// Runs a bridge until the process is asked to stop.
@@ -29,6 +32,7 @@ pub(super) async fn run(config: Config, name: Name) -> Result<(), Failure> {
     let alone = match name {
         Name::Irc => bridges::alone::<Irc>(&config.bridges.irc).await?,
         Name::Playground => bridges::alone::<Playground>(&config.bridges.playground).await?,
+        Name::Telegram => bridges::alone::<Telegram>(&config.bridges.telegram).await?,
     };
     say(format_args!("The bridge listens for its homeserver on {}", alone.address()))?;
     alone.serve(stop).await
@@ -43,6 +47,7 @@ pub(super) fn generate(
     match name {
         Name::Irc => generate_of::<Irc>(&config.bridges.irc, output),
         Name::Playground => generate_of::<Playground>(&config.bridges.playground, output),
+        Name::Telegram => generate_of::<Telegram>(&config.bridges.telegram, output),
     }
 }
 

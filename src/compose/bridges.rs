@@ -48,6 +48,11 @@ pub(crate) async fn beside(
                 .await?,
         );
     }
+    if bridges.telegram.enabled {
+        running.push(
+            one_beside::<landbridge_telegram::Telegram>(server, config, &bridges.telegram).await?,
+        );
+    }
     Ok(running)
 }
 

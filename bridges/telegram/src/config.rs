@@ -142,7 +142,11 @@ mod tests {
 
     #[test]
     fn secrets_are_not_shown() {
-        let config = Config { api_hash: Secret("hush".into()), bot_token: Some(Secret("1:hush".into())), ..good() };
+        let config = Config {
+            api_hash: Secret("hush".into()),
+            bot_token: Some(Secret("1:hush".into())),
+            ..good()
+        };
         assert!(!format!("{config:?}").contains("hush"));
         assert!(!serde_json::to_string(&config).unwrap().contains("hush"));
     }

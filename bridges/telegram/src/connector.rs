@@ -4,7 +4,9 @@ mod directory;
 mod history;
 mod login;
 mod members;
+mod outgoing;
 mod passing;
+mod polls;
 mod rooms;
 mod send;
 mod send_files;
@@ -71,6 +73,7 @@ impl Network for Telegram {
     fn handlers(handlers: Handlers<Self>) -> Handlers<Self> {
         let handlers = send::register(handlers);
         let handlers = send_files::register(handlers);
+        let handlers = polls::register(handlers);
         let handlers = passing::register(handlers);
         let handlers = rooms::register(handlers);
         members::register(handlers)
@@ -110,7 +113,11 @@ impl Network for Telegram {
         Ok(Connection::new(self.config.clone(), login, self.runtime.clock.clone()))
     }
 
-    fn decode(&self, login: &Login<Self>, raw: &Raw) -> Result<Vec<RemoteEvent<Self>>, DecodeError> {
+    fn decode(
+        &self,
+        login: &Login<Self>,
+        raw: &Raw,
+    ) -> Result<Vec<RemoteEvent<Self>>, DecodeError> {
         let events = Reader::new(login, self.config.topics).read(raw);
         events.map_err(|error| DecodeError(error.to_string()))
     }

@@ -147,11 +147,7 @@ impl RemoteId for UserId {
     fn decode(text: &str) -> Result<Self, BadId> {
         let person = text.parse::<i64>().ok().filter(|id| *id > 0 && id.to_string() == text);
         let other = || Peer::parse(text).filter(|peer| !matches!(peer, Peer::User(_)));
-        person
-            .map(Peer::User)
-            .or_else(other)
-            .map(Self)
-            .ok_or_else(|| BadId(text.into()))
+        person.map(Peer::User).or_else(other).map(Self).ok_or_else(|| BadId(text.into()))
     }
 }
 
@@ -176,7 +172,9 @@ mod tests {
 
     #[test]
     fn there_is_one_text_form_for_each() {
-        for bad in ["", "u", "u0", "u-1", "u01", "u+1", "x1", "1", "c5.0", "c5.07", "u5.7", "c5.", "ü1"] {
+        for bad in
+            ["", "u", "u0", "u-1", "u01", "u+1", "x1", "1", "c5.0", "c5.07", "u5.7", "c5.", "ü1"]
+        {
             assert!(ChatId::decode(bad).is_err(), "{bad}");
         }
         for bad in ["", "0", "-4", "007", "u7", "+7", "c"] {

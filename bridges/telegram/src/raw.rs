@@ -104,14 +104,14 @@ pub enum Raw {
         /// The messages of each chat, by the chat's text form.
         chats: BTreeMap<String, Vec<i32>>,
     },
-    /// The pinned messages of a chat, fetched because the update says only what changed.
-    Pins {
-        /// When they were fetched, in milliseconds since the Unix epoch.
+    /// Messages were pinned, or no longer are. In a forum Telegram does not say in which topic: each is named.
+    Pinned {
+        /// When it was told, in milliseconds since the Unix epoch.
         seen: i64,
-        /// The chat's text form.
-        chat: String,
-        /// The messages, the latest pinned first.
-        messages: Vec<i32>,
+        /// Whether they are now.
+        pinned: bool,
+        /// The messages of each chat, by the chat's text form.
+        chats: BTreeMap<String, Vec<i32>>,
     },
     /// More was missed than Telegram tells: the chat's history must be read.
     Gap {
@@ -149,6 +149,9 @@ mod tests {
         let raw = Raw::Update { seen: 12, update: Box::new(Tl(update)), known };
         let text = serde_json::to_string(&raw).unwrap();
         assert_eq!(serde_json::from_str::<Raw>(&text).unwrap(), raw);
-        assert!(serde_json::from_str::<Raw>(&text.replace("\"update\":\"", "\"update\":\"AAAA")).is_err());
+        assert!(
+            serde_json::from_str::<Raw>(&text.replace("\"update\":\"", "\"update\":\"AAAA"))
+                .is_err()
+        );
     }
 }

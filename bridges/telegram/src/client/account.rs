@@ -89,7 +89,10 @@ impl Connection {
 
     /// What it has while it is connected.
     pub fn live(&self) -> Result<Arc<Live>, ApiError> {
-        self.live.borrow().clone().ok_or_else(|| ApiError::Unreachable("the account is not connected yet".into()))
+        self.live
+            .borrow()
+            .clone()
+            .ok_or_else(|| ApiError::Unreachable("the account is not connected yet".into()))
     }
 
     /// Whether it is the relay's.

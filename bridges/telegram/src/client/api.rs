@@ -79,7 +79,11 @@ impl Api {
     }
 
     /// Asks a data centre, of which the account may not be.
-    pub async fn invoke_in<R: tl::RemoteCall>(&self, dc: i32, request: &R) -> Result<R::Return, ApiError> {
+    pub async fn invoke_in<R: tl::RemoteCall>(
+        &self,
+        dc: i32,
+        request: &R,
+    ) -> Result<R::Return, ApiError> {
         if dc != self.session.home() {
             self.authorise(dc).await?;
         }
@@ -113,8 +117,10 @@ impl Api {
             return Ok(());
         }
         let export = tl::functions::auth::ExportAuthorization { dc_id: dc };
-        let tl::enums::auth::ExportedAuthorization::Authorization(exported) = self.invoke(&export).await?;
-        let import = tl::functions::auth::ImportAuthorization { id: exported.id, bytes: exported.bytes };
+        let tl::enums::auth::ExportedAuthorization::Authorization(exported) =
+            self.invoke(&export).await?;
+        let import =
+            tl::functions::auth::ImportAuthorization { id: exported.id, bytes: exported.bytes };
         self.ask(dc, &import).await?;
         authorised.push(dc);
         Ok(())
@@ -134,7 +140,10 @@ impl Api {
     }
 
     /// A request of logging in, which may have to be made to another data centre.
-    pub(super) async fn invoke_moving<R: tl::RemoteCall>(&self, request: &R) -> Result<R::Return, ApiError> {
+    pub(super) async fn invoke_moving<R: tl::RemoteCall>(
+        &self,
+        request: &R,
+    ) -> Result<R::Return, ApiError> {
         match self.invoke(request).await {
             Err(error) => match error.migrate() {
                 Some(dc) => {

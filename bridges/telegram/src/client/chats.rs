@@ -1,10 +1,13 @@
 //! Chats and people, as rooms and ghosts show them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use grammers_tl_types as tl;
 use landbridge_framework::event::{
-    ChatInfo, ChatKind, JoinRule, Member, Membership, PowerLevels, Sender, UserInfo,
+    ChatInfo, ChatKind, Disappear, JoinRule, Member, Membership, PowerLevels, Sender, UserInfo,
 };
 
 use super::{
@@ -63,7 +66,8 @@ impl Live {
         match id.0 {
             Peer::User(user) => {
                 let input = self.peers.input_user(user, self.me).await?;
-                let users = self.api.invoke(&tl::functions::users::GetUsers { id: vec![input] }).await?;
+                let users =
+                    self.api.invoke(&tl::functions::users::GetUsers { id: vec![input] }).await?;
                 self.learn(&users, &[]).await?;
                 let found = users.iter().find_map(of_user);
                 let (_, note) = found.ok_or_else(|| ApiError::Unknown("that person".into()))?;
@@ -74,7 +78,11 @@ impl Live {
     }
 
     /// Everything about a chat. `relay`: for the relay's bot, whose rooms are as open as the chat.
-    pub(crate) async fn describe(&self, chat: ChatId, relay: bool) -> Result<ChatInfo<Telegram>, ApiError> {
+    pub(crate) async fn describe(
+        &self,
+        chat: ChatId,
+        relay: bool,
+    ) -> Result<ChatInfo<Telegram>, ApiError> {
         match chat.peer {
             Peer::User(id) => self.describe_dm(id).await,
             Peer::Group(id) => self.describe_group(id).await,
@@ -97,7 +105,12 @@ impl Live {
             info: Some(info),
         }];
         if !me {
-            members.push(Member { user: Sender::Me, membership: Membership::Join, power: None, info: None });
+            members.push(Member {
+                user: Sender::Me,
+                membership: Membership::Join,
+                power: None,
+                info: None,
+            });
         }
         Ok(ChatInfo {
             kind: ChatKind::Dm,
@@ -136,7 +149,9 @@ impl Live {
             tl::enums::Chat::Chat(chat) if chat.id == id => chat.default_banned_rights.as_ref(),
             _ => None,
         });
-        let avatar = note.photo.map(|(photo, dc)| FileRef::Avatar { peer: Peer::Group(id), photo, dc }.encode());
+        let avatar = note
+            .photo
+            .map(|(photo, dc)| FileRef::Avatar { peer: Peer::Group(id), photo, dc }.encode());
         Ok(ChatInfo {
             kind: ChatKind::Group,
             name: Some(note.facts.name),
@@ -145,7 +160,11 @@ impl Live {
             members,
             members_complete: complete,
             power: Some(powers(rights, false)),
-            meta: Some(ChatMeta { reactions: reactions(chat.available_reactions.as_ref()), ..ChatMeta::default() }),
+            disappear: Some(timer(chat.ttl_period)),
+            meta: Some(ChatMeta {
+                reactions: reactions(chat.available_reactions.as_ref()),
+                ..ChatMeta::default()
+            }),
             ..ChatInfo::default()
         })
     }
@@ -197,8 +216,13 @@ impl Live {
             members,
             members_complete: complete,
             // What is public there, and bridged for all, is public here.
-            join_rule: if relay && note.facts.username.is_some() { JoinRule::Public } else { JoinRule::Invite },
+            join_rule: if relay && note.facts.username.is_some() {
+                JoinRule::Public
+            } else {
+                JoinRule::Invite
+            },
             power: Some(powers(rights, broadcast)),
+            disappear: Some(timer(channel.ttl_period)),
             meta: Some(ChatMeta {
                 broadcast,
                 username: note.facts.username.clone(),
@@ -210,6 +234,9 @@ impl Live {
             info.name = Some(self.topic_name(id, topic).await?.unwrap_or(note.facts.name));
             info.topic = None;
             info.parent = Some(ChatId::of(peer));
+            // Whoever is in the forum's space may enter its topics.
+            info.join_rule = JoinRule::Parent;
+            info.position = Some(i64::from(topic));
         }
         Ok(info)
     }
@@ -316,11 +343,11 @@ fn standing(participant: &tl::enums::ChannelParticipant) -> Option<(i64, i64)> {
 
 /// What everybody may do, as power levels.
 fn powers(rights: Option<&tl::enums::ChatBannedRights>, broadcast: bool) -> PowerLevels<Telegram> {
-    let (send, info, pin) = match rights {
+    let (send, info, pin, invite) = match rights {
         Some(tl::enums::ChatBannedRights::Rights(banned)) => {
-            (banned.send_messages, banned.change_info, banned.pin_messages)
+            (banned.send_messages, banned.change_info, banned.pin_messages, banned.invite_users)
         }
-        None => (false, broadcast, broadcast),
+        None => (false, broadcast, broadcast, broadcast),
     };
     let level = |banned: bool| if banned || broadcast { ADMIN } else { 0 };
     let events = BTreeMap::from([
@@ -331,7 +358,20 @@ fn powers(rights: Option<&tl::enums::ChatBannedRights>, broadcast: bool) -> Powe
         // Everybody may react, also where only administrators write.
         ("m.reaction".to_owned(), 0),
     ]);
-    PowerLevels { events_default: Some(level(send)), events, ..PowerLevels::default() }
+    let actions = BTreeMap::from([
+        ("invite".to_owned(), level(invite)),
+        ("kick".to_owned(), ADMIN),
+        ("ban".to_owned(), ADMIN),
+        ("redact".to_owned(), ADMIN),
+    ]);
+    PowerLevels { events_default: Some(level(send)), events, actions, ..PowerLevels::default() }
+}
+
+/// When messages of a chat disappear.
+fn timer(period: Option<i32>) -> Option<Disappear> {
+    let seconds =
+        period.and_then(|period| u64::try_from(period).ok()).filter(|seconds| *seconds > 0)?;
+    Some(Disappear::after_sending(Duration::from_secs(seconds)))
 }
 
 /// The only reactions allowed in a chat; nothing if there is no such rule.

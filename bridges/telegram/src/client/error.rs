@@ -48,7 +48,10 @@ impl ApiError {
         let wait = Duration::from_secs(u64::from(error.value?));
         match error.name.as_str() {
             "SLOWMODE_WAIT" => Some((wait, LimitScope::Chat)),
-            "FLOOD_WAIT" | "FLOOD_PREMIUM_WAIT" | "FLOOD_TEST_PHONE_WAIT" | "TAKEOUT_INIT_DELAY" => {
+            "FLOOD_WAIT"
+            | "FLOOD_PREMIUM_WAIT"
+            | "FLOOD_TEST_PHONE_WAIT"
+            | "TAKEOUT_INIT_DELAY" => {
                 Some((wait, if wait > LONG { LimitScope::Login } else { LimitScope::Chat }))
             }
             _ => None,
@@ -67,7 +70,8 @@ impl ApiError {
     pub fn is_logged_out(&self) -> bool {
         match self {
             Self::Refused(error) => {
-                error.code == 401 && error.name != "SESSION_PASSWORD_NEEDED" || error.name == "AUTH_KEY_DUPLICATED"
+                error.code == 401 && error.name != "SESSION_PASSWORD_NEEDED"
+                    || error.name == "AUTH_KEY_DUPLICATED"
             }
             _ => false,
         }
@@ -86,7 +90,9 @@ impl ApiError {
     pub fn words(&self) -> String {
         let Self::Refused(error) = self else { return self.to_string() };
         match error.name.as_str() {
-            "CHAT_WRITE_FORBIDDEN" | "CHAT_GUEST_SEND_FORBIDDEN" => "you may not write in this chat".into(),
+            "CHAT_WRITE_FORBIDDEN" | "CHAT_GUEST_SEND_FORBIDDEN" => {
+                "you may not write in this chat".into()
+            }
             "CHAT_ADMIN_REQUIRED" | "CHAT_ADMIN_INVITE_REQUIRED" | "RIGHT_FORBIDDEN" => {
                 "only administrators of the chat may do that".into()
             }
@@ -95,10 +101,16 @@ impl ApiError {
             }
             "USER_IS_BLOCKED" => "they have blocked this account".into(),
             "YOU_BLOCKED_USER" => "this account has blocked them".into(),
-            "USER_BANNED_IN_CHANNEL" => "this account is restricted by Telegram and may write in few places".into(),
-            "PEER_FLOOD" => "Telegram limits this account, for having written to too many strangers".into(),
+            "USER_BANNED_IN_CHANNEL" => {
+                "this account is restricted by Telegram and may write in few places".into()
+            }
+            "PEER_FLOOD" => {
+                "Telegram limits this account, for having written to too many strangers".into()
+            }
             "USER_PRIVACY_RESTRICTED" => "their privacy settings don't allow it".into(),
-            "USER_NOT_MUTUAL_CONTACT" => "they must first have this account among their contacts".into(),
+            "USER_NOT_MUTUAL_CONTACT" => {
+                "they must first have this account among their contacts".into()
+            }
             "MESSAGE_ID_INVALID" | "MSG_ID_INVALID" => "there is no such message any more".into(),
             "MESSAGE_EDIT_TIME_EXPIRED" => "the message is too old to be edited".into(),
             "MESSAGE_AUTHOR_REQUIRED" => "only its author can edit the message".into(),
@@ -106,9 +118,15 @@ impl ApiError {
             "MESSAGE_TOO_LONG" | "MEDIA_CAPTION_TOO_LONG" => "the text is too long".into(),
             "MESSAGE_EMPTY" => "there is no text in it".into(),
             "REACTION_INVALID" | "REACTIONS_TOO_MANY" => "this reaction is not allowed here".into(),
-            "CHAT_SEND_MEDIA_FORBIDDEN" | "CHAT_SEND_PHOTOS_FORBIDDEN" | "CHAT_SEND_VIDEOS_FORBIDDEN"
-            | "CHAT_SEND_DOCS_FORBIDDEN" | "CHAT_SEND_VOICES_FORBIDDEN" | "CHAT_SEND_STICKERS_FORBIDDEN"
-            | "CHAT_SEND_GIFS_FORBIDDEN" | "CHAT_SEND_AUDIOS_FORBIDDEN" | "CHAT_SEND_ROUNDVIDEOS_FORBIDDEN" => {
+            "CHAT_SEND_MEDIA_FORBIDDEN"
+            | "CHAT_SEND_PHOTOS_FORBIDDEN"
+            | "CHAT_SEND_VIDEOS_FORBIDDEN"
+            | "CHAT_SEND_DOCS_FORBIDDEN"
+            | "CHAT_SEND_VOICES_FORBIDDEN"
+            | "CHAT_SEND_STICKERS_FORBIDDEN"
+            | "CHAT_SEND_GIFS_FORBIDDEN"
+            | "CHAT_SEND_AUDIOS_FORBIDDEN"
+            | "CHAT_SEND_ROUNDVIDEOS_FORBIDDEN" => {
                 "files of this kind are not allowed in this chat".into()
             }
             "CHAT_SEND_PLAIN_FORBIDDEN" => "text is not allowed in this chat".into(),
@@ -130,13 +148,17 @@ impl From<InvocationError> for ApiError {
     fn from(error: InvocationError) -> Self {
         match error {
             InvocationError::Rpc(error) => Self::Refused(error),
-            InvocationError::Io(_) | InvocationError::Deserialize(_) | InvocationError::Dropped(_) => {
-                Self::NoAnswer(error.to_string())
-            }
+            InvocationError::Io(_)
+            | InvocationError::Deserialize(_)
+            | InvocationError::Dropped(_) => Self::NoAnswer(error.to_string()),
             // A status of the transport (404: the key is not known, 429: too many connections) comes instead of an answer.
             InvocationError::Transport(_) => Self::NoAnswer(error.to_string()),
-            InvocationError::Session(cause) => Self::Unreachable(format!("the session can't be kept: {cause}")),
-            InvocationError::InvalidDc | InvocationError::Authentication(_) => Self::Unreachable(error.to_string()),
+            InvocationError::Session(cause) => {
+                Self::Unreachable(format!("the session can't be kept: {cause}"))
+            }
+            InvocationError::InvalidDc | InvocationError::Authentication(_) => {
+                Self::Unreachable(error.to_string())
+            }
         }
     }
 }
@@ -185,11 +207,26 @@ mod tests {
 
     #[test]
     fn only_what_may_have_been_done_is_unknown() {
-        assert!(matches!(SendError::from(ApiError::NoAnswer(String::new())), SendError::Unknown { .. }));
-        assert!(matches!(SendError::from(refused(500, "RPC_CALL_FAIL", None)), SendError::Unknown { .. }));
-        assert!(matches!(SendError::from(refused(-503, "Timeout", None)), SendError::Unknown { .. }));
-        assert!(matches!(SendError::from(ApiError::Unreachable(String::new())), SendError::Retry { .. }));
-        assert!(matches!(SendError::from(refused(403, "CHAT_WRITE_FORBIDDEN", None)), SendError::Refused { .. }));
+        assert!(matches!(
+            SendError::from(ApiError::NoAnswer(String::new())),
+            SendError::Unknown { .. }
+        ));
+        assert!(matches!(
+            SendError::from(refused(500, "RPC_CALL_FAIL", None)),
+            SendError::Unknown { .. }
+        ));
+        assert!(matches!(
+            SendError::from(refused(-503, "Timeout", None)),
+            SendError::Unknown { .. }
+        ));
+        assert!(matches!(
+            SendError::from(ApiError::Unreachable(String::new())),
+            SendError::Retry { .. }
+        ));
+        assert!(matches!(
+            SendError::from(refused(403, "CHAT_WRITE_FORBIDDEN", None)),
+            SendError::Refused { .. }
+        ));
     }
 
     #[test]

@@ -5,11 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt as _};
 use grammers_tl_types as tl;
-use landbridge_framework::{
-    NetError,
-    event::MediaRef,
-    handlers::MediaStream,
-};
+use landbridge_framework::{NetError, event::MediaRef, handlers::MediaStream};
 
 use super::{account::Live, chats::messages_of, error::ApiError};
 use crate::{
@@ -29,7 +25,8 @@ struct Place {
 impl Live {
     /// Opens a file by its name.
     pub(crate) async fn open(self: &Arc<Self>, media: &MediaRef) -> Result<MediaStream, NetError> {
-        let file = FileRef::decode(media).ok_or_else(|| NetError::permanent("that names no file of Telegram's"))?;
+        let file = FileRef::decode(media)
+            .ok_or_else(|| NetError::permanent("that names no file of Telegram's"))?;
         let file = match file {
             FileRef::Emoji(id) => self.emoji(id).await?,
             file => file,
@@ -41,7 +38,10 @@ impl Live {
     }
 
     /// A file as Telegram has it.
-    pub(super) async fn download(self: &Arc<Self>, file: &FileRef) -> Result<MediaStream, NetError> {
+    pub(super) async fn download(
+        self: &Arc<Self>,
+        file: &FileRef,
+    ) -> Result<MediaStream, NetError> {
         let first = match self.chunk_of(file, false, 0).await {
             // The reference was good once.
             Err(error) if is_expired(&error) => self.chunk_of(file, true, 0).await?,
@@ -53,7 +53,11 @@ impl Live {
     }
 
     /// A whole file, if it is no larger than allowed.
-    pub(super) async fn download_all(self: &Arc<Self>, file: &FileRef, limit: usize) -> Result<Vec<u8>, NetError> {
+    pub(super) async fn download_all(
+        self: &Arc<Self>,
+        file: &FileRef,
+        limit: usize,
+    ) -> Result<Vec<u8>, NetError> {
         let mut stream = self.download(file).await?;
         let mut out = Vec::new();
         while let Some(bytes) = stream.bytes.next().await {
@@ -73,26 +77,34 @@ impl Live {
         let (first, place) = first;
         let limit = self.config.max_file_bytes;
         let state = (self, file, place, Some(first.bytes), 0_i64);
-        let chunks = futures::stream::try_unfold(state, move |(live, file, place, ready, at)| async move {
-            let (bytes, place) = match ready {
-                Some(bytes) => (bytes, place),
-                None => live.next_chunk(&file, place, at).await.map_err(std::io::Error::other)?,
-            };
-            if bytes.is_empty() {
-                return Ok(None);
-            }
-            let length = bytes.len() as i64;
-            if (at + length).unsigned_abs() > limit {
-                return Err(std::io::Error::other("the file is larger than allowed"));
-            }
-            // A short chunk is the last, and the next request would only say so.
-            let ready = (length < i64::from(CHUNK)).then(Vec::new);
-            Ok(Some((Bytes::from(bytes), (live, file, place, ready, at + length))))
-        });
+        let chunks =
+            futures::stream::try_unfold(state, move |(live, file, place, ready, at)| async move {
+                let (bytes, place) = match ready {
+                    Some(bytes) => (bytes, place),
+                    None => {
+                        live.next_chunk(&file, place, at).await.map_err(std::io::Error::other)?
+                    }
+                };
+                if bytes.is_empty() {
+                    return Ok(None);
+                }
+                let length = bytes.len() as i64;
+                if (at + length).unsigned_abs() > limit {
+                    return Err(std::io::Error::other("the file is larger than allowed"));
+                }
+                // A short chunk is the last, and the next request would only say so.
+                let ready = (length < i64::from(CHUNK)).then(Vec::new);
+                Ok(Some((Bytes::from(bytes), (live, file, place, ready, at + length))))
+            });
         chunks.boxed()
     }
 
-    async fn next_chunk(&self, file: &FileRef, place: Place, at: i64) -> Result<(Vec<u8>, Place), ApiError> {
+    async fn next_chunk(
+        &self,
+        file: &FileRef,
+        place: Place,
+        at: i64,
+    ) -> Result<(Vec<u8>, Place), ApiError> {
         match self.get(&place, at).await {
             Ok(file) => Ok((file.bytes, place)),
             Err(error) if is_expired(&error) => {
@@ -176,7 +188,9 @@ impl Live {
             },
             FileRef::Emoji(_) => return Err(ApiError::Unknown("that emoji".into())),
         };
-        let FileRef::Avatar { dc, .. } = file else { return Err(ApiError::Unknown("that file".into())) };
+        let FileRef::Avatar { dc, .. } = file else {
+            return Err(ApiError::Unknown("that file".into()));
+        };
         Ok(Place { dc: *dc, location: location.into() })
     }
 
@@ -189,13 +203,16 @@ impl Live {
             Home::Message(chat, message) => self.look_at(chat.peer, *message).await?,
             Home::Set(set, access_hash) => {
                 let set = tl::types::InputStickerSetId { id: *set, access_hash: *access_hash };
-                let request = tl::functions::messages::GetStickerSet { stickerset: set.into(), hash: 0 };
-                if let tl::enums::messages::StickerSet::Set(set) = self.api.invoke(&request).await? {
+                let request =
+                    tl::functions::messages::GetStickerSet { stickerset: set.into(), hash: 0 };
+                if let tl::enums::messages::StickerSet::Set(set) = self.api.invoke(&request).await?
+                {
                     set.documents.iter().for_each(|document| self.remember_document(document));
                 }
             }
             Home::Emoji => {
-                let request = tl::functions::messages::GetCustomEmojiDocuments { document_id: vec![id] };
+                let request =
+                    tl::functions::messages::GetCustomEmojiDocuments { document_id: vec![id] };
                 let documents = self.api.invoke(&request).await?;
                 documents.iter().for_each(|document| self.remember_document(document));
             }
@@ -208,7 +225,8 @@ impl Live {
 
     /// Asks for one message, for the references of its files.
     async fn look_at(&self, peer: Peer, message: i32) -> Result<(), ApiError> {
-        let id: Vec<tl::enums::InputMessage> = vec![tl::types::InputMessageId { id: message }.into()];
+        let id: Vec<tl::enums::InputMessage> =
+            vec![tl::types::InputMessageId { id: message }.into()];
         let answer = match peer {
             Peer::Channel(channel) => {
                 let channel = self.peers.input_channel(channel).await?;

@@ -1,9 +1,10 @@
 //! What differences no longer hold, from history: every chat's messages after the last one seen, in order, before the counters move.
 
 use grammers_tl_types as tl;
-use landbridge_framework::{EventKey, RemoteId as _};
+use landbridge_framework::{Closed, EventKey, NetError, RemoteId as _};
 
 use super::{
+    account::Live,
     chats::messages_of,
     error::ApiError,
     follow::{End, Follower},
@@ -75,7 +76,9 @@ impl Follower {
                     self.wait_or(error).await?;
                     continue;
                 }
-                Err(error) if error.is_temporary() || error.is_logged_out() => return Err(error.into()),
+                Err(error) if error.is_temporary() || error.is_logged_out() => {
+                    return Err(error.into());
+                }
                 Err(error) => {
                     tracing::warn!(%peer, %error, "what was missed can't be had");
                     return Ok(());
@@ -94,19 +97,12 @@ impl Follower {
 
     /// Stores messages of history, oldest first.
     async fn put_past(&mut self, messages: Vec<tl::enums::Message>) -> Result<(), End> {
-        let mut events = Vec::with_capacity(messages.len());
-        let mut places = Vec::new();
-        for message in messages {
-            let Some((key, peer, id)) = message_key(&message) else { continue };
-            if peer.is_account_wide() {
-                places.push((id, peer));
+        for message in &messages {
+            if let Some((_, peer, id)) = message_key(message) {
+                self.saw(peer, id);
             }
-            self.live.remember_files(&message);
-            let known = self.live.known(&named_in_message(&message)).await?;
-            events.push((EventKey(key), Raw::Past { message: Box::new(Tl(message)), known }));
-            self.saw(peer, id);
         }
-        self.live.index.note(&places).await?;
+        let events = self.live.past_events(messages).await?;
         self.live.inbox.put_all(events, None).await?;
         Ok(())
     }
@@ -139,11 +135,16 @@ impl Follower {
                 limit: PAGE,
                 hash: 0,
             };
-            let (dialogs, messages, chats, users, more) = match self.live.api.invoke(&request).await? {
-                tl::enums::messages::Dialogs::Dialogs(d) => (d.dialogs, d.messages, d.chats, d.users, false),
-                tl::enums::messages::Dialogs::Slice(d) => (d.dialogs, d.messages, d.chats, d.users, true),
-                tl::enums::messages::Dialogs::NotModified(_) => return Ok(out),
-            };
+            let (dialogs, messages, chats, users, more) =
+                match self.live.api.invoke(&request).await? {
+                    tl::enums::messages::Dialogs::Dialogs(d) => {
+                        (d.dialogs, d.messages, d.chats, d.users, false)
+                    }
+                    tl::enums::messages::Dialogs::Slice(d) => {
+                        (d.dialogs, d.messages, d.chats, d.users, true)
+                    }
+                    tl::enums::messages::Dialogs::NotModified(_) => return Ok(out),
+                };
             self.live.peers.learn(&users, &chats).await?;
             let before = out.len();
             for dialog in dialogs {
@@ -153,9 +154,15 @@ impl Follower {
                     continue;
                 }
                 let top = messages.iter().find(|message| {
-                    message_key(message).is_some_and(|(_, p, id)| p == peer && id == dialog.top_message)
+                    message_key(message)
+                        .is_some_and(|(_, p, id)| p == peer && id == dialog.top_message)
                 });
-                out.push(Dialog { peer, top: dialog.top_message, pts: dialog.pts, message: top.cloned() });
+                out.push(Dialog {
+                    peer,
+                    top: dialog.top_message,
+                    pts: dialog.pts,
+                    message: top.cloned(),
+                });
             }
             let Some(last) = out.last().filter(|_| more && out.len() > before) else { break };
             let date = match &last.message {
@@ -188,6 +195,45 @@ impl Follower {
         }
         self.keep_account(Vec::new()).await?;
         Ok(())
+    }
+}
+
+impl Live {
+    /// Messages of history as they are stored, in the order given; where they are is noted before.
+    async fn past_events(
+        &self,
+        messages: Vec<tl::enums::Message>,
+    ) -> Result<Vec<(EventKey, Raw)>, Closed> {
+        let mut events = Vec::with_capacity(messages.len());
+        let mut places = Vec::new();
+        for message in messages {
+            let Some((key, peer, id)) = message_key(&message) else { continue };
+            if peer.is_account_wide() {
+                places.push((id, peer));
+            }
+            self.remember_files(&message);
+            let known = self.known(&named_in_message(&message)).await?;
+            events.push((EventKey(key), Raw::Past { message: Box::new(Tl(message)), known }));
+        }
+        self.index.note(&places).await?;
+        Ok(events)
+    }
+
+    /// A page of history, oldest first, with the number of its last message in the direction of reading.
+    pub(crate) async fn past(
+        &self,
+        answer: tl::enums::messages::Messages,
+        newer: bool,
+    ) -> Result<(Vec<(EventKey, Raw)>, Option<i32>), NetError> {
+        let (mut messages, users, chats) = messages_of(answer);
+        self.learn(&users, &chats).await?;
+        let number = |message: &tl::enums::Message| message_key(message).map(|(_, _, id)| id);
+        messages.retain(|message| number(message).is_some());
+        messages.sort_by_key(number);
+        let edge = if newer { messages.last() } else { messages.first() };
+        let edge = edge.and_then(number);
+        let events = self.past_events(messages).await.map_err(NetError::temporary)?;
+        Ok((events, edge))
     }
 }
 

@@ -20,11 +20,7 @@ use super::{
     session::Kept,
     sign_in::SignInError,
 };
-use crate::{
-    connector::Telegram,
-    ids::Peer,
-    raw::Raw,
-};
+use crate::{connector::Telegram, ids::Peer, raw::Raw};
 
 /// How many updates of a channel are asked for at once: as many as people's accounts, and bots, may.
 const CHANNEL_LIMIT: i32 = 100;
@@ -90,9 +86,9 @@ impl End {
         match self {
             Self::Exit(exit) => exit,
             Self::Failure(Failure::Closed(closed)) => ended(closed),
-            Self::Failure(Failure::Api(error)) if error.is_logged_out() => {
-                Exit::BadCredentials(format!("Telegram ended the session ({})", error.name().unwrap_or_default()))
-            }
+            Self::Failure(Failure::Api(error)) if error.is_logged_out() => Exit::BadCredentials(
+                format!("Telegram ended the session ({})", error.name().unwrap_or_default()),
+            ),
             Self::Failure(failure) => Exit::Lost(failure.into()),
         }
     }
@@ -137,7 +133,9 @@ impl Connection {
                     tl::enums::User::User(user) => Some(user),
                     tl::enums::User::Empty(_) => None,
                 });
-                let me = me.ok_or_else(|| ApiError::NoAnswer("Telegram doesn't say who this account is".into()))?;
+                let me = me.ok_or_else(|| {
+                    ApiError::NoAnswer("Telegram doesn't say who this account is".into())
+                })?;
                 if me.id == self.login.id {
                     return Ok(me);
                 }
@@ -182,7 +180,10 @@ impl Follower {
                 qts: mark.qts,
                 date: mark.date,
                 seq: mark.seq,
-                channels: channels.iter().map(|(id, mark)| ChannelState { id: *id, pts: mark.pts }).collect(),
+                channels: channels
+                    .iter()
+                    .map(|(id, mark)| ChannelState { id: *id, pts: mark.pts })
+                    .collect(),
             };
             return Ok(Self { live, boxes: MessageBoxes::load(state), last: mark.last, channels });
         }
@@ -198,7 +199,11 @@ impl Follower {
     async fn begin_anew(&mut self) -> Result<(), End> {
         let tl::enums::updates::State::State(state) =
             self.live.api.invoke(&tl::functions::updates::GetState {}).await?;
-        let channels = self.channels.iter().map(|(id, mark)| ChannelState { id: *id, pts: mark.pts }).collect();
+        let channels = self
+            .channels
+            .iter()
+            .map(|(id, mark)| ChannelState { id: *id, pts: mark.pts })
+            .collect();
         self.boxes = MessageBoxes::load(UpdatesState {
             pts: state.pts.max(1),
             qts: state.qts,
@@ -232,7 +237,9 @@ impl Follower {
                 Err(_) => continue,
             };
             if matches!(news, UpdatesLike::ConnectionClosed) {
-                self.live.inbox.state(LoginState::Transient("the connection to Telegram was lost".into()));
+                self.live
+                    .inbox
+                    .state(LoginState::Transient("the connection to Telegram was lost".into()));
             }
             // A gap is noted within, and filled by the next round.
             if let Ok(batch) = self.boxes.process_updates(news) {
@@ -244,11 +251,16 @@ impl Follower {
         }
     }
 
-    async fn difference(&mut self, request: &tl::functions::updates::GetDifference) -> Result<(), End> {
+    async fn difference(
+        &mut self,
+        request: &tl::functions::updates::GetDifference,
+    ) -> Result<(), End> {
         self.live.inbox.state(LoginState::Backfilling);
         let answer = match self.live.api.invoke(request).await {
             Ok(answer) => answer,
-            Err(error) if error.name().is_some_and(|name| name.starts_with("PERSISTENT_TIMESTAMP_")) => {
+            Err(error)
+                if error.name().is_some_and(|name| name.starts_with("PERSISTENT_TIMESTAMP_")) =>
+            {
                 // Too old to be told apart from nonsense: begin at the present, and fill what is between from history.
                 tracing::warn!(%error, "where the account's updates stand is no longer known to Telegram");
                 self.fill_account().await?;
@@ -307,10 +319,12 @@ impl Follower {
         let pts = match &answer {
             tl::enums::updates::ChannelDifference::Empty(difference) => Some(difference.pts),
             tl::enums::updates::ChannelDifference::Difference(difference) => Some(difference.pts),
-            tl::enums::updates::ChannelDifference::TooLong(difference) => match &difference.dialog {
-                tl::enums::Dialog::Dialog(dialog) => dialog.pts,
-                _ => None,
-            },
+            tl::enums::updates::ChannelDifference::TooLong(difference) => {
+                match &difference.dialog {
+                    tl::enums::Dialog::Dialog(dialog) => dialog.pts,
+                    _ => None,
+                }
+            }
         };
         if too_long {
             self.fill_channel(id).await?;
@@ -378,7 +392,11 @@ impl Follower {
     }
 
     /// Notes what an update's message tells of numbers and people.
-    async fn see(&mut self, update: &tl::enums::Update, users: &[tl::enums::User]) -> Result<(), End> {
+    async fn see(
+        &mut self,
+        update: &tl::enums::Update,
+        users: &[tl::enums::User],
+    ) -> Result<(), End> {
         let message = match update {
             tl::enums::Update::NewMessage(update) => &update.message,
             tl::enums::Update::NewChannelMessage(update) => &update.message,
@@ -423,7 +441,8 @@ impl Follower {
             seq: state.seq,
             last: self.last,
         };
-        let text = serde_json::to_string(&mark).map_err(|error| Closed::Store(error.to_string()))?;
+        let text =
+            serde_json::to_string(&mark).map_err(|error| Closed::Store(error.to_string()))?;
         self.live.inbox.put_all(events, Some(("", &text))).await?;
         Ok(())
     }

@@ -36,12 +36,17 @@ impl Index {
         Self { inbox, pages: Mutex::new(Vec::new()) }
     }
 
-    async fn page<'p>(&self, pages: &'p mut Vec<(i32, Page)>, number: i32) -> Result<&'p mut Page, Closed> {
+    async fn page<'p>(
+        &self,
+        pages: &'p mut Vec<(i32, Page)>,
+        number: i32,
+    ) -> Result<&'p mut Page, Closed> {
         let known = match pages.iter().position(|(known, _)| *known == number) {
             Some(at) => pages.remove(at),
             None => {
                 let stored = self.inbox.cursor_of(&stream(number)).await?;
-                let page = stored.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+                let page =
+                    stored.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
                 (number, page)
             }
         };
@@ -68,7 +73,8 @@ impl Index {
                 changed |= page.insert(message, peer.clone()).as_ref() != Some(&peer);
             }
             if changed {
-                let text = serde_json::to_string(page).map_err(|error| Closed::Store(error.to_string()))?;
+                let text = serde_json::to_string(page)
+                    .map_err(|error| Closed::Store(error.to_string()))?;
                 self.inbox.put_all(Vec::new(), Some((&stream(number), &text))).await?;
             }
         }

@@ -74,14 +74,23 @@ impl Peers {
     }
 
     /// Remembers those who came with an answer or an update; durable when it returns.
-    pub async fn learn(&self, users: &[tl::enums::User], chats: &[tl::enums::Chat]) -> Result<(), Closed> {
+    pub async fn learn(
+        &self,
+        users: &[tl::enums::User],
+        chats: &[tl::enums::Chat],
+    ) -> Result<(), Closed> {
         let noted = users.iter().filter_map(of_user).chain(chats.iter().filter_map(of_chat));
         try_join_all(noted.map(|(peer, note)| self.note(peer, note))).await?;
         Ok(())
     }
 
     /// Remembers where people without access hash were seen.
-    pub async fn seen_in(&self, users: &[tl::enums::User], chat: Peer, message: i32) -> Result<(), Closed> {
+    pub async fn seen_in(
+        &self,
+        users: &[tl::enums::User],
+        chat: Peer,
+        message: i32,
+    ) -> Result<(), Closed> {
         for user in users {
             if let tl::enums::User::User(user) = user
                 && user.min
@@ -99,7 +108,8 @@ impl Peers {
         if old.as_deref() == Some(&merged) {
             return Ok(());
         }
-        let text = serde_json::to_string(&merged).map_err(|error| Closed::Store(error.to_string()))?;
+        let text =
+            serde_json::to_string(&merged).map_err(|error| Closed::Store(error.to_string()))?;
         self.inbox.put_all(Vec::new(), Some((&stream(peer), &text))).await?;
         self.cache.insert(peer, Arc::new(merged));
         Ok(())
@@ -122,11 +132,17 @@ impl Peers {
             Peer::User(id) if id == me => Ok(tl::enums::InputPeer::PeerSelf),
             Peer::Group(chat_id) => Ok(tl::types::InputPeerChat { chat_id }.into()),
             Peer::User(user_id) => Ok(match self.handle(peer).await? {
-                Handle::Hash(access_hash) => tl::types::InputPeerUser { user_id, access_hash }.into(),
-                Handle::Seen(peer, msg_id) => tl::types::InputPeerUserFromMessage { peer, msg_id, user_id }.into(),
+                Handle::Hash(access_hash) => {
+                    tl::types::InputPeerUser { user_id, access_hash }.into()
+                }
+                Handle::Seen(peer, msg_id) => {
+                    tl::types::InputPeerUserFromMessage { peer, msg_id, user_id }.into()
+                }
             }),
             Peer::Channel(channel_id) => Ok(match self.handle(peer).await? {
-                Handle::Hash(access_hash) => tl::types::InputPeerChannel { channel_id, access_hash }.into(),
+                Handle::Hash(access_hash) => {
+                    tl::types::InputPeerChannel { channel_id, access_hash }.into()
+                }
                 Handle::Seen(peer, msg_id) => {
                     tl::types::InputPeerChannelFromMessage { peer, msg_id, channel_id }.into()
                 }
@@ -141,14 +157,18 @@ impl Peers {
         }
         Ok(match self.handle(Peer::User(id)).await? {
             Handle::Hash(access_hash) => tl::types::InputUser { user_id: id, access_hash }.into(),
-            Handle::Seen(peer, msg_id) => tl::types::InputUserFromMessage { peer, msg_id, user_id: id }.into(),
+            Handle::Seen(peer, msg_id) => {
+                tl::types::InputUserFromMessage { peer, msg_id, user_id: id }.into()
+            }
         })
     }
 
     /// A channel as requests name it.
     pub async fn input_channel(&self, id: i64) -> Result<tl::enums::InputChannel, ApiError> {
         Ok(match self.handle(Peer::Channel(id)).await? {
-            Handle::Hash(access_hash) => tl::types::InputChannel { channel_id: id, access_hash }.into(),
+            Handle::Hash(access_hash) => {
+                tl::types::InputChannel { channel_id: id, access_hash }.into()
+            }
             Handle::Seen(peer, msg_id) => {
                 tl::types::InputChannelFromMessage { peer, msg_id, channel_id: id }.into()
             }
@@ -157,22 +177,30 @@ impl Peers {
 
     async fn handle(&self, peer: Peer) -> Result<Handle, ApiError> {
         let closed = |error: Closed| ApiError::Unreachable(error.to_string());
-        let unknown = || ApiError::Unknown(match peer {
-            Peer::User(_) => "that person".into(),
-            Peer::Group(_) | Peer::Channel(_) => "that chat".into(),
-        });
+        let unknown = || {
+            ApiError::Unknown(match peer {
+                Peer::User(_) => "that person".into(),
+                Peer::Group(_) | Peer::Channel(_) => "that chat".into(),
+            })
+        };
         let note = self.get(peer).await.map_err(closed)?.ok_or_else(unknown)?;
         if let Some(hash) = note.hash {
             return Ok(Handle::Hash(hash));
         }
         let (chat, message) = note.seen.clone().ok_or_else(unknown)?;
-        let chat = <crate::ids::ChatId as landbridge_framework::RemoteId>::decode(&chat).map_err(|_| unknown())?;
+        let chat = <crate::ids::ChatId as landbridge_framework::RemoteId>::decode(&chat)
+            .map_err(|_| unknown())?;
         Ok(match chat.peer {
-            Peer::Group(chat_id) => Handle::Seen(tl::types::InputPeerChat { chat_id }.into(), message),
+            Peer::Group(chat_id) => {
+                Handle::Seen(tl::types::InputPeerChat { chat_id }.into(), message)
+            }
             Peer::Channel(channel_id) => {
                 let note = self.get(chat.peer).await.map_err(closed)?;
                 let access_hash = note.and_then(|note| note.hash).ok_or_else(unknown)?;
-                Handle::Seen(tl::types::InputPeerChannel { channel_id, access_hash }.into(), message)
+                Handle::Seen(
+                    tl::types::InputPeerChannel { channel_id, access_hash }.into(),
+                    message,
+                )
             }
             Peer::User(_) => return Err(unknown()),
         })
@@ -206,7 +234,9 @@ fn full_name(first: Option<&str>, last: Option<&str>) -> String {
 }
 
 fn active(usernames: Option<&Vec<tl::enums::Username>>) -> Option<String> {
-    usernames?.iter().find_map(|tl::enums::Username::Username(name)| name.active.then(|| name.username.clone()))
+    usernames?
+        .iter()
+        .find_map(|tl::enums::Username::Username(name)| name.active.then(|| name.username.clone()))
 }
 
 /// What Telegram says of a person.
@@ -256,12 +286,21 @@ pub(super) fn of_chat(chat: &tl::enums::Chat) -> Option<(Peer, Note)> {
                 broadcast: channel.broadcast,
             };
             let hash = channel.access_hash.filter(|_| !channel.min);
-            (Peer::Channel(channel.id), Note { hash, facts, photo: photo(&channel.photo), ..Note::default() })
+            (
+                Peer::Channel(channel.id),
+                Note { hash, facts, photo: photo(&channel.photo), ..Note::default() },
+            )
         }
         tl::enums::Chat::ChannelForbidden(channel) => {
-            let facts =
-                Facts { name: channel.title.clone(), broadcast: channel.broadcast, ..Facts::default() };
-            (Peer::Channel(channel.id), Note { hash: Some(channel.access_hash), facts, ..Note::default() })
+            let facts = Facts {
+                name: channel.title.clone(),
+                broadcast: channel.broadcast,
+                ..Facts::default()
+            };
+            (
+                Peer::Channel(channel.id),
+                Note { hash: Some(channel.access_hash), facts, ..Note::default() },
+            )
         }
         tl::enums::Chat::Forbidden(chat) => {
             let facts = Facts { name: chat.title.clone(), ..Facts::default() };
@@ -302,11 +341,18 @@ mod tests {
             phone: Some("1".into()),
             ..Note::default()
         };
-        let renamed = Note { facts: Facts { name: "Alicia".into(), ..Facts::default() }, ..Note::default() };
+        let renamed =
+            Note { facts: Facts { name: "Alicia".into(), ..Facts::default() }, ..Note::default() };
         let now = merged(Some(&full), renamed);
-        assert_eq!((now.hash, now.facts.name.as_str(), now.phone.as_deref()), (Some(5), "Alicia", Some("1")));
+        assert_eq!(
+            (now.hash, now.facts.name.as_str(), now.phone.as_deref()),
+            (Some(5), "Alicia", Some("1"))
+        );
         let seen = Note { seen: Some(("c5".into(), 7)), ..Note::default() };
         let now = merged(Some(&full), seen);
-        assert_eq!((now.hash, now.facts.name.as_str(), now.seen), (Some(5), "Alice", Some(("c5".into(), 7))));
+        assert_eq!(
+            (now.hash, now.facts.name.as_str(), now.seen),
+            (Some(5), "Alice", Some(("c5".into(), 7)))
+        );
     }
 }

@@ -16,8 +16,6 @@ use crate::{
 
 /// How many reactions of a message are asked for.
 const MAX_REACTIONS: i32 = 100;
-/// How many pinned messages are asked for.
-const MAX_PINS: i32 = 100;
 
 /// What an update comes to.
 pub(super) enum Prepared {
@@ -53,7 +51,9 @@ impl Live {
         let seen = self.clock.now_ms();
         let lasting = |key: String, raw: Raw| Prepared::Lasting(EventKey(key), raw);
         Ok(match update {
-            Update::NewMessage(_) | Update::NewChannelMessage(_) => self.message(seen, update).await?,
+            Update::NewMessage(_) | Update::NewChannelMessage(_) => {
+                self.message(seen, update).await?
+            }
             Update::EditMessage(ref edit) => {
                 if self.is_own_edit(&edit.message) {
                     return Ok(Prepared::Nothing);
@@ -77,7 +77,10 @@ impl Live {
             }
             Update::DeleteChannelMessages(delete) => {
                 let chats = self.rooms_of(Peer::Channel(delete.channel_id)).await?;
-                let chats = chats.into_iter().map(|chat| (chat.encode(), delete.messages.clone())).collect();
+                let chats = chats
+                    .into_iter()
+                    .map(|chat| (chat.encode(), delete.messages.clone()))
+                    .collect();
                 let key = format!("c{}/d{}:{seen}", delete.channel_id, delete.pts);
                 lasting(key, Raw::Deleted { seen, chats })
             }
@@ -89,13 +92,18 @@ impl Live {
                 };
                 lasting(key, raw)
             }
-            Update::PinnedMessages(ref pinned) => self.pins(seen, (&pinned.peer).into(), pinned.pts).await?,
-            Update::PinnedChannelMessages(ref pinned) => {
-                self.pins(seen, Peer::Channel(pinned.channel_id), pinned.pts).await?
+            Update::PinnedMessages(update) => {
+                let peer = Peer::from(&update.peer);
+                self.pinned(seen, peer, update.pts, update.pinned, &update.messages).await?
+            }
+            Update::PinnedChannelMessages(update) => {
+                let peer = Peer::Channel(update.channel_id);
+                self.pinned(seen, peer, update.pts, update.pinned, &update.messages).await?
             }
             Update::MessagePollVote(vote) => match self.index.poll(vote.poll_id).await? {
                 Some((chat, message)) => {
-                    let options = vote.options.iter().map(|option| to_matrix::option_id(option)).collect();
+                    let options =
+                        vote.options.iter().map(|option| to_matrix::option_id(option)).collect();
                     let key = format!("v{}:{}:{seen}", vote.poll_id, Peer::from(&vote.peer));
                     lasting(key, Raw::Voted { seen, chat, message, voter: Tl(vote.peer), options })
                 }
@@ -123,6 +131,7 @@ impl Live {
             | Update::ChatParticipantAdmin(_)
             | Update::Channel(_)
             | Update::Chat(_)
+            | Update::PeerHistoryTtl(_)
             | Update::ChatDefaultBannedRights(_) => {
                 // Neither numbered nor dated: each is one of its own.
                 let key = format!("x{seen}:{}", self.next());
@@ -177,8 +186,11 @@ impl Live {
             return Ok(vec![ChatId::of(peer)]);
         }
         let portals = self.inbox.portals().await?;
-        let mut chats: Vec<ChatId> =
-            portals.into_iter().map(|key| key.id).filter(|id| id.peer == peer && id.topic.is_some()).collect();
+        let mut chats: Vec<ChatId> = portals
+            .into_iter()
+            .map(|key| key.id)
+            .filter(|id| id.peer == peer && id.topic.is_some())
+            .collect();
         if !chats.iter().any(|chat| chat.topic == Some(GENERAL)) {
             chats.push(ChatId::topic(peer, GENERAL));
         }
@@ -217,9 +229,10 @@ impl Live {
         if list.next_offset.is_some() {
             return Ok(None);
         }
-        let all = list.reactions.into_iter().map(|tl::enums::MessagePeerReaction::Reaction(reaction)| {
-            (Tl(reaction.peer_id), Tl(reaction.reaction))
-        });
+        let all =
+            list.reactions.into_iter().map(|tl::enums::MessagePeerReaction::Reaction(reaction)| {
+                (Tl(reaction.peer_id), Tl(reaction.reaction))
+            });
         Ok(Some(Raw::Reactions {
             seen,
             peer: Tl(update.peer.clone()),
@@ -229,43 +242,18 @@ impl Live {
         }))
     }
 
-    /// The pinned messages: the update says only which ones were pinned or taken off.
-    async fn pins(&self, seen: i64, peer: Peer, pts: i32) -> Result<Prepared, Failure> {
+    async fn pinned(
+        &self,
+        seen: i64,
+        peer: Peer,
+        pts: i32,
+        pinned: bool,
+        messages: &[i32],
+    ) -> Result<Prepared, Failure> {
         let chats = self.rooms_of(peer).await?;
-        // Pins of a forum's topics are left to their rooms' next synchronisation.
-        let [chat] = chats.as_slice() else { return Ok(Prepared::Nothing) };
-        let Ok(input) = self.peers.input_peer(peer, self.me).await else { return Ok(Prepared::Nothing) };
-        let request = tl::functions::messages::Search {
-            peer: input,
-            q: String::new(),
-            from_id: None,
-            saved_peer_id: None,
-            saved_reaction: None,
-            top_msg_id: None,
-            filter: tl::enums::MessagesFilter::InputMessagesFilterPinned,
-            min_date: 0,
-            max_date: 0,
-            offset_id: 0,
-            add_offset: 0,
-            limit: MAX_PINS,
-            max_id: 0,
-            min_id: 0,
-            hash: 0,
-        };
-        let found = match self.api.invoke(&request).await {
-            Ok(found) => found,
-            Err(error) if is_fatal(&error) => return Err(error.into()),
-            // Bots may not search.
-            Err(error) => {
-                tracing::debug!(%error, "pinned messages can't be listed");
-                return Ok(Prepared::Nothing);
-            }
-        };
-        let (messages, users, others) = super::chats::messages_of(found);
-        self.peers.learn(&users, &others).await?;
-        let messages = messages.iter().filter_map(message_key).map(|(_, _, id)| id).collect();
-        let key = format!("{peer}/pins{pts}:{seen}");
-        Ok(Prepared::Lasting(EventKey(key), Raw::Pins { seen, chat: chat.encode(), messages }))
+        let chats = chats.into_iter().map(|chat| (chat.encode(), messages.to_vec())).collect();
+        let key = format!("{peer}/pin{pts}:{seen}");
+        Ok(Prepared::Lasting(EventKey(key), Raw::Pinned { seen, pinned, chats }))
     }
 }
 

@@ -93,8 +93,10 @@ impl Kept {
                 data.home = stored.home;
             }
             for dc in &stored.dcs {
-                let key = dc.key.as_ref().and_then(|key| STANDARD.decode(key).ok()?.try_into().ok());
-                data.dcs.insert(dc.id, DcOption { id: dc.id, ipv4: dc.v4, ipv6: dc.v6, auth_key: key });
+                let key =
+                    dc.key.as_ref().and_then(|key| STANDARD.decode(key).ok()?.try_into().ok());
+                data.dcs
+                    .insert(dc.id, DcOption { id: dc.id, ipv4: dc.v4, ipv6: dc.v6, auth_key: key });
             }
             // The address of a test's server may change between its starts; the keys stay.
             if let Some(server) = &config.test_server
@@ -145,7 +147,8 @@ impl Kept {
     async fn keep(&self) -> Result<(), NotKept> {
         // While somebody logs in there is nothing to store it in: the login takes it when it is done.
         let Some(inbox) = self.inbox.get() else { return Ok(()) };
-        let text = serde_json::to_string(&self.stored()).map_err(|error| NotKept(error.to_string()))?;
+        let text =
+            serde_json::to_string(&self.stored()).map_err(|error| NotKept(error.to_string()))?;
         inbox.put_all(Vec::new(), Some((STREAM, &text))).await?;
         Ok(())
     }
@@ -239,7 +242,11 @@ mod tests {
 
     #[test]
     fn each_session_of_a_test_has_its_own_key() {
-        let server = TestServer { address: "127.0.0.1:1".parse().unwrap(), dc: 2, key_seed: Some(Secret("s".into())) };
+        let server = TestServer {
+            address: "127.0.0.1:1".parse().unwrap(),
+            dc: 2,
+            key_seed: Some(Secret("s".into())),
+        };
         let config = Config { test_server: Some(server), ..Config::default() };
         let key = |nonce: &str| Kept::new(&config, nonce.into()).data().dcs[&2].auth_key.unwrap();
         assert_ne!(key("a"), key("b"));

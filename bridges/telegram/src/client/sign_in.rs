@@ -93,7 +93,9 @@ fn sent_to(kind: &tl::enums::auth::SentCodeType) -> Option<&'static str> {
         T::App(_) => "in a message from \u{201c}Telegram\u{201d}, in an app you are signed in with",
         T::Sms(_) | T::FirebaseSms(_) | T::SmsWord(_) | T::SmsPhrase(_) => "by SMS",
         T::Call(_) => "by a phone call that says it",
-        T::FlashCall(_) | T::MissedCall(_) => "as the last digits of the number that is calling you",
+        T::FlashCall(_) | T::MissedCall(_) => {
+            "as the last digits of the number that is calling you"
+        }
         T::EmailCode(_) => "by e-mail",
         T::FragmentSms(_) => "on fragment.com",
         T::SetUpEmailRequired(_) => return None,
@@ -128,12 +130,12 @@ impl Api {
                 ))?;
                 Ok(Code { phone: phone.to_owned(), hash: code.phone_code_hash, sent_to })
             }
-            tl::enums::auth::SentCode::Success(_) => {
-                Err(SignInError::Unsupported("Telegram signed in without a code, which this bridge can't take"))
-            }
-            tl::enums::auth::SentCode::PaymentRequired(_) => {
-                Err(SignInError::Unsupported("Telegram wants money for a code by SMS: use the QR code instead"))
-            }
+            tl::enums::auth::SentCode::Success(_) => Err(SignInError::Unsupported(
+                "Telegram signed in without a code, which this bridge can't take",
+            )),
+            tl::enums::auth::SentCode::PaymentRequired(_) => Err(SignInError::Unsupported(
+                "Telegram wants money for a code by SMS: use the QR code instead",
+            )),
         }
     }
 
@@ -172,13 +174,18 @@ impl Api {
     pub async fn check_password(&self, password: &str) -> Result<tl::types::User, SignInError> {
         // Each attempt needs a new challenge.
         let Password(challenge) = self.password().await?;
-        let strange = SignInError::Unsupported("Telegram asks for the password in a way this bridge doesn't know");
-        let Some(tl::enums::PasswordKdfAlgo::Sha256Sha256Pbkdf2Hmacsha512iter100000Sha256ModPow(algo)) =
-            &challenge.current_algo
+        let strange = SignInError::Unsupported(
+            "Telegram asks for the password in a way this bridge doesn't know",
+        );
+        let Some(tl::enums::PasswordKdfAlgo::Sha256Sha256Pbkdf2Hmacsha512iter100000Sha256ModPow(
+            algo,
+        )) = &challenge.current_algo
         else {
             return Err(strange);
         };
-        let (Some(g_b), Some(srp_id)) = (challenge.srp_b.clone(), challenge.srp_id) else { return Err(strange) };
+        let (Some(g_b), Some(srp_id)) = (challenge.srp_b.clone(), challenge.srp_id) else {
+            return Err(strange);
+        };
         if algo.p.len() != 256 || g_b.len() > 256 || !check_p_and_g(&algo.p, &algo.g) {
             return Err(strange);
         }
@@ -212,7 +219,8 @@ impl Api {
     /// One step of signing in by QR code: what to show, or who it was (core.telegram.org/api/qr-login).
     pub async fn qr(&self, now_seconds: i64) -> Result<Qr, SignInError> {
         let (api_id, api_hash) = self.application();
-        let request = tl::functions::auth::ExportLoginToken { api_id, api_hash, except_ids: Vec::new() };
+        let request =
+            tl::functions::auth::ExportLoginToken { api_id, api_hash, except_ids: Vec::new() };
         let mut answer = self.invoke(&request).await;
         for _ in 0..MOVES {
             match answer {

@@ -44,8 +44,12 @@ fn form(bytes: &[u8]) -> Form {
 
 impl Live {
     /// A sticker or custom emoji, converted if need be; `None` if the file is none.
-    pub(super) async fn sticker(self: &Arc<Self>, file: &FileRef) -> Result<Option<MediaStream>, NetError> {
-        let FileRef::Document { id, hash, dc, home: home @ (Home::Set(..) | Home::Emoji) } = file else {
+    pub(super) async fn sticker(
+        self: &Arc<Self>,
+        file: &FileRef,
+    ) -> Result<Option<MediaStream>, NetError> {
+        let FileRef::Document { id, hash, dc, home: home @ (Home::Set(..) | Home::Emoji) } = file
+        else {
             return Ok(None);
         };
         let bytes = self.download_all(file, MAX_STICKER).await?;
@@ -57,12 +61,19 @@ impl Live {
         if !converter.is_empty() {
             match convert(converter, bytes.clone()).await {
                 Ok(picture) => return Ok(Some(whole(picture))),
-                Err(error) => tracing::warn!(sticker = id, %error, "a sticker could not be converted"),
+                Err(error) => {
+                    tracing::warn!(sticker = id, %error, "a sticker could not be converted")
+                }
             }
         }
         for size in PREVIEWS {
-            let preview =
-                FileRef::Thumb { id: *id, hash: *hash, dc: *dc, size: size.into(), home: home.clone() };
+            let preview = FileRef::Thumb {
+                id: *id,
+                hash: *hash,
+                dc: *dc,
+                size: size.into(),
+                home: home.clone(),
+            };
             match self.download_all(&preview, MAX_STICKER).await {
                 Ok(picture) if !picture.is_empty() && form(&picture) == Form::Picture => {
                     return Ok(Some(whole(picture)));
@@ -138,7 +149,9 @@ mod tests {
         assert!(convert(&words(&["/nonexistent/program"]), Vec::new()).await.is_err());
         assert!(convert(&words(&["false"]), b"x".to_vec()).await.is_err());
         assert!(convert(&words(&["true"]), vec![0; 1 << 20]).await.is_err(), "nothing came out");
-        assert!(convert(&words(&["head", "-c", "9000000", "/dev/zero"]), Vec::new()).await.is_err());
+        assert!(
+            convert(&words(&["head", "-c", "9000000", "/dev/zero"]), Vec::new()).await.is_err()
+        );
         assert!(convert(&[], Vec::new()).await.is_err());
     }
 

@@ -25,10 +25,15 @@ pub struct Uploaded {
 
 impl Live {
     /// Uploads a file whose size is known, or which is small. A part that fails is the whole file's failure: the framework tries again.
-    pub(crate) async fn upload(&self, stream: MediaStream, name: &str) -> Result<Uploaded, SendError> {
+    pub(crate) async fn upload(
+        &self,
+        stream: MediaStream,
+        name: &str,
+    ) -> Result<Uploaded, SendError> {
         let parts = if self.premium { MAX_PARTS_PREMIUM } else { MAX_PARTS };
         let limit = self.config.max_file_bytes.min(parts * PART as u64);
-        let too_large = || SendError::refused(format!("Telegram takes files of at most {} MiB", limit >> 20));
+        let too_large =
+            || SendError::refused(format!("Telegram takes files of at most {} MiB", limit >> 20));
         if stream.size.is_some_and(|size| size > limit) {
             return Err(too_large());
         }
@@ -45,7 +50,8 @@ impl Live {
         if size <= BIG {
             let parts = gathered.len();
             for (at, bytes) in gathered.into_iter().enumerate() {
-                let request = tl::functions::upload::SaveFilePart { file_id, file_part: at as i32, bytes };
+                let request =
+                    tl::functions::upload::SaveFilePart { file_id, file_part: at as i32, bytes };
                 self.api.invoke(&request).await?;
             }
             if parts == 0 {

@@ -19,9 +19,11 @@ const ATTEMPTS: usize = 3;
 const CODES: usize = 20;
 
 pub(super) fn register(logins: Logins<Telegram>) -> Logins<Telegram> {
-    logins
-        .flow("phone", "With your phone number and the code that Telegram sends", by_phone)
-        .flow("qr", "With a QR code, scanned by Telegram's app on your phone", by_qr)
+    logins.flow("phone", "With your phone number and the code that Telegram sends", by_phone).flow(
+        "qr",
+        "With a QR code, scanned by Telegram's app on your phone",
+        by_qr,
+    )
 }
 
 #[derive(Deserialize)]
@@ -64,9 +66,8 @@ async fn by_phone(mut io: LoginIo<Telegram>) -> Result<NewLogin<Telegram>, Login
     for attempt in 1..=ATTEMPTS {
         let first = format!("Telegram has sent a code {}.", sent.sent_to);
         let again = "That code is wrong. Please look again.".to_owned();
-        let form = Form::new()
-            .instructions(if attempt == 1 { first } else { again })
-            .code("code", "Code");
+        let form =
+            Form::new().instructions(if attempt == 1 { first } else { again }).code("code", "Code");
         let Code { code } = io.ask(form).await?;
         // People type it as it is shown.
         let code: String = code.chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
@@ -105,7 +106,9 @@ async fn finish(
         SignIn::Password(password) => with_password(io, api, &password).await?,
     };
     if user.bot {
-        return Err(LoginError::refused("that is a bot's account; bots belong into the configuration"));
+        return Err(LoginError::refused(
+            "that is a bot's account; bots belong into the configuration",
+        ));
     }
     if io.relogin().is_some_and(|id| *id != user.id) {
         return Err(LoginError::refused("that is another account than the one to be renewed"));
@@ -123,8 +126,13 @@ async fn with_password(
 ) -> Result<tl::types::User, LoginError> {
     let hint = password.hint().map(|hint| format!(" Your hint: {hint}")).unwrap_or_default();
     for attempt in 1..=ATTEMPTS {
-        let begin = if attempt == 1 { "Your account has a password besides." } else { "That password is wrong." };
-        let form = Form::new().instructions(format!("{begin}{hint}")).password("password", "Password");
+        let begin = if attempt == 1 {
+            "Your account has a password besides."
+        } else {
+            "That password is wrong."
+        };
+        let form =
+            Form::new().instructions(format!("{begin}{hint}")).password("password", "Password");
         let Secret { password } = io.ask(form).await?;
         match api.check_password(&password).await {
             Ok(user) => return Ok(user),
@@ -137,7 +145,8 @@ async fn with_password(
 
 /// What the account is called in lists.
 fn shown(user: &tl::types::User) -> String {
-    let number = user.phone.as_deref().filter(|phone| !phone.is_empty()).map(|phone| format!("+{phone}"));
+    let number =
+        user.phone.as_deref().filter(|phone| !phone.is_empty()).map(|phone| format!("+{phone}"));
     let username = user.username.as_deref().map(|name| format!("@{name}"));
     username.or(number).or_else(|| user.first_name.clone()).unwrap_or_else(|| user.id.to_string())
 }

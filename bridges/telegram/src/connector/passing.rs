@@ -38,7 +38,9 @@ async fn read(
         }
         (Peer::Channel(channel), None) => {
             let channel = live.peers.input_channel(channel).await?;
-            live.api.invoke(&tl::functions::channels::ReadHistory { channel, max_id: up_to }).await?;
+            live.api
+                .invoke(&tl::functions::channels::ReadHistory { channel, max_id: up_to })
+                .await?;
         }
         (Peer::User(_) | Peer::Group(_), _) => {
             let peer = live.input(at.id.peer).await?;
@@ -48,7 +50,11 @@ async fn read(
     Ok(Done)
 }
 
-async fn typing(Via(client): Me, In(at, _): Here, Typing(typing): Typing) -> Result<Done, SendError> {
+async fn typing(
+    Via(client): Me,
+    In(at, _): Here,
+    Typing(typing): Typing,
+) -> Result<Done, SendError> {
     let live = client.live()?;
     let action = if typing {
         tl::enums::SendMessageAction::SendMessageTypingAction

@@ -3,7 +3,8 @@
 use grammers_tl_types as tl;
 use landbridge_framework::{
     RemoteId as _,
-    handlers::{ChatEdit, Files, PinsSet, PowerHolder},
+    event::DisappearFrom,
+    handlers::{ChatEdit, DisappearCaps, DisappearSet, PinsChanged, PowerHolder},
     prelude::*,
 };
 
@@ -13,24 +14,27 @@ use super::{
 };
 use crate::{
     client::{ApiError, Live},
-    ids::{GENERAL, Peer, UserId},
+    ids::{Peer, UserId},
 };
 
 /// From this power level on somebody is an administrator.
 const ADMIN: i64 = 50;
-/// How many pinned messages are looked at.
+/// How many messages are pinned or unpinned at once.
 const MAX_PINS: usize = 100;
 
 pub(super) fn register(handlers: Handlers<Telegram>) -> Handlers<Telegram> {
     handlers
-        .room_meta(MetaCaps { name: true, topic: true, avatar: true, power: true }, change)
+        .room_meta(MetaCaps { name: true, topic: true, avatar: false, power: true }, change)
         .pins(pins)
+        .disappearing(
+            DisappearCaps { from: vec![DisappearFrom::Sent], times: Vec::new() },
+            disappearing,
+        )
 }
 
 async fn change(
     Via(client): Me,
     In(at, _): Here,
-    files: ChatPicture,
     RoomMeta(change): RoomMeta,
 ) -> Result<Done, SendError> {
     let live = client.live()?;
@@ -50,44 +54,31 @@ async fn change(
             match peer {
                 Peer::Channel(id) => {
                     let channel = live.peers.input_channel(id).await?;
-                    live.api.invoke(&tl::functions::channels::EditTitle { channel, title }).await.map(drop)
+                    live.api
+                        .invoke(&tl::functions::channels::EditTitle { channel, title })
+                        .await
+                        .map(drop)
                 }
                 _ => {
                     let chat_id = peer.number();
-                    live.api.invoke(&tl::functions::messages::EditChatTitle { chat_id, title }).await.map(drop)
+                    live.api
+                        .invoke(&tl::functions::messages::EditChatTitle { chat_id, title })
+                        .await
+                        .map(drop)
                 }
             }
         }
         ChatEdit::Topic(about) => {
             let about: String = about.chars().take(255).collect();
             let input = live.input(peer).await?;
-            live.api.invoke(&tl::functions::messages::EditChatAbout { peer: input, about }).await.map(drop)
+            live.api
+                .invoke(&tl::functions::messages::EditChatAbout { peer: input, about })
+                .await
+                .map(drop)
         }
-        ChatEdit::Avatar(mxc) => {
-            let photo = match mxc {
-                Some(mxc) => {
-                    let stream = files.open(&mxc).await?;
-                    let uploaded = live.upload(stream, "photo.jpg").await?;
-                    tl::types::InputChatUploadedPhoto {
-                        file: Some(uploaded.file),
-                        video: None,
-                        video_start_ts: None,
-                        video_emoji_markup: None,
-                    }
-                    .into()
-                }
-                None => tl::enums::InputChatPhoto::Empty,
-            };
-            match peer {
-                Peer::Channel(id) => {
-                    let channel = live.peers.input_channel(id).await?;
-                    live.api.invoke(&tl::functions::channels::EditPhoto { channel, photo }).await.map(drop)
-                }
-                _ => {
-                    let chat_id = peer.number();
-                    live.api.invoke(&tl::functions::messages::EditChatPhoto { chat_id, photo }).await.map(drop)
-                }
-            }
+        // The framework gives handlers the picture's address, but no way to read it.
+        ChatEdit::Avatar(_) => {
+            return Err(SendError::refused("pictures of chats can't be set from Matrix yet"));
         }
         ChatEdit::Power(changed) => return powers(&live, peer, changed).await,
     };
@@ -98,7 +89,9 @@ async fn change(
 fn unchanged_is_done(done: Result<(), ApiError>) -> Result<Done, SendError> {
     match done {
         Err(error)
-            if error.is("CHAT_NOT_MODIFIED") || error.is("CHAT_ABOUT_NOT_MODIFIED") || error.is("TOPIC_NOT_MODIFIED") =>
+            if error.is("CHAT_NOT_MODIFIED")
+                || error.is("CHAT_ABOUT_NOT_MODIFIED")
+                || error.is("TOPIC_NOT_MODIFIED") =>
         {
             Ok(Done)
         }
@@ -106,9 +99,16 @@ fn unchanged_is_done(done: Result<(), ApiError>) -> Result<Done, SendError> {
     }
 }
 
-async fn change_topic(live: &Live, peer: Peer, topic: i32, change: ChatEdit) -> Result<Done, SendError> {
+async fn change_topic(
+    live: &Live,
+    peer: Peer,
+    topic: i32,
+    change: ChatEdit,
+) -> Result<Done, SendError> {
     let ChatEdit::Name(title) = change else {
-        return Err(SendError::refused("a topic has nothing but a name; change the forum's own room instead"));
+        return Err(SendError::refused(
+            "a topic has nothing but a name; change the forum's own room instead",
+        ));
     };
     if title.trim().is_empty() {
         return Err(SendError::refused("a topic must have a name"));
@@ -125,7 +125,11 @@ async fn change_topic(live: &Live, peer: Peer, topic: i32, change: ChatEdit) -> 
 }
 
 /// Makes people administrators, or no longer: those of the network, and those with an account of their own there.
-async fn powers(live: &Live, peer: Peer, changed: Vec<(PowerHolder, i64)>) -> Result<Done, SendError> {
+async fn powers(
+    live: &Live,
+    peer: Peer,
+    changed: Vec<(PowerHolder, i64)>,
+) -> Result<Done, SendError> {
     for (holder, level) in changed {
         let PowerHolder::Remote(id) = holder else { continue };
         let Ok(UserId(Peer::User(user))) = UserId::decode(&id) else { continue };
@@ -134,13 +138,20 @@ async fn powers(live: &Live, peer: Peer, changed: Vec<(PowerHolder, i64)>) -> Re
         let done = match peer {
             Peer::Channel(channel) => {
                 let channel = live.peers.input_channel(channel).await?;
-                let request =
-                    tl::functions::channels::EditAdmin { channel, user_id, admin_rights: rights(admin), rank: None };
+                let request = tl::functions::channels::EditAdmin {
+                    channel,
+                    user_id,
+                    admin_rights: rights(admin),
+                    rank: None,
+                };
                 live.api.invoke(&request).await.map(drop)
             }
             _ => {
-                let request =
-                    tl::functions::messages::EditChatAdmin { chat_id: peer.number(), user_id, is_admin: admin };
+                let request = tl::functions::messages::EditChatAdmin {
+                    chat_id: peer.number(),
+                    user_id,
+                    is_admin: admin,
+                };
                 live.api.invoke(&request).await.map(drop)
             }
         };
@@ -175,65 +186,43 @@ fn rights(admin: bool) -> tl::enums::ChatAdminRights {
     .into()
 }
 
-async fn pins(Via(client): Me, In(at, _): Here, wanted: PinsSet<Telegram>) -> Result<Done, SendError> {
+async fn pins(
+    Via(client): Me,
+    In(at, _): Here,
+    changed: PinsChanged<Telegram>,
+) -> Result<Done, SendError> {
     let live = client.live()?;
     let peer = live.input(at.id.peer).await?;
-    let before = if live.bot { Vec::new() } else { pinned(&live, &peer, at.id.topic).await? };
-    let pin = |id: i32, unpin: bool| tl::functions::messages::UpdatePinnedMessage {
-        // Nobody need be told at once of what they see anyway.
-        silent: true,
-        unpin,
-        pm_oneside: false,
-        peer: peer.clone(),
-        id,
-    };
-    for id in before.iter().filter(|id| !wanted.ids.contains(id)) {
-        unpinned(live.api.invoke(&pin(*id, true)).await)?;
-    }
+    let gone = changed.removed.iter().map(|id| (*id, true));
     // The latest pinned is the one that Telegram shows first.
-    for id in wanted.ids.iter().filter(|id| !before.contains(id)).take(MAX_PINS) {
-        unpinned(live.api.invoke(&pin(*id, false)).await)?;
+    let new = changed.added.iter().map(|id| (*id, false));
+    for (id, unpin) in gone.chain(new).take(MAX_PINS) {
+        let request = tl::functions::messages::UpdatePinnedMessage {
+            // Nobody need be told at once of what they see anyway.
+            silent: true,
+            unpin,
+            pm_oneside: false,
+            peer: peer.clone(),
+            id,
+        };
+        match live.api.invoke(&request).await {
+            Err(error) if error.is("CHAT_NOT_MODIFIED") || error.is("MESSAGE_ID_INVALID") => {}
+            answer => drop(answer?),
+        }
     }
     Ok(Done)
 }
 
-fn unpinned(answer: Result<tl::enums::Updates, ApiError>) -> Result<(), SendError> {
-    match answer {
-        Err(error) if error.is("CHAT_NOT_MODIFIED") || error.is("MESSAGE_ID_INVALID") => Ok(()),
-        answer => answer.map(drop).map_err(SendError::from),
-    }
-}
-
-async fn pinned(
-    live: &Live,
-    peer: &tl::enums::InputPeer,
-    topic: Option<i32>,
-) -> Result<Vec<i32>, SendError> {
-    let request = tl::functions::messages::Search {
-        peer: peer.clone(),
-        q: String::new(),
-        from_id: None,
-        saved_peer_id: None,
-        saved_reaction: None,
-        top_msg_id: topic.filter(|topic| *topic != GENERAL),
-        filter: tl::enums::MessagesFilter::InputMessagesFilterPinned,
-        min_date: 0,
-        max_date: 0,
-        offset_id: 0,
-        add_offset: 0,
-        limit: MAX_PINS as i32,
-        max_id: 0,
-        min_id: 0,
-        hash: 0,
-    };
-    let (messages, users, chats) = crate::client::messages_of(live.api.invoke(&request).await?);
-    live.learn(&users, &chats).await?;
-    Ok(messages
-        .iter()
-        .filter_map(|message| match message {
-            tl::enums::Message::Message(message) => Some(message.id),
-            tl::enums::Message::Service(message) => Some(message.id),
-            tl::enums::Message::Empty(_) => None,
-        })
-        .collect())
+async fn disappearing(
+    Via(client): Me,
+    In(at, _): Here,
+    DisappearSet(timer): DisappearSet,
+) -> Result<Done, SendError> {
+    let live = client.live()?;
+    let seconds = timer.map_or(0, |timer| timer.after.as_secs());
+    let period = i32::try_from(seconds)
+        .map_err(|_| SendError::refused("Telegram's messages disappear within a year or never"))?;
+    let request =
+        tl::functions::messages::SetHistoryTtl { peer: live.input(at.id.peer).await?, period };
+    unchanged_is_done(live.api.invoke(&request).await.map(drop))
 }

@@ -9,7 +9,8 @@ use landbridge_framework::{
 
 use super::{
     Telegram,
-    send::{Here, Me, Target, progress, random_id, send_media, send_text, sent},
+    outgoing::{Target, progress, random_id, send_media, send_text, sent},
+    send::{Here, Me},
 };
 use crate::convert::from_matrix::{
     Chunk, MAX_CAPTION, MAX_CAPTION_PREMIUM, MAX_TEXT, Sending, sending, split, write,
@@ -36,11 +37,13 @@ async fn media(
     let Said { file, by } = said;
     let caption = caption(by, file.caption.as_ref());
     let most = if live.premium { MAX_CAPTION_PREMIUM } else { MAX_CAPTION };
-    let is_sticker = matches!(file.kind, MediaKind::Sticker { .. }) && file.mime.as_deref() == Some("image/webp");
+    let is_sticker = matches!(file.kind, MediaKind::Sticker { .. })
+        && file.mime.as_deref() == Some("image/webp");
     let round = file.kind == MediaKind::VideoNote;
     let mut chunks = split(&write(&caption), most, MAX_TEXT).into_iter().peekable();
     // Stickers and round films have no captions: the text follows.
-    let first = if is_sticker || round { Chunk::default() } else { chunks.next().unwrap_or_default() };
+    let first =
+        if is_sticker || round { Chunk::default() } else { chunks.next().unwrap_or_default() };
     let mut ids = progress(&done);
     if ids.is_empty() {
         let stream = file.open().await.map_err(|error| match error {
@@ -56,12 +59,16 @@ async fn media(
             size: uploaded.size,
             dimensions: file.dimensions,
             seconds: file.duration.map(|duration| duration.as_secs_f64()),
+            spoiler: file.spoiler,
         };
         let target = Target::of(&live, at.id, answered.map(|answered| answered.id), thread).await?;
         let media = sending(uploaded.file, &about);
         let id = send_media(&live, &target, media, &first, random_id(&key, 0), origin.ts_ms).await;
         let id = match id {
-            Err(SendError::Refused { user }) if user.contains("PHOTO_INVALID_DIMENSIONS") || user.contains("IMAGE_PROCESS_FAILED") => {
+            Err(SendError::Refused { user })
+                if user.contains("PHOTO_INVALID_DIMENSIONS")
+                    || user.contains("IMAGE_PROCESS_FAILED") =>
+            {
                 // Telegram can't read it as a photo: as a file it can be sent all the same.
                 let stream = file.open().await.map_err(SendError::retry)?;
                 let uploaded = live.upload(stream, &file.name).await?;
@@ -78,7 +85,9 @@ async fn media(
     }
     for (place, chunk) in chunks.enumerate().skip(ids.len() - 1) {
         let target = Target::of(&live, at.id, None, thread).await?;
-        ids.push(send_text(&live, &target, &chunk, random_id(&key, place + 1), origin.ts_ms).await?);
+        ids.push(
+            send_text(&live, &target, &chunk, random_id(&key, place + 1), origin.ts_ms).await?,
+        );
         let note: Vec<String> = ids.iter().map(ToString::to_string).collect();
         done.save(note.join(" ")).await?;
     }

@@ -95,7 +95,9 @@ impl FileRef {
     /// The text form.
     pub fn encode(&self) -> MediaRef {
         MediaRef(match self {
-            Self::Document { id, hash, dc, home } => format!("doc:{id}:{hash}:{dc}:{}", home.encode()),
+            Self::Document { id, hash, dc, home } => {
+                format!("doc:{id}:{hash}:{dc}:{}", home.encode())
+            }
             Self::Thumb { id, hash, dc, size, home } => {
                 format!("thumb:{id}:{hash}:{dc}:{size}:{}", home.encode())
             }

@@ -4,6 +4,7 @@ mod cases;
 mod fixtures;
 mod from_matrix;
 mod matrix_cases;
+mod place_cases;
 mod properties;
 mod render;
 mod service_cases;

@@ -13,6 +13,6 @@ mod update;
 
 pub use content::Unreadable;
 pub use entities::rich;
-pub use poll::option_id;
+pub use poll::{option_bytes, option_id, option_ids};
 pub use reaction::is_complete;
 pub use reader::Reader;

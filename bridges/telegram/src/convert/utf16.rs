@@ -68,7 +68,11 @@ mod tests {
     fn odd_numbers_do_no_harm() {
         let text = "a😀b";
         let offsets = Offsets::of(text);
-        assert_eq!(offsets.bytes(2, 1).map(|range| &text[range]), Some("😀"), "half a pair is all of it");
+        assert_eq!(
+            offsets.bytes(2, 1).map(|range| &text[range]),
+            Some("😀"),
+            "half a pair is all of it"
+        );
         assert_eq!(offsets.bytes(-5, 6).map(|range| &text[range]), Some("a"));
         assert_eq!(offsets.bytes(2, i32::MAX).map(|range| &text[range]), Some("😀b"));
         assert_eq!(offsets.bytes(0, 0), None);

@@ -43,7 +43,8 @@ mod tests {
 
     #[test]
     fn packed_values_come_back() {
-        let values: Vec<u8> = (0..32).map(|level| u8::try_from(level * 255 / 31).unwrap()).collect();
+        let values: Vec<u8> =
+            (0..32).map(|level| u8::try_from(level * 255 / 31).unwrap()).collect();
         let back = unpack(&pack(&values));
         assert_eq!(back.len(), 32);
         for (was, is) in values.iter().zip(back) {

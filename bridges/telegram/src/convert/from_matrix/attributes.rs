@@ -29,6 +29,8 @@ pub struct Sending {
     pub dimensions: Option<(u32, u32)>,
     /// Its length in seconds.
     pub seconds: Option<f64>,
+    /// Whether it is hidden until it is asked for.
+    pub spoiler: bool,
 }
 
 impl Sending {
@@ -55,7 +57,7 @@ impl Sending {
 pub fn sending(file: tl::enums::InputFile, about: &Sending) -> tl::enums::InputMedia {
     if about.is_photo() {
         return tl::types::InputMediaUploadedPhoto {
-            spoiler: false,
+            spoiler: about.spoiler,
             live_photo: false,
             file,
             stickers: None,
@@ -91,9 +93,9 @@ pub fn sending(file: tl::enums::InputFile, about: &Sending) -> tl::enums::InputM
             }
             .into(),
         ),
-        MediaKind::Video | MediaKind::VideoNote => attributes.push(
-            video(seconds, w, h, about.kind == MediaKind::VideoNote, false).into(),
-        ),
+        MediaKind::Video | MediaKind::VideoNote => {
+            attributes.push(video(seconds, w, h, about.kind == MediaKind::VideoNote, false).into())
+        }
         MediaKind::Gif => {
             nosound_video = true;
             attributes.push(tl::enums::DocumentAttribute::Animated);
@@ -129,7 +131,7 @@ pub fn sending(file: tl::enums::InputFile, about: &Sending) -> tl::enums::InputM
         nosound_video,
         // Telegram turns some files into what they look like; what was sent as a file stays one.
         force_file: about.kind == MediaKind::File,
-        spoiler: false,
+        spoiler: about.spoiler,
         file,
         thumb: None,
         mime_type: mime,
@@ -142,7 +144,13 @@ pub fn sending(file: tl::enums::InputFile, about: &Sending) -> tl::enums::InputM
     .into()
 }
 
-fn video(seconds: f64, w: i32, h: i32, round: bool, nosound: bool) -> tl::types::DocumentAttributeVideo {
+fn video(
+    seconds: f64,
+    w: i32,
+    h: i32,
+    round: bool,
+    nosound: bool,
+) -> tl::types::DocumentAttributeVideo {
     tl::types::DocumentAttributeVideo {
         round_message: round,
         supports_streaming: true,

@@ -19,7 +19,8 @@ pub fn split(written: &Written, first: usize, rest: usize) -> Vec<Chunk> {
         // White space at the seam is left out, as Telegram would do.
         let shown = chunk.trim_end();
         let length = utf16::len(shown);
-        let entities = written.entities.iter().filter_map(|entity| cut(entity, begin, length)).collect();
+        let entities =
+            written.entities.iter().filter_map(|entity| cut(entity, begin, length)).collect();
         if !shown.trim().is_empty() {
             out.push(Chunk { text: shown.to_owned(), entities });
         }

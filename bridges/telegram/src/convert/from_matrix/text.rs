@@ -48,6 +48,8 @@ pub enum Kind {
     Spoiler,
     /// Inline code.
     Code,
+    /// A custom emoji, by its number; the text is the ordinary emoji that stands for it.
+    CustomEmoji(i64),
 }
 
 /// A text as Telegram has it.
@@ -82,7 +84,8 @@ pub fn write(rich: &Rich) -> Written {
         text.push_str(what);
         *at += utf16::len(what);
     };
-    let stops = source.char_indices().map(|(byte, c)| (byte, Some(c))).chain([(source.len(), None)]);
+    let stops =
+        source.char_indices().map(|(byte, c)| (byte, Some(c))).chain([(source.len(), None)]);
     for (byte, c) in stops {
         ends[byte] = at;
         if let Some(after) = added.after.get(&byte) {
@@ -120,7 +123,11 @@ fn added(rich: &Rich) -> Added {
                     None => "\u{2022} ".to_owned(),
                 };
                 let indent = "    ".repeat(depth.min(8));
-                added.before.entry(span.range.start).or_default().push_str(&format!("{indent}{mark}"));
+                added
+                    .before
+                    .entry(span.range.start)
+                    .or_default()
+                    .push_str(&format!("{indent}{mark}"));
             }
             Style::Link { url } if !is_linkable(url) && !says(covered, url) => {
                 let said = url.strip_prefix("mailto:").unwrap_or(url);
@@ -153,7 +160,8 @@ fn is_linkable(url: &str) -> bool {
 fn says(text: &str, url: &str) -> bool {
     let bare = |url: &str| {
         let url = url.strip_prefix("mailto:").unwrap_or(url);
-        let url = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).unwrap_or(url);
+        let url =
+            url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).unwrap_or(url);
         url.strip_suffix('/').unwrap_or(url).to_owned()
     };
     text == url || bare(text) == bare(url)
@@ -171,8 +179,11 @@ fn kind(style: &Style, covered: &str) -> Option<Kind> {
         Style::CodeBlock { language } => Kind::Pre(language.clone().unwrap_or_default()),
         Style::Spoiler { .. } => Kind::Spoiler,
         Style::Quote => Kind::Quote,
+        Style::RemoteEmoji { id, .. } => Kind::CustomEmoji(id.parse().ok()?),
         // Telegram finds by itself what looks like an address.
-        Style::Link { url } if covered == url || url.strip_prefix("mailto:") == Some(covered) => return None,
+        Style::Link { url } if covered == url || url.strip_prefix("mailto:") == Some(covered) => {
+            return None;
+        }
         Style::Link { url } if is_linkable(url) => Kind::Link(url.clone()),
         Style::User(UserTarget::Remote(id)) => match UserId::decode(id).ok()?.0 {
             Peer::User(id) => Kind::Mention(id),
@@ -191,7 +202,11 @@ fn kind(style: &Style, covered: &str) -> Option<Kind> {
 /// Entities as Telegram takes them: code holds no others, quotes hold no quotes, links no links, and of many only the first.
 fn nested(mut entities: Vec<Entity>) -> Vec<Entity> {
     entities.sort_by(|a, b| {
-        (a.offset, std::cmp::Reverse(a.length), &a.kind).cmp(&(b.offset, std::cmp::Reverse(b.length), &b.kind))
+        (a.offset, std::cmp::Reverse(a.length), &a.kind).cmp(&(
+            b.offset,
+            std::cmp::Reverse(b.length),
+            &b.kind,
+        ))
     });
     entities.dedup();
     let mut out: Vec<Entity> = Vec::with_capacity(entities.len());
@@ -221,7 +236,8 @@ fn trim(written: Written) -> Written {
     let gone = utf16::len(&written.text[..begin]);
     let text = written.text.trim().to_owned();
     let length = utf16::len(&text);
-    let entities = written.entities.into_iter().filter_map(|entity| cut(&entity, gone, length)).collect();
+    let entities =
+        written.entities.into_iter().filter_map(|entity| cut(&entity, gone, length)).collect();
     Written { text, entities }
 }
 
@@ -229,7 +245,11 @@ fn trim(written: Written) -> Written {
 pub(super) fn cut(entity: &Entity, from: usize, length: usize) -> Option<Entity> {
     let start = entity.offset.max(from);
     let end = (entity.offset + entity.length).min(from + length);
-    (start < end).then(|| Entity { offset: start - from, length: end - start, kind: entity.kind.clone() })
+    (start < end).then(|| Entity {
+        offset: start - from,
+        length: end - start,
+        kind: entity.kind.clone(),
+    })
 }
 
 /// The entities in Telegram's own types. `user` gives what it takes to name a user; those it doesn't know are not mentioned.
@@ -253,7 +273,13 @@ pub fn to_tl(
             Kind::Pre(language) => {
                 tl::types::MessageEntityPre { offset, length, language: language.clone() }.into()
             }
-            Kind::Link(url) => tl::types::MessageEntityTextUrl { offset, length, url: url.clone() }.into(),
+            Kind::CustomEmoji(document_id) => {
+                tl::types::MessageEntityCustomEmoji { offset, length, document_id: *document_id }
+                    .into()
+            }
+            Kind::Link(url) => {
+                tl::types::MessageEntityTextUrl { offset, length, url: url.clone() }.into()
+            }
             Kind::Mention(id) => {
                 let user_id = user(*id)?;
                 tl::types::InputMessageEntityMentionName { offset, length, user_id }.into()

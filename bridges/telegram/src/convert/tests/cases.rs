@@ -14,7 +14,11 @@ pub(super) fn text_with(text: &str, entities: Vec<Entity>) -> Raw {
 
 /// A message of a topic that isn't the first.
 pub(super) fn in_topic() -> Raw {
-    let reply = tl::types::MessageReplyHeader { forum_topic: true, reply_to_top_id: Some(77), ..reply_to(80) };
+    let reply = tl::types::MessageReplyHeader {
+        forum_topic: true,
+        reply_to_top_id: Some(77),
+        ..reply_to(80)
+    };
     new(tl::types::Message { reply_to: Some(reply.into()), ..in_channel("in a topic") })
 }
 
@@ -33,48 +37,108 @@ fn entities() -> Vec<(&'static str, Raw)> {
         ("entity_strike", one("some struck text", entity!(MessageEntityStrike, 5, 6))),
         ("entity_spoiler", one("the butler did it", entity!(MessageEntitySpoiler, 4, 6))),
         ("entity_code", one("call f<T>() & go", entity!(MessageEntityCode, 5, 6))),
-        ("entity_pre", one("fn main() {\n    go();\n}", entity!(MessageEntityPre, 0, 23, language: String::new()))),
-        ("entity_pre_language", one("see:\nlet x = 1 < 2;", entity!(MessageEntityPre, 5, 14, language: "rust".into()))),
-        ("entity_blockquote", one("he said\nwell\nthen left", entity!(MessageEntityBlockquote, 8, 5, collapsed: false))),
-        ("entity_blockquote_expandable", one("a long\nquote", entity!(MessageEntityBlockquote, 0, 12, collapsed: true))),
-        ("entity_url", one("see https://example.org/a?b=1&c=2 there", entity!(MessageEntityUrl, 4, 29))),
-        ("entity_url_without_scheme", one("see example.org:8080/x there", entity!(MessageEntityUrl, 4, 18))),
+        (
+            "entity_pre",
+            one(
+                "fn main() {\n    go();\n}",
+                entity!(MessageEntityPre, 0, 23, language: String::new()),
+            ),
+        ),
+        (
+            "entity_pre_language",
+            one("see:\nlet x = 1 < 2;", entity!(MessageEntityPre, 5, 14, language: "rust".into())),
+        ),
+        (
+            "entity_blockquote",
+            one(
+                "he said\nwell\nthen left",
+                entity!(MessageEntityBlockquote, 8, 5, collapsed: false),
+            ),
+        ),
+        (
+            "entity_blockquote_expandable",
+            one("a long\nquote", entity!(MessageEntityBlockquote, 0, 12, collapsed: true)),
+        ),
+        (
+            "entity_url",
+            one("see https://example.org/a?b=1&c=2 there", entity!(MessageEntityUrl, 4, 29)),
+        ),
+        (
+            "entity_url_without_scheme",
+            one("see example.org:8080/x there", entity!(MessageEntityUrl, 4, 18)),
+        ),
         ("entity_email", one("write to a@example.org", entity!(MessageEntityEmail, 9, 13))),
-        ("entity_text_url", one("see here", entity!(MessageEntityTextUrl, 4, 4, url: "https://example.org/".into()))),
-        ("entity_text_url_of_user", one("ask Bob", entity!(MessageEntityTextUrl, 4, 3, url: "tg://user?id=300".into()))),
+        (
+            "entity_text_url",
+            one(
+                "see here",
+                entity!(MessageEntityTextUrl, 4, 4, url: "https://example.org/".into()),
+            ),
+        ),
+        (
+            "entity_text_url_of_user",
+            one("ask Bob", entity!(MessageEntityTextUrl, 4, 3, url: "tg://user?id=300".into())),
+        ),
         ("entity_mention_known", one("hi @alice!", entity!(MessageEntityMention, 3, 6))),
         ("entity_mention_unknown", one("hi @stranger!", entity!(MessageEntityMention, 3, 9))),
-        ("entity_mention_name", one("hi Bob!", entity!(MessageEntityMentionName, 3, 3, user_id: BOB))),
+        (
+            "entity_mention_name",
+            one("hi Bob!", entity!(MessageEntityMentionName, 3, 3, user_id: BOB)),
+        ),
         ("entity_hashtag", one("a #tag here", entity!(MessageEntityHashtag, 2, 4))),
         ("entity_cashtag", one("buy $USD now", entity!(MessageEntityCashtag, 4, 4))),
         ("entity_bot_command", one("/start@bot now", entity!(MessageEntityBotCommand, 0, 10))),
         ("entity_phone", one("call +4930123456", entity!(MessageEntityPhone, 5, 11))),
         ("entity_bank_card", one("4242 4242 4242 4242", entity!(MessageEntityBankCard, 0, 19))),
-        ("entity_custom_emoji", one("nice 😺 cat", entity!(MessageEntityCustomEmoji, 5, 2, document_id: 555))),
-        ("entity_formatted_date", one(
-            "at 12:00",
-            entity!(MessageEntityFormattedDate, 3, 5, relative: false, short_time: true, long_time: false,
+        (
+            "entity_custom_emoji",
+            one("nice 😺 cat", entity!(MessageEntityCustomEmoji, 5, 2, document_id: 555)),
+        ),
+        (
+            "entity_formatted_date",
+            one(
+                "at 12:00",
+                entity!(MessageEntityFormattedDate, 3, 5, relative: false, short_time: true, long_time: false,
                 short_date: false, long_date: false, day_of_week: false, date: DATE),
-        )),
+            ),
+        ),
         ("entity_diff_insert", one("new words", entity!(MessageEntityDiffInsert, 0, 3))),
-        ("entity_diff_replace", one("new words", entity!(MessageEntityDiffReplace, 0, 3, old_text: "old".into()))),
+        (
+            "entity_diff_replace",
+            one("new words", entity!(MessageEntityDiffReplace, 0, 3, old_text: "old".into())),
+        ),
         ("entity_diff_delete", one("old words", entity!(MessageEntityDiffDelete, 0, 3))),
         ("entity_ton_address", one("UQabc", entity!(MessageEntityTonAddress, 0, 5))),
         ("entity_unknown", one("what is this", entity!(MessageEntityUnknown, 0, 4))),
         ("entities_after_emoji", one("😀😀 bold", entity!(MessageEntityBold, 5, 4))),
-        ("entities_nested", text_with(
-            "bold and both and bold",
-            vec![entity!(MessageEntityBold, 0, 22), entity!(MessageEntityItalic, 9, 4)],
-        )),
-        ("entities_overlapping", text_with(
-            "one two three",
-            vec![entity!(MessageEntityBold, 0, 7), entity!(MessageEntityItalic, 4, 9)],
-        )),
-        ("entities_link_in_spoiler", text_with(
-            "psst: here",
-            vec![entity!(MessageEntitySpoiler, 0, 10), entity!(MessageEntityTextUrl, 6, 4, url: "https://example.org".into())],
-        )),
-        ("entities_bad_link", one("click", entity!(MessageEntityTextUrl, 0, 5, url: "javascript:alert(1)".into()))),
+        (
+            "entities_nested",
+            text_with(
+                "bold and both and bold",
+                vec![entity!(MessageEntityBold, 0, 22), entity!(MessageEntityItalic, 9, 4)],
+            ),
+        ),
+        (
+            "entities_overlapping",
+            text_with(
+                "one two three",
+                vec![entity!(MessageEntityBold, 0, 7), entity!(MessageEntityItalic, 4, 9)],
+            ),
+        ),
+        (
+            "entities_link_in_spoiler",
+            text_with(
+                "psst: here",
+                vec![
+                    entity!(MessageEntitySpoiler, 0, 10),
+                    entity!(MessageEntityTextUrl, 6, 4, url: "https://example.org".into()),
+                ],
+            ),
+        ),
+        (
+            "entities_bad_link",
+            one("click", entity!(MessageEntityTextUrl, 0, 5, url: "javascript:alert(1)".into())),
+        ),
         ("html_in_text", new(message("<b>not bold</b> & so on\n\n  indented"))),
     ]
 }
@@ -89,7 +153,12 @@ fn media() -> Vec<(&'static str, Raw)> {
         venue_id: "x".into(),
         venue_type: "food".into(),
     };
-    let live = tl::types::MessageMediaGeoLive { geo: geo(), heading: None, period: 3600, proximity_notification_radius: None };
+    let live = tl::types::MessageMediaGeoLive {
+        geo: geo(),
+        heading: None,
+        period: 3600,
+        proximity_notification_radius: None,
+    };
     let contact = |user_id| tl::types::MessageMediaContact {
         phone_number: "4930123456".into(),
         first_name: "Carl".into(),
@@ -97,7 +166,11 @@ fn media() -> Vec<(&'static str, Raw)> {
         vcard: String::new(),
         user_id,
     };
-    let dice = |emoticon: &str, value| tl::types::MessageMediaDice { value, emoticon: emoticon.into(), game_outcome: None };
+    let dice = |emoticon: &str, value| tl::types::MessageMediaDice {
+        value,
+        emoticon: emoticon.into(),
+        game_outcome: None,
+    };
     let game = tl::types::Game {
         id: 1,
         access_hash: 2,
@@ -118,10 +191,16 @@ fn media() -> Vec<(&'static str, Raw)> {
             ],
         }
         .into(),
-        completions: Some(vec![tl::types::TodoCompletion { id: 2, completed_by: user(BOB), date: DATE }.into()]),
+        completions: Some(vec![
+            tl::types::TodoCompletion { id: 2, completed_by: user(BOB), date: DATE }.into(),
+        ]),
     };
-    let round = tl::types::MessageMediaDocument { round: true, ..document("video/mp4", vec![video(true)]) };
-    let voice = tl::types::MessageMediaDocument { voice: true, ..document("audio/ogg", vec![audio(true, None, None)]) };
+    let round =
+        tl::types::MessageMediaDocument { round: true, ..document("video/mp4", vec![video(true)]) };
+    let voice = tl::types::MessageMediaDocument {
+        voice: true,
+        ..document("audio/ogg", vec![audio(true, None, None)])
+    };
     let once = tl::types::MessageMediaDocument { ttl_seconds: Some(i32::MAX), ..voice.clone() };
     let captioned = tl::types::Message {
         entities: Some(vec![entity!(MessageEntityBold, 2, 4)]),
@@ -132,11 +211,26 @@ fn media() -> Vec<(&'static str, Raw)> {
         ("photo_caption", new(captioned)),
         ("photo_disappearing", new(with_media("", media_photo(Some(10))))),
         ("photo_once", new(with_media("", media_photo(Some(i32::MAX))))),
-        ("photo_expired", new(with_media("", tl::types::MessageMediaPhoto { photo: None, ..media_photo(Some(10)) }))),
-        ("photo_in_channel", new(tl::types::Message { media: Some(media_photo(None).into()), ..in_channel("") })),
+        (
+            "photo_expired",
+            new(with_media(
+                "",
+                tl::types::MessageMediaPhoto { photo: None, ..media_photo(Some(10)) },
+            )),
+        ),
+        (
+            "photo_in_channel",
+            new(tl::types::Message { media: Some(media_photo(None).into()), ..in_channel("") }),
+        ),
         ("file", file("application/pdf", vec![named("a/../report.pdf")])),
         ("file_without_name", file("application/zip", vec![])),
-        ("image_as_file", file("image/png", vec![tl::types::DocumentAttributeImageSize { w: 10, h: 20 }.into(), named("x.png")])),
+        (
+            "image_as_file",
+            file(
+                "image/png",
+                vec![tl::types::DocumentAttributeImageSize { w: 10, h: 20 }.into(), named("x.png")],
+            ),
+        ),
         ("video", file("video/mp4", vec![video(false), named("clip.mp4")])),
         ("video_note", new(with_media("", round))),
         ("gif", file("video/mp4", vec![tl::enums::DocumentAttribute::Animated, video(false)])),
@@ -157,135 +251,49 @@ fn media() -> Vec<(&'static str, Raw)> {
         ("dice_slots", new(with_media("", dice("🎰", 43)))),
         ("game", new(with_media("", tl::types::MessageMediaGame { game: game.into() }))),
         ("todo", new(with_media("", todo))),
-        ("story", new(with_media("", tl::types::MessageMediaStory { via_mention: false, peer: user(ALICE), id: 3, story: None }))),
+        (
+            "story",
+            new(with_media(
+                "",
+                tl::types::MessageMediaStory {
+                    via_mention: false,
+                    peer: user(ALICE),
+                    id: 3,
+                    story: None,
+                },
+            )),
+        ),
         ("unsupported", new(with_media("", tl::enums::MessageMedia::Unsupported))),
-        ("unsupported_in_channel", new(tl::types::Message {
-            media: Some(tl::enums::MessageMedia::Unsupported),
-            ..in_channel("")
-        })),
-        ("web_page", new(with_media("https://example.org", tl::types::MessageMediaWebPage {
-            force_large_media: false,
-            force_small_media: false,
-            manual: false,
-            safe: true,
-            webpage: tl::types::WebPageEmpty { id: 1, url: None }.into(),
-        }))),
-        ("album_item", new(tl::types::Message { grouped_id: Some(77), ..with_media("one of two", media_photo(None)) })),
+        (
+            "unsupported_in_channel",
+            new(tl::types::Message {
+                media: Some(tl::enums::MessageMedia::Unsupported),
+                ..in_channel("")
+            }),
+        ),
+        (
+            "web_page",
+            new(with_media(
+                "https://example.org",
+                tl::types::MessageMediaWebPage {
+                    force_large_media: false,
+                    force_small_media: false,
+                    manual: false,
+                    safe: true,
+                    webpage: tl::types::WebPageEmpty { id: 1, url: None }.into(),
+                },
+            )),
+        ),
+        (
+            "album_item",
+            new(tl::types::Message {
+                grouped_id: Some(77),
+                ..with_media("one of two", media_photo(None))
+            }),
+        ),
     ]
-}
-
-fn places() -> Vec<(&'static str, Raw)> {
-    let mut quoted = reply_to(40);
-    quoted.quote = true;
-    quoted.quote_text = Some("the very words".into());
-    quoted.quote_entities = Some(vec![entity!(MessageEntityBold, 4, 4)]);
-    let mut cross = reply_to(7);
-    cross.reply_to_peer_id = Some(channel(NEWS));
-    cross.quote_text = Some("from elsewhere".into());
-    cross.reply_from = Some(tl::types::MessageFwdHeader { from_id: Some(channel(NEWS)), ..forwarded() }.into());
-    let story = tl::types::MessageReplyStoryHeader { peer: user(ALICE), story_id: 4 };
-    let topic = |header| tl::types::Message { reply_to: Some(tl::enums::MessageReplyHeader::Header(header)), ..in_channel("hi") };
-    let first_level = tl::types::MessageReplyHeader { forum_topic: true, ..reply_to(77) };
-    let forward = |header: tl::types::MessageFwdHeader| tl::types::Message { fwd_from: Some(header.into()), ..message("news!") };
-    let mut forum = known();
-    if let Some(facts) = forum.get_mut("c500") {
-        facts.forum = true;
-    }
-    let general = Raw::Past {
-        message: Box::new(crate::raw::Tl(tl::enums::Message::Message(in_channel("in general")))),
-        known: forum,
-    };
-    let post = tl::types::Message {
-        post: true,
-        out: true,
-        from_id: None,
-        peer_id: channel(NEWS),
-        post_author: Some("Ed".into()),
-        ..message("a post")
-    };
-    vec![
-        ("plain", new(message("hello"))),
-        ("own", new(tl::types::Message { out: true, from_id: Some(user(ME)), ..message("from my phone") })),
-        ("in_group", new(tl::types::Message { peer_id: group(), from_id: Some(user(BOB)), ..message("hello all") })),
-        ("in_channel", new(in_channel("hello all"))),
-        ("anonymous_admin", new(tl::types::Message { from_id: Some(channel(CHANNEL)), ..in_channel("as the group") })),
-        ("channel_post", new(post)),
-        ("in_topic", in_topic()),
-        ("in_topic_first_level", new(topic(first_level))),
-        ("in_general_topic", general),
-        ("reply", new(tl::types::Message { reply_to: Some(reply_to(40).into()), ..message("yes") })),
-        ("reply_with_quote", new(tl::types::Message { reply_to: Some(quoted.into()), ..message("yes") })),
-        ("reply_across_chats", new(tl::types::Message { reply_to: Some(cross.into()), ..message("see") })),
-        ("reply_to_story", new(tl::types::Message { reply_to: Some(story.into()), ..message("wow") })),
-        ("forward_from_user", new(forward(tl::types::MessageFwdHeader { from_id: Some(user(BOB)), ..forwarded() }))),
-        ("forward_from_hidden", new(forward(tl::types::MessageFwdHeader { from_name: Some("Hidden".into()), ..forwarded() }))),
-        ("forward_from_channel", new(forward(tl::types::MessageFwdHeader {
-            from_id: Some(channel(NEWS)),
-            channel_post: Some(12),
-            post_author: Some("Ed".into()),
-            ..forwarded()
-        }))),
-        ("forward_from_private_channel", new(forward(tl::types::MessageFwdHeader {
-            from_id: Some(channel(999)),
-            channel_post: Some(3),
-            ..forwarded()
-        }))),
-        ("disappearing", new(tl::types::Message { ttl_period: Some(86_400), ..message("gone tomorrow") })),
-        ("buttons_inline", new(tl::types::Message { reply_markup: Some(inline()), ..message("choose") })),
-        ("buttons_keyboard", new(tl::types::Message { reply_markup: Some(keyboard()), ..message("choose") })),
-        ("empty", update(tl::types::UpdateNewMessage {
-            message: tl::types::MessageEmpty { id: 5, peer_id: None }.into(),
-            pts: 3,
-            pts_count: 1,
-        }.into())),
-        ("past_with_reactions", Raw::Past {
-            message: Box::new(crate::raw::Tl(tl::enums::Message::Message(tl::types::Message {
-                reactions: Some(tl::types::MessageReactions {
-                    results: vec![
-                        tl::types::ReactionCount {
-                            chosen_order: None,
-                            reaction: tl::types::ReactionEmoji { emoticon: "👍".into() }.into(),
-                            count: 2,
-                        }.into(),
-                    ],
-                    ..reactions(true)
-                }.into()),
-                ..message("liked")
-            }))),
-            known: known(),
-        }),
-    ]
-}
-
-fn inline() -> tl::enums::ReplyMarkup {
-    let button = |text: &str, r#type: tl::enums::InlineButtonType| {
-        tl::types::KeyboardInlineButton { style: None, text: text.into(), r#type }.into()
-    };
-    let row = tl::types::KeyboardInlineButtonRow {
-        buttons: vec![
-            button("Site", tl::types::InlineButtonTypeUrl { url: "https://example.org".into() }.into()),
-            button("Yes", tl::types::InlineButtonTypeCallback { requires_password: false, data: vec![1] }.into()),
-            button("No", tl::types::InlineButtonTypeCallback { requires_password: false, data: vec![0] }.into()),
-        ],
-    };
-    tl::types::ReplyInlineMarkup { force_reply: false, rows: vec![row.into()] }.into()
-}
-
-fn keyboard() -> tl::enums::ReplyMarkup {
-    let button = tl::types::KeyboardButton { style: None, text: "Menu".into(), r#type: tl::enums::ButtonType::Default };
-    let row = tl::types::KeyboardButtonRow { buttons: vec![button.into()] };
-    tl::types::ReplyKeyboardMarkup {
-        resize: true,
-        single_use: true,
-        selective: false,
-        persistent: false,
-        force_reply: false,
-        rows: vec![row.into()],
-        placeholder: None,
-    }
-    .into()
 }
 
 pub(super) fn all() -> Vec<(&'static str, Raw)> {
-    [entities(), media(), places()].concat()
+    [entities(), media()].concat()
 }

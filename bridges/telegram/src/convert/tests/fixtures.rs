@@ -107,7 +107,10 @@ pub(super) fn in_channel(text: &str) -> tl::types::Message {
 }
 
 /// With something it carries.
-pub(super) fn with_media(text: &str, media: impl Into<tl::enums::MessageMedia>) -> tl::types::Message {
+pub(super) fn with_media(
+    text: &str,
+    media: impl Into<tl::enums::MessageMedia>,
+) -> tl::types::Message {
     tl::types::Message { media: Some(media.into()), ..message(text) }
 }
 
@@ -124,7 +127,8 @@ pub(super) fn new(message: tl::types::Message) -> Raw {
 
 /// As the update of an edit.
 pub(super) fn edit(message: tl::types::Message) -> Raw {
-    let message = tl::enums::Message::Message(tl::types::Message { edit_date: Some(DATE + 60), ..message });
+    let message =
+        tl::enums::Message::Message(tl::types::Message { edit_date: Some(DATE + 60), ..message });
     update(tl::types::UpdateEditMessage { message, pts: 11, pts_count: 1 }.into())
 }
 
@@ -133,7 +137,10 @@ pub(super) fn update(update: tl::enums::Update) -> Raw {
 }
 
 /// A service message by Alice in a chat.
-pub(super) fn service(peer: tl::enums::Peer, action: tl::enums::MessageAction) -> tl::types::MessageService {
+pub(super) fn service(
+    peer: tl::enums::Peer,
+    action: tl::enums::MessageAction,
+) -> tl::types::MessageService {
     tl::types::MessageService {
         out: false,
         mentioned: false,
@@ -204,7 +211,13 @@ pub(super) fn photo() -> tl::enums::Photo {
         sizes: vec![
             tl::types::PhotoStrippedSize { r#type: "i".into(), bytes: vec![1] }.into(),
             tl::types::PhotoSize { r#type: "m".into(), w: 320, h: 240, size: 20_000 }.into(),
-            tl::types::PhotoSizeProgressive { r#type: "y".into(), w: 1280, h: 960, sizes: vec![9000, 180_000] }.into(),
+            tl::types::PhotoSizeProgressive {
+                r#type: "y".into(),
+                w: 1280,
+                h: 960,
+                sizes: vec![9000, 180_000],
+            }
+            .into(),
         ],
         video_sizes: None,
         dc_id: 4,
@@ -213,11 +226,20 @@ pub(super) fn photo() -> tl::enums::Photo {
 }
 
 pub(super) fn media_photo(ttl_seconds: Option<i32>) -> tl::types::MessageMediaPhoto {
-    tl::types::MessageMediaPhoto { spoiler: false, live_photo: false, photo: Some(photo()), ttl_seconds, video: None }
+    tl::types::MessageMediaPhoto {
+        spoiler: false,
+        live_photo: false,
+        photo: Some(photo()),
+        ttl_seconds,
+        video: None,
+    }
 }
 
 /// A document of a type with attributes.
-pub(super) fn document(mime: &str, attributes: Vec<tl::enums::DocumentAttribute>) -> tl::types::MessageMediaDocument {
+pub(super) fn document(
+    mime: &str,
+    attributes: Vec<tl::enums::DocumentAttribute>,
+) -> tl::types::MessageMediaDocument {
     let document = tl::types::Document {
         id: 8001,
         access_hash: 8002,
@@ -263,7 +285,11 @@ pub(super) fn video(round: bool) -> tl::enums::DocumentAttribute {
     .into()
 }
 
-pub(super) fn audio(voice: bool, title: Option<&str>, performer: Option<&str>) -> tl::enums::DocumentAttribute {
+pub(super) fn audio(
+    voice: bool,
+    title: Option<&str>,
+    performer: Option<&str>,
+) -> tl::enums::DocumentAttribute {
     tl::types::DocumentAttributeAudio {
         voice,
         duration: 63,
@@ -294,12 +320,23 @@ pub(super) fn words(text: &str) -> tl::enums::TextWithEntities {
 
 /// Reactions by Alice and this account.
 pub(super) fn reactions(complete: bool) -> tl::types::MessageReactions {
-    let thumb = || -> tl::enums::Reaction { tl::types::ReactionEmoji { emoticon: "👍".into() }.into() };
-    let custom = || -> tl::enums::Reaction { tl::types::ReactionCustomEmoji { document_id: 555 }.into() };
+    let thumb =
+        || -> tl::enums::Reaction { tl::types::ReactionEmoji { emoticon: "👍".into() }.into() };
+    let custom =
+        || -> tl::enums::Reaction { tl::types::ReactionCustomEmoji { document_id: 555 }.into() };
     let by = |peer_id, reaction| {
-        tl::types::MessagePeerReaction { big: false, unread: false, my: false, peer_id, date: DATE, reaction }.into()
+        tl::types::MessagePeerReaction {
+            big: false,
+            unread: false,
+            my: false,
+            peer_id,
+            date: DATE,
+            reaction,
+        }
+        .into()
     };
-    let count = |reaction, count| tl::types::ReactionCount { chosen_order: None, reaction, count }.into();
+    let count =
+        |reaction, count| tl::types::ReactionCount { chosen_order: None, reaction, count }.into();
     tl::types::MessageReactions {
         min: false,
         can_see_list: true,
@@ -313,11 +350,24 @@ pub(super) fn reactions(complete: bool) -> tl::types::MessageReactions {
 /// A poll of two answers.
 pub(super) fn poll(closed: bool, quiz: bool, chosen: bool) -> tl::types::MessageMediaPoll {
     let answer = |text: &str, option: u8| {
-        tl::types::PollAnswer { text: words(text), option: vec![option], media: None, added_by: None, date: None }.into()
+        tl::types::PollAnswer {
+            text: words(text),
+            option: vec![option],
+            media: None,
+            added_by: None,
+            date: None,
+        }
+        .into()
     };
     let voters = |option: u8, chosen: bool| {
-        tl::types::PollAnswerVoters { chosen, correct: false, option: vec![option], voters: Some(1), recent_voters: None }
-            .into()
+        tl::types::PollAnswerVoters {
+            chosen,
+            correct: false,
+            option: vec![option],
+            voters: Some(1),
+            recent_voters: None,
+        }
+        .into()
     };
     tl::types::MessageMediaPoll {
         poll: tl::types::Poll {

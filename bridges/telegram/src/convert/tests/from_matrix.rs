@@ -66,6 +66,7 @@ fn file(kind: MediaKind, mime: &str) -> Sending {
         size: 1000,
         dimensions: Some((640, 480)),
         seconds: Some(12.4),
+        spoiler: false,
     }
 }
 
@@ -74,6 +75,7 @@ fn files() {
     let image = || file(MediaKind::Image, "image/jpeg");
     let cases = [
         ("photo", image()),
+        ("photo_spoiler", Sending { spoiler: true, ..image() }),
         ("photo_without_dimensions", Sending { dimensions: None, ..image() }),
         ("image_too_large", Sending { size: 11 << 20, ..image() }),
         ("image_too_wide", Sending { dimensions: Some((2100, 100)), ..image() }),
@@ -91,7 +93,12 @@ fn files() {
         ("file_without_type", file(MediaKind::File, "")),
     ];
     for (name, about) in cases {
-        let uploaded = tl::types::InputFile { id: 1, parts: 1, name: about.name.clone(), md5_checksum: String::new() };
+        let uploaded = tl::types::InputFile {
+            id: 1,
+            parts: 1,
+            name: about.name.clone(),
+            md5_checksum: String::new(),
+        };
         let media = sending(uploaded.into(), &about);
         let value = json!({ "in": format!("{about:?}"), "out": format!("{media:?}") });
         golden("from_matrix", &format!("media_{name}"), &value);
@@ -108,9 +115,8 @@ fn entities_are_in_telegrams_own_types() {
             <a href=\"https://matrix.to/#/@telegram_300:example.org\">B</a><span data-mx-spoiler>h</span>",
     });
     let written = write(&for_telegram(&content));
-    let known = |id: i64| {
-        (id == 200).then(|| tl::types::InputUser { user_id: id, access_hash: 5 }.into())
-    };
+    let known =
+        |id: i64| (id == 200).then(|| tl::types::InputUser { user_id: id, access_hash: 5 }.into());
     let tl = to_tl(&written.entities, known);
     assert_eq!(written.entities.len(), 9);
     assert_eq!(tl.len(), 8, "a user without access hash is not mentioned");

@@ -40,16 +40,17 @@ fn pieces() -> impl Strategy<Value = Vec<Piece>> {
         word().prop_map(Piece::Code),
         word().prop_map(Piece::Spoiler),
     ];
-    proptest::collection::vec((piece, prop_oneof![Just(" "), Just("\n"), Just(" - ")]), 1..12).prop_map(|pieces| {
-        let mut out = Vec::new();
-        for (piece, gap) in pieces {
-            if !out.is_empty() {
-                out.push(Piece::Plain(gap.to_owned()));
+    proptest::collection::vec((piece, prop_oneof![Just(" "), Just("\n"), Just(" - ")]), 1..12)
+        .prop_map(|pieces| {
+            let mut out = Vec::new();
+            for (piece, gap) in pieces {
+                if !out.is_empty() {
+                    out.push(Piece::Plain(gap.to_owned()));
+                }
+                out.push(piece);
             }
-            out.push(piece);
-        }
-        out
-    })
+            out
+        })
 }
 
 /// As Telegram would send it.
@@ -65,12 +66,19 @@ fn said(pieces: &[Piece]) -> (String, Vec<tl::enums::MessageEntity>) {
                 (words, Some(tl::types::MessageEntityBold { offset, length }.into()))
             }
             Piece::Link(words, n) => {
-                let (length, url) = (utf16::len(words) as i32, format!("https://example.org/{n}?a=1&b=2"));
+                let (length, url) =
+                    (utf16::len(words) as i32, format!("https://example.org/{n}?a=1&b=2"));
                 (words, Some(tl::types::MessageEntityTextUrl { offset, length, url }.into()))
             }
             Piece::Mention(words, user_id) => {
                 let length = utf16::len(words) as i32;
-                (words, Some(tl::types::MessageEntityMentionName { offset, length, user_id: *user_id }.into()))
+                (
+                    words,
+                    Some(
+                        tl::types::MessageEntityMentionName { offset, length, user_id: *user_id }
+                            .into(),
+                    ),
+                )
             }
             Piece::Code(words) => {
                 let length = utf16::len(words) as i32;
@@ -101,7 +109,8 @@ fn there_and_back(text: &str, entities: &[tl::enums::MessageEntity]) -> Written 
 fn covered<'t>(written: &'t Written, wanted: impl Fn(&Kind) -> bool + 't) -> Vec<(String, Kind)> {
     let units: Vec<u16> = written.text.encode_utf16().collect();
     let text = |entity: &Entity| {
-        String::from_utf16(&units[entity.offset..entity.offset + entity.length]).expect("no half pairs")
+        String::from_utf16(&units[entity.offset..entity.offset + entity.length])
+            .expect("no half pairs")
     };
     written
         .entities

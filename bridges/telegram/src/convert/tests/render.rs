@@ -27,6 +27,7 @@ fn media(part: &MediaPart) -> Value {
         "mime": part.mime,
         "size": part.size,
         "dimensions": part.dimensions,
+        "spoiler": part.spoiler,
         "milliseconds": part.duration.map(|duration| duration.as_millis() as u64),
     });
     if let Some(caption) = &part.caption {
@@ -41,7 +42,9 @@ fn content(content: &Content) -> Value {
         Content::Notice(text) => format::to_content(text, "m.notice").into(),
         Content::Emote(text) => format::to_content(text, "m.emote").into(),
         Content::Media(part) => media(part),
-        Content::Location(geo) => json!({ "geo_uri": format!("geo:{},{}", geo.lat, geo.lon), "name": geo.name }),
+        Content::Location(geo) => {
+            json!({ "geo_uri": format!("geo:{},{}", geo.lat, geo.lon), "name": geo.name })
+        }
         Content::Poll(poll) => json!({
             "question": poll.question,
             "options": poll.options.iter().map(|option| json!([option.id, option.text])).collect::<Vec<_>>(),
@@ -55,9 +58,15 @@ fn content(content: &Content) -> Value {
 }
 
 fn message(message: &Message<Telegram>) -> Value {
-    let parts: Vec<Value> =
-        message.parts.iter().map(|part| json!({ "part": part.id.0, "content": content(&part.content) })).collect();
+    let parts: Vec<Value> = message
+        .parts
+        .iter()
+        .map(|part| json!({ "part": part.id.0, "content": content(&part.content) }))
+        .collect();
     let mut out = json!({ "id": message.id, "parts": parts });
+    if let Some(profile) = &message.profile {
+        out["profile"] = profile.name.clone().into();
+    }
     if let Some(target) = &message.reply_to {
         out["reply_to"] = target.id.into();
     }
@@ -66,6 +75,7 @@ fn message(message: &Message<Telegram>) -> Value {
     }
     if let Some(disappear) = message.disappear {
         out["disappear_seconds"] = disappear.as_secs().into();
+        out["disappear_from"] = format!("{:?}", message.disappear_from).into();
     }
     out
 }
@@ -90,7 +100,8 @@ fn body(body: &Body<Telegram>) -> Value {
             json!({ "react": target.id, "emoji": emoji(with), "set": set })
         }
         Body::ReactionSync { target, all } => {
-            let all: Vec<Value> = all.iter().map(|(user, with)| json!([user.encode(), emoji(with)])).collect();
+            let all: Vec<Value> =
+                all.iter().map(|(user, with)| json!([user.encode(), emoji(with)])).collect();
             json!({ "reactions_of": target.id, "all": all })
         }
         Body::Read { up_to } => json!({ "read_to": up_to.id }),
@@ -99,18 +110,26 @@ fn body(body: &Body<Telegram>) -> Value {
             json!({ "typing": format!("{kind:?}"), "seconds": timeout.as_secs() })
         }
         Body::Presence(presence) => json!({ "presence": format!("{presence:?}") }),
-        Body::Pins { ids } => json!({ "pins": ids }),
+        Body::Pin { target, pinned } => json!({ "pin": target, "pinned": pinned }),
+        Body::PollResults { poll, counts, ended } => {
+            json!({ "poll": poll, "counts": counts, "ended": ended })
+        }
         Body::PollVote { poll, choices } => json!({ "vote_in": poll, "choices": choices }),
         Body::PollEnd { poll } => json!({ "poll_ended": poll }),
         Body::ChatInfo(delta) => {
             let power = delta.power.as_ref().map(|power| {
-                power.users.iter().map(|(who, level)| json!([sender(who), level])).collect::<Vec<_>>()
+                power
+                    .users
+                    .iter()
+                    .map(|(who, level)| json!([sender(who), level]))
+                    .collect::<Vec<_>>()
             });
             json!({
                 "name": delta.name,
                 "topic": delta.topic,
                 "avatar": delta.avatar.as_ref().map(|avatar| avatar.as_ref().map_or("removed", |source| source.0.as_str())),
                 "power": power,
+                "disappear": delta.disappear.map(|timer| timer.map(|timer| format!("{timer:?}"))),
             })
         }
         Body::Members(changes) => {

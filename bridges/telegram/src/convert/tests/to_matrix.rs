@@ -4,13 +4,9 @@ use grammers_tl_types as tl;
 use landbridge_framework::Login;
 use serde_json::{Value, json};
 
-use super::{cases, fixtures::ME, golden, render, service_cases, update_cases};
+use super::{cases, fixtures::ME, golden, place_cases, render, service_cases, update_cases};
 use crate::{
-    Telegram,
-    config::Topics,
-    connector::Credentials,
-    convert::to_matrix::Reader,
-    raw::Raw,
+    Telegram, config::Topics, connector::Credentials, convert::to_matrix::Reader, raw::Raw,
 };
 
 fn login() -> Login<Telegram> {
@@ -37,7 +33,7 @@ fn check(name: &str, raw: &Raw) {
 
 #[test]
 fn messages() {
-    for (name, raw) in cases::all() {
+    for (name, raw) in cases::all().into_iter().chain(place_cases::all()) {
         check(&format!("message_{name}"), &raw);
     }
 }
@@ -60,9 +56,15 @@ fn updates() {
 fn topics_may_be_threads() {
     let raw = cases::in_topic();
     let rooms = read(&raw, Topics::Rooms);
-    assert_eq!((rooms[0]["chat"].as_str(), &rooms[0]["body"]["message"]["thread"]), (Some("c500.77"), &Value::Null));
+    assert_eq!(
+        (rooms[0]["chat"].as_str(), &rooms[0]["body"]["message"]["thread"]),
+        (Some("c500.77"), &Value::Null)
+    );
     let threads = read(&raw, Topics::Threads);
-    assert_eq!((threads[0]["chat"].as_str(), &threads[0]["body"]["message"]["thread"]), (Some("c500"), &json!(77)));
+    assert_eq!(
+        (threads[0]["chat"].as_str(), &threads[0]["body"]["message"]["thread"]),
+        (Some("c500"), &json!(77))
+    );
 }
 
 #[test]
@@ -73,7 +75,9 @@ fn stored_chats_that_are_none_are_refused() {
 
 #[test]
 fn numbers_out_of_range_do_no_harm() {
-    for (offset, length) in [(-1, 5), (0, i32::MAX), (i32::MAX, i32::MAX), (i32::MIN, i32::MIN), (3, -1)] {
+    for (offset, length) in
+        [(-1, 5), (0, i32::MAX), (i32::MAX, i32::MAX), (i32::MIN, i32::MIN), (3, -1)]
+    {
         let entity = tl::types::MessageEntityBold { offset, length }.into();
         let raw = cases::text_with("hé😀", vec![entity]);
         assert_eq!(read(&raw, Topics::Rooms).len(), 1);

@@ -1,10 +1,12 @@
 //! Service messages: what happened in a chat. What Matrix has a form for takes it; the rest is said in words.
 
+use std::time::Duration;
+
 use grammers_tl_types as tl;
 use landbridge_framework::{
     RemoteId as _,
     event::{
-        Body, CallNotice, ChatDelta, Content, MemberChange, Membership, Message, Sender,
+        Body, CallNotice, ChatDelta, Content, Disappear, MemberChange, Membership, Message, Sender,
     },
     format::{Rich, Style, UserTarget},
 };
@@ -93,7 +95,9 @@ impl Reader<'_> {
             Action::ChatCreate(create) => Told::Body(ChatDelta::name(&create.title).into()),
             Action::ChannelCreate(create) => Told::Body(ChatDelta::name(&create.title).into()),
             Action::ChatEditTitle(edit) => Told::Body(ChatDelta::name(&edit.title).into()),
-            Action::ChatEditPhoto(edit) => Told::Body(picture(&edit.photo, chat, message.id).into()),
+            Action::ChatEditPhoto(edit) => {
+                Told::Body(picture(&edit.photo, chat, message.id).into())
+            }
             Action::ChatDeletePhoto => {
                 Told::Body(ChatDelta { avatar: Some(None), ..ChatDelta::default() }.into())
             }
@@ -103,7 +107,9 @@ impl Reader<'_> {
             | Action::ChatJoinedByRequest
             | Action::ChatJoinedViaCommunity(_) => {
                 let user = sender.clone();
-                Told::Body(vec![MemberChange { user, membership: Membership::Join, reason: None }].into())
+                Told::Body(
+                    vec![MemberChange { user, membership: Membership::Join, reason: None }].into(),
+                )
             }
             Action::ChatMigrateTo(migrate) => {
                 let to = self.portal(ChatId::of(Peer::Channel(migrate.channel_id)));
@@ -113,9 +119,13 @@ impl Reader<'_> {
             Action::TopicCreate(topic) if self.topics == Topics::Rooms => {
                 Told::Body(ChatDelta::name(&topic.title).into())
             }
-            Action::TopicCreate(topic) => say(format!("Began the topic \u{201c}{}\u{201d}", topic.title)),
+            Action::TopicCreate(topic) => {
+                say(format!("Began the topic \u{201c}{}\u{201d}", topic.title))
+            }
             Action::TopicEdit(edit) => self.topic_edit(edit),
-            Action::PhoneCall(call) => Told::Body(Body::Call(CallNotice { text: call_words(call), link: None })),
+            Action::PhoneCall(call) => {
+                Told::Body(Body::Call(CallNotice { text: call_words(call), link: None }))
+            }
             Action::ConferenceCall(call) => {
                 let text = match (call.missed, call.active) {
                     (true, _) => "Missed group call".to_owned(),
@@ -132,7 +142,8 @@ impl Reader<'_> {
                 Told::Body(Body::Call(CallNotice { text, link: None }))
             }
             Action::GroupCallScheduled(call) => {
-                let text = format!("Video chat scheduled for {}", dates::calendar(call.schedule_date));
+                let text =
+                    format!("Video chat scheduled for {}", dates::calendar(call.schedule_date));
                 Told::Body(Body::Call(CallNotice { text, link: None }))
             }
             Action::InviteToGroupCall(invite) => {
@@ -141,16 +152,15 @@ impl Reader<'_> {
                 words.push(" to the video chat");
                 Told::Words(words)
             }
-            Action::SetMessagesTtl(ttl) if ttl.period > 0 => {
-                say(format!("Messages now disappear after {}", dates::length(ttl.period)))
-            }
-            Action::SetMessagesTtl(_) => say("Messages no longer disappear".into()),
+            Action::SetMessagesTtl(ttl) => Told::Body(timer(ttl.period).into()),
             Action::ScreenshotTaken => say("Took a screenshot".into()),
             Action::CustomAction(custom) => say(custom.message.clone()),
             Action::ContactSignUp => say("Joined Telegram".into()),
             Action::GameScore(game) => say(format!("Scored {} in a game", game.score)),
             Action::BotAllowed(bot) => match &bot.domain {
-                Some(domain) => say(format!("Allowed the bot to send messages, by logging in on {domain}")),
+                Some(domain) => {
+                    say(format!("Allowed the bot to send messages, by logging in on {domain}"))
+                }
                 None => say("Allowed the bot to send messages".into()),
             },
             Action::GeoProximityReached(near) => {
@@ -174,26 +184,38 @@ impl Reader<'_> {
             Action::SetChatWallPaper(_) => say("Changed the chat's wallpaper".into()),
             Action::SuggestProfilePhoto(_) => say("Suggested a profile photo".into()),
             Action::SuggestBirthday(_) => say("Suggested a date of birth".into()),
-            Action::PaymentSent(payment) => say(format!("Paid {} {}", payment.total_amount, payment.currency)),
-            Action::PaymentSentMe(payment) => say(format!("Paid {} {}", payment.total_amount, payment.currency)),
+            Action::PaymentSent(payment) => {
+                say(format!("Paid {} {}", payment.total_amount, payment.currency))
+            }
+            Action::PaymentSentMe(payment) => {
+                say(format!("Paid {} {}", payment.total_amount, payment.currency))
+            }
             Action::PaymentRefunded(refund) => {
                 say(format!("Was refunded {} {}", refund.total_amount, refund.currency))
             }
-            Action::GiftPremium(gift) => say(format!("Gave Telegram Premium for {} days", gift.days)),
-            Action::GiftCode(gift) => say(format!("Gave a code for {} days of Telegram Premium", gift.days)),
+            Action::GiftPremium(gift) => {
+                say(format!("Gave Telegram Premium for {} days", gift.days))
+            }
+            Action::GiftCode(gift) => {
+                say(format!("Gave a code for {} days of Telegram Premium", gift.days))
+            }
             Action::GiftStars(gift) => say(format!("Gave {} stars", gift.stars)),
-            Action::GiftTon(_) | Action::StarGift(_) | Action::StarGiftUnique(_) => say("Gave a gift".into()),
+            Action::GiftTon(_) | Action::StarGift(_) | Action::StarGiftUnique(_) => {
+                say("Gave a gift".into())
+            }
             Action::PrizeStars(prize) => say(format!("Won {} stars in a giveaway", prize.stars)),
             Action::GiveawayLaunch(_) => say("Began a giveaway".into()),
             Action::GiveawayResults(results) => {
                 say(format!("The giveaway has {} winners", results.winners_count))
             }
             Action::BoostApply(boost) => say(format!("Boosted the group {} times", boost.boosts)),
-            Action::TodoCompletions(todo) => say(match (todo.completed.len(), todo.incompleted.len()) {
-                (done, 0) => format!("Marked {done} tasks as done"),
-                (0, open) => format!("Marked {open} tasks as open"),
-                (done, open) => format!("Marked {done} tasks as done and {open} as open"),
-            }),
+            Action::TodoCompletions(todo) => {
+                say(match (todo.completed.len(), todo.incompleted.len()) {
+                    (done, 0) => format!("Marked {done} tasks as done"),
+                    (0, open) => format!("Marked {open} tasks as open"),
+                    (done, open) => format!("Marked {done} tasks as done and {open} as open"),
+                })
+            }
             Action::TodoAppendTasks(todo) => say(format!("Added {} tasks", todo.list.len())),
             Action::PaidMessagesPrice(price) if price.stars > 0 => {
                 say(format!("Messages here now cost {} stars", price.stars))
@@ -202,9 +224,15 @@ impl Reader<'_> {
             Action::PaidMessagesRefunded(refund) => {
                 say(format!("Refunded {} messages ({} stars)", refund.count, refund.stars))
             }
-            Action::WebViewDataSent(data) => say(format!("Sent data by the button \u{201c}{}\u{201d}", data.text)),
-            Action::WebViewDataSentMe(data) => say(format!("Sent data by the button \u{201c}{}\u{201d}", data.text)),
-            Action::RequestedPeer(_) | Action::RequestedPeerSentMe(_) => say("Shared a chat with the bot".into()),
+            Action::WebViewDataSent(data) => {
+                say(format!("Sent data by the button \u{201c}{}\u{201d}", data.text))
+            }
+            Action::WebViewDataSentMe(data) => {
+                say(format!("Sent data by the button \u{201c}{}\u{201d}", data.text))
+            }
+            Action::RequestedPeer(_) | Action::RequestedPeerSentMe(_) => {
+                say("Shared a chat with the bot".into())
+            }
             Action::SecureValuesSent(_) | Action::SecureValuesSentMe(_) => {
                 say("Shared documents of Telegram Passport".into())
             }
@@ -212,12 +240,18 @@ impl Reader<'_> {
                 say("Messages here can no longer be forwarded".into())
             }
             Action::NoForwardsToggle(_) => say("Messages here can be forwarded again".into()),
-            Action::NewCreatorPending(creator) => by("Ownership will pass to ", creator.new_creator_id, ""),
-            Action::ChangeCreator(creator) => by("Ownership passed to ", creator.new_creator_id, ""),
+            Action::NewCreatorPending(creator) => {
+                by("Ownership will pass to ", creator.new_creator_id, "")
+            }
+            Action::ChangeCreator(creator) => {
+                by("Ownership passed to ", creator.new_creator_id, "")
+            }
             Action::PollAppendAnswer(_) => say("Added an answer to a poll".into()),
             Action::PollDeleteAnswer(_) => say("Removed an answer from a poll".into()),
             Action::ManagedBotCreated(bot) => by("Created the bot ", bot.bot_id, ""),
-            Action::SuggestedPostApproval(post) if post.rejected => say("Declined the suggested post".into()),
+            Action::SuggestedPostApproval(post) if post.rejected => {
+                say("Declined the suggested post".into())
+            }
             Action::SuggestedPostApproval(_) => say("Approved the suggested post".into()),
             Action::SuggestedPostSuccess(_) => say("The suggested post was paid for".into()),
             Action::SuggestedPostRefund(_) => say("The suggested post was refunded".into()),
@@ -237,8 +271,12 @@ impl Reader<'_> {
     fn topic_edit(&self, edit: &tl::types::MessageActionTopicEdit) -> Told {
         let words = |text: &str| Told::Words(Rich::plain(text));
         match (&edit.title, edit.closed, edit.hidden) {
-            (Some(title), ..) if self.topics == Topics::Rooms => Told::Body(ChatDelta::name(title).into()),
-            (Some(title), ..) => Told::Words(Rich::plain(format!("Renamed the topic \u{201c}{title}\u{201d}"))),
+            (Some(title), ..) if self.topics == Topics::Rooms => {
+                Told::Body(ChatDelta::name(title).into())
+            }
+            (Some(title), ..) => {
+                Told::Words(Rich::plain(format!("Renamed the topic \u{201c}{title}\u{201d}")))
+            }
             (None, Some(true), _) => words("Closed the topic"),
             (None, Some(false), _) => words("Opened the topic again"),
             (None, None, Some(true)) => words("Hid the topic"),
@@ -248,11 +286,18 @@ impl Reader<'_> {
     }
 }
 
+/// When messages disappear from now on.
+pub(super) fn timer(seconds: i32) -> ChatDelta<Telegram> {
+    let after = u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs);
+    ChatDelta { disappear: Some(after.map(Disappear::after_sending)), ..ChatDelta::default() }
+}
+
 fn picture(photo: &tl::enums::Photo, chat: ChatId, message: i32) -> ChatDelta<Telegram> {
     let source = match photo {
         tl::enums::Photo::Photo(photo) => media::largest(&photo.sizes).map(|(size, ..)| {
             let home = Home::Message(chat, message);
-            FileRef::Photo { id: photo.id, hash: photo.access_hash, dc: photo.dc_id, size, home }.encode()
+            FileRef::Photo { id: photo.id, hash: photo.access_hash, dc: photo.dc_id, size, home }
+                .encode()
         }),
         tl::enums::Photo::Empty(_) => None,
     };
@@ -313,7 +358,9 @@ fn call_words(call: &tl::types::MessageActionPhoneCall) -> String {
     match (&call.reason, call.duration) {
         (Some(Reason::Missed), _) => format!("{what} missed"),
         (Some(Reason::Busy), _) => format!("{what} declined"),
-        (_, Some(duration)) if duration > 0 => format!("{what} ended ({})", dates::length(duration)),
+        (_, Some(duration)) if duration > 0 => {
+            format!("{what} ended ({})", dates::length(duration))
+        }
         (Some(Reason::MigrateConferenceCall(_)), _) => format!("{what} became a group call"),
         _ => format!("{what} ended"),
     }

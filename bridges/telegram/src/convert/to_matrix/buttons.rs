@@ -10,7 +10,10 @@ const MAX_BUTTONS: usize = 100;
 pub(super) fn append(text: &mut Rich, markup: &tl::enums::ReplyMarkup) {
     match markup {
         tl::enums::ReplyMarkup::ReplyInlineMarkup(inline) => {
-            let rows = inline.rows.iter().flat_map(|tl::enums::KeyboardInlineButtonRow::Row(row)| &row.buttons);
+            let rows = inline
+                .rows
+                .iter()
+                .flat_map(|tl::enums::KeyboardInlineButtonRow::Row(row)| &row.buttons);
             let mut number = 0;
             for tl::enums::KeyboardInlineButton::Button(button) in rows.take(MAX_BUTTONS) {
                 line(text);
@@ -23,7 +26,10 @@ pub(super) fn append(text: &mut Rich, markup: &tl::enums::ReplyMarkup) {
             }
         }
         tl::enums::ReplyMarkup::ReplyKeyboardMarkup(keyboard) => {
-            let rows = keyboard.rows.iter().flat_map(|tl::enums::KeyboardButtonRow::Row(row)| &row.buttons);
+            let rows = keyboard
+                .rows
+                .iter()
+                .flat_map(|tl::enums::KeyboardButtonRow::Row(row)| &row.buttons);
             // Pressing such a button sends its text: whoever sends that text has pressed it.
             for tl::enums::KeyboardButton::Button(button) in rows.take(MAX_BUTTONS) {
                 line(text);

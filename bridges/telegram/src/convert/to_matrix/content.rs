@@ -48,6 +48,7 @@ pub(super) fn carried(media: &Media, chat: ChatId, id: i32) -> Carried {
         Media::Empty | Media::WebPage(_) => Carried::Nothing,
         Media::Photo(photo) => {
             let part = photo.photo.as_ref().and_then(|photo| media::photo(photo, chat, id));
+            let part = part.map(|part| MediaPart { spoiler: photo.spoiler, ..part });
             file(part, photo.ttl_seconds, "a photo")
         }
         Media::Document(document) => {
@@ -58,6 +59,7 @@ pub(super) fn carried(media: &Media, chat: ChatId, id: i32) -> Carried {
                 _ => "a file",
             };
             let part = document.document.as_ref().and_then(|d| media::document(d, chat, id));
+            let part = part.map(|part| MediaPart { spoiler: document.spoiler, ..part });
             file(part, document.ttl_seconds, what)
         }
         Media::Geo(geo) => place(&geo.geo, None),
@@ -85,7 +87,11 @@ pub(super) fn carried(media: &Media, chat: ChatId, id: i32) -> Carried {
         Media::Invoice(invoice) => {
             let mut words = Rich::plain("\u{1f9fe} ");
             words.push_styled(&invoice.title, Style::Bold);
-            words.push(&format!("\n{}\n{}", invoice.description, money(invoice.total_amount, &invoice.currency)));
+            words.push(&format!(
+                "\n{}\n{}",
+                invoice.description,
+                money(invoice.total_amount, &invoice.currency)
+            ));
             Carried::Words(words)
         }
         Media::ToDo(list) => Carried::Words(todo_words(list)),
@@ -154,7 +160,9 @@ fn dice_words(emoji: &str, value: i32) -> String {
     match emoji.trim_end_matches('\u{fe0f}') {
         "\u{1f3b0}" if (1..=64).contains(&value) => {
             // Three reels of four symbols, the left one counting least.
-            let symbol = |reel: u32| ["BAR", "\u{1f347}", "\u{1f34b}", "7"][((value - 1) >> (2 * reel) & 3) as usize];
+            let symbol = |reel: u32| {
+                ["BAR", "\u{1f347}", "\u{1f34b}", "7"][((value - 1) >> (2 * reel) & 3) as usize]
+            };
             format!("{emoji} {} | {} | {}", symbol(0), symbol(1), symbol(2))
         }
         "\u{1f3af}" if value == 6 => format!("{emoji} bull's-eye"),

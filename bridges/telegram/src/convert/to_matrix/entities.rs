@@ -8,7 +8,7 @@ use landbridge_framework::{
 use tl::enums::MessageEntity as Entity;
 
 use crate::{
-    convert::utf16::Offsets,
+    convert::{files::FileRef, utf16::Offsets},
     ids::{Peer, UserId},
     raw::Known,
 };
@@ -69,7 +69,12 @@ fn style(entity: &Entity, covered: &str, known: &Known) -> Option<Style> {
                 None => link(format!("https://t.me/{name}")),
             }
         }
-        // The text says all there is to say; a custom emoji's text is the ordinary emoji that stands for it.
+        // Its text is the ordinary emoji that stands for it where it can't be shown.
+        Entity::CustomEmoji(emoji) => Some(Style::RemoteEmoji {
+            id: emoji.document_id.to_string(),
+            media: Some(FileRef::Emoji(emoji.document_id).encode().0),
+        }),
+        // The text says all there is to say.
         Entity::Hashtag(_)
         | Entity::Cashtag(_)
         | Entity::BotCommand(_)
@@ -77,7 +82,6 @@ fn style(entity: &Entity, covered: &str, known: &Known) -> Option<Style> {
         | Entity::BankCard(_)
         | Entity::TonAddress(_)
         | Entity::FormattedDate(_)
-        | Entity::CustomEmoji(_)
         | Entity::InputMessageEntityMentionName(_)
         | Entity::Unknown(_) => None,
     }
@@ -122,8 +126,31 @@ fn place(entity: &Entity) -> (i32, i32) {
         };
     }
     place!(
-        Unknown, Mention, Hashtag, BotCommand, Url, Email, Bold, Italic, Code, Pre, TextUrl, MentionName,
-        InputMessageEntityMentionName, Phone, Cashtag, Underline, Strike, BankCard, Spoiler, CustomEmoji, Blockquote,
-        FormattedDate, DiffInsert, DiffReplace, DiffDelete, TonAddress
+        Unknown,
+        Mention,
+        Hashtag,
+        BotCommand,
+        Url,
+        Email,
+        Bold,
+        Italic,
+        Code,
+        Pre,
+        TextUrl,
+        MentionName,
+        InputMessageEntityMentionName,
+        Phone,
+        Cashtag,
+        Underline,
+        Strike,
+        BankCard,
+        Spoiler,
+        CustomEmoji,
+        Blockquote,
+        FormattedDate,
+        DiffInsert,
+        DiffReplace,
+        DiffDelete,
+        TonAddress
     )
 }

@@ -38,7 +38,8 @@ pub(super) fn photo(photo: &tl::enums::Photo, chat: ChatId, message: i32) -> Opt
     let tl::enums::Photo::Photo(photo) = photo else { return None };
     let (size, w, h, bytes) = largest(&photo.sizes)?;
     let home = Home::Message(chat, message);
-    let source = FileRef::Photo { id: photo.id, hash: photo.access_hash, dc: photo.dc_id, size, home };
+    let source =
+        FileRef::Photo { id: photo.id, hash: photo.access_hash, dc: photo.dc_id, size, home };
     let mut part = MediaPart::new(source.encode().0, MediaKind::Image, "photo.jpg");
     part.mime = Some("image/jpeg".into());
     part.size = Some(bytes);
@@ -89,7 +90,8 @@ fn traits(attributes: &[tl::enums::DocumentAttribute]) -> Traits {
             A::Audio(a) => {
                 out.audio = true;
                 out.duration = u64::try_from(a.duration).ok().map(Duration::from_secs);
-                out.voice = a.voice.then(|| waveform::unpack(a.waveform.as_deref().unwrap_or_default()));
+                out.voice =
+                    a.voice.then(|| waveform::unpack(a.waveform.as_deref().unwrap_or_default()));
                 out.title = match (a.performer.as_deref(), a.title.as_deref()) {
                     (Some(who), Some(what)) if !who.is_empty() && !what.is_empty() => {
                         Some(format!("{who} - {what}"))
@@ -133,7 +135,11 @@ fn extension(mime: &str) -> &'static str {
 }
 
 /// A document; `None` if it has expired.
-pub(super) fn document(document: &tl::enums::Document, chat: ChatId, message: i32) -> Option<MediaPart> {
+pub(super) fn document(
+    document: &tl::enums::Document,
+    chat: ChatId,
+    message: i32,
+) -> Option<MediaPart> {
     let tl::enums::Document::Document(document) = document else { return None };
     let traits = traits(&document.attributes);
     let mime = document.mime_type.to_ascii_lowercase();
@@ -146,7 +152,11 @@ pub(super) fn document(document: &tl::enums::Document, chat: ChatId, message: i3
     let (kind, base) = kind(&traits, &mime);
     let source =
         FileRef::Document { id: document.id, hash: document.access_hash, dc: document.dc_id, home };
-    let name = match (&traits.sticker, traits.name.as_ref().filter(|name| !name.is_empty()), &traits.title) {
+    let name = match (
+        &traits.sticker,
+        traits.name.as_ref().filter(|name| !name.is_empty()),
+        &traits.title,
+    ) {
         (Some((alt, _)), ..) if !alt.is_empty() => alt.clone(),
         (_, Some(name), _) => name.clone(),
         (_, None, Some(title)) => format!("{}{}", clean(title), extension(&mime)),
@@ -183,7 +193,9 @@ fn kind(traits: &Traits, mime: &str) -> (MediaKind, &'static str) {
         return (MediaKind::Audio, "audio");
     }
     // Sent as a file, on purpose, but clients show it better as what it is.
-    if matches!(mime, "image/jpeg" | "image/png" | "image/webp" | "image/gif") && traits.dimensions.is_some() {
+    if matches!(mime, "image/jpeg" | "image/png" | "image/webp" | "image/gif")
+        && traits.dimensions.is_some()
+    {
         return (MediaKind::Image, "image");
     }
     (MediaKind::File, "file")

@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use grammers_tl_types as tl;
 use landbridge_framework::{
-    MessageRef,
-    event::{Body, Content, Message, Part, RemoteEvent, Sender},
+    MessageRef, RemoteId as _,
+    event::{Body, Content, Disappear, Message, MessageProfile, Part, RemoteEvent, Sender},
     format::{Rich, Style, UserTarget},
-    RemoteId as _,
 };
 
 use super::{
     buttons,
     content::{Carried, carried},
-    entities,
+    entities, poll,
     reader::{Read, Reader, topic_of},
 };
 use crate::{
@@ -37,7 +36,8 @@ impl Reader<'_> {
         if let tl::enums::Message::Message(message) = message
             && let Some(tl::enums::MessageReactions::Reactions(reactions)) = &message.reactions
         {
-            let at = (Peer::from(&message.peer_id), topic_of(message.reply_to.as_ref()), message.id);
+            let at =
+                (Peer::from(&message.peer_id), topic_of(message.reply_to.as_ref()), message.id);
             let seen = i64::from(message.edit_date.unwrap_or(message.date)) * 1000;
             events.extend(self.reactions(seen, at, reactions, known));
         }
@@ -58,7 +58,8 @@ impl Reader<'_> {
         let date = message.edit_date.unwrap_or(message.date);
         let sender = self.author(message);
         // A poll's edits are its results; a game's, its scores: nothing is said anew.
-        let silent = message.edit_hide || matches!(message.media, Some(tl::enums::MessageMedia::Poll(_)));
+        let silent =
+            message.edit_hide || matches!(message.media, Some(tl::enums::MessageMedia::Poll(_)));
         let mut events = Vec::new();
         if !silent {
             let body = Body::Edit { target: message.id, version, new };
@@ -67,14 +68,14 @@ impl Reader<'_> {
         }
         if let Some(tl::enums::MessageMedia::Poll(media)) = &message.media {
             let tl::enums::Poll::Poll(poll) = &media.poll;
-            if poll.closed {
-                let body = Body::PollEnd { poll: message.id };
-                let event = self.event(chat, self.author(message), date, format!("pe{}", message.id), body);
-                events.push(event.only_in_known_portals());
-            }
+            let counts = poll::counts(&media.results);
+            let body = Body::PollResults { poll: message.id, counts, ended: poll.closed };
+            let key = format!("pr{}:{pts}", message.id);
+            events.push(self.event(chat, Sender::System, date, key, body).only_in_known_portals());
         }
         if let Some(tl::enums::MessageReactions::Reactions(reactions)) = &message.reactions {
-            let at = (Peer::from(&message.peer_id), topic_of(message.reply_to.as_ref()), message.id);
+            let at =
+                (Peer::from(&message.peer_id), topic_of(message.reply_to.as_ref()), message.id);
             events.extend(self.reactions(i64::from(pts), at, reactions, known));
         }
         Ok(events)
@@ -113,10 +114,6 @@ impl Reader<'_> {
         if let Some(markup) = &message.reply_markup {
             buttons::append(&mut text, markup);
         }
-        if let Some(author) = message.post_author.as_deref().filter(|author| !author.is_empty()) {
-            text.push(if text.is_empty() { "\u{2014} " } else { "\n\u{2014} " });
-            text.push_styled(author, Style::Italic);
-        }
         let mut head = Rich::new();
         if let Some(tl::enums::MessageFwdHeader::Header(forward)) = &message.fwd_from {
             // What is kept in "Saved messages" was forwarded there by its owner.
@@ -124,17 +121,23 @@ impl Reader<'_> {
         }
         let reply = reply(message.reply_to.as_ref(), topic, known);
         head.append(&reply.quote);
-        let carried = message.media.as_ref().map_or(Carried::Nothing, |media| carried(media, chat, message.id));
+        let carried = message
+            .media
+            .as_ref()
+            .map_or(Carried::Nothing, |media| carried(media, chat, message.id));
         let link = link(peer, message.id);
         let (parts, expires) = parts(carried, &head, &text, link);
-        let disappear = expires.or_else(|| {
-            let ttl = message.ttl_period.and_then(|ttl| u64::try_from(ttl).ok());
-            ttl.filter(|ttl| *ttl > 0).map(Duration::from_secs)
-        });
-        let mut out = Message::new(message.id, parts)
+        let ttl = message.ttl_period.and_then(|ttl| u64::try_from(ttl).ok()).filter(|ttl| *ttl > 0);
+        let disappear = expires.map(Disappear::after_reading);
+        let disappear =
+            disappear.or_else(|| ttl.map(|ttl| Disappear::after_sending(Duration::from_secs(ttl))));
+        // Posts of a channel are the channel's, but may be signed.
+        let author = message.post_author.as_deref().filter(|author| !author.is_empty());
+        let out = Message::new(message.id, parts)
             .replying_to(reply.target.map(MessageRef::whole))
-            .in_thread(thread);
-        out.disappear = disappear;
+            .in_thread(thread)
+            .shown_as(author.map(MessageProfile::named))
+            .disappearing(disappear);
         (chat, out)
     }
 }
@@ -251,11 +254,15 @@ fn reply(
     let text = header.quote_text.as_deref().filter(|text| !text.trim().is_empty());
     let mut quote = Rich::new();
     if let Some(text) = text.filter(|_| header.quote || elsewhere) {
-        let words = entities::rich(text, header.quote_entities.as_deref().unwrap_or_default(), known);
+        let words =
+            entities::rich(text, header.quote_entities.as_deref().unwrap_or_default(), known);
         let from = header.reply_from.as_ref().filter(|_| elsewhere);
         if let Some(tl::enums::MessageFwdHeader::Header(from)) = from
             && let Some(name) = from.from_name.as_deref().or_else(|| {
-                from.from_id.as_ref().and_then(|id| facts(known, id.into())).map(|facts| facts.name.as_str())
+                from.from_id
+                    .as_ref()
+                    .and_then(|id| facts(known, id.into()))
+                    .map(|facts| facts.name.as_str())
             })
         {
             quote.push_styled(name, Style::Bold);
@@ -267,7 +274,8 @@ fn reply(
     }
     // Each message of a topic names the topic's first as what it answers, unless it answers another.
     let target = header.reply_to_msg_id.filter(|id| {
-        !elsewhere && !(header.forum_topic && header.reply_to_top_id.is_none() && Some(*id) == topic)
+        !elsewhere
+            && !(header.forum_topic && header.reply_to_top_id.is_none() && Some(*id) == topic)
     });
     Answered { target, quote }
 }

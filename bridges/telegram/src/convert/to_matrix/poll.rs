@@ -18,6 +18,24 @@ fn words(text: &tl::enums::TextWithEntities) -> String {
     text.text.clone()
 }
 
+/// The bytes of an option, from its name.
+pub fn option_bytes(id: &str) -> Option<Vec<u8>> {
+    if !id.is_ascii() || id.len() % 2 != 0 {
+        return None;
+    }
+    (0..id.len()).step_by(2).map(|at| u8::from_str_radix(&id[at..at + 2], 16).ok()).collect()
+}
+
+/// The names of a poll's options, in order.
+pub fn option_ids(media: &tl::types::MessageMediaPoll) -> Vec<String> {
+    let tl::enums::Poll::Poll(poll) = &media.poll;
+    let id = |answer: &tl::enums::PollAnswer| match answer {
+        tl::enums::PollAnswer::Answer(answer) => Some(option_id(&answer.option)),
+        tl::enums::PollAnswer::InputPollAnswer(_) => None,
+    };
+    poll.answers.iter().filter_map(id).collect()
+}
+
 /// A poll or a quiz, to be voted in.
 pub(super) fn poll(media: &tl::types::MessageMediaPoll) -> Content {
     let tl::enums::Poll::Poll(poll) = &media.poll;
@@ -38,6 +56,19 @@ pub(super) fn poll(media: &tl::types::MessageMediaPoll) -> Content {
         max_choices,
         disclosed: !poll.hide_results_until_close && !poll.quiz,
     })
+}
+
+/// How a poll stands: votes by option.
+pub(super) fn counts(results: &tl::enums::PollResults) -> Vec<(String, u64)> {
+    let tl::enums::PollResults::Results(results) = results;
+    let count = |voters: &tl::enums::PollAnswerVoters| {
+        let tl::enums::PollAnswerVoters::Voters(voters) = voters;
+        (
+            option_id(&voters.option),
+            voters.voters.and_then(|count| u64::try_from(count).ok()).unwrap_or(0),
+        )
+    };
+    results.results.iter().flatten().map(count).collect()
 }
 
 /// The options that this account has chosen.

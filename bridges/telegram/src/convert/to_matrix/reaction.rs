@@ -67,7 +67,11 @@ impl Reader<'_> {
             .into_iter()
             .map(|(user, emoji)| {
                 let body = Body::React { target: target.clone(), emoji: emoji.clone(), set: true };
-                let what = format!("r{message}:{}:{}", landbridge_framework::RemoteId::encode(&user), emoji.id());
+                let what = format!(
+                    "r{message}:{}:{}",
+                    landbridge_framework::RemoteId::encode(&user),
+                    emoji.id()
+                );
                 self.noticed(chat, self.sender(user.0), seen, &what, body)
             })
             .collect()
@@ -98,7 +102,13 @@ impl Reader<'_> {
     ) -> Vec<RemoteEvent<Telegram>> {
         let (chat, _) = self.chat_of(peer, topic, known);
         let body = Body::ReactionSync { target: MessageRef::whole(message), all };
-        let event = self.noticed(chat, landbridge_framework::event::Sender::System, seen, &format!("rs{message}"), body);
+        let event = self.noticed(
+            chat,
+            landbridge_framework::event::Sender::System,
+            seen,
+            &format!("rs{message}"),
+            body,
+        );
         vec![event]
     }
 

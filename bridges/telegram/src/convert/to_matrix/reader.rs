@@ -39,7 +39,7 @@ impl<'a> Reader<'a> {
                 Ok(self.all_reactions(*seen, (&peer.0).into(), *topic, *message, all))
             }
             Raw::Deleted { seen, chats } => self.deleted(*seen, chats),
-            Raw::Pins { seen, chat, messages } => self.pins(*seen, chat, messages),
+            Raw::Pinned { seen, pinned, chats } => self.pinned(*seen, *pinned, chats),
             Raw::Gap { seen, chats } => self.gap(*seen, chats),
             Raw::Voted { seen, chat, message, voter, options } => {
                 self.voted(*seen, chat, *message, (&voter.0).into(), options)
@@ -71,9 +71,7 @@ impl<'a> Reader<'a> {
         match (forum, self.topics) {
             (false, _) => (ChatId::of(peer), None),
             (true, Topics::Rooms) => (ChatId::topic(peer, topic.unwrap_or(GENERAL)), None),
-            (true, Topics::Threads) => {
-                (ChatId::of(peer), topic.filter(|topic| *topic != GENERAL))
-            }
+            (true, Topics::Threads) => (ChatId::of(peer), topic.filter(|topic| *topic != GENERAL)),
         }
     }
 
@@ -85,7 +83,13 @@ impl<'a> Reader<'a> {
         key: String,
         body: impl Into<Body<Telegram>>,
     ) -> RemoteEvent<Telegram> {
-        RemoteEvent::new(self.portal(chat), sender, dates::time(date), key, body)
+        let event = RemoteEvent::new(self.portal(chat), sender, dates::time(date), key, body);
+        // The relay's bot opens no rooms for chats that it was put into, but for those with people who write to it.
+        if self.login.owner.is_none() && !matches!(chat.peer, Peer::User(_)) {
+            event.only_in_known_portals()
+        } else {
+            event
+        }
     }
 
     /// An event about something that must be there already. Its key holds when it was noticed: Telegram numbers neither these events

@@ -6,12 +6,14 @@ use grammers_tl_types as tl;
 use landbridge_framework::{
     MessageRef, RemoteId,
     event::{
-        Body, ChatDelta, MemberChange, Membership, PowerLevels, Presence, RemoteEvent, Sender, TypingKind,
+        Body, ChatDelta, MemberChange, Membership, PowerLevels, Presence, RemoteEvent, Sender,
+        TypingKind,
     },
 };
 use tl::enums::Update;
 
 use super::{
+    action::timer,
     content::Unreadable,
     poll,
     reader::{Read, Reader},
@@ -51,7 +53,8 @@ impl Reader<'_> {
                 self.typing(seen, chat, (&update.from_id).into(), &update.action)
             }
             Update::ChannelUserTyping(update) => {
-                let (chat, _) = self.chat_of(Peer::Channel(update.channel_id), update.top_msg_id, known);
+                let (chat, _) =
+                    self.chat_of(Peer::Channel(update.channel_id), update.top_msg_id, known);
                 self.typing(seen, chat, (&update.from_id).into(), &update.action)
             }
             Update::UserStatus(update) => self.status(seen, update),
@@ -75,9 +78,17 @@ impl Reader<'_> {
                 vec![self.read_to(seen, chat, Sender::Me, update.read_max_id)]
             }
             Update::DialogUnreadMark(update) => {
-                let tl::enums::DialogPeer::Peer(dialog) = &update.peer else { return Ok(Vec::new()) };
+                let tl::enums::DialogPeer::Peer(dialog) = &update.peer else {
+                    return Ok(Vec::new());
+                };
                 let chat = ChatId::of((&dialog.peer).into());
-                vec![self.noticed(chat, Sender::Me, seen, "unread", Body::MarkUnread(update.unread))]
+                vec![self.noticed(
+                    chat,
+                    Sender::Me,
+                    seen,
+                    "unread",
+                    Body::MarkUnread(update.unread),
+                )]
             }
             // The whole profile is asked for: the update has the name, but not the picture.
             Update::UserName(update) => self.asked_again(seen, update.user_id),
@@ -92,7 +103,11 @@ impl Reader<'_> {
             }
             Update::ChatParticipant(update) => {
                 let chat = ChatId::of(Peer::Group(update.chat_id));
-                let now = if update.new_participant.is_some() { Membership::Join } else { Membership::Leave };
+                let now = if update.new_participant.is_some() {
+                    Membership::Join
+                } else {
+                    Membership::Leave
+                };
                 self.standing(seen, chat, update.actor_id, update.user_id, now)
             }
             Update::ChannelParticipant(update) => {
@@ -115,6 +130,11 @@ impl Reader<'_> {
             Update::Chat(update) => {
                 let chat = ChatId::of(Peer::Group(update.chat_id));
                 vec![self.noticed(chat, Sender::System, seen, "resync", Body::Resync)]
+            }
+            Update::PeerHistoryTtl(update) => {
+                let (chat, _) = self.chat_of((&update.peer).into(), None, known);
+                let delta = timer(update.ttl_period.unwrap_or(0));
+                vec![self.noticed(chat, Sender::System, seen, "ttl", delta)]
             }
             Update::ChatDefaultBannedRights(update) => {
                 let chat = ChatId::of((&update.peer).into());
@@ -157,7 +177,11 @@ impl Reader<'_> {
         vec![self.noticed(chat, self.sender(who), seen, "typing", Body::Typing { kind, timeout })]
     }
 
-    fn status(&self, seen: i64, update: &tl::types::UpdateUserStatus) -> Vec<RemoteEvent<Telegram>> {
+    fn status(
+        &self,
+        seen: i64,
+        update: &tl::types::UpdateUserStatus,
+    ) -> Vec<RemoteEvent<Telegram>> {
         use tl::enums::UserStatus as S;
         let presence = match &update.status {
             S::Online(_) => Presence::Online,
@@ -169,7 +193,13 @@ impl Reader<'_> {
         if update.user_id == self.login.id {
             return Vec::new();
         }
-        vec![self.noticed(ChatId::of(peer), self.sender(peer), seen, "presence", Body::Presence(presence))]
+        vec![self.noticed(
+            ChatId::of(peer),
+            self.sender(peer),
+            seen,
+            "presence",
+            Body::Presence(presence),
+        )]
     }
 
     fn read_to(
@@ -214,11 +244,11 @@ impl Reader<'_> {
             let body = Body::PollVote { poll: message, choices };
             events.push(self.noticed(chat, Sender::Me, seen, &format!("v{message}"), body));
         }
-        if let Some(tl::enums::Poll::Poll(poll)) = &update.poll
-            && poll.closed
-        {
-            let body = Body::PollEnd { poll: message };
-            events.push(self.noticed(chat, Sender::System, seen, &format!("pe{message}"), body));
+        let ended = matches!(&update.poll, Some(tl::enums::Poll::Poll(poll)) if poll.closed);
+        let counts = poll::counts(&update.results);
+        if ended || !counts.is_empty() {
+            let body = Body::PollResults { poll: message, counts, ended };
+            events.push(self.noticed(chat, Sender::System, seen, &format!("pr{message}"), body));
         }
         events
     }
@@ -251,9 +281,27 @@ impl Reader<'_> {
         Ok(events)
     }
 
-    pub(super) fn pins(&self, seen: i64, chat: &str, messages: &[i32]) -> Read {
-        let body = Body::Pins { ids: messages.to_vec() };
-        Ok(vec![self.noticed(stored(chat)?, Sender::System, seen, "pins", body)])
+    pub(super) fn pinned(
+        &self,
+        seen: i64,
+        pinned: bool,
+        chats: &BTreeMap<String, Vec<i32>>,
+    ) -> Read {
+        let mut events = Vec::new();
+        for (chat, messages) in chats {
+            let chat = stored(chat)?;
+            for target in messages {
+                let body = Body::Pin { target: *target, pinned };
+                events.push(self.noticed(
+                    chat,
+                    Sender::System,
+                    seen,
+                    &format!("pin{target}:{pinned}"),
+                    body,
+                ));
+            }
+        }
+        Ok(events)
     }
 
     pub(super) fn gap(&self, seen: i64, chats: &[String]) -> Read {
