@@ -164,14 +164,19 @@ fn of_test_server(server: &TestServer, nonce: &str) -> DcOption {
     }
 }
 
-/// The key that a test's server and its client make of their seed and the session's nonce.
+/// How many keys a test's server knows.
+const SLOTS: u16 = 16_384;
+
+/// The key that a test's server and its client make of their seed: the one of the slot that the session's nonce falls into.
 pub fn test_key(seed: &str, nonce: &str) -> [u8; 256] {
+    let nonce = Sha512::digest(nonce.as_bytes());
+    let slot = u16::from_be_bytes([nonce[0], nonce[1]]) % SLOTS;
     let mut key = [0; 256];
     for (at, chunk) in key.chunks_exact_mut(64).enumerate() {
         let mut hash = Sha512::new();
         hash.update((seed.len() as u64).to_be_bytes());
         hash.update(seed.as_bytes());
-        hash.update(nonce.as_bytes());
+        hash.update(slot.to_be_bytes());
         hash.update([at as u8]);
         chunk.copy_from_slice(&hash.finalize());
     }

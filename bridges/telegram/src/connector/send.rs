@@ -2,13 +2,6 @@
 
 use std::time::Duration;
 
-use grammers_tl_types as tl;
-use landbridge_framework::{
-    event::Emoji,
-    format::{Rich, Style},
-    handlers::{Location, OwnReactions, Targets},
-    prelude::*,
-};
 use super::{
     ChatMeta, Telegram,
     outgoing::{Target, entities, progress, random_id, send_media, send_text, sent},
@@ -17,6 +10,13 @@ use crate::{
     client::Live,
     convert::from_matrix::{Chunk, MAX_TEXT, split, write},
     ids::Peer,
+};
+use grammers_tl_types as tl;
+use landbridge_framework::{
+    event::Emoji,
+    format::{Rich, Style},
+    handlers::{Location, OwnReactions, Targets},
+    prelude::*,
 };
 
 /// The longest text: ten messages.

@@ -10,7 +10,8 @@ pub(super) fn all() -> Vec<(&'static str, Raw)> {
     let mut quoted = reply_to(40);
     quoted.quote = true;
     quoted.quote_text = Some("the very words".into());
-    quoted.quote_entities = Some(vec![tl::types::MessageEntityBold { offset: 4, length: 4 }.into()]);
+    quoted.quote_entities =
+        Some(vec![tl::types::MessageEntityBold { offset: 4, length: 4 }.into()]);
     let mut cross = reply_to(7);
     cross.reply_to_peer_id = Some(channel(NEWS));
     cross.quote_text = Some("from elsewhere".into());

@@ -1,0 +1,468 @@
+//! What the server knows: people, chats, what was said, who is signed in and connected.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
+
+use grammers_tl_types as tl;
+use tokio::sync::{Notify, mpsc};
+
+use crate::build::{self, DATE, peer_channel, peer_user};
+
+/// The code that everybody is sent.
+pub const CODE: &str = "12345";
+
+/// See the module.
+#[derive(Default)]
+pub struct World {
+    pub(crate) people: BTreeMap<i64, Person>,
+    pub(crate) channels: BTreeMap<i64, Channel>,
+    /// Direct messages; each of the two has numbers of their own for them.
+    pub(crate) direct: Vec<Option<Message>>,
+    pub(crate) signed_in: HashMap<[u8; 8], i64>,
+    pub(crate) connections: Vec<Connection>,
+    pub(crate) taken: HashSet<(i64, i64)>,
+    pub(crate) parts: HashMap<i64, BTreeMap<i32, Vec<u8>>>,
+    pub(crate) files: HashMap<i64, Vec<u8>>,
+    pub(crate) qr: HashMap<Vec<u8>, ([u8; 8], Option<i64>)>,
+    pub(crate) asked: HashMap<&'static str, u32>,
+    clock: i32,
+    /// What goes wrong.
+    pub faults: Faults,
+    counts: Counts,
+}
+
+/// What goes wrong: each every so many times, never if unset.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    /// A request to send is answered with `FLOOD_WAIT_1` and not done.
+    pub flood: Option<u32>,
+    /// A request is done, but its answer never comes, and the connection breaks.
+    pub lose_answer: Option<u32>,
+    /// An update is not pushed: only a difference has it.
+    pub drop_update: Option<u32>,
+    /// An update is pushed twice.
+    pub repeat_update: Option<u32>,
+    /// Differences hold at most so many updates; for more they are too long.
+    pub difference: Option<usize>,
+}
+
+#[derive(Default)]
+struct Counts {
+    sends: u32,
+    answers: u32,
+    updates: u32,
+}
+
+/// Where something is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// Between two people.
+    Direct(i64, i64),
+    /// In a supergroup.
+    Channel(i64),
+}
+
+/// What was said, as a test sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// Who.
+    pub from: i64,
+    /// What.
+    pub text: String,
+    /// Whether it was edited.
+    pub edited: bool,
+    /// The reactions: who, and with what.
+    pub reactions: Vec<(i64, String)>,
+}
+
+pub(crate) struct Person {
+    pub(crate) name: String,
+    pub(crate) username: Option<String>,
+    pub(crate) phone: String,
+    pub(crate) bot: bool,
+    pub(crate) token: String,
+    pub(crate) pts: i32,
+    pub(crate) next: i32,
+    /// Their numbers of direct messages: with whom, and which.
+    pub(crate) mailbox: BTreeMap<i32, (i64, usize)>,
+    pub(crate) log: Vec<Logged>,
+}
+
+pub(crate) struct Channel {
+    pub(crate) title: String,
+    pub(crate) members: BTreeSet<i64>,
+    pub(crate) pts: i32,
+    pub(crate) next: i32,
+    pub(crate) messages: BTreeMap<i32, Message>,
+    pub(crate) log: Vec<Logged>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Message {
+    pub(crate) from: i64,
+    pub(crate) text: String,
+    pub(crate) entities: Vec<tl::enums::MessageEntity>,
+    pub(crate) date: i32,
+    pub(crate) edited: Option<i32>,
+    pub(crate) reply_to: Option<i32>,
+    pub(crate) media: Option<tl::enums::MessageMedia>,
+    pub(crate) reactions: Vec<(i64, tl::enums::Reaction)>,
+}
+
+/// An entry of a stream of updates.
+#[derive(Clone)]
+pub(crate) struct Logged {
+    pub(crate) pts: i32,
+    pub(crate) what: What,
+}
+
+#[derive(Clone)]
+pub(crate) enum What {
+    New(i32),
+    Edit(i32),
+    Delete(i32),
+    Pin(i32, bool),
+}
+
+/// Somebody's open connection.
+pub(crate) struct Connection {
+    pub(crate) key: [u8; 8],
+    pub(crate) push: mpsc::UnboundedSender<Vec<u8>>,
+    pub(crate) cut: Arc<Notify>,
+}
+
+impl World {
+    /// Adds a person.
+    pub fn person(&mut self, id: i64, name: &str, phone: &str) {
+        let person = Person {
+            name: name.into(),
+            username: Some(name.to_lowercase()),
+            phone: phone.trim_start_matches('+').into(),
+            bot: false,
+            token: String::new(),
+            pts: 1,
+            next: 1,
+            mailbox: BTreeMap::new(),
+            log: Vec::new(),
+        };
+        self.people.insert(id, person);
+    }
+
+    /// Adds a bot.
+    pub fn bot(&mut self, id: i64, name: &str, token: &str) {
+        self.person(id, name, "");
+        if let Some(bot) = self.people.get_mut(&id) {
+            bot.bot = true;
+            bot.token = token.into();
+        }
+    }
+
+    /// Adds a supergroup.
+    pub fn channel(&mut self, id: i64, title: &str, members: &[i64]) {
+        let channel = Channel {
+            title: title.into(),
+            members: members.iter().copied().collect(),
+            pts: 1,
+            next: 1,
+            messages: BTreeMap::new(),
+            log: Vec::new(),
+        };
+        self.channels.insert(id, channel);
+    }
+
+    /// Somebody who isn't bridged says something; gives its number in a supergroup, or among its author's own.
+    pub fn say(&mut self, from: i64, place: Place, text: &str) -> i32 {
+        self.add(
+            place,
+            Message {
+                from,
+                text: text.into(),
+                entities: Vec::new(),
+                date: 0,
+                edited: None,
+                reply_to: None,
+                media: None,
+                reactions: Vec::new(),
+            },
+        )
+    }
+
+    /// What was said, in order.
+    pub fn said(&self, place: Place) -> Vec<Said> {
+        let said = |message: &Message| Said {
+            from: message.from,
+            text: message.text.clone(),
+            edited: message.edited.is_some(),
+            reactions: message
+                .reactions
+                .iter()
+                .map(|(who, reaction)| {
+                    let reaction = match reaction {
+                        tl::enums::Reaction::Emoji(emoji) => emoji.emoticon.clone(),
+                        other => format!("{other:?}"),
+                    };
+                    (*who, reaction)
+                })
+                .collect(),
+        };
+        match place {
+            Place::Channel(id) => {
+                self.channels.get(&id).map(|channel| channel.messages.values().map(said).collect())
+            }
+            Place::Direct(a, b) => self.people.get(&a).map(|person| {
+                let with = person.mailbox.values().filter(|(other, _)| *other == b);
+                with.filter_map(|(_, at)| self.direct.get(*at)?.as_ref()).map(said).collect()
+            }),
+        }
+        .unwrap_or_default()
+    }
+
+    /// Breaks all connections.
+    pub fn cut_connections(&mut self) {
+        for connection in self.connections.drain(..) {
+            connection.cut.notify_one();
+        }
+    }
+
+    /// Signs everybody out.
+    pub fn sign_out_all(&mut self) {
+        self.signed_in.clear();
+    }
+
+    /// Whether anybody is connected who is this person.
+    pub fn is_connected(&self, id: i64) -> bool {
+        self.connections.iter().any(|connection| self.signed_in.get(&connection.key) == Some(&id))
+    }
+
+    /// How often a method was called.
+    pub fn calls(&self, method: &str) -> u32 {
+        self.asked.get(method).copied().unwrap_or(0)
+    }
+
+    /// Somebody scans the QR code that is shown.
+    pub fn scan(&mut self, token: &[u8], user: i64) -> bool {
+        let Some((key, who)) = self.qr.get_mut(token) else { return false };
+        *who = Some(user);
+        let key = *key;
+        let update = tl::types::UpdateShort { update: tl::enums::Update::LoginToken, date: DATE };
+        let bytes = tl::Serializable::to_bytes(&tl::enums::Updates::UpdateShort(update));
+        for connection in self.connections.iter().filter(|connection| connection.key == key) {
+            let _ = connection.push.send(bytes.clone());
+        }
+        true
+    }
+
+    pub(crate) fn now(&mut self) -> i32 {
+        self.clock += 1;
+        DATE + self.clock
+    }
+
+    /// Adds a message, and tells of it; gives its number for its author.
+    pub(crate) fn add(&mut self, place: Place, mut message: Message) -> i32 {
+        message.date = self.now();
+        match place {
+            Place::Channel(id) => {
+                let Some(channel) = self.channels.get_mut(&id) else { return 0 };
+                let number = channel.next;
+                channel.next += 1;
+                channel.messages.insert(number, message);
+                self.log_channel(id, What::New(number));
+                number
+            }
+            Place::Direct(a, b) => {
+                let from = message.from;
+                let at = self.direct.len();
+                self.direct.push(Some(message));
+                let mut own = 0;
+                for (who, other) in [(a, b), (b, a)] {
+                    let Some(person) = self.people.get_mut(&who) else { continue };
+                    let number = person.next;
+                    person.next += 1;
+                    person.mailbox.insert(number, (other, at));
+                    if who == from {
+                        own = number;
+                    }
+                    self.log_person(who, What::New(number));
+                }
+                own
+            }
+        }
+    }
+
+    /// The people of whom a direct message is, with their numbers of it.
+    pub(crate) fn holders(&self, at: usize) -> Vec<(i64, i32)> {
+        let one = |(who, person): (&i64, &Person)| {
+            let number = person.mailbox.iter().find(|(_, (_, message))| *message == at);
+            number.map(|(number, _)| (*who, *number))
+        };
+        self.people.iter().filter_map(one).collect()
+    }
+
+    pub(crate) fn log_channel(&mut self, id: i64, what: What) {
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        channel.pts += 1;
+        let logged = Logged { pts: channel.pts, what };
+        channel.log.push(logged.clone());
+        let members: Vec<i64> = channel.members.iter().copied().collect();
+        for member in members {
+            if let Some(update) = self.channel_update(id, &logged, member) {
+                self.push(member, vec![update]);
+            }
+        }
+    }
+
+    pub(crate) fn log_person(&mut self, id: i64, what: What) {
+        let Some(person) = self.people.get_mut(&id) else { return };
+        person.pts += 1;
+        let logged = Logged { pts: person.pts, what };
+        person.log.push(logged.clone());
+        if let Some(update) = self.person_update(id, &logged) {
+            self.push(id, vec![update]);
+        }
+    }
+
+    /// A message of a supergroup, as somebody sees it.
+    pub(crate) fn in_channel(
+        &self,
+        id: i64,
+        number: i32,
+        viewer: i64,
+    ) -> Option<tl::enums::Message> {
+        let said = self.channels.get(&id)?.messages.get(&number)?;
+        Some(build::message(number, said, peer_channel(id), said.from == viewer))
+    }
+
+    /// A direct message, as one of the two sees it.
+    pub(crate) fn in_mailbox(&self, viewer: i64, number: i32) -> Option<tl::enums::Message> {
+        let (other, at) = *self.people.get(&viewer)?.mailbox.get(&number)?;
+        let said = self.direct.get(at)?.as_ref()?;
+        Some(build::message(number, said, peer_user(other), said.from == viewer))
+    }
+
+    pub(crate) fn channel_update(
+        &self,
+        id: i64,
+        logged: &Logged,
+        viewer: i64,
+    ) -> Option<tl::enums::Update> {
+        let pts = logged.pts;
+        Some(match &logged.what {
+            What::New(number) => {
+                let message = self.in_channel(id, *number, viewer)?;
+                tl::types::UpdateNewChannelMessage { message, pts, pts_count: 1 }.into()
+            }
+            What::Edit(number) => {
+                let message = self.in_channel(id, *number, viewer)?;
+                tl::types::UpdateEditChannelMessage { message, pts, pts_count: 1 }.into()
+            }
+            What::Delete(number) => {
+                let messages = vec![*number];
+                tl::types::UpdateDeleteChannelMessages {
+                    channel_id: id,
+                    messages,
+                    pts,
+                    pts_count: 1,
+                }
+                .into()
+            }
+            What::Pin(number, pinned) => tl::types::UpdatePinnedChannelMessages {
+                pinned: *pinned,
+                channel_id: id,
+                messages: vec![*number],
+                pts,
+                pts_count: 1,
+            }
+            .into(),
+        })
+    }
+
+    pub(crate) fn person_update(&self, id: i64, logged: &Logged) -> Option<tl::enums::Update> {
+        let pts = logged.pts;
+        Some(match &logged.what {
+            What::New(number) => {
+                let message = self.in_mailbox(id, *number)?;
+                tl::types::UpdateNewMessage { message, pts, pts_count: 1 }.into()
+            }
+            What::Edit(number) => {
+                let message = self.in_mailbox(id, *number)?;
+                tl::types::UpdateEditMessage { message, pts, pts_count: 1 }.into()
+            }
+            What::Delete(number) => {
+                tl::types::UpdateDeleteMessages { messages: vec![*number], pts, pts_count: 1 }
+                    .into()
+            }
+            What::Pin(number, pinned) => {
+                let (other, _) = *self.people.get(&id)?.mailbox.get(number)?;
+                tl::types::UpdatePinnedMessages {
+                    pinned: *pinned,
+                    peer: peer_user(other),
+                    messages: vec![*number],
+                    pts,
+                    pts_count: 1,
+                }
+                .into()
+            }
+        })
+    }
+
+    /// All people, as somebody sees them: every answer brings everybody.
+    pub(crate) fn users(&self, viewer: i64) -> Vec<tl::enums::User> {
+        self.people.iter().map(|(id, person)| build::user(*id, person, *id == viewer)).collect()
+    }
+
+    /// The supergroups that somebody is in.
+    pub(crate) fn chats(&self, viewer: i64) -> Vec<tl::enums::Chat> {
+        let there = self.channels.iter().filter(|(_, channel)| channel.members.contains(&viewer));
+        there.map(|(id, channel)| build::channel(*id, channel)).collect()
+    }
+
+    pub(crate) fn updates(
+        &self,
+        viewer: i64,
+        updates: Vec<tl::enums::Update>,
+    ) -> tl::enums::Updates {
+        tl::types::Updates {
+            updates,
+            users: self.users(viewer),
+            chats: self.chats(viewer),
+            date: DATE,
+            seq: 0,
+        }
+        .into()
+    }
+
+    /// Tells somebody, wherever they are connected; unless a fault has it otherwise.
+    pub(crate) fn push(&mut self, to: i64, updates: Vec<tl::enums::Update>) {
+        self.counts.updates += 1;
+        if due(self.faults.drop_update, self.counts.updates) {
+            return;
+        }
+        let times = if due(self.faults.repeat_update, self.counts.updates) { 2 } else { 1 };
+        let bytes = tl::Serializable::to_bytes(&self.updates(to, updates));
+        for connection in &self.connections {
+            if self.signed_in.get(&connection.key) == Some(&to) {
+                for _ in 0..times {
+                    let _ = connection.push.send(bytes.clone());
+                }
+            }
+        }
+    }
+
+    /// Whether this request to send is refused for now.
+    pub(crate) fn is_flood(&mut self) -> bool {
+        self.counts.sends += 1;
+        due(self.faults.flood, self.counts.sends)
+    }
+
+    /// Whether this answer is lost.
+    pub(crate) fn loses_answer(&mut self) -> bool {
+        self.counts.answers += 1;
+        due(self.faults.lose_answer, self.counts.answers)
+    }
+}
+
+fn due(every: Option<u32>, count: u32) -> bool {
+    every.is_some_and(|every| every > 0 && count.is_multiple_of(every))
+}
