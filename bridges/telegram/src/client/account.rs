@@ -110,7 +110,7 @@ impl Live {
     ) -> Self {
         Self {
             api,
-            peers: Peers::new(inbox.clone()),
+            peers: Peers::new(inbox.clone(), me.bot),
             index: Index::new(inbox.clone()),
             inbox,
             config: connection.config.clone(),

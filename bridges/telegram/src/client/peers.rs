@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 use grammers_tl_types as tl;
-use landbridge_framework::{Closed, Inbox, event::UserInfo};
+use landbridge_framework::{Closed, Inbox, RemoteId as _, event::UserInfo};
 use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use super::error::ApiError;
 use crate::{
     connector::Telegram,
     convert::files::FileRef,
-    ids::{Peer, UserId},
+    ids::{ChatId, Peer, UserId},
     raw::{Facts, Known},
 };
 
@@ -48,6 +48,8 @@ pub struct Note {
 /// Everybody a login knows.
 pub struct Peers {
     inbox: Inbox<Telegram>,
+    /// A bot may ask about whoever it has met without knowing access hashes.
+    bot: bool,
     cache: Cache<Peer, Arc<Note>>,
 }
 
@@ -57,8 +59,8 @@ fn stream(peer: Peer) -> String {
 
 impl Peers {
     /// Kept in a login's cursors.
-    pub fn new(inbox: Inbox<Telegram>) -> Self {
-        Self { inbox, cache: Cache::new(CACHED) }
+    pub fn new(inbox: Inbox<Telegram>, bot: bool) -> Self {
+        Self { inbox, bot, cache: Cache::new(CACHED) }
     }
 
     /// What is known of somebody.
@@ -176,33 +178,36 @@ impl Peers {
     }
 
     async fn handle(&self, peer: Peer) -> Result<Handle, ApiError> {
-        let closed = |error: Closed| ApiError::Unreachable(error.to_string());
-        let unknown = || {
-            ApiError::Unknown(match peer {
+        match self.known_handle(peer).await? {
+            Some(handle) => Ok(handle),
+            None if self.bot => Ok(Handle::Hash(0)),
+            None => Err(ApiError::Unknown(match peer {
                 Peer::User(_) => "that person".into(),
                 Peer::Group(_) | Peer::Channel(_) => "that chat".into(),
-            })
-        };
-        let note = self.get(peer).await.map_err(closed)?.ok_or_else(unknown)?;
-        if let Some(hash) = note.hash {
-            return Ok(Handle::Hash(hash));
+            })),
         }
-        let (chat, message) = note.seen.clone().ok_or_else(unknown)?;
-        let chat = <crate::ids::ChatId as landbridge_framework::RemoteId>::decode(&chat)
-            .map_err(|_| unknown())?;
+    }
+
+    async fn known_handle(&self, peer: Peer) -> Result<Option<Handle>, ApiError> {
+        let closed = |error: Closed| ApiError::Unreachable(error.to_string());
+        let Some(note) = self.get(peer).await.map_err(closed)? else { return Ok(None) };
+        if let Some(hash) = note.hash {
+            return Ok(Some(Handle::Hash(hash)));
+        }
+        let Some((chat, message)) = note.seen.clone() else { return Ok(None) };
+        let Ok(chat) = ChatId::decode(&chat) else { return Ok(None) };
         Ok(match chat.peer {
             Peer::Group(chat_id) => {
-                Handle::Seen(tl::types::InputPeerChat { chat_id }.into(), message)
+                Some(Handle::Seen(tl::types::InputPeerChat { chat_id }.into(), message))
             }
             Peer::Channel(channel_id) => {
                 let note = self.get(chat.peer).await.map_err(closed)?;
-                let access_hash = note.and_then(|note| note.hash).ok_or_else(unknown)?;
-                Handle::Seen(
-                    tl::types::InputPeerChannel { channel_id, access_hash }.into(),
-                    message,
-                )
+                note.and_then(|note| note.hash).map(|access_hash| {
+                    let chat = tl::types::InputPeerChannel { channel_id, access_hash };
+                    Handle::Seen(chat.into(), message)
+                })
             }
-            Peer::User(_) => return Err(unknown()),
+            Peer::User(_) => None,
         })
     }
 }

@@ -413,3 +413,33 @@ pub(crate) fn config() -> tl::enums::Config {
     }
     .into()
 }
+
+/// A file of that number, name and size.
+pub(crate) fn file(number: i64, name: &str, size: i64) -> tl::enums::MessageMedia {
+    let name = tl::types::DocumentAttributeFilename { file_name: name.into() };
+    let document = tl::types::Document {
+        id: number,
+        access_hash: number * 7,
+        file_reference: b"good".to_vec(),
+        date: DATE,
+        mime_type: "application/octet-stream".into(),
+        size,
+        thumbs: None,
+        video_thumbs: None,
+        dc_id: 2,
+        attributes: vec![name.into()],
+    };
+    tl::types::MessageMediaDocument {
+        nopremium: false,
+        spoiler: false,
+        video: false,
+        round: false,
+        voice: false,
+        document: Some(document.into()),
+        alt_documents: None,
+        video_cover: None,
+        video_timestamp: None,
+        ttl_seconds: None,
+    }
+    .into()
+}

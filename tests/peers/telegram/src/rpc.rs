@@ -146,14 +146,21 @@ fn inner_query(body: &[u8]) -> Option<&[u8]> {
     (flags == 0).then(|| rest.get(4 + cursor.pos()..))?
 }
 
+/// Whether somebody may name somebody or something so: by the right hash, or, as a bot, by none.
+fn may_name(world: &World, me: i64, id: i64, hash: i64) -> bool {
+    hash == id * 7 || hash == 0 && world.people.get(&me).is_some_and(|person| person.bot)
+}
+
 /// Where a request means, for somebody.
-pub(crate) fn place(me: i64, peer: &tl::enums::InputPeer) -> Answer<Place> {
+pub(crate) fn place(world: &World, me: i64, peer: &tl::enums::InputPeer) -> Answer<Place> {
     match peer {
-        tl::enums::InputPeer::User(user) if user.access_hash == user.user_id * 7 => {
+        tl::enums::InputPeer::User(user) if may_name(world, me, user.user_id, user.access_hash) => {
             Ok(Place::Direct(me, user.user_id))
         }
         tl::enums::InputPeer::PeerSelf => Ok(Place::Direct(me, me)),
-        tl::enums::InputPeer::Channel(channel) if channel.access_hash == channel.channel_id * 7 => {
+        tl::enums::InputPeer::Channel(channel)
+            if may_name(world, me, channel.channel_id, channel.access_hash) =>
+        {
             Ok(Place::Channel(channel.channel_id))
         }
         _ => refused(400, "PEER_ID_INVALID"),
@@ -164,7 +171,7 @@ pub(crate) fn place(me: i64, peer: &tl::enums::InputPeer) -> Answer<Place> {
 pub(crate) fn channel(world: &World, me: i64, input: &tl::enums::InputChannel) -> Answer<i64> {
     match input {
         tl::enums::InputChannel::Channel(channel)
-            if channel.access_hash == channel.channel_id * 7 =>
+            if may_name(world, me, channel.channel_id, channel.access_hash) =>
         {
             member(world, me, channel.channel_id)
         }

@@ -77,6 +77,21 @@ pub struct Said {
     pub reactions: Vec<(i64, String)>,
 }
 
+impl Message {
+    fn plain(from: i64, text: &str) -> Self {
+        Self {
+            from,
+            text: text.into(),
+            entities: Vec::new(),
+            date: 0,
+            edited: None,
+            reply_to: None,
+            media: None,
+            reactions: Vec::new(),
+        }
+    }
+}
+
 pub(crate) struct Person {
     pub(crate) name: String,
     pub(crate) username: Option<String>,
@@ -174,19 +189,48 @@ impl World {
 
     /// Somebody who isn't bridged says something; gives its number in a supergroup, or among its author's own.
     pub fn say(&mut self, from: i64, place: Place, text: &str) -> i32 {
-        self.add(
-            place,
-            Message {
-                from,
-                text: text.into(),
-                entities: Vec::new(),
-                date: 0,
-                edited: None,
-                reply_to: None,
-                media: None,
-                reactions: Vec::new(),
-            },
-        )
+        self.add(place, Message::plain(from, text))
+    }
+
+    /// Somebody sends a file.
+    pub fn send_file(&mut self, from: i64, place: Place, name: &str, bytes: &[u8]) -> i32 {
+        let number = self.files.len() as i64 + 1;
+        self.files.insert(number, bytes.to_vec());
+        let media = build::file(number, name, bytes.len() as i64);
+        let message = Message { media: Some(media), ..Message::plain(from, "") };
+        self.add(place, message)
+    }
+
+    /// Somebody changes what they said in a supergroup.
+    pub fn edit(&mut self, channel: i64, number: i32, text: &str) {
+        let now = self.now();
+        let there = self.channels.get_mut(&channel);
+        if let Some(message) = there.and_then(|channel| channel.messages.get_mut(&number)) {
+            message.text = text.into();
+            message.edited = Some(now);
+            self.log_channel(channel, What::Edit(number));
+        }
+    }
+
+    /// Somebody deletes what was said in a supergroup.
+    pub fn delete(&mut self, channel: i64, number: i32) {
+        let there = self.channels.get_mut(&channel);
+        if there.and_then(|channel| channel.messages.remove(&number)).is_some() {
+            self.log_channel(channel, What::Delete(number));
+        }
+    }
+
+    /// Somebody deletes a direct message, for both, by their own number of it.
+    pub fn delete_direct(&mut self, who: i64, number: i32) {
+        let mailbox = self.people.get(&who).map(|person| &person.mailbox);
+        let Some((_, at)) = mailbox.and_then(|mailbox| mailbox.get(&number)).copied() else {
+            return;
+        };
+        if self.direct.get_mut(at).and_then(Option::take).is_some() {
+            for (holder, number) in self.holders(at) {
+                self.log_person(holder, What::Delete(number));
+            }
+        }
     }
 
     /// What was said, in order.

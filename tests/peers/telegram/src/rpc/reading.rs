@@ -203,7 +203,7 @@ pub(super) fn history(
     if world.people.get(&me).is_some_and(|person| person.bot) {
         return refused(400, "BOT_METHOD_INVALID");
     }
-    let place = place(me, &request.peer)?;
+    let place = place(world, me, &request.peer)?;
     let mut all = numbers(world, me, place);
     all.reverse();
     // The first that is older than the offset.

@@ -53,7 +53,7 @@ fn add(world: &mut World, asker: Asker, new: New) -> Answer<tl::enums::Updates> 
     if world.is_flood() {
         return refused(420, "FLOOD_WAIT_1");
     }
-    let place = place(me, &new.peer)?;
+    let place = place(world, me, &new.peer)?;
     if let Place::Channel(id) = place {
         member(world, me, id)?;
     }
@@ -185,7 +185,7 @@ pub(super) fn edit(
     request: tl::functions::messages::EditMessage,
 ) -> Answer<tl::enums::Updates> {
     let me = asker.person()?;
-    let place = place(me, &request.peer)?;
+    let place = place(world, me, &request.peer)?;
     let now = world.now();
     let text = request.message.unwrap_or_default();
     let entities = shown(request.entities);
@@ -248,7 +248,7 @@ pub(super) fn react(
     request: tl::functions::messages::SendReaction,
 ) -> Answer<tl::enums::Updates> {
     let me = asker.person()?;
-    let place = place(me, &request.peer)?;
+    let place = place(world, me, &request.peer)?;
     let own = request.reaction.unwrap_or_default();
     let done = |message: &mut Message| {
         message.reactions.retain(|(who, _)| *who != me);
@@ -321,7 +321,7 @@ pub(super) fn pin(
     request: tl::functions::messages::UpdatePinnedMessage,
 ) -> Answer<tl::enums::Updates> {
     let me = asker.person()?;
-    let place = place(me, &request.peer)?;
+    let place = place(world, me, &request.peer)?;
     let pinned = !request.unpin;
     change(world, me, place, request.id, move |number| What::Pin(number, pinned), |_| Ok(()))
 }
@@ -332,7 +332,7 @@ pub(super) fn typing(
     request: tl::functions::messages::SetTyping,
 ) -> Answer<bool> {
     let me = asker.person()?;
-    match place(me, &request.peer)? {
+    match place(world, me, &request.peer)? {
         Place::Direct(_, other) => {
             let update = tl::types::UpdateUserTyping {
                 user_id: me,
@@ -369,7 +369,7 @@ pub(super) fn read(
     request: tl::functions::messages::ReadHistory,
 ) -> Answer<tl::enums::messages::AffectedMessages> {
     let me = asker.person()?;
-    place(me, &request.peer)?;
+    place(world, me, &request.peer)?;
     let pts = world.people.get(&me).map_or(1, |person| person.pts);
     Ok(tl::types::messages::AffectedMessages { pts, pts_count: 0 }.into())
 }
