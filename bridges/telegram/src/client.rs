@@ -19,5 +19,5 @@ pub use account::{Connection, Live, Own};
 pub use api::Api;
 pub(crate) use chats::messages_of;
 pub use error::ApiError;
-pub use session::{Kept, StoredDc, StoredSession, test_key};
+pub use session::{Kept, NotKept, StoredDc, StoredSession, test_key};
 pub use sign_in::{Code, Password, Qr, SignIn, SignInError, scanned};

@@ -17,7 +17,7 @@ const TOGETHER: i32 = 64;
 const CACHED: usize = 64;
 
 /// See the module.
-pub struct Index {
+pub(crate) struct Index {
     inbox: Inbox<Telegram>,
     // The most recently used last.
     pages: Mutex<Vec<(i32, Page)>>,
@@ -32,7 +32,7 @@ fn stream(page: i32) -> String {
 
 impl Index {
     /// Kept in a login's cursors.
-    pub fn new(inbox: Inbox<Telegram>) -> Self {
+    pub(crate) fn new(inbox: Inbox<Telegram>) -> Self {
         Self { inbox, pages: Mutex::new(Vec::new()) }
     }
 
@@ -59,7 +59,7 @@ impl Index {
     }
 
     /// Remembers where messages are; durable when it returns.
-    pub async fn note(&self, messages: &[(i32, Peer)]) -> Result<(), Closed> {
+    pub(crate) async fn note(&self, messages: &[(i32, Peer)]) -> Result<(), Closed> {
         let mut by_page: BTreeMap<i32, Vec<(i32, Peer)>> = BTreeMap::new();
         for (message, peer) in messages {
             by_page.entry(message.div_euclid(TOGETHER)).or_default().push((*message, *peer));
@@ -82,7 +82,10 @@ impl Index {
     }
 
     /// The chats of messages, by text form; those that were never seen are left out.
-    pub async fn find(&self, messages: &[i32]) -> Result<BTreeMap<String, Vec<i32>>, Closed> {
+    pub(crate) async fn find(
+        &self,
+        messages: &[i32],
+    ) -> Result<BTreeMap<String, Vec<i32>>, Closed> {
         let mut found: BTreeMap<String, Vec<i32>> = BTreeMap::new();
         let mut pages = self.pages.lock().await;
         for message in messages {
@@ -95,14 +98,19 @@ impl Index {
     }
 
     /// Remembers where a poll is.
-    pub async fn note_poll(&self, poll: i64, chat: ChatId, message: i32) -> Result<(), Closed> {
+    pub(crate) async fn note_poll(
+        &self,
+        poll: i64,
+        chat: ChatId,
+        message: i32,
+    ) -> Result<(), Closed> {
         let place = format!("{}/{message}", chat.encode());
         self.inbox.put_all(Vec::new(), Some((&format!("poll/{poll}"), &place))).await?;
         Ok(())
     }
 
     /// Where a poll is: the chat's text form, and the message.
-    pub async fn poll(&self, poll: i64) -> Result<Option<(String, i32)>, Closed> {
+    pub(crate) async fn poll(&self, poll: i64) -> Result<Option<(String, i32)>, Closed> {
         let stored = self.inbox.cursor_of(&format!("poll/{poll}")).await?;
         Ok(stored.and_then(|place| {
             let (chat, message) = place.split_once('/')?;

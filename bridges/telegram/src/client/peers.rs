@@ -23,30 +23,30 @@ const CACHED: usize = 20_000;
 /// What is known of somebody.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Note {
+pub(crate) struct Note {
     /// The access hash that this account was given.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub hash: Option<i64>,
+    pub(crate) hash: Option<i64>,
     /// Where they were seen, while there is no hash of theirs: the chat and the message ("min" constructors,
     /// core.telegram.org/api/min).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub seen: Option<(String, i32)>,
+    pub(crate) seen: Option<(String, i32)>,
     /// Name, user name, kind.
     #[serde(flatten)]
-    pub facts: Facts,
+    pub(crate) facts: Facts,
     /// The picture: its id and data centre.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub photo: Option<(i64, i32)>,
+    pub(crate) photo: Option<(i64, i32)>,
     /// Whether it is a program.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub bot: bool,
+    pub(crate) bot: bool,
     /// The phone number, if they show it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub phone: Option<String>,
+    pub(crate) phone: Option<String>,
 }
 
 /// Everybody a login knows.
-pub struct Peers {
+pub(crate) struct Peers {
     inbox: Inbox<Telegram>,
     /// A bot may ask about whoever it has met without knowing access hashes.
     bot: bool,
@@ -59,12 +59,12 @@ fn stream(peer: Peer) -> String {
 
 impl Peers {
     /// Kept in a login's cursors.
-    pub fn new(inbox: Inbox<Telegram>, bot: bool) -> Self {
+    pub(crate) fn new(inbox: Inbox<Telegram>, bot: bool) -> Self {
         Self { inbox, bot, cache: Cache::new(CACHED) }
     }
 
     /// What is known of somebody.
-    pub async fn get(&self, peer: Peer) -> Result<Option<Arc<Note>>, Closed> {
+    pub(crate) async fn get(&self, peer: Peer) -> Result<Option<Arc<Note>>, Closed> {
         if let Some(note) = self.cache.get(&peer) {
             return Ok(Some(note));
         }
@@ -76,7 +76,7 @@ impl Peers {
     }
 
     /// Remembers those who came with an answer or an update; durable when it returns.
-    pub async fn learn(
+    pub(crate) async fn learn(
         &self,
         users: &[tl::enums::User],
         chats: &[tl::enums::Chat],
@@ -87,7 +87,7 @@ impl Peers {
     }
 
     /// Remembers where people without access hash were seen.
-    pub async fn seen_in(
+    pub(crate) async fn seen_in(
         &self,
         users: &[tl::enums::User],
         chat: Peer,
@@ -118,7 +118,10 @@ impl Peers {
     }
 
     /// The facts of those who are named, for an event that is stored with them.
-    pub async fn known(&self, named: impl IntoIterator<Item = Peer>) -> Result<Known, Closed> {
+    pub(crate) async fn known(
+        &self,
+        named: impl IntoIterator<Item = Peer>,
+    ) -> Result<Known, Closed> {
         let mut known = Known::new();
         for peer in named {
             if let Some(note) = self.get(peer).await? {
@@ -129,7 +132,11 @@ impl Peers {
     }
 
     /// A chat as requests name it.
-    pub async fn input_peer(&self, peer: Peer, me: i64) -> Result<tl::enums::InputPeer, ApiError> {
+    pub(crate) async fn input_peer(
+        &self,
+        peer: Peer,
+        me: i64,
+    ) -> Result<tl::enums::InputPeer, ApiError> {
         match peer {
             Peer::User(id) if id == me => Ok(tl::enums::InputPeer::PeerSelf),
             Peer::Group(chat_id) => Ok(tl::types::InputPeerChat { chat_id }.into()),
@@ -153,7 +160,11 @@ impl Peers {
     }
 
     /// A person as requests name them.
-    pub async fn input_user(&self, id: i64, me: i64) -> Result<tl::enums::InputUser, ApiError> {
+    pub(crate) async fn input_user(
+        &self,
+        id: i64,
+        me: i64,
+    ) -> Result<tl::enums::InputUser, ApiError> {
         if id == me {
             return Ok(tl::enums::InputUser::UserSelf);
         }
@@ -166,7 +177,7 @@ impl Peers {
     }
 
     /// A channel as requests name it.
-    pub async fn input_channel(&self, id: i64) -> Result<tl::enums::InputChannel, ApiError> {
+    pub(crate) async fn input_channel(&self, id: i64) -> Result<tl::enums::InputChannel, ApiError> {
         Ok(match self.handle(Peer::Channel(id)).await? {
             Handle::Hash(access_hash) => {
                 tl::types::InputChannel { channel_id: id, access_hash }.into()

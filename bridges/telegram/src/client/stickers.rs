@@ -94,7 +94,7 @@ fn whole(bytes: Vec<u8>) -> MediaStream {
 
 /// Runs a converter: the sticker goes in by standard input, the picture comes out by standard output.
 async fn convert(converter: &[String], sticker: Vec<u8>) -> std::io::Result<Vec<u8>> {
-    let other = std::io::Error::other;
+    let other = |why: &str| std::io::Error::other(why.to_owned());
     let [program, arguments @ ..] = converter else { return Err(other("no converter is set")) };
     let mut child = Command::new(program)
         .args(arguments)
@@ -123,7 +123,7 @@ async fn convert(converter: &[String], sticker: Vec<u8>) -> std::io::Result<Vec<
         }
         let status = child.wait().await?;
         if !status.success() || picture.is_empty() {
-            return Err(other(format!("the converter ended with {status}")));
+            return Err(other(&format!("the converter ended with {status}")));
         }
         Ok(picture)
     };

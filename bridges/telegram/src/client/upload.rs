@@ -16,11 +16,11 @@ const MAX_PARTS: u64 = 4000;
 const MAX_PARTS_PREMIUM: u64 = 8000;
 
 /// A file that Telegram has, and its true size.
-pub struct Uploaded {
+pub(crate) struct Uploaded {
     /// The file.
-    pub file: tl::enums::InputFile,
+    pub(crate) file: tl::enums::InputFile,
     /// Its size in bytes.
-    pub size: u64,
+    pub(crate) size: u64,
 }
 
 impl Live {

@@ -44,7 +44,7 @@ async fn membership(
         // Who has an account of their own joins and leaves by that one.
         (MemberAction::Join | MemberAction::Leave, _) => Ok(Done),
         (MemberAction::Invite, _) => invite(&live, peer, user).await,
-        (MemberAction::Kick, Peer::Group(chat_id)) | (MemberAction::Ban, Peer::Group(chat_id)) => {
+        (MemberAction::Kick | MemberAction::Ban, Peer::Group(chat_id)) => {
             put_out(&live, chat_id, user).await
         }
         // Basic groups know no bans.

@@ -1,7 +1,5 @@
 //! Text, places, edits, deletions and reactions.
 
-use std::time::Duration;
-
 use super::{
     ChatMeta, Telegram,
     outgoing::{Target, entities, progress, random_id, send_media, send_text, sent},

@@ -120,7 +120,7 @@ impl Reader<'_> {
             head = forwarded(forward, known);
         }
         let reply = reply(message.reply_to.as_ref(), topic, known);
-        head.append(&reply.quote);
+        let head = joined(&head, &reply.quote);
         let carried = message
             .media
             .as_ref()
@@ -269,7 +269,7 @@ fn reply(
             quote.push(": ");
         }
         quote.append(&words);
-        let all = 0..quote.trimmed_len();
+        let all = 0..quote.text().trim_end_matches('\n').len();
         quote.style(all, Style::Quote);
     }
     // Each message of a topic names the topic's first as what it answers, unless it answers another.
@@ -278,14 +278,4 @@ fn reply(
             && !(header.forum_topic && header.reply_to_top_id.is_none() && Some(*id) == topic)
     });
     Answered { target, quote }
-}
-
-/// The length of a text without the line breaks at its end.
-trait TrimmedLen {
-    fn trimmed_len(&self) -> usize;
-}
-impl TrimmedLen for Rich {
-    fn trimmed_len(&self) -> usize {
-        self.text().trim_end_matches('\n').len()
-    }
 }

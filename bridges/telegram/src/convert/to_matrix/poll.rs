@@ -20,7 +20,7 @@ fn words(text: &tl::enums::TextWithEntities) -> String {
 
 /// The bytes of an option, from its name.
 pub fn option_bytes(id: &str) -> Option<Vec<u8>> {
-    if !id.is_ascii() || id.len() % 2 != 0 {
+    if !id.is_ascii() || !id.len().is_multiple_of(2) {
         return None;
     }
     (0..id.len()).step_by(2).map(|at| u8::from_str_radix(&id[at..at + 2], 16).ok()).collect()
