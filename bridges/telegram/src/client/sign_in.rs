@@ -186,19 +186,22 @@ impl Api {
         let (Some(g_b), Some(srp_id)) = (challenge.srp_b.clone(), challenge.srp_id) else {
             return Err(strange);
         };
-        if algo.p.len() != 256 || g_b.len() > 256 || !check_p_and_g(&algo.p, &algo.g) {
+        // What the library takes to be so, and would panic over.
+        if algo.p.len() != 256 || g_b.len() > 256 || !(2..=7).contains(&algo.g) {
             return Err(strange);
         }
         let secret: [u8; 256] = rand::random();
         let (salt1, salt2, p, g) = (algo.salt1.clone(), algo.salt2.clone(), algo.p.clone(), algo.g);
         let password = password.to_owned();
-        // A hundred thousand rounds of a hash: not among other tasks.
+        // A proof of primality, and a hundred thousand rounds of a hash: not among other tasks.
         let proof = tokio::task::spawn_blocking(move || {
-            calculate_2fa(&salt1, &salt2, &p, &g, g_b, secret.to_vec(), password)
+            check_p_and_g(&p, &g)
+                .then(|| calculate_2fa(&salt1, &salt2, &p, &g, g_b, secret.to_vec(), password))
         });
-        let (m1, a) = proof
+        let proof = proof
             .await
             .map_err(|error| SignInError::Api(ApiError::Unreachable(error.to_string())))?;
+        let Some((m1, a)) = proof else { return Err(strange) };
         let proof = tl::types::InputCheckPasswordSrp { srp_id, a: a.to_vec(), m1: m1.to_vec() };
         let request = tl::functions::auth::CheckPassword { password: proof.into() };
         user_of(self.invoke(&request).await?)

@@ -1,7 +1,7 @@
 //! People's own accounts.
 
 use landbridge_framework::login::{Display, StepKind};
-use landbridge_telegram_peer::{Faults, Place};
+use landbridge_telegram_peer::{CODE, Faults, Place};
 
 use crate::rig::{ALICE, BOB, LOBBY, Rig, eventually};
 
@@ -23,6 +23,33 @@ async fn direct_chats_go_both_ways() {
     eventually("Bob's words are taken back", || !rig.events(&room, "m.room.redaction").is_empty())
         .await;
     assert_eq!(rig.said_by(DIRECT, ALICE), ["hi Bob"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_is_asked_for_and_proven() {
+    let rig = Rig::start().await;
+    rig.peer.world().password(BOB, "correct horse");
+    let control = rig.control();
+    let mut login =
+        control.start_login(rig.ann.id(), "phone", None).await.expect("the flow is there");
+    let answer = |id: &str, what: &str| [(id.to_owned(), what.to_owned())].into();
+    let step = login.next().await;
+    login.answer(step.number, answer("phone", "+15550002")).expect("a question");
+    let step = login.next().await;
+    login.answer(step.number, answer("code", CODE)).expect("a question");
+    let step = login.next().await;
+    let StepKind::Ask(form) = &step.kind else {
+        panic!("a password is asked for: {:?}", step.kind)
+    };
+    assert!(form.instructions.contains("the usual"), "the hint is shown: {}", form.instructions);
+    login.answer(step.number, answer("password", "wrong horse")).expect("a question");
+    let step = login.next().await;
+    let StepKind::Ask(form) = &step.kind else { panic!("it is asked for again: {:?}", step.kind) };
+    assert!(form.instructions.contains("wrong"), "{}", form.instructions);
+    login.answer(step.number, answer("password", "correct horse")).expect("a question");
+    let done = login.next().await;
+    assert!(matches!(done.kind, StepKind::Done(_)), "{:?}", done.kind);
+    eventually("Bob is connected", || rig.peer.world().is_connected(BOB)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

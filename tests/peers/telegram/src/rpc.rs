@@ -1,6 +1,7 @@
 //! Requests and their answers.
 
 mod files;
+mod password;
 mod reading;
 mod signing_in;
 mod writing;
@@ -75,6 +76,8 @@ methods! {
     tl::functions::auth::ImportBotAuthorization => signing_in::bot,
     tl::functions::auth::ExportLoginToken => signing_in::qr,
     tl::functions::auth::LogOut => signing_in::log_out,
+    tl::functions::account::GetPassword => password::challenge,
+    tl::functions::auth::CheckPassword => password::check,
     tl::functions::users::GetUsers => reading::users,
     tl::functions::updates::GetState => reading::state,
     tl::functions::updates::GetDifference => reading::difference,

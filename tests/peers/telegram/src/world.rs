@@ -25,6 +25,8 @@ pub struct World {
     pub(crate) taken: HashSet<(i64, i64)>,
     pub(crate) parts: HashMap<i64, BTreeMap<i32, Vec<u8>>>,
     pub(crate) files: HashMap<i64, Vec<u8>>,
+    /// Who has given the right code and must give a password yet, by key.
+    pub(crate) half_way: HashMap<[u8; 8], i64>,
     pub(crate) qr: HashMap<Vec<u8>, ([u8; 8], Option<i64>)>,
     pub(crate) asked: HashMap<&'static str, u32>,
     clock: i32,
@@ -98,6 +100,7 @@ pub(crate) struct Person {
     pub(crate) phone: String,
     pub(crate) bot: bool,
     pub(crate) token: String,
+    pub(crate) password: Option<String>,
     pub(crate) pts: i32,
     pub(crate) next: i32,
     /// Their numbers of direct messages: with whom, and which.
@@ -157,6 +160,7 @@ impl World {
             phone: phone.trim_start_matches('+').into(),
             bot: false,
             token: String::new(),
+            password: None,
             pts: 1,
             next: 1,
             mailbox: BTreeMap::new(),
@@ -171,6 +175,13 @@ impl World {
         if let Some(bot) = self.people.get_mut(&id) {
             bot.bot = true;
             bot.token = token.into();
+        }
+    }
+
+    /// Gives somebody a password, which is asked for besides the code.
+    pub fn password(&mut self, id: i64, password: &str) {
+        if let Some(person) = self.people.get_mut(&id) {
+            person.password = Some(password.into());
         }
     }
 

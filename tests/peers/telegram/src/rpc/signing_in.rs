@@ -43,10 +43,18 @@ pub(super) fn sign_in(
     if request.phone_code_hash != HASH || request.phone_code.as_deref() != Some(CODE) {
         return refused(400, "PHONE_CODE_INVALID");
     }
+    if world.people.get(&id).is_some_and(|person| person.password.is_some()) {
+        world.half_way.insert(asker.key, id);
+        return refused(401, "SESSION_PASSWORD_NEEDED");
+    }
     authorised(world, asker, id)
 }
 
-fn authorised(world: &mut World, asker: Asker, id: i64) -> Answer<tl::enums::auth::Authorization> {
+pub(super) fn authorised(
+    world: &mut World,
+    asker: Asker,
+    id: i64,
+) -> Answer<tl::enums::auth::Authorization> {
     let Some(person) = world.people.get(&id) else { return refused(400, "USER_ID_INVALID") };
     let user = build::user(id, person, true);
     world.signed_in.insert(asker.key, id);
