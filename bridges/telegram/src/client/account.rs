@@ -1,7 +1,7 @@
 //! One account: what requests, updates and look-ups share while it is connected.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -56,6 +56,8 @@ pub struct Live {
     /// The references of files that were seen lately, by the file's id: they expire.
     pub(crate) files: Cache<i64, Arc<Vec<u8>>>,
     own: Own,
+    /// The highest message numbers seen: of each channel, and of the account (under no number).
+    newest: Mutex<HashMap<Option<i64>, i32>>,
     counter: AtomicU64,
 }
 
@@ -121,6 +123,7 @@ impl Live {
             premium: me.premium,
             files: Cache::new(FILES),
             own: Own::default(),
+            newest: Mutex::default(),
             counter: AtomicU64::new(0),
         }
     }
@@ -128,6 +131,19 @@ impl Live {
     /// A number not given before.
     pub(super) fn next(&self) -> u64 {
         self.counter.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A message with this number was seen.
+    pub(super) fn note_newest(&self, peer: Peer, message: i32) {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = newest.entry(stream_of(peer)).or_default();
+        *known = message.max(*known);
+    }
+
+    /// The highest message number seen where a chat's messages are numbered.
+    pub(crate) fn newest(&self, peer: Peer) -> Option<i32> {
+        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.get(&stream_of(peer)).copied()
     }
 
     /// Notes an edit before it is made: its echo may come before its answer.
@@ -201,6 +217,14 @@ impl Client for Connection {
         {
             tracing::warn!(%error, "Telegram was not told of a logout");
         }
+    }
+}
+
+/// Which numbers a chat's messages have: a channel's own, or the account's.
+fn stream_of(peer: Peer) -> Option<i64> {
+    match peer {
+        Peer::Channel(id) => Some(id),
+        Peer::User(_) | Peer::Group(_) => None,
     }
 }
 

@@ -173,7 +173,11 @@ impl Follower {
                 channels.insert(id, mark);
             }
         }
+        for (id, mark) in &channels {
+            live.note_newest(Peer::Channel(*id), mark.last);
+        }
         if let Some(mark) = mark {
+            live.note_newest(Peer::User(live.me), mark.last);
             let state = UpdatesState {
                 // Nought would mean that there is no counter.
                 pts: mark.pts.max(1),
@@ -410,6 +414,7 @@ impl Follower {
 
     /// A message with this number is stored, or about to be with its counter.
     pub(super) fn saw(&mut self, peer: Peer, id: i32) {
+        self.live.note_newest(peer, id);
         match peer {
             Peer::Channel(channel) => {
                 let mark = self.channels.entry(channel).or_default();

@@ -16,6 +16,8 @@ use crate::{
 
 /// How far back a message is looked for that may have been sent.
 const LOOK_BACK: i32 = 50;
+/// How long after not finding it it is looked for again.
+const AGAIN: Duration = Duration::from_secs(3);
 
 /// What is sent in a chat: as answer to what, and in which topic.
 pub(super) struct Target {
@@ -108,18 +110,7 @@ pub(super) async fn already_sent(
     target: &Target,
     looked: &Looked<'_>,
 ) -> Result<i32, SendError> {
-    let request = tl::functions::messages::GetHistory {
-        peer: target.peer.clone(),
-        offset_id: 0,
-        offset_date: 0,
-        add_offset: 0,
-        limit: LOOK_BACK,
-        max_id: 0,
-        min_id: 0,
-        hash: 0,
-    };
-    let (messages, users, chats) = messages_of(live.api.invoke(&request).await?);
-    live.learn(&users, &chats).await?;
+    let messages = latest(live, target).await?;
     // Clocks differ by some minutes.
     let since = looked.since_ms / 1000 - 600;
     let fits = |message: &tl::types::Message| {
@@ -139,9 +130,53 @@ pub(super) async fn already_sent(
             tl::enums::Message::Message(message) if fits(message) => Some(message.id),
             _ => None,
         })
-        .ok_or_else(|| {
-            SendError::refused("Telegram has the message already, but it can't be found among the latest of the chat")
+        // Its update may not have come yet, and with it the number around which is looked.
+        .ok_or_else(|| SendError::Retry {
+            after: Some(AGAIN),
+            scope: LimitScope::Chat,
+            reason: "Telegram has the message already, but it was not found yet".into(),
         })
+}
+
+/// The latest messages of a chat, newest first.
+async fn latest(live: &Live, target: &Target) -> Result<Vec<tl::enums::Message>, SendError> {
+    let answer = if live.bot {
+        // Bots may not read history, but may ask for messages by their numbers.
+        let newest = live.newest(target.chat.peer).unwrap_or(0);
+        let around = (newest - LOOK_BACK).max(0) + 1..=newest + LOOK_BACK;
+        let id = around.map(|id| tl::types::InputMessageId { id }.into()).collect();
+        match target.chat.peer {
+            Peer::Channel(channel) => {
+                let channel = live.peers.input_channel(channel).await?;
+                live.api.invoke(&tl::functions::channels::GetMessages { channel, id }).await?
+            }
+            Peer::User(_) | Peer::Group(_) => {
+                live.api.invoke(&tl::functions::messages::GetMessages { id }).await?
+            }
+        }
+    } else {
+        let request = tl::functions::messages::GetHistory {
+            peer: target.peer.clone(),
+            offset_id: 0,
+            offset_date: 0,
+            add_offset: 0,
+            limit: LOOK_BACK,
+            max_id: 0,
+            min_id: 0,
+            hash: 0,
+        };
+        live.api.invoke(&request).await?
+    };
+    let (mut messages, users, chats) = messages_of(answer);
+    live.learn(&users, &chats).await?;
+    let place = |message: &tl::enums::Message| match message {
+        tl::enums::Message::Message(message) => Some((Peer::from(&message.peer_id), message.id)),
+        tl::enums::Message::Service(_) | tl::enums::Message::Empty(_) => None,
+    };
+    // The account's numbers are shared by its chats.
+    messages.retain(|message| place(message).is_some_and(|(peer, _)| peer == target.chat.peer));
+    messages.sort_by_key(|message| std::cmp::Reverse(place(message).map(|(_, id)| id)));
+    Ok(messages)
 }
 
 /// Entities in Telegram's types; people of whom there is no access hash are only named.

@@ -1,7 +1,7 @@
 //! Passwords, as the server's side of core.telegram.org/api/srp has it.
 
 use grammers_tl_types as tl;
-use hmac::{Hmac, Mac as _};
+use hmac::{Hmac, Mac};
 use num_bigint::BigUint;
 use sha2::{Digest as _, Sha256, Sha512};
 
@@ -46,11 +46,12 @@ fn salted(data: &[u8], salt: &[u8]) -> [u8; 32] {
 
 /// PBKDF2 with HMAC-SHA512, 100,000 rounds, one block.
 fn stretched(password: &[u8], salt: &[u8]) -> [u8; 64] {
-    let keyed = |data: &[u8]| -> [u8; 64] {
-        let mut mac = <Hmac<Sha512> as hmac::digest::KeyInit>::new_from_slice(password)
-            .expect("any length will do");
+    let keyed = |data: &[u8]| {
+        let mut mac = <Hmac<Sha512> as Mac>::new_from_slice(password).expect("any length will do");
         mac.update(data);
-        mac.finalize().into_bytes().into()
+        let mut out = [0; 64];
+        out.copy_from_slice(&mac.finalize().into_bytes());
+        out
     };
     let mut block = keyed(&[salt, &[0, 0, 0, 1]].concat());
     let mut out = block;
