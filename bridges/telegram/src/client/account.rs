@@ -15,7 +15,7 @@ use landbridge_framework::{
     event::{ChatInfo, UserInfo},
 };
 use quick_cache::sync::Cache;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::{api::Api, error::ApiError, index::Index, peers::Peers, prepare::message_key};
 use crate::{
@@ -59,6 +59,7 @@ pub struct Live {
     /// The highest message numbers seen: of each channel, and of the account (under no number).
     newest: Mutex<HashMap<Option<i64>, i32>>,
     counter: AtomicU64,
+    baselines: mpsc::UnboundedSender<(i64, i32)>,
 }
 
 /// What this account has changed itself and need not be told.
@@ -109,6 +110,7 @@ impl Live {
         api: Api,
         inbox: Inbox<Telegram>,
         me: &tl::types::User,
+        baselines: mpsc::UnboundedSender<(i64, i32)>,
     ) -> Self {
         Self {
             api,
@@ -125,12 +127,19 @@ impl Live {
             own: Own::default(),
             newest: Mutex::default(),
             counter: AtomicU64::new(0),
+            baselines,
         }
     }
 
     /// A number not given before.
     pub(super) fn next(&self) -> u64 {
         self.counter.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// From here on a channel's updates count, if they didn't before: a room is about to be made for it.
+    pub(super) fn begin_channel(&self, id: i64, pts: i32) {
+        // Nobody follows any more: the next connection begins anew.
+        let _ = self.baselines.send((id, pts));
     }
 
     /// A message with this number was seen.

@@ -191,6 +191,7 @@ impl Live {
         let tl::enums::ChatFull::ChannelFull(channel) = full.full_chat else {
             return Err(ApiError::Unknown("that chat".into()));
         };
+        self.begin_channel(id, channel.pts);
         let peer = Peer::Channel(id);
         let note = self.note(peer).await?.unwrap_or_default();
         let rights = full.chats.iter().find_map(|chat| match chat {

@@ -58,6 +58,8 @@ pub(super) struct Follower {
     pub(super) boxes: MessageBoxes,
     pub(super) last: i32,
     pub(super) channels: BTreeMap<i64, ChannelMark>,
+    /// Channels whose updates begin to count, and where.
+    begun: mpsc::UnboundedReceiver<(i64, i32)>,
 }
 
 /// Why following ended.
@@ -115,9 +117,10 @@ impl Connection {
         let session = Kept::load(&self.config, &self.login.meta.session, inbox.clone()).await?;
         let (api, mut updates) = Api::open(&self.config, Arc::new(session));
         let me = self.who_am_i(&api).await?;
-        let live = Arc::new(Live::new(self, api, inbox, &me));
+        let (baselines, begun) = mpsc::unbounded_channel();
+        let live = Arc::new(Live::new(self, api, inbox, &me, baselines));
         live.peers.learn(&[tl::enums::User::User(me)], &[]).await?;
-        let mut follower = Follower::begin(live.clone()).await?;
+        let mut follower = Follower::begin(live.clone(), begun).await?;
         slot.send_replace(Some(live.clone()));
         live.inbox.state(LoginState::Connected);
         follower.run(&mut updates).await
@@ -158,62 +161,97 @@ impl Connection {
 
 impl Follower {
     /// Where it was left off; at the present if it never began.
-    async fn begin(live: Arc<Live>) -> Result<Self, End> {
+    async fn begin(
+        live: Arc<Live>,
+        begun: mpsc::UnboundedReceiver<(i64, i32)>,
+    ) -> Result<Self, End> {
         let stored = live.inbox.cursor().await?;
         let mark = stored.and_then(|text| serde_json::from_str::<AccountMark>(&text).ok());
         let mut channels = BTreeMap::new();
+        let mut unmarked = Vec::new();
         for portal in live.inbox.portals().await? {
             let Peer::Channel(id) = portal.id.peer else { continue };
-            if channels.contains_key(&id) {
+            if channels.contains_key(&id) || unmarked.contains(&id) {
                 continue;
             }
-            if let Some(text) = live.inbox.cursor_of(&channel_stream(id)).await?
-                && let Ok(mark) = serde_json::from_str::<ChannelMark>(&text)
-            {
-                channels.insert(id, mark);
+            let stored = live.inbox.cursor_of(&channel_stream(id)).await?;
+            match stored.and_then(|text| serde_json::from_str::<ChannelMark>(&text).ok()) {
+                Some(mark) => {
+                    live.note_newest(Peer::Channel(id), mark.last);
+                    channels.insert(id, mark);
+                }
+                None => unmarked.push(id),
             }
         }
-        for (id, mark) in &channels {
-            live.note_newest(Peer::Channel(*id), mark.last);
+        let mut follower = Self { live, boxes: MessageBoxes::new(), last: 0, channels, begun };
+        match mark {
+            Some(mark) => {
+                follower.live.note_newest(Peer::User(follower.live.me), mark.last);
+                follower.last = mark.last;
+                follower.boxes = MessageBoxes::load(UpdatesState {
+                    // Nought would mean that there is no counter.
+                    pts: mark.pts.max(1),
+                    qts: mark.qts,
+                    date: mark.date,
+                    seq: mark.seq,
+                    channels: follower.channel_states(),
+                });
+            }
+            None => {
+                follower.begin_anew().await?;
+                if !follower.live.bot {
+                    follower.latest_chats().await?;
+                }
+            }
         }
-        if let Some(mark) = mark {
-            live.note_newest(Peer::User(live.me), mark.last);
-            let state = UpdatesState {
-                // Nought would mean that there is no counter.
-                pts: mark.pts.max(1),
-                qts: mark.qts,
-                date: mark.date,
-                seq: mark.seq,
-                channels: channels
-                    .iter()
-                    .map(|(id, mark)| ChannelState { id: *id, pts: mark.pts })
-                    .collect(),
-            };
-            return Ok(Self { live, boxes: MessageBoxes::load(state), last: mark.last, channels });
-        }
-        let mut follower = Self { live, boxes: MessageBoxes::new(), last: 0, channels };
-        follower.begin_anew().await?;
-        if !follower.live.bot {
-            follower.latest_chats().await?;
+        for id in unmarked {
+            follower.ask_where(id).await?;
         }
         Ok(follower)
+    }
+
+    fn channel_states(&self) -> Vec<ChannelState> {
+        self.channels.iter().map(|(id, mark)| ChannelState { id: *id, pts: mark.pts }).collect()
+    }
+
+    /// Asks where a channel stands whose updates were not followed yet.
+    async fn ask_where(&mut self, id: i64) -> Result<(), End> {
+        let Ok(channel) = self.live.peers.input_channel(id).await else { return Ok(()) };
+        let request = tl::functions::channels::GetFullChannel { channel };
+        let full = match self.live.api.invoke(&request).await {
+            Ok(tl::enums::messages::ChatFull::Full(full)) => full,
+            Err(error) if error.is_temporary() || error.is_logged_out() => return Err(error.into()),
+            Err(error) => {
+                tracing::info!(channel = id, %error, "a channel can't be followed");
+                return Ok(());
+            }
+        };
+        self.live.peers.learn(&full.users, &full.chats).await?;
+        if let tl::enums::ChatFull::ChannelFull(channel) = full.full_chat {
+            self.begin_channel(id, channel.pts).await?;
+        }
+        Ok(())
+    }
+
+    /// A channel's updates count from here on, unless they did before.
+    async fn begin_channel(&mut self, id: i64, pts: i32) -> Result<(), End> {
+        if !self.channels.contains_key(&id) {
+            self.boxes.try_set_channel_state(id, pts);
+            self.keep_channel(id, pts, Vec::new()).await?;
+        }
+        Ok(())
     }
 
     /// Takes the present as the beginning.
     async fn begin_anew(&mut self) -> Result<(), End> {
         let tl::enums::updates::State::State(state) =
             self.live.api.invoke(&tl::functions::updates::GetState {}).await?;
-        let channels = self
-            .channels
-            .iter()
-            .map(|(id, mark)| ChannelState { id: *id, pts: mark.pts })
-            .collect();
         self.boxes = MessageBoxes::load(UpdatesState {
             pts: state.pts.max(1),
             qts: state.qts,
             date: state.date,
             seq: state.seq,
-            channels,
+            channels: self.channel_states(),
         });
         self.keep_account(Vec::new()).await?;
         Ok(())
@@ -235,7 +273,14 @@ impl Follower {
             }
             // Full: the connection has dropped some, which nothing but a difference shows if they were the last.
             let overflowed = updates.len() >= WAITING;
-            let news = match tokio::time::timeout_at(deadline.into(), updates.recv()).await {
+            let news = tokio::select! {
+                news = tokio::time::timeout_at(deadline.into(), updates.recv()) => news,
+                Some((id, pts)) = self.begun.recv() => {
+                    self.begin_channel(id, pts).await?;
+                    continue;
+                }
+            };
+            let news = match news {
                 Ok(Some(news)) => news,
                 Ok(None) => return Err(ApiError::NoAnswer("the connection is gone".into()).into()),
                 Err(_) => continue,
