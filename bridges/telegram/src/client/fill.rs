@@ -6,8 +6,9 @@ use landbridge_framework::{Closed, EventKey, NetError, RemoteId as _};
 use super::{
     account::Live,
     chats::messages_of,
+    connect::End,
     error::ApiError,
-    follow::{End, Follower},
+    follow::Follower,
     prepare::{message_key, named_in_message},
 };
 use crate::{

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{Credentials, Telegram};
 use crate::{
-    client::{Api, Kept, Password, Qr, SignIn, SignInError, scanned},
+    client::{Api, Kept, Password, Qr, SignIn, SignInError, import, scanned},
     ids::UserId,
 };
 
@@ -50,10 +50,46 @@ impl From<SignInError> for LoginError {
     }
 }
 
-/// A session of its own for a login. Each gets a nonce, so that a renewed login doesn't go on with the old one's keys.
+/// Each session gets a nonce, so that a renewed login doesn't go on with the old one's keys.
+fn nonce() -> String {
+    URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>())
+}
+
+/// A session of its own for a login.
 fn session(network: &Telegram) -> Arc<Kept> {
-    let nonce = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>());
-    Arc::new(Kept::new(&network.config, nonce))
+    Arc::new(Kept::new(&network.config, nonce()))
+}
+
+#[derive(Deserialize)]
+struct Text {
+    session: String,
+}
+
+async fn by_session(mut io: LoginIo<Telegram>) -> Result<NewLogin<Telegram>, LoginError> {
+    let form = Form::new()
+        .instructions(
+            "The session must not be used by any other program from now on, or Telegram ends it. It must be of the same application \
+             (api_id) as the bridge's.",
+        )
+        .token("session", "Session string");
+    let Text { session } = io.ask(form).await?;
+    let config = io.network().config.clone();
+    let stored = import(&config, nonce(), &session).map_err(LoginError::refused)?;
+    let (api, _updates) = Api::open(&config, Arc::new(Kept::restored(&config, &stored)));
+    let request = tl::functions::users::GetUsers { id: vec![tl::enums::InputUser::UserSelf] };
+    let users = api.invoke(&request).await.map_err(|error| {
+        if error.is_logged_out() {
+            LoginError::refused("Telegram no longer takes this session")
+        } else {
+            SignInError::from(error).into()
+        }
+    })?;
+    let user = users.into_iter().find_map(|user| match user {
+        tl::enums::User::User(user) => Some(user),
+        tl::enums::User::Empty(_) => None,
+    });
+    let user = user.ok_or_else(|| LoginError::refused("that session is nobody's"))?;
+    finish(&mut io, &api, SignIn::Done(Box::new(user))).await
 }
 
 async fn by_phone(mut io: LoginIo<Telegram>) -> Result<NewLogin<Telegram>, LoginError> {

@@ -10,7 +10,7 @@ fn numbers(texts: &[String]) -> Vec<u32> {
     texts.iter().filter_map(number).collect()
 }
 
-const MANY: u32 = 60;
+const MANY: u32 = 40;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn faults_on_the_way_neither_lose_nor_double() {
@@ -18,7 +18,7 @@ async fn faults_on_the_way_neither_lose_nor_double() {
     let room = rig.lobby().await;
     rig.peer.world().faults = Faults {
         flood: Some(17),
-        lose_answer: Some(23),
+        lose_answer: Some(31),
         drop_update: Some(7),
         repeat_update: Some(5),
         difference: None,
