@@ -19,11 +19,10 @@ const ATTEMPTS: usize = 3;
 const CODES: usize = 20;
 
 pub(super) fn register(logins: Logins<Telegram>) -> Logins<Telegram> {
-    logins.flow("phone", "With your phone number and the code that Telegram sends", by_phone).flow(
-        "qr",
-        "With a QR code, scanned by Telegram's app on your phone",
-        by_qr,
-    )
+    logins
+        .flow("phone", "With your phone number and the code that Telegram sends", by_phone)
+        .flow("qr", "With a QR code, scanned by Telegram's app on your phone", by_qr)
+        .flow("session", "With a session string of Telethon or Pyrogram", by_session)
 }
 
 #[derive(Deserialize)]
