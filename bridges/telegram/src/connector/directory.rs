@@ -11,6 +11,8 @@ use crate::{
 
 /// How many people a search gives.
 const MAX_FOUND: i32 = 30;
+/// Below minus this the Bot API numbers channels.
+const BOT_API_CHANNELS: i64 = 1_000_000_000_000;
 
 /// Finds people and chats.
 pub(super) struct Everybody;
@@ -47,20 +49,20 @@ fn named(query: &str) -> Option<Named> {
     }
     if let Some(number) = query.strip_prefix('+') {
         let digits: String = number.chars().filter(char::is_ascii_digit).collect();
-        return Some(Named::Phone(digits)).filter(|_| (5..=15).contains(&number.len()));
+        // As E.164 has it.
+        let fits = (5..=15).contains(&digits.len());
+        return fits.then_some(Named::Phone(digits));
     }
     if let Ok(chat) = ChatId::decode(query) {
         return Some(Named::Chat(chat));
     }
-    if let Some(number) =
-        query.strip_prefix("-100").and_then(|id| id.parse::<i64>().ok()).filter(|id| *id > 0)
-    {
-        return Some(Named::Chat(ChatId::of(Peer::Channel(number))));
-    }
-    if let Some(number) =
-        query.strip_prefix('-').and_then(|id| id.parse::<i64>().ok()).filter(|id| *id > 0)
-    {
-        return Some(Named::Chat(ChatId::of(Peer::Group(number))));
+    // The Bot API's numbers: groups below nought, and channels below those.
+    if let Some(number) = query.parse::<i64>().ok().filter(|id| *id < 0) {
+        let peer = match number.checked_add(BOT_API_CHANNELS) {
+            Some(channel) if channel < 0 => Peer::Channel(channel.checked_neg()?),
+            _ => Peer::Group(number.checked_neg()?),
+        };
+        return Some(Named::Chat(ChatId::of(peer)));
     }
     if let Some(number) = query.parse::<i64>().ok().filter(|id| *id > 0) {
         return Some(Named::Chat(ChatId::of(Peer::User(number))));
@@ -237,7 +239,9 @@ mod tests {
             ("c123.5", Some(Named::Chat(ChatId::topic(Peer::Channel(123), 5)))),
             ("-1001234567890", channel(1_234_567_890)),
             ("-42", Some(Named::Chat(ChatId::of(Peer::Group(42))))),
+            ("-1005", Some(Named::Chat(ChatId::of(Peer::Group(1005))))),
             ("777000", Some(Named::Chat(ChatId::of(Peer::User(777_000))))),
+            ("+49 (30) 12 34 56 78 90", Some(Named::Phone("49301234567890".into()))),
             ("+49 30 123456", Some(Named::Phone("4930123456".into()))),
             ("", None),
             ("a b", None),
