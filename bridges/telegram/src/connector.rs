@@ -1,5 +1,6 @@
 //! What the framework asks of a connector.
 
+mod commands;
 mod directory;
 mod history;
 mod login;
@@ -81,6 +82,11 @@ impl Network for Telegram {
             .directory(directory::Everybody)
             .media_source(Files)
             .relay(RelayStyle::Prefix)
+            .command(
+                "press",
+                "`press NUMBER`: press a button of the chat's latest message that has any",
+                commands::press,
+            )
             .narrow(|chat, caps| {
                 let allowed = chat.meta.as_ref().and_then(|meta| meta.reactions.clone());
                 if let (Some(allowed), Some(react)) = (allowed, &mut caps.react) {

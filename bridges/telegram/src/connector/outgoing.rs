@@ -139,7 +139,10 @@ pub(super) async fn already_sent(
 }
 
 /// The latest messages of a chat, newest first.
-async fn latest(live: &Live, target: &Target) -> Result<Vec<tl::enums::Message>, SendError> {
+pub(super) async fn latest(
+    live: &Live,
+    target: &Target,
+) -> Result<Vec<tl::enums::Message>, SendError> {
     let answer = if live.bot {
         // Bots may not read history, but may ask for messages by their numbers.
         let newest = live.newest(target.chat.peer).unwrap_or(0);

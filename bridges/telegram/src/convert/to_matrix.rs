@@ -11,8 +11,9 @@ mod reaction;
 mod reader;
 mod update;
 
+pub use buttons::numbered;
 pub use content::Unreadable;
 pub use entities::rich;
 pub use poll::{option_bytes, option_id, option_ids};
 pub use reaction::is_complete;
-pub use reader::Reader;
+pub use reader::{Reader, topic_of};

@@ -26,6 +26,32 @@ async fn direct_chats_go_both_ways() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn buttons_are_numbered_and_pressed() {
+    let rig = Rig::start().await;
+    rig.log_in("+15550001").await;
+    eventually("Alice is connected", || rig.peer.world().is_connected(ALICE)).await;
+    rig.peer.world().ask(BOB, DIRECT, "Tea?", &[("Yes", "tea"), ("Coffee", "coffee")]);
+    let room = rig.direct_room(BOBS_GHOST).await;
+    let asked = "Tea?\n1. Yes\n2. Coffee".to_owned();
+    eventually("the question is there", || rig.heard(&room).contains(&asked)).await;
+    // What was said since doesn't hide it.
+    rig.peer.world().say(BOB, DIRECT, "well?");
+    eventually("the rest is there", || rig.heard(&room).contains(&"well?".to_owned())).await;
+    for (said, answered) in [
+        ("!telegram press 2", "you chose coffee"),
+        ("!telegram press 3", "has 2 of them"),
+        ("!telegram press", "Say which"),
+    ] {
+        rig.ann.say(&room, said).expect("Ann may speak");
+        eventually("the press is answered", || {
+            rig.heard(&room).iter().any(|body| body.contains(answered))
+        })
+        .await;
+    }
+    assert!(rig.said_by(DIRECT, ALICE).is_empty(), "commands are not sent on");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_password_is_asked_for_and_proven() {
     let rig = Rig::start().await;
     rig.peer.world().password(BOB, "correct horse");

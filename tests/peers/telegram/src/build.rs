@@ -166,7 +166,7 @@ pub(crate) fn message(
         date: said.date,
         message: said.text.clone(),
         media: said.media.clone(),
-        reply_markup: None,
+        reply_markup: buttons(said),
         entities: Some(said.entities.clone()).filter(|entities| !entities.is_empty()),
         views: None,
         forwards: None,
@@ -188,6 +188,23 @@ pub(crate) fn message(
         rich_message: None,
     }
     .into()
+}
+
+fn buttons(said: &Message) -> Option<tl::enums::ReplyMarkup> {
+    let row = |(text, data): &(String, Vec<u8>)| {
+        let kind =
+            tl::types::InlineButtonTypeCallback { requires_password: false, data: data.clone() };
+        let button = tl::types::KeyboardInlineButton {
+            style: None,
+            text: text.clone(),
+            r#type: kind.into(),
+        };
+        tl::types::KeyboardInlineButtonRow { buttons: vec![button.into()] }.into()
+    };
+    let rows: Vec<tl::enums::KeyboardInlineButtonRow> = said.buttons.iter().map(row).collect();
+    let markup =
+        (!rows.is_empty()).then(|| tl::types::ReplyInlineMarkup { force_reply: false, rows });
+    markup.map(Into::into)
 }
 
 fn reply(id: i32) -> tl::types::MessageReplyHeader {

@@ -60,7 +60,7 @@ macro_rules! methods {
                 let request = <$method as Deserializable>::from_bytes(rest)
                     .map_err(|error| Refusal { code: 400, message: format!("INPUT_METHOD_INVALID: {error}") })?;
                 let name = <$method as Method>::NAME;
-                *world.asked.entry(name.rsplit("::").next().unwrap_or(name)).or_default() += 1;
+                *world.asked.entry(name.rsplit("::").next().unwrap_or(name).trim()).or_default() += 1;
                 return request.answer(world, asker);
             })*
             tracing::warn!(method = tl::name_for_id(id), "a method that this server doesn't know");
@@ -97,6 +97,7 @@ methods! {
     tl::functions::messages::SendReaction => writing::react,
     tl::functions::messages::UpdatePinnedMessage => writing::pin,
     tl::functions::messages::SetTyping => writing::typing,
+    tl::functions::messages::GetBotCallbackAnswer => writing::press,
     tl::functions::messages::ReadHistory => writing::read,
     tl::functions::channels::ReadHistory => writing::read_channel,
     tl::functions::channels::JoinChannel => writing::join,

@@ -91,6 +91,7 @@ impl Message {
             reply_to: None,
             media: None,
             reactions: Vec::new(),
+            buttons: Vec::new(),
         }
     }
 }
@@ -128,6 +129,8 @@ pub(crate) struct Message {
     pub(crate) reply_to: Option<i32>,
     pub(crate) media: Option<tl::enums::MessageMedia>,
     pub(crate) reactions: Vec<(i64, tl::enums::Reaction)>,
+    /// Buttons under it: what they say, and what their bot is told.
+    pub(crate) buttons: Vec<(String, Vec<u8>)>,
 }
 
 /// An entry of a stream of updates.
@@ -211,6 +214,13 @@ impl World {
         let media = build::file(number, name, bytes.len() as i64);
         let message = Message { media: Some(media), ..Message::plain(from, "") };
         self.add(place, message)
+    }
+
+    /// A bot says something with buttons under it, each with what it is told when it is pressed.
+    pub fn ask(&mut self, from: i64, place: Place, text: &str, buttons: &[(&str, &str)]) -> i32 {
+        let button = |(shown, told): &(&str, &str)| ((*shown).to_owned(), told.as_bytes().to_vec());
+        let buttons = buttons.iter().map(button).collect();
+        self.add(place, Message { buttons, ..Message::plain(from, text) })
     }
 
     /// Somebody changes what they said in a supergroup.

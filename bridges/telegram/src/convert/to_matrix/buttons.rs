@@ -1,4 +1,4 @@
-//! Buttons under messages: links where they lead somewhere, words where only Telegram's own apps can press them.
+//! Buttons under messages: links where they lead somewhere, else words with a number to press them by.
 
 use grammers_tl_types as tl;
 use landbridge_framework::format::{Rich, Style};
@@ -10,12 +10,8 @@ const MAX_BUTTONS: usize = 100;
 pub(super) fn append(text: &mut Rich, markup: &tl::enums::ReplyMarkup) {
     match markup {
         tl::enums::ReplyMarkup::ReplyInlineMarkup(inline) => {
-            let rows = inline
-                .rows
-                .iter()
-                .flat_map(|tl::enums::KeyboardInlineButtonRow::Row(row)| &row.buttons);
             let mut number = 0;
-            for tl::enums::KeyboardInlineButton::Button(button) in rows.take(MAX_BUTTONS) {
+            for button in inline_buttons(inline) {
                 line(text);
                 if let Some(url) = address(&button.r#type) {
                     text.push_styled(&button.text, Style::Link { url });
@@ -39,6 +35,24 @@ pub(super) fn append(text: &mut Rich, markup: &tl::enums::ReplyMarkup) {
         }
         tl::enums::ReplyMarkup::ReplyKeyboardHide(_)
         | tl::enums::ReplyMarkup::ReplyKeyboardForceReply(_) => {}
+    }
+}
+
+fn inline_buttons(
+    inline: &tl::types::ReplyInlineMarkup,
+) -> impl Iterator<Item = &tl::types::KeyboardInlineButton> {
+    let buttons =
+        inline.rows.iter().flat_map(|tl::enums::KeyboardInlineButtonRow::Row(row)| &row.buttons);
+    buttons.take(MAX_BUTTONS).map(|tl::enums::KeyboardInlineButton::Button(button)| button)
+}
+
+/// The buttons that were numbered, in order: those that lead nowhere by themselves.
+pub fn numbered(markup: &tl::enums::ReplyMarkup) -> Vec<&tl::types::KeyboardInlineButton> {
+    match markup {
+        tl::enums::ReplyMarkup::ReplyInlineMarkup(inline) => {
+            inline_buttons(inline).filter(|button| address(&button.r#type).is_none()).collect()
+        }
+        _ => Vec::new(),
     }
 }
 

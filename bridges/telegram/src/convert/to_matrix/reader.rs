@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
 }
 
 /// The topic that a message belongs to, as its header says: the first message of a topic names it as what it answers.
-pub(super) fn topic_of(reply: Option<&tl::enums::MessageReplyHeader>) -> Option<i32> {
+pub fn topic_of(reply: Option<&tl::enums::MessageReplyHeader>) -> Option<i32> {
     match reply? {
         tl::enums::MessageReplyHeader::Header(header) if header.forum_topic => {
             header.reply_to_top_id.or(header.reply_to_msg_id)

@@ -76,6 +76,7 @@ fn add(world: &mut World, asker: Asker, new: New) -> Answer<tl::enums::Updates> 
         reply_to: new.reply_to,
         media,
         reactions: Vec::new(),
+        buttons: Vec::new(),
     };
     let id = world.add(place, message);
     let update = tl::types::UpdateMessageId { id, random_id: new.random_id }.into();
@@ -361,6 +362,38 @@ pub(super) fn typing(
         }
     }
     Ok(true)
+}
+
+/// A button is pressed: its bot answers with what it was told.
+pub(super) fn press(
+    world: &mut World,
+    asker: Asker,
+    request: tl::functions::messages::GetBotCallbackAnswer,
+) -> Answer<tl::enums::messages::BotCallbackAnswer> {
+    let me = asker.person()?;
+    let said = match place(world, me, &request.peer)? {
+        Place::Channel(id) => {
+            member(world, me, id)?;
+            world.channels.get(&id).and_then(|channel| channel.messages.get(&request.msg_id))
+        }
+        Place::Direct(..) => {
+            let mailbox = world.people.get(&me).map(|person| &person.mailbox);
+            let at = mailbox.and_then(|mailbox| mailbox.get(&request.msg_id));
+            at.and_then(|(_, at)| world.direct.get(*at)?.as_ref())
+        }
+    };
+    let Some(said) = said else { return refused(400, "MESSAGE_ID_INVALID") };
+    let told = said.buttons.iter().find(|(_, data)| Some(data) == request.data.as_ref());
+    let Some((_, told)) = told else { return refused(400, "DATA_INVALID") };
+    Ok(tl::types::messages::BotCallbackAnswer {
+        alert: false,
+        has_url: false,
+        native_ui: false,
+        message: Some(format!("you chose {}", String::from_utf8_lossy(told))),
+        url: None,
+        cache_time: 0,
+    }
+    .into())
 }
 
 pub(super) fn read(
