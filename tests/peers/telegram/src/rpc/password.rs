@@ -22,7 +22,8 @@ const SALT_2: &[u8] = b"second salt";
 const B: u32 = 0x1234_5677;
 
 fn prime() -> BigUint {
-    BigUint::parse_bytes(PRIME.as_bytes(), 16).unwrap_or_default()
+    let digits: Vec<u8> = PRIME.bytes().filter(u8::is_ascii_hexdigit).collect();
+    BigUint::parse_bytes(&digits, 16).expect("hexadecimal digits")
 }
 
 fn padded(number: &BigUint) -> [u8; 256] {
