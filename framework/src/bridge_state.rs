@@ -26,7 +26,13 @@ impl Engine {
     }
 
     /// The state events of a portal's room, as `initial_state` has them.
-    pub(crate) fn bridge_state(&self, row: &PortalRow, chat: &ChatInfo<Plain>) -> Vec<Value> {
+    /// `parent` is what the chat is part of (`network` of MSC2346).
+    pub(crate) fn bridge_state(
+        &self,
+        row: &PortalRow,
+        chat: &ChatInfo<Plain>,
+        parent: Option<&PortalRow>,
+    ) -> Vec<Value> {
         let key = self.bridge_state_key(row);
         let info = self.connector.info();
         let room_type = match row.kind {
@@ -38,13 +44,16 @@ impl Engine {
         if let Some(icon) = &info.icon {
             protocol["avatar_url"] = icon.clone().into();
         }
-        let bridge = json!({
+        let mut bridge = json!({
             "bridgebot": self.matrix.bot_id(),
             "creator": self.matrix.bot_id(),
             "protocol": protocol,
             "channel": { "id": row.key.id, "displayname": row.name },
             "com.beeper.room_type": room_type,
         });
+        if let Some(parent) = parent {
+            bridge["network"] = json!({ "id": parent.key.id, "displayname": parent.name });
+        }
         let features = features(&self.connector.narrowed(chat));
         [
             ("m.bridge", bridge.clone()),

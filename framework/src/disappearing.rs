@@ -10,7 +10,6 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tokio::sync::Notify;
 
 use crate::{
     engine::{Actor, Engine},
@@ -25,11 +24,9 @@ const LOOK: Duration = Duration::from_mins(1);
 /// How many are redacted at a time.
 const CHUNK: i64 = 64;
 
-/// Wakes the work, and knows whether there is any.
+/// Knows whether something may wait for being read.
 #[derive(Default)]
 pub(crate) struct Disappearing {
-    pub(crate) wake: Notify,
-    /// Whether something may wait for being read.
     waiting: AtomicBool,
 }
 
@@ -47,7 +44,6 @@ impl Disappearing {
         if when.from == DisappearFrom::Read {
             self.waiting.store(true, Ordering::Relaxed);
         }
-        self.wake.notify_one();
     }
 }
 
@@ -92,7 +88,7 @@ impl Engine {
             match self.disappear_due().await {
                 Ok(wait) => {
                     // Elapsed or woken: either way it is looked again.
-                    let _ = tokio::time::timeout(wait, self.disappearing.wake.notified()).await;
+                    let _ = tokio::time::timeout(wait, self.store.times.notified()).await;
                 }
                 Err(StoreError::Closed) => return,
                 Err(error) => {
@@ -121,7 +117,7 @@ impl Engine {
                         batch.bury_message(portal.id, &part.remote_id, Some(&part.part));
                     }
                     let actor = Actor::from_text(&shown.sender);
-                    self.queue_redaction(&mut batch, portal, actor, &row.event_id)?;
+                    self.queue_redaction(&mut batch, portal, &actor, &row.event_id)?;
                 }
                 self.store.commit(batch).await?;
                 if let Some(portal) = portal {

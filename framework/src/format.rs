@@ -14,6 +14,7 @@ mod to_html;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use content::profile;
 pub use content::{from_content, strip_reply_fallback, to_content};
 pub use from_html::from_html;
 pub use markdown::from_markdown;

@@ -33,8 +33,8 @@ pub use extract::{
 pub use key::IdempotencyKey;
 pub use poll::{PollEnded, PollSent, PollVoted};
 pub use room::{
-    ChatEdit, DisappearSet, MemberAction, MemberTarget, Membership, PinsChanged, PinsSet,
-    PowerHolder, RoomMeta,
+    ChatEdit, DisappearSet, MemberAction, MemberTarget, Membership, Permission, PermissionsSet,
+    Permitted, PinsChanged, PinsSet, PowerHolder, RoomMeta,
 };
 
 use crate::{
@@ -102,6 +102,7 @@ pub struct Handlers<N: Network> {
     pub(crate) typing: Option<Erased<N, Done>>,
     pub(crate) unread: Option<Erased<N, Done>>,
     pub(crate) pins: Option<Erased<N, Done>>,
+    pub(crate) permissions: Option<Erased<N, Done>>,
     pub(crate) disappear: Option<(DisappearCaps, Erased<N, Done>)>,
     pub(crate) presence: Option<Erased<N, Done>>,
     pub(crate) room_meta: Option<(MetaCaps, Erased<N, Done>)>,

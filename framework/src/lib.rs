@@ -76,11 +76,11 @@ pub mod prelude {
         },
         format::Rich,
         handlers::{
-            Args, As, Attempt, Checkpoint, DisappearCaps, DisappearSet, Done, EditCaps, Edited, In,
-            Key, LimitScope, MemberCaps, Membership, MetaCaps, Origin, OwnReactions, PinsChanged,
-            PollCaps, PollEnded, PollSent, PollVoted, Quoted, ReactCaps, Reacted, Read, RelayStyle,
-            RemoveCaps, Removed, ReplyTo, RoomMeta, SendError, Sent, Targets, Text, TextCaps,
-            TextKind, Thread, Typing, Via, VoteCaps,
+            Args, As, Attempt, Checkpoint, DisappearCaps, DisappearSet, Done, EditCaps, Edited,
+            Files, In, Key, LimitScope, MemberCaps, Membership, MetaCaps, Origin, OwnReactions,
+            PinsChanged, PollCaps, PollEnded, PollSent, PollVoted, Quoted, ReactCaps, Reacted,
+            Read, RelayStyle, RemoveCaps, Removed, ReplyTo, RoomMeta, SendError, Sent, Targets,
+            Text, TextCaps, TextKind, Thread, Typing, Via, VoteCaps,
         },
         login::{Display, Form, LoginError},
     };

@@ -87,14 +87,36 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// How somebody appears who says one thing under a name of its own.
+    pub(crate) fn named_as(&self, mut who: RelayProfile, profile: Option<&Value>) -> RelayProfile {
+        let text = |key: &str| profile.and_then(|p| p.get(key)).and_then(Value::as_str);
+        let Some(name) = text("displayname").filter(|name| !name.trim().is_empty()) else {
+            return who;
+        };
+        who.name = one_line(name.trim());
+        if let Some(mxc) = text("avatar_url").filter(|url| url.starts_with("mxc://")) {
+            who.avatar_mxc = Some(mxc.to_owned());
+            who.avatar_url = self.media.link(mxc, "avatar");
+        }
+        who
+    }
+}
+
+/// A name. Line breaks in it would let its owner speak for others on networks that are made of lines.
+fn one_line(name: &str) -> String {
+    name.chars().map(|c| if c.is_control() { ' ' } else { c }).take(128).collect()
+}
+
 fn read_member(content: Option<&Value>, mxid: &str) -> (String, Option<String>) {
     let field = |key: &str| content.and_then(|content| content.get(key)).and_then(Value::as_str);
     let localpart = mxid.trim_start_matches('@').split(':').next().unwrap_or(mxid);
     let name =
         field("displayname").map(str::trim).filter(|name| !name.is_empty()).unwrap_or(localpart);
-    // Line breaks in a name would let its owner speak for others on networks that are made of lines.
-    let name = name.chars().map(|c| if c.is_control() { ' ' } else { c }).take(128).collect();
-    (name, field("avatar_url").filter(|url| url.starts_with("mxc://")).map(ToOwned::to_owned))
+    (
+        one_line(name),
+        field("avatar_url").filter(|url| url.starts_with("mxc://")).map(ToOwned::to_owned),
+    )
 }
 
 #[cfg(test)]

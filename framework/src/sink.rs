@@ -86,11 +86,8 @@ impl Engine {
         }
         batch.add_txn(txn_id, self.now());
         // That something was read starts its time: unlike other receipts this may not be forgotten.
-        let started = self.start_read(&mut batch, &txn).await?;
+        self.start_read(&mut batch, &txn).await?;
         self.store.commit(batch).await?;
-        if started {
-            self.disappearing.wake.notify_one();
-        }
         for id in wake {
             self.wake_outward(id).await?;
         }
@@ -116,10 +113,10 @@ impl Engine {
         Ok(())
     }
 
-    /// Starts the time of what disappears after it was read, by the receipts of a transaction; says whether there may be such.
-    async fn start_read(&self, batch: &mut Batch, txn: &Transaction) -> Result<bool, Failure> {
+    /// Starts the time of what disappears after it was read, by the receipts of a transaction.
+    async fn start_read(&self, batch: &mut Batch, txn: &Transaction) -> Result<(), Failure> {
         if !self.disappearing.waits() {
-            return Ok(false);
+            return Ok(());
         }
         let now = self.now();
         for raw in txn.ephemeral.iter().take(PASSING) {
@@ -141,7 +138,7 @@ impl Engine {
                 }
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Queues an event, if somebody is to do something about it.
@@ -271,7 +268,8 @@ impl Engine {
                             let op = Op::Read(Read {
                                 up_to: MessageRef::whole(message.remote_id.clone()),
                             });
-                            self.act_now(&login, Some(&portal), mxid, op).await;
+                            let thread = message.thread_root.clone();
+                            self.act_in_thread(&login, Some(&portal), mxid, op, thread).await;
                         }
                     }
                 }

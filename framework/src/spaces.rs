@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -215,17 +216,19 @@ impl Engine {
         logins.iter().filter_map(|login| self.logins.stored(login)?.owner).collect()
     }
 
-    /// Invites somebody to a space, unless they are there, or were and left.
+    /// Gets somebody into a space, unless they are there, or were and left; who has no double puppet stays invited.
     async fn call_into(&self, space: &str, mxid: &str) -> Result<(), Failure> {
         let bot = self.matrix.bot();
         let member = bot.get_state(space, "m.room.member", mxid).await?;
-        if member.is_some() {
-            return Ok(());
-        }
-        match bot.invite(space, mxid, None).await {
-            Err(error) if !error.is_forbidden() => return Err(error.into()),
-            // Forbidden: they are in it, or shut out of it.
-            _ => {}
+        match member.as_ref().map(|member| &member["membership"]) {
+            None => match bot.invite(space, mxid, None).await {
+                Err(error) if !error.is_forbidden() => return Err(error.into()),
+                // Forbidden: they are in it, or shut out of it.
+                _ => {}
+            },
+            // By what made the space, or before a crash.
+            Some(membership) if membership == "invite" => {}
+            Some(_) => return Ok(()),
         }
         if let Some(puppet) = self.puppet(mxid).await?
             && let Err(error) = puppet.ensure_joined(space).await
@@ -271,7 +274,10 @@ impl Engine {
     }
 
     /// The portal of the chat that another is part of; made known if it isn't yet.
-    async fn parent_of(&self, portal: &Portal) -> Result<Option<Arc<Portal>>, StoreError> {
+    pub(crate) async fn parent_of(
+        &self,
+        portal: &Portal,
+    ) -> Result<Option<Arc<Portal>>, StoreError> {
         let row = portal.row();
         let Some(parent) = row.parent else { return Ok(None) };
         if let Scope::Private(login) = row.key.scope {
@@ -283,12 +289,43 @@ impl Engine {
         self.portal_for_key(&PortalKey::shared(parent)).await.map(Some)
     }
 
-    /// The room of the chat that another is part of, if it has one.
-    pub(crate) async fn room_of_parent(
-        &self,
+    /// The rooms of all that a chat is part of, nearest first. With `via` they are made, if need be, as that login sees them.
+    pub(crate) async fn rooms_above(
+        self: &Arc<Self>,
         portal: &Portal,
-    ) -> Result<Option<String>, StoreError> {
-        Ok(self.parent_of(portal).await?.and_then(|parent| parent.room_id()))
+        via: Option<&str>,
+    ) -> Result<Vec<String>, Failure> {
+        let mut seen = BTreeSet::from([portal.id]);
+        let mut rooms = Vec::new();
+        let mut next = self.parent_of(portal).await?;
+        while let Some(parent) = next {
+            if !seen.insert(parent.id) || seen.len() > DEPTH {
+                break;
+            }
+            // Whoever makes it now waits for us, perhaps: chats that are part of each other must not wait for ever.
+            let idle = parent.making.try_lock().is_ok();
+            if parent.room_id().is_none() && idle && via.is_some() {
+                match self.make_room(&parent, via).await {
+                    Ok(_) => {}
+                    Err(failure) if failure.is_temporary() => return Err(failure),
+                    Err(failure) => {
+                        tracing::warn!(error = %failure, "the room of what a chat is part of can't be made");
+                    }
+                }
+            }
+            rooms.extend(parent.room_id());
+            next = self.parent_of(&parent).await?;
+        }
+        Ok(rooms)
+    }
+
+    /// [`Engine::ensure_room`] of another portal in the middle of itself.
+    fn make_room<'a>(
+        self: &'a Arc<Self>,
+        portal: &'a Arc<Portal>,
+        via: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<String, Failure>> {
+        Box::pin(self.ensure_room(portal, via))
     }
 
     /// The room of the nearest space above a portal. It is made, if need be, but not for a room that was there before us.

@@ -9,6 +9,7 @@ use std::sync::{
 };
 
 use landbridge_database::{Database, DatabaseError, Sql, Value};
+use tokio::sync::Notify;
 
 mod backfill;
 mod disappearing;
@@ -80,6 +81,8 @@ impl From<DatabaseError> for StoreError {
 #[derive(Default)]
 pub(crate) struct Batch {
     statements: Vec<(Sql, Vec<Value>)>,
+    /// Whether it sets times at which something disappears.
+    sets_times: bool,
 }
 
 impl Batch {
@@ -93,6 +96,7 @@ impl Batch {
     /// Adds another batch's statements after these.
     pub(crate) fn append(&mut self, other: Self) {
         self.statements.extend(other.statements);
+        self.sets_times |= other.sets_times;
     }
     pub(crate) fn is_empty(&self) -> bool {
         self.statements.is_empty()
@@ -104,6 +108,8 @@ pub(crate) struct Store {
     db: Database,
     writer: writer::Writer,
     ids: AtomicI64,
+    /// Told once times are committed at which something disappears: before that who looks for them finds nothing.
+    pub(crate) times: Notify,
 }
 
 impl Store {
@@ -112,7 +118,7 @@ impl Store {
         db.migrate(&schema::MIGRATIONS).await?;
         let highest = schema::highest_id(&db).await?;
         let writer = writer::Writer::start(db.clone());
-        Ok(Arc::new(Self { db, writer, ids: AtomicI64::new(highest + GAP) }))
+        Ok(Arc::new(Self { db, writer, ids: AtomicI64::new(highest + GAP), times: Notify::new() }))
     }
 
     /// A number that no row has yet. Numbers given later are higher: they are the order of all queues. One process owns the
@@ -133,6 +139,10 @@ impl Store {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        self.writer.commit(batch.statements).await
+        let touched = self.writer.commit(batch.statements).await?;
+        if batch.sets_times {
+            self.times.notify_one();
+        }
+        Ok(touched)
     }
 }

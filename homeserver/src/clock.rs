@@ -17,3 +17,26 @@ impl Clock for SystemClock {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
     }
 }
+
+/// A clock that stands still until a test moves it.
+#[cfg(test)]
+#[derive(Debug, Default)]
+pub(crate) struct TestClock(std::sync::atomic::AtomicI64);
+
+#[cfg(test)]
+impl TestClock {
+    pub(crate) fn at(ms: i64) -> Self {
+        Self(ms.into())
+    }
+
+    pub(crate) fn pass(&self, ms: i64) {
+        self.0.fetch_add(ms, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+impl Clock for TestClock {
+    fn now_ms(&self) -> i64 {
+        self.0.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}

@@ -12,7 +12,7 @@ mod reader;
 use std::{
     collections::HashMap,
     sync::{
-        Arc, RwLock,
+        Arc, RwLock, Weak,
         atomic::{AtomicI64, Ordering},
     },
 };
@@ -51,7 +51,7 @@ struct Inner {
     ephemeral: Ephemeral,
     rooms: RwLock<HashMap<RoomNid, Pos>>,
     live: Live,
-    observers: RwLock<Vec<Arc<dyn FeedObserver>>>,
+    observers: RwLock<Vec<Weak<dyn FeedObserver>>>,
     groups: broadcast::Sender<Arc<[Published]>>,
 }
 
@@ -111,7 +111,7 @@ impl Feed {
 
     /// Wakes the users with a handle that are in a room, for changes that aren't durable.
     pub fn wake_room(&self, room: RoomNid) {
-        for observer in read(&self.0.observers).iter() {
+        for observer in read(&self.0.observers).iter().filter_map(Weak::upgrade) {
             observer.ephemeral(room);
         }
         self.0.live.wake_room(room);
@@ -122,8 +122,10 @@ impl Feed {
         self.0.live.wake_user(user);
     }
 
-    /// Adds an observer. It sees what is published from now on.
-    pub fn observe(&self, observer: Arc<dyn FeedObserver>) {
+    /// Adds an observer. It sees what is published from now on, for as long as somebody else holds it: observers hold the feed and
+    /// the database, and if it held them too, none of that would ever be let go of.
+    pub fn observe(&self, observer: &Arc<impl FeedObserver>) {
+        let observer = Arc::downgrade(observer);
         self.0.observers.write().unwrap_or_else(std::sync::PoisonError::into_inner).push(observer);
     }
 
@@ -134,7 +136,7 @@ impl Feed {
 
     /// Makes a durable group visible. The committer alone calls it.
     pub(crate) fn publish(&self, head: Pos, batch: Vec<Published>) {
-        for observer in read(&self.0.observers).iter() {
+        for observer in read(&self.0.observers).iter().filter_map(Weak::upgrade) {
             observer.published(&batch);
         }
         {

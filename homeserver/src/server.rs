@@ -183,7 +183,8 @@ impl Server {
 
     /// Starts a server whose time is `clock`'s.
     pub async fn start_at(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        let app = Arc::new(open(config, clock).await?);
+        // On the heap: whoever starts a server need not carry all that building it takes.
+        let app = Arc::new(Box::pin(open(config, clock)).await?);
         crate::services::notifications::follow::begin(&app).await?;
         let router = crate::client::router(&app);
         app.background.spawn(crate::services::profiles::spread::run(Arc::clone(&app)));
@@ -414,7 +415,7 @@ async fn sticky_events(
     feed: &Feed,
 ) -> Result<Arc<StickyEvents>, StorageError> {
     let sticky = Arc::new(StickyEvents::load(db, Arc::clone(clock)).await?);
-    feed.observe(sticky.clone());
+    feed.observe(&sticky);
     Ok(sticky)
 }
 
@@ -450,12 +451,12 @@ async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<App, StartError> 
     let sync = SyncService::following(&feed);
     let sticky = sticky_events(&db, &clock, &feed).await?;
     let notifications = Arc::new(Notifications::new(db.clone(), rooms.clone()));
-    feed.observe(notifications.clone());
+    feed.observe(&notifications);
     let guests = Arc::<Guests>::default();
-    feed.observe(guests.clone());
+    feed.observe(&guests);
     let search_index = SearchIndex::start(&db, &rooms, &committer, &feed, &background);
     let typing = Arc::new(Typing::new(feed.clone(), Arc::clone(&clock)));
-    feed.observe(typing.clone());
+    feed.observe(&typing);
     let presence = Presence::new(feed.clone(), rooms.clone(), Arc::clone(&clock));
     let registration_tokens = registration_tokens(&config, &db, &committer, &clock);
     let metrics = keep_up(&rooms, &typing, &presence, &outbox, &committer, &background);

@@ -1,6 +1,7 @@
 //! `/sync`, and what it shares with the other ways to read rooms.
 
 pub mod access;
+pub(crate) mod account_data;
 mod changes;
 pub mod filter;
 pub mod heads;

@@ -8,12 +8,7 @@ Matrix; the time runs until the last one has arrived on the other side. Standard
 """
 
 import contextlib
-import hashlib
-import hmac
-import http.client
-import json
 import pathlib
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,53 +16,9 @@ import threading
 import time
 from urllib.parse import quote
 
+from peer import HOMESERVER, NAME, Peer, port, register, wait
+
 CHATS = 10
-SECRET = "bench"
-NAME = "bench.test"
-
-
-def port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-class Peer:
-    """JSON over one kept connection."""
-
-    def __init__(self, to, token=None):
-        self.connection = http.client.HTTPConnection("127.0.0.1", to, timeout=60)
-        self.headers = {"Content-Type": "application/json"}
-        if token:
-            self.headers["Authorization"] = f"Bearer {token}"
-
-    def ask(self, method, path, body=None):
-        self.connection.request(method, path, json.dumps(body) if body is not None else None, self.headers)
-        answer = self.connection.getresponse()
-        data = answer.read()
-        if answer.status >= 300:
-            raise RuntimeError(f"{method} {path}: {answer.status} {data[:200]}")
-        return json.loads(data or b"{}")
-
-
-def wait(what, seconds=60):
-    until = time.monotonic() + seconds
-    while True:
-        try:
-            return what()
-        except (OSError, RuntimeError, http.client.HTTPException):
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.1)
-
-
-def register(to, name):
-    peer = Peer(to)
-    nonce = peer.ask("GET", "/_synapse/admin/v1/register")["nonce"]
-    parts = [nonce, name, "password", "notadmin"]
-    mac = hmac.new(SECRET.encode(), "\0".join(parts).encode(), hashlib.sha1).hexdigest()
-    body = {"nonce": nonce, "username": name, "password": "password", "mac": mac}
-    return Peer(to, peer.ask("POST", "/_synapse/admin/v1/register", body)["access_token"])
 
 
 def config(folder, client, network, bridge=None):
@@ -75,19 +26,7 @@ def config(folder, client, network, bridge=None):
         f'{{ remote_id = "chat{n}", alias = "playground_chat{n}", public = true }}' for n in range(CHATS)
     )
     text = f"""
-[homeserver]
-server_name = "{NAME}"
-data_dir = "{folder}/data"
-[homeserver.listen]
-http = ["127.0.0.1:{client}"]
-[homeserver.registration]
-shared_secret = "{SECRET}"
-[homeserver.accounts]
-password_memory_kib = 8
-password_passes = 1
-password_minimum_length = 1
-[homeserver.rate_limits]
-enabled = false
+{HOMESERVER.format(folder=folder, port=client)}
 [homeserver.appservices]
 directory = "{folder}/appservices"
 [bridges.playground]

@@ -6,8 +6,7 @@ CACHE=${LANDBRIDGE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/landbridge}
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
 WORK=$PWD/tests/.work
 RESULTS=$WORK/results
-SHARED=$PWD/../shared
-export RESULTS
+export RESULTS MATRIX_SPEC_DATA=${MATRIX_SPEC_DATA:-$PWD/../shared/spec/data}
 
 heading() { printf '\n== %s\n' "$*"; }
 pass() { echo "passed ${1:-1}" >>"$RESULTS"; }
@@ -88,6 +87,15 @@ need_python() {
     python3 -m venv "$CACHE/python-$name"
     "$PYTHON" -m pip install --quiet --disable-pip-version-check "$@"
     touch "$CACHE/python-$name/.ready"
+}
+
+# The specification's OpenAPI data, and a Python that reads it. Without the data the suite ends here.
+need_spec_data() {
+    if [ ! -d "$MATRIX_SPEC_DATA" ]; then
+        skip "the Matrix specification's OpenAPI data is not at ../shared/spec/data"
+        exit 0
+    fi
+    need_python spec aiohttp 'jsonschema[format]' pyyaml
 }
 
 # A cargo tool, built once: need_cargo_tool COMMAND CRATE

@@ -16,8 +16,11 @@ import sys
 # Tests named for an endpoint. More would be noise: they are there to be read as its examples.
 NAMED = 2
 
-# What tools of administrators call and what can only be refused here: a test has to see that.
+# What can only be refused here, for there is nothing that sends to telephones and no federation yet: a test has to see that.
 REFUSED = {
+    "POST /_matrix/client/v3/register/msisdn/requestToken",
+    "POST /_matrix/client/v3/account/password/msisdn/requestToken",
+    "POST /_matrix/client/v3/account/3pid/msisdn/requestToken",
     "GET /_synapse/admin/v1/federation/destinations/{destination}",
     "GET /_synapse/admin/v1/federation/destinations/{destination}/rooms",
     "POST /_synapse/admin/v1/federation/destinations/{destination}/reset_connection",

@@ -7,6 +7,11 @@ pub mod numbered;
 pub mod playground;
 pub mod process;
 
+/// What the environment says, if it says something of that type.
+pub fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+}
+
 /// Chooses the cryptography for HTTPS clients; call it once, first.
 pub fn prepare() {
     // It fails only when one was chosen already.

@@ -4,10 +4,15 @@ use std::{
     fs::File,
     io::{Error, Result},
     net::TcpListener,
+    ops::Range,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
+
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use tokio::{sync::Mutex, task::JoinSet};
 
 /// A free TCP port of the loopback interface.
 pub fn free_port() -> Result<u16> {
@@ -117,6 +122,44 @@ impl Process {
     pub fn name(&self) -> &str {
         &self.name
     }
+}
+
+/// Kills two processes again and again, each of them after pauses of so many milliseconds, and starts them again.
+pub async fn kill_often(
+    processes: [Arc<Mutex<Process>>; 2],
+    kills: usize,
+    pauses: Range<u64>,
+    seed: u64,
+) -> Result<()> {
+    let mut killers = JoinSet::new();
+    for (process, seed) in processes.into_iter().zip([seed, seed ^ 1]) {
+        killers.spawn(kill_one(process, kills, pauses.clone(), seed));
+    }
+    while let Some(killer) = killers.join_next().await {
+        killer??;
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "it takes long, and says how far it is")]
+async fn kill_one(
+    process: Arc<Mutex<Process>>,
+    kills: usize,
+    pauses: Range<u64>,
+    seed: u64,
+) -> Result<()> {
+    let mut random = StdRng::seed_from_u64(seed);
+    for kill in 1..=kills {
+        tokio::time::sleep(Duration::from_millis(random.random_range(pauses.clone()))).await;
+        let mut process = process.lock().await;
+        process.kill()?;
+        tokio::time::sleep(Duration::from_millis(random.random_range(0..300))).await;
+        process.start().await?;
+        if kill % 10 == 0 {
+            println!("   {} killed {kill} times", process.name());
+        }
+    }
+    Ok(())
 }
 
 impl Drop for Process {

@@ -16,12 +16,12 @@ if [ "${COMPLEMENT_DATABASE:-sqlite}" = postgres ]; then
 fi
 
 launcher=landbridge
-export MATRIX_SPEC_DATA=${MATRIX_SPEC_DATA:-$SHARED/spec/data} RECORDED_TO=$WORK/complement.jsonl
+export RECORDED_TO=$WORK/complement.jsonl
 rm -f "$RECORDED_TO"
 if [ "${COMPLEMENT_SPEC:-1}" = 0 ]; then
     :
 elif [ -d "$MATRIX_SPEC_DATA" ]; then
-    need_python spec aiohttp 'jsonschema[format]' pyyaml
+    need_spec_data
     export RECORDED_PYTHON=$PYTHON
     launcher=recorded
 else

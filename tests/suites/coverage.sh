@@ -13,11 +13,6 @@ test_program routes
 check "docs/spec-coverage.md is true, and every endpoint is tested" \
     python3 tests/spec/coverage.py "$WORK/routes.txt" "$exchanges" docs/spec-coverage.md ${COVERAGE_WRITE:+--write}
 
-export MATRIX_SPEC_DATA=${MATRIX_SPEC_DATA:-$SHARED/spec/data}
-if [ ! -d "$MATRIX_SPEC_DATA" ]; then
-    skip "the Matrix specification's OpenAPI data is not at ../shared/spec/data"
-    exit 0
-fi
-need_python spec aiohttp 'jsonschema[format]' pyyaml
+need_spec_data
 check "answers have the specification's shapes" \
     "$PYTHON" tests/spec/exchanges.py judge --at-least 150 --every "$WORK/routes.txt" "$exchanges"

@@ -2,12 +2,7 @@
 # Requests that no client makes, out of the specification's OpenAPI data: no 5xx, no panic, an errcode each, memory flat.
 # CI's size; the full one is MALFORMED_REQUESTS=50000. MALFORMED_SEED makes others; MALFORMED_DATABASE=postgres.
 . tests/lib/common.sh
-export MATRIX_SPEC_DATA=${MATRIX_SPEC_DATA:-$SHARED/spec/data}
-if [ ! -d "$MATRIX_SPEC_DATA" ]; then
-    skip "the Matrix specification's OpenAPI data is not at ../shared/spec/data"
-    exit 0
-fi
-need_python spec aiohttp 'jsonschema[format]' pyyaml
+need_spec_data
 # The binary of the unit tests: it is there, and it panics where numbers overflow.
 test_program landbridge
 

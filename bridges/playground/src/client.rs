@@ -8,8 +8,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use url::Url;
 
 use crate::wire::{
-    Act, Chat, Describe, Edit, Events, MarkRead, Message, Messages, NewChat, Outcome, Person,
-    React, Refusal, Send, SetTyping, Whoami,
+    Act, CastVote, Chat, Describe, Edit, Events, MarkRead, Message, Messages, NewChat, Outcome,
+    Person, React, Refusal, Send, SetTyping, Whoami,
 };
 
 /// How long the network may take to answer anything but a long poll.
@@ -206,6 +206,22 @@ impl Api {
     ) -> Result<Outcome, ApiError> {
         let react = React { actor: Some(self.named_actor()), key: Some(key), emoji, set };
         self.change(Method::PUT, &["messages", message, "reactions"], &react).await
+    }
+
+    /// Votes, or takes the vote back.
+    pub async fn vote(
+        &self,
+        message: &str,
+        key: String,
+        choice: Option<u32>,
+    ) -> Result<Outcome, ApiError> {
+        let vote = CastVote { actor: Some(self.named_actor()), key: Some(key), choice };
+        self.change(Method::PUT, &["messages", message, "vote"], &vote).await
+    }
+
+    /// Closes a poll.
+    pub async fn close(&self, message: &str, key: String) -> Result<Outcome, ApiError> {
+        self.change(Method::PUT, &["messages", message, "closed"], &self.act(Some(key))).await
     }
 
     /// Changes a chat's name or topic.

@@ -93,9 +93,38 @@ pub struct Message {
     /// Whether a bridge brought it.
     #[serde(default)]
     pub bridged: bool,
+    /// Present where the message is a poll; its text is the question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poll: Option<Poll>,
     /// Present reactions, oldest first. Only in answers about messages, never in events.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reactions: Vec<Reaction>,
+}
+
+/// What may be answered to a question. Everybody has one vote.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Poll {
+    /// The answers; votes name them by their place, from 0.
+    pub options: Vec<String>,
+    /// The sequence number of the event that closed it; 0 while it is open.
+    #[serde(default)]
+    pub closed: i64,
+    /// Present votes, oldest first. Only in answers about messages, never in events.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub votes: Vec<Vote>,
+}
+
+/// One person's vote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vote {
+    /// Who voted.
+    pub person: String,
+    /// For which answer.
+    pub choice: u32,
+    /// The sequence number of the event that says so.
+    pub seq: i64,
+    /// When.
+    pub at: i64,
 }
 
 /// One person's one reaction to a message.
@@ -160,6 +189,18 @@ pub enum EventBody {
         emoji: String,
         /// Set, or taken off.
         set: bool,
+    },
+    /// The actor voted, or took the vote back; it replaces an earlier one.
+    Voted {
+        /// In which poll.
+        message: String,
+        /// For which answer; none takes the vote back.
+        choice: Option<u32>,
+    },
+    /// A poll was closed.
+    Closed {
+        /// Which poll.
+        message: String,
     },
     /// The actor has read everything up to this message.
     Read {
@@ -286,6 +327,9 @@ pub struct Send {
     /// Whether a bridge brings it.
     #[serde(default)]
     pub bridged: bool,
+    /// The answers to choose from: makes it a poll.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poll: Option<Vec<String>>,
 }
 
 /// Another text for a message.
@@ -328,6 +372,21 @@ pub struct React {
     pub emoji: String,
     /// Set it, or take it off.
     pub set: bool,
+}
+
+/// A vote.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CastVote {
+    /// Who votes; may be left out with a person's token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// Idempotency key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// For which answer, by its place from 0; none takes the vote back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub choice: Option<u32>,
 }
 
 /// A chat's name and topic; what is left out stays.

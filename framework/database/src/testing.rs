@@ -44,6 +44,16 @@ impl TestDatabase {
         &self.url
     }
 
+    /// The URL for programs that are given nothing else: on Postgres it names the schema, which is made.
+    pub async fn whole_url(&self) -> Result<String, DatabaseError> {
+        let url = self.url();
+        let Some(schema) = &self.options.schema else { return Ok(url.to_owned()) };
+        // Opening it makes the schema; who comes later finds it by its search path.
+        self.open().await?.close().await;
+        let sign = if url.contains('?') { '&' } else { '?' };
+        Ok(format!("{url}{sign}options[search_path]={schema}"))
+    }
+
     /// The options that go with the URL.
     pub fn options(&self) -> &Options {
         &self.options

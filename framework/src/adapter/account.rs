@@ -17,7 +17,7 @@ use crate::{
         BadId, CancellationToken, Client, Exit, Login, MessageRef, NetError, Network, PortalKey,
         RemoteId,
     },
-    plain::{Plain, ToPlain},
+    plain::{Plain, PlainMeta, ToPlain},
 };
 
 /// A connected client with the handlers that use it.
@@ -108,6 +108,7 @@ fn typed_op<N: Network>(op: Op<Plain>) -> Result<Op<N>, BadId> {
             removed: typed_ids::<N>(&pins.removed)?,
         }),
         Op::Disappear(timer) => Op::Disappear(timer),
+        Op::Permissions(permissions) => Op::Permissions(permissions),
         Op::PollVote(vote) => Op::PollVote(PollVoted {
             poll: typed_ref(&vote.poll)?,
             choices: vote.choices,
@@ -168,6 +169,9 @@ impl<N: Network> Account for TypedAccount<N> {
         };
         Ok(match self.call(handler, request).await? {
             Sent::Now { id, order } => Sent::Now { id: id.encode(), order },
+            Sent::Kept { id, order, meta } => {
+                Sent::Kept { id: id.encode(), order, meta: PlainMeta::of(&meta) }
+            }
             Sent::Poll { id, options } => Sent::Poll { id: id.encode(), options },
             Sent::Many(ids) => Sent::Many(ids.iter().map(RemoteId::encode).collect()),
             Sent::AwaitEcho => Sent::AwaitEcho,
@@ -178,6 +182,7 @@ impl<N: Network> Account for TypedAccount<N> {
         let handler = match &request.op {
             Op::PollVote(_) => h.poll_vote.as_ref().map(|(_, handler)| handler),
             Op::PollEnd(_) => h.poll_end.as_ref(),
+            Op::Permissions(_) => h.permissions.as_ref(),
             Op::Disappear(_) => h.disappear.as_ref().map(|(_, handler)| handler),
             Op::Edit(_) => h.edit.as_ref().map(|(_, handler)| handler),
             Op::Remove(_) => h.remove.as_ref().map(|(_, handler)| handler),

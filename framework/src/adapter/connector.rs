@@ -65,6 +65,7 @@ fn abilities<N: Network>(h: &Handlers<N>) -> Abilities {
         poll: h.poll.is_some(),
         poll_vote: h.poll_vote.as_ref().map(|(caps, _)| caps.clone()),
         poll_end: h.poll_end.is_some(),
+        permissions: h.permissions.is_some(),
         disappear: h.disappear.as_ref().map(|(caps, _)| caps.clone()),
         edit: h.edit.as_ref().map(|(caps, _)| caps.clone()),
         remove: h.remove.as_ref().map(|(caps, _)| caps.clone()),

@@ -150,9 +150,21 @@ impl Engine {
         mxid: &str,
         op: Op<Plain>,
     ) {
+        self.act_in_thread(login, portal, mxid, op, None).await;
+    }
+
+    /// The same in a thread, by the message that it begins with.
+    pub(crate) async fn act_in_thread(
+        &self,
+        login: &str,
+        portal: Option<&Portal>,
+        mxid: &str,
+        op: Op<Plain>,
+        thread: Option<String>,
+    ) {
         let Some(account) = self.logins.account(login) else { return };
         let request = match self.passing_request(login, portal, mxid, op).await {
-            Ok(request) => request,
+            Ok(request) => Request { thread, ..request },
             Err(failure) => {
                 tracing::debug!(error = %failure, "something passing was not handed on");
                 return;

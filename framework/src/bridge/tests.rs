@@ -5,6 +5,7 @@ mod emoji;
 mod polls;
 mod readback;
 mod stage;
+mod staged;
 mod vanish;
 
 use std::{sync::Arc, time::Duration};

@@ -222,6 +222,8 @@ pub struct MediaPart {
     pub caption: Option<Rich>,
     /// Whether it is hidden until the reader asks for it (MSC4193).
     pub spoiler: bool,
+    /// A small picture of it, shown until it is opened.
+    pub thumbnail: Option<MediaRef>,
 }
 impl MediaPart {
     /// A file of a sort, by source and name.
@@ -236,6 +238,7 @@ impl MediaPart {
             duration: None,
             caption: None,
             spoiler: false,
+            thumbnail: None,
         }
     }
 }

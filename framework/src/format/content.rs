@@ -39,11 +39,16 @@ pub fn to_content(rich: &Rich, msgtype: &str) -> Map<String, Value> {
 }
 
 /// Reads the text of a message or caption: `formatted_body` where it is HTML, else `body`. A fallback of a
-/// rich reply is removed, and `@room` marked where `m.mentions` says that it was meant.
+/// rich reply and a name of the message's own are removed, and `@room` marked where `m.mentions` says that it was meant.
 pub fn from_content(content: &Value) -> Rich {
     let is_html = content.get("format").and_then(Value::as_str) == Some(HTML);
     let formatted = content.get("formatted_body").and_then(Value::as_str).filter(|_| is_html);
     let body = content.get("body").and_then(Value::as_str).unwrap_or_default();
+    let body = profile(content).map_or(body, |profile| {
+        let name = profile.get("displayname").and_then(Value::as_str).unwrap_or_default();
+        let rest = body.strip_prefix(name).and_then(|rest| rest.strip_prefix(": "));
+        rest.filter(|_| !name.is_empty() && profile["has_fallback"] == true).unwrap_or(body)
+    });
     let is_reply =
         content.pointer("/m.relates_to/m.in_reply_to/event_id").is_some_and(Value::is_string);
     let mut rich = match formatted {
@@ -60,6 +65,11 @@ pub fn from_content(content: &Value) -> Rich {
         rich.style(at..at + "@room".len(), Style::Everyone);
     }
     rich
+}
+
+/// The name and picture that one message is shown under (MSC4144), where they aren't its sender's.
+pub(crate) fn profile(content: &Value) -> Option<&Value> {
+    content.get("com.beeper.per_message_profile").or_else(|| content.get("m.per_message_profile"))
 }
 
 /// Removes the quote that older clients put before the `body` of a reply

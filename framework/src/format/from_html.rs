@@ -22,7 +22,7 @@ const MAX_DEPTH: usize = 100;
 const MAX_INPUT: usize = 256 * 1024;
 
 /// Reads Matrix HTML. Never fails: what it doesn't know it ignores, and keeps the text. Rich reply fallbacks
-/// (`mx-reply`), scripts and styles go with their content.
+/// (`mx-reply`), names of single messages (`data-mx-profile-fallback`), scripts and styles go with their content.
 pub fn from_html(html: &str) -> Rich {
     let mut end = html.len().min(MAX_INPUT);
     while !html.is_char_boundary(end) {
@@ -80,11 +80,13 @@ struct Reader {
     pre_start: bool,
     /// How many elements are open whose content is dropped.
     dropped: usize,
+    /// The open element that says a message's own name (MSC4144), and how many of its sort are open within: dropped, too.
+    name: Option<(String, usize)>,
 }
 
 impl Reader {
     fn text(&mut self, text: &str) {
-        if self.dropped > 0 {
+        if self.dropped > 0 || self.name.is_some() {
             return;
         }
         if self.pre > 0 {
@@ -138,6 +140,16 @@ impl Reader {
 
     fn open_tag(&mut self, tag: &Tag) -> TokenSinkResult<()> {
         let name = &*tag.name;
+        if let Some((open, within)) = &mut self.name {
+            if open == name && !tag.self_closing {
+                *within += 1;
+            }
+            return TokenSinkResult::Continue;
+        }
+        if attr(tag, "data-mx-profile-fallback").is_some() && !tag.self_closing {
+            self.name = Some((name.to_owned(), 0));
+            return TokenSinkResult::Continue;
+        }
         match name {
             "script" | "style" | "iframe" | "noscript" | "noembed" | "noframes" | "xmp" => {
                 if !tag.self_closing {
@@ -271,6 +283,14 @@ impl Reader {
     }
 
     fn close_tag(&mut self, name: &str) {
+        if let Some((open, within)) = &mut self.name {
+            if open == name && *within > 0 {
+                *within -= 1;
+            } else if open == name {
+                self.name = None;
+            }
+            return;
+        }
         match name {
             "script" | "style" | "iframe" | "noscript" | "noembed" | "noframes" | "xmp"
             | "title" | "textarea" | "mx-reply" => {

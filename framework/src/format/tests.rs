@@ -265,3 +265,20 @@ proptest! {
         prop_assert_eq!(&back, &rich);
     }
 }
+
+#[test]
+fn a_name_of_the_messages_own_is_no_part_of_what_it_says() {
+    let content = serde_json::json!({
+        "msgtype": "m.text", "body": "Build: it works", "format": "org.matrix.custom.html",
+        "formatted_body": "<p><strong data-mx-profile-fallback>Build<strong>!</strong>: </strong>it <b>works</b></p>",
+        "com.beeper.per_message_profile": { "id": "b", "displayname": "Build", "has_fallback": true },
+    });
+    let rich = from_content(&content);
+    assert_eq!(rich.text(), "it works");
+    assert_eq!(rich.spans()[0].style, Style::Bold);
+    let mut plain = content;
+    plain["format"] = "".into();
+    assert_eq!(from_content(&plain).text(), "it works");
+    plain["com.beeper.per_message_profile"]["has_fallback"] = false.into();
+    assert_eq!(from_content(&plain).text(), "Build: it works");
+}

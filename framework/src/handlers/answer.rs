@@ -16,6 +16,15 @@ pub enum Sent<N: Network> {
         /// Its place in the chat's order.
         order: Option<StreamOrder>,
     },
+    /// It is there, and the connector keeps data of it, as of messages from the network.
+    Kept {
+        /// Its identifier.
+        id: N::MessageId,
+        /// Its place in the chat's order.
+        order: Option<StreamOrder>,
+        /// The connector's data of it.
+        meta: N::MessageMeta,
+    },
     /// A poll is there, and its options have ids of the network's own, here in their order.
     Poll {
         /// The poll's message.

@@ -35,6 +35,7 @@ impl<N: Network> Handlers<N> {
             typing: None,
             unread: None,
             pins: None,
+            permissions: None,
             disappear: None,
             presence: None,
             room_meta: None,
@@ -148,6 +149,12 @@ impl<N: Network> Handlers<N> {
         self.pins = Some(erase(h));
         self
     }
+    /// Sets what people may do in a chat: [`super::PermissionsSet`]. Single people's power is [`super::RoomMeta`]'s.
+    #[must_use]
+    pub fn permissions<A: 'static>(mut self, h: impl Handler<N, A, Done>) -> Self {
+        self.permissions = Some(erase(h));
+        self
+    }
     /// Sets when what is said in a chat disappears: [`super::DisappearSet`].
     #[must_use]
     pub fn disappearing<A: 'static>(
@@ -230,7 +237,8 @@ impl<N: Network> Handlers<N> {
         self.commands.insert(name, Command { help, run: erase(h) });
         self
     }
-    /// Takes away, for single rooms, from what was declared above. It can't add.
+    /// Takes away, for single rooms, from what was declared above: clients are told so, and what is done nevertheless is the
+    /// handlers' to refuse. It can't add.
     #[must_use]
     pub fn narrow(mut self, f: fn(&ChatInfo<N>, &mut RoomCaps)) -> Self {
         self.narrow = Some(f);

@@ -134,6 +134,8 @@ pub struct RoomCaps {
     pub poll_vote: Option<VoteCaps>,
     /// Closing polls.
     pub poll_end: bool,
+    /// Setting what people may do.
+    pub permissions: bool,
     /// Setting when things disappear.
     pub disappear: Option<DisappearCaps>,
     /// Edits.

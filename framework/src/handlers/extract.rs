@@ -9,7 +9,7 @@ use futures::stream::BoxStream;
 use super::{
     IdempotencyKey, SendError,
     poll::{PollEnded, PollSent, PollVoted},
-    room::{DisappearSet, Membership, PinsChanged, PinsSet, RoomMeta},
+    room::{DisappearSet, Membership, PermissionsSet, PinsChanged, PinsSet, RoomMeta},
 };
 use crate::{
     event::{Emoji, Geo, MediaKind, Poll, Presence},
@@ -66,6 +66,8 @@ pub enum Op<N: Network> {
     Pins(PinsChanged<N>),
     /// See [`DisappearSet`].
     Disappear(DisappearSet),
+    /// See [`PermissionsSet`].
+    Permissions(PermissionsSet),
     /// See [`PresenceSet`].
     Presence(PresenceSet),
     /// See [`RoomMeta`].
@@ -315,10 +317,19 @@ pub(crate) trait CheckpointPort: Send + Sync + 'static {
     async fn save(&self, note: &str) -> Result<(), SendError>;
 }
 
-/// The bridge's files: to publish something that the network has no room for.
+/// The bridge's files: to read one by its `mxc:` address (a chat's new picture, that of somebody who is relayed), and to
+/// publish something that the network has no room for.
 #[derive(Clone)]
 pub struct Files(pub(crate) Arc<dyn MediaAccess>);
 impl Files {
+    /// Reads a file, bounded by the bridge's size limit.
+    pub async fn open(&self, mxc: &str) -> Result<MediaStream, NetError> {
+        self.0.open(mxc).await
+    }
+    /// An address everybody can fetch a file at, if the bridge serves one.
+    pub fn link(&self, mxc: &str, name: &str) -> Option<String> {
+        self.0.link(mxc, name)
+    }
     /// Keeps bytes where everybody can fetch them. `None`: this bridge has no public address.
     pub async fn publish(
         &self,
@@ -335,7 +346,8 @@ impl<N: Network> FromOut<N> for Files {
     }
 }
 
-/// The root of the thread it belongs to.
+/// The root of the thread it belongs to; of an edit, a deletion, a reaction, a vote or a receipt, that of the message it is
+/// about.
 pub struct Thread<N: Network>(pub Option<N::MessageId>);
 impl<N: Network> FromOut<N> for Thread<N> {
     fn take(out: &Out<N>) -> Result<Self, SendError> {
@@ -358,7 +370,7 @@ pub struct Edited<N: Network> {
 }
 
 /// All messages that the event of an [`Edited`] or a [`Removed`] became, in order: several where its handler answered with
-/// [`super::Sent::Many`]. The first is their `target`.
+/// [`super::Sent::Many`]. The first is their `target`. Of what else is about a message: that message.
 pub struct Targets<N: Network>(pub Vec<MessageRef<N>>);
 impl<N: Network> FromOut<N> for Targets<N> {
     fn take(out: &Out<N>) -> Result<Self, SendError> {
@@ -438,7 +450,7 @@ macro_rules! cloned {
     )*};
 }
 cloned!(Text => Text, Media => Media, Typing => Typing, Unread => Unread, PresenceSet => Presence, RoomMeta => RoomMeta, Args => Command,
-    DisappearSet => Disappear);
+    DisappearSet => Disappear, PermissionsSet => Permissions);
 
 macro_rules! wrapped {
     ($($t:ident => $variant:ident),*) => {$(

@@ -33,7 +33,7 @@ pub enum ChatEdit {
     Name(String),
     /// The topic; empty clears it.
     Topic(String),
-    /// The picture's `mxc:` address.
+    /// The picture's `mxc:` address: [`super::Files::open`] reads it.
     Avatar(Option<String>),
     /// The people whose power level changed, with the new ones.
     Power(Vec<(PowerHolder, i64)>),
@@ -48,6 +48,43 @@ pub enum PowerHolder {
     Matrix(String),
     /// Everybody else.
     Default,
+}
+
+/// What people without a power level of their own may do in the chat, as far as it was changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PermissionsSet(pub Vec<Permission>);
+
+/// One thing that needs a power level, with the level that it needs now. What everybody else has is in
+/// [`PowerHolder::Default`] of [`ChatEdit::Power`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permission {
+    /// What needs it.
+    pub what: Permitted,
+    /// The level.
+    pub level: i64,
+    /// The level that everybody without one of their own has.
+    pub everybody: i64,
+}
+impl Permission {
+    /// Whether everybody may.
+    pub fn is_for_everybody(&self) -> bool {
+        self.everybody >= self.level
+    }
+}
+
+/// What may need a power level (Client-Server API, `m.room.power_levels`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Permitted {
+    /// Saying something: events of types without a level of their own.
+    Messages,
+    /// Changing state of types without a level of their own.
+    State,
+    /// Events of one type.
+    Event(String),
+    /// `ban`, `kick`, `invite` or `redact`.
+    Action(&'static str),
+    /// Mentioning everybody (`notifications.room`).
+    MentionRoom,
 }
 
 /// A change of somebody's membership.

@@ -51,7 +51,7 @@ impl Engine {
     }
 
     pub(super) async fn convert_delta(
-        &self,
+        self: &Arc<Self>,
         case: &Case<'_>,
         delta: &ChatDelta<Plain>,
     ) -> Result<Verdict, Failure> {
@@ -62,7 +62,7 @@ impl Engine {
 
     /// The state that a change of a chat's data comes to. A plumbed room's own name and picture are left alone.
     async fn delta_rows(
-        &self,
+        self: &Arc<Self>,
         case: &Case<'_>,
         delta: &ChatDelta<Plain>,
         effects: &mut Batch,
@@ -79,11 +79,11 @@ impl Engine {
             rows.push(case.out("avatar", avatar_op(avatar.as_ref()), Vec::new()));
         }
         if let Some(rule) = delta.join_rule.filter(|_| !plumbed) {
-            let parent = match rule {
-                JoinRule::Parent => self.room_of_parent(case.portal).await?,
-                JoinRule::Invite | JoinRule::Public => None,
+            let above = match rule {
+                JoinRule::Parent => self.rooms_above(case.portal, None).await?,
+                JoinRule::Invite | JoinRule::Public => Vec::new(),
             };
-            let rule = join_rule_content(rule, parent.as_deref());
+            let rule = join_rule_content(rule, &above);
             rows.push(case.out_as(
                 Actor::Bot,
                 "join_rule",
@@ -304,7 +304,7 @@ impl Engine {
 
     /// What it takes to make a room show a chat as it is.
     pub(super) async fn chat_rows(
-        &self,
+        self: &Arc<Self>,
         case: &Case<'_>,
         info: &ChatInfo<Plain>,
         effects: &mut Batch,
@@ -337,8 +337,37 @@ impl Engine {
             patient: case.patient,
         };
         let mut rows = self.delta_rows(&as_bot, &delta, effects).await?;
+        rows.extend(self.bridge_rows(&as_bot, info, effects).await?);
         rows.extend(self.member_rows(&as_bot, info).await?);
         Ok(rows)
+    }
+
+    /// What a room says about its bridge, where that has changed.
+    async fn bridge_rows(
+        &self,
+        case: &Case<'_>,
+        info: &ChatInfo<Plain>,
+        effects: &mut Batch,
+    ) -> Result<Vec<Outgoing>, Failure> {
+        let row = case.portal.row();
+        let parent = self.parent_of(case.portal).await?.map(|parent| parent.row());
+        let events = self.bridge_state(&row, info, parent.as_ref());
+        let hash = Self::bridge_state_hash(&events);
+        // Somebody else's room may not let the bot say so, which is no reason for dead letters.
+        if row.plumbed || row.caps.as_ref() == Some(&hash) {
+            return Ok(Vec::new());
+        }
+        self.change_portal_in(effects, case.portal, |row| row.caps = Some(hash));
+        let text = |event: &Value, key: &str| {
+            event.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let row = |event: &Value| {
+            let (kind, key) = (text(event, "type"), text(event, "state_key"));
+            let part = format!("bridge:{kind}");
+            let content = event["content"].clone();
+            case.out(part, MatrixOp::State { kind, key, content, file: None }, Vec::new())
+        };
+        Ok(events.iter().map(row).collect())
     }
 
     /// Members as a chat has them: those who are missing come, and ghosts who are too many go if the list is complete.
@@ -425,14 +454,15 @@ pub(super) fn topic_content(topic: &str) -> Value {
     json!({ "topic": topic, "m.topic": { "m.text": [{ "body": topic }] } })
 }
 
-/// `m.room.join_rules` (Client-Server API, "Restricted rooms"). Who may come in from a parent that has no room is invited.
-pub(super) fn join_rule_content(rule: JoinRule, parent: Option<&str>) -> Value {
-    match (rule, parent) {
-        (JoinRule::Public, _) => json!({ "join_rule": "public" }),
-        (JoinRule::Parent, Some(room)) => json!({
-            "join_rule": "restricted",
-            "allow": [{ "type": "m.room_membership", "room_id": room }],
-        }),
-        (JoinRule::Invite | JoinRule::Parent, _) => json!({ "join_rule": "invite" }),
+/// `m.room.join_rules` (Client-Server API, "Restricted rooms"). `above` are the rooms of what the chat is part of.
+pub(super) fn join_rule_content(rule: JoinRule, above: &[String]) -> Value {
+    match rule {
+        JoinRule::Public => json!({ "join_rule": "public" }),
+        JoinRule::Parent if !above.is_empty() => {
+            let from = |room: &String| json!({ "type": "m.room_membership", "room_id": room });
+            let allow: Vec<Value> = above.iter().map(from).collect();
+            json!({ "join_rule": "restricted", "allow": allow })
+        }
+        JoinRule::Invite | JoinRule::Parent => json!({ "join_rule": "invite" }),
     }
 }

@@ -6,6 +6,7 @@ use std::{borrow::Cow, sync::Arc};
 use super::{
     Portal,
     envelope::{Envelope, MatrixOp, Outgoing, Record},
+    threads::placed,
 };
 use crate::{
     clock,
@@ -52,6 +53,11 @@ pub(super) fn vote_key(poll: &str, sender: &Sender<Plain>) -> String {
     format!("{poll}\0{sender:?}")
 }
 
+/// The name of a poll's votes, whoever's they are, for [`refers_to`].
+pub(super) fn votes_key(poll: &str) -> String {
+    format!("{poll}\0votes")
+}
+
 /// What an event must find as it was left by those before it: the messages that it refers to, or is, reactions, votes.
 pub(super) fn refers_to(event: &RemoteEvent<Plain>) -> Vec<Cow<'_, str>> {
     let thread = event.thread.as_ref().map(|thread| Cow::from(thread.root.as_str()));
@@ -66,8 +72,9 @@ pub(super) fn refers_to(event: &RemoteEvent<Plain>) -> Vec<Cow<'_, str>> {
         }
         Body::Edit { target, .. }
         | Body::Pin { target, .. }
-        | Body::PollResults { poll: target, .. }
-        | Body::PollEnd { poll: target } => vec![target.into()],
+        | Body::PollResults { poll: target, .. } => vec![target.into()],
+        // The end counts them.
+        Body::PollEnd { poll } => vec![poll.into(), votes_key(poll).into()],
         Body::PollVote { poll, .. } => vec![poll.into(), vote_key(poll, &event.sender).into()],
         Body::Remove { target, .. } => vec![(&target.id).into()],
         Body::React { target, emoji, .. } => {
@@ -162,7 +169,7 @@ impl Engine {
         event: &RemoteEvent<Plain>,
         patient: bool,
     ) -> Result<Verdict, Failure> {
-        let Some(event) = self.placed(portal, event) else {
+        let Some(event) = placed(portal, event) else {
             return Ok(Verdict::Drop("it is about a thread that is shown in another chat's room"));
         };
         let event = &*event;

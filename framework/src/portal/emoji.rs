@@ -57,7 +57,7 @@ impl Engine {
     }
 
     /// A small picture that goes with something that was said. It must not hold that up for long, nor silence it.
-    async fn picture(
+    pub(super) async fn picture(
         &self,
         case: &Case<'_>,
         source: &str,
@@ -144,7 +144,8 @@ impl Engine {
             .or_else(|| text(content.get("com.beeper.reaction.shortcode")));
         let name = name.as_deref().map(bare).filter(|name| !name.is_empty());
         let is_picture = key.starts_with("mxc://");
-        if !is_picture && !(key.len() > 2 && key.starts_with(':') && key.ends_with(':')) {
+        let is_code = key.len() > 2 && key.starts_with(':') && key.ends_with(':');
+        if !is_picture && !is_code {
             return Ok(Emoji::Unicode(key));
         }
         let mut known = None;

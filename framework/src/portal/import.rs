@@ -7,15 +7,25 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Portal, convert::Case};
+use super::{Portal, convert::Case, threads::placed};
 use crate::{
     clock, disappearing,
     engine::{Engine, Failure, guarded},
-    event::Body,
+    event::{Body, Disappear},
     inbox::Entry,
     keys::{self, CONTENT_KEY},
     store::{Batch, MessageRow},
 };
+
+/// What becomes of a page of history.
+#[derive(Default)]
+struct Page {
+    events: Vec<Value>,
+    /// Of each event, with the time after which it disappears.
+    records: Vec<(MessageRow, Option<Disappear>)>,
+    /// What rendering found out.
+    kept: Batch,
+}
 
 impl Engine {
     /// Whether older history can be put before newer.
@@ -32,11 +42,8 @@ impl Engine {
     ) -> Result<(), Failure> {
         let Some(login) = self.login_for_decoding(via).await? else { return Ok(()) };
         let Some(room) = portal.room_id() else { return Ok(()) };
-        let mut events: Vec<Value> = Vec::new();
-        let mut records: Vec<MessageRow> = Vec::new();
+        let mut page = Page::default();
         let mut others = Vec::new();
-        let mut kept = Batch::new();
-        let mut timers = Vec::new();
         for entry in entries {
             let decoded = guarded(|| self.connector.decode(&login, &entry.raw));
             let Ok(Ok(decoded)) = decoded else {
@@ -50,7 +57,7 @@ impl Engine {
                     usual |= !matches!(event.body, Body::Message(_));
                     continue;
                 }
-                let Some(event) = self.placed(portal, &event) else { continue };
+                let Some(event) = placed(portal, &event) else { continue };
                 let Body::Message(message) = &event.body else {
                     usual = true;
                     continue;
@@ -66,7 +73,7 @@ impl Engine {
                 let case = Case { portal, via, actor: actor.clone(), ts, order, patient: false };
                 let relation = self.relation(portal, message).await?;
                 for (place, part) in message.parts.iter().enumerate() {
-                    let rendered = self.render_part(&case, message, part, &mut kept).await?;
+                    let rendered = self.render_part(&case, message, part, &mut page.kept).await?;
                     let mut content =
                         self.with_file(rendered.content, rendered.file.as_ref(), via).await?;
                     let generation = portal.row().generation;
@@ -86,8 +93,7 @@ impl Engine {
                     // The same each time, so that a page that is imported again changes nothing.
                     let event_id =
                         format!("${}", URL_SAFE_NO_PAD.encode(Sha256::digest(txn_id.as_bytes())));
-                    timers.push(message.timer());
-                    records.push(MessageRow {
+                    let row = MessageRow {
                         portal: portal.id,
                         remote_id: message.id.clone(),
                         part: part.id.0.clone(),
@@ -100,8 +106,9 @@ impl Engine {
                         thread_root: message.thread.clone(),
                         tombstone: false,
                         meta: part.meta.clone(),
-                    });
-                    events.push(json!({
+                    };
+                    page.records.push((row, message.timer()));
+                    page.events.push(json!({
                         "type": rendered.kind,
                         "content": content,
                         "sender": intent.user_id(),
@@ -115,24 +122,29 @@ impl Engine {
                 others.push(entry);
             }
         }
-        if !events.is_empty() {
-            let batch = json!({ "events": events, "forward": false, "send_notification": false });
-            let ids = self.matrix.bot().batch_send(&room, &batch).await?;
-            let mut recorded = kept;
-            for ((mut row, timer), id) in records.into_iter().zip(timers).zip(ids) {
-                row.event_id = id;
-                if let Some(timer) = timer {
-                    disappearing::note(&mut recorded, &row.event_id, portal.id, row.ts, timer);
-                    self.disappearing.noted(timer);
-                }
-                recorded.add_message(&row);
-                recorded.unpark_tasks(portal.id, &row.remote_id);
-            }
-            self.store.commit(recorded).await?;
+        if !page.events.is_empty() {
+            self.import_page(portal, &room, page).await?;
         }
         if !others.is_empty() {
             self.put(via, others, None).await?;
         }
+        Ok(())
+    }
+
+    async fn import_page(&self, portal: &Portal, room: &str, page: Page) -> Result<(), Failure> {
+        let Page { events, records, mut kept } = page;
+        let batch = json!({ "events": events, "forward": false, "send_notification": false });
+        let ids = self.matrix.bot().batch_send(room, &batch).await?;
+        for ((mut row, timer), id) in records.into_iter().zip(ids) {
+            row.event_id = id;
+            if let Some(timer) = timer {
+                disappearing::note(&mut kept, &row.event_id, portal.id, row.ts, timer);
+                self.disappearing.noted(timer);
+            }
+            kept.add_message(&row);
+            kept.unpark_tasks(portal.id, &row.remote_id);
+        }
+        self.store.commit(kept).await?;
         Ok(())
     }
 }

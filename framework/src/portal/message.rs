@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     Portal,
     convert::{Case, Verdict},
-    envelope::{MatrixOp, Outgoing, Record},
+    envelope::{MatrixOp, Outgoing},
     polls,
     render::{Rendered, render_media, render_poll},
 };
@@ -51,22 +51,7 @@ impl Engine {
                 rendered.content["m.relates_to"] =
                     json!({ "rel_type": "m.thread", "event_id": root, "is_falling_back": true });
             }
-            let record = Record::Message {
-                remote_id: message.id.clone(),
-                part: part.id.0.clone(),
-                place: place as i64,
-                order: case.order,
-                ts: case.ts,
-                thread_root: message.thread.clone(),
-                meta: part.meta.clone(),
-                disappear: message.timer().map(Disappear::to_text),
-            };
-            let op = MatrixOp::Event {
-                kind: rendered.kind.into(),
-                content: rendered.content,
-                file: rendered.file,
-            };
-            rows.push(case.out(part.id.0.clone(), op, vec![record]));
+            rows.push(rendered.out(case, message, place, part));
         }
         if rows.is_empty() {
             return Ok(Verdict::Drop("it is there already"));
@@ -223,7 +208,13 @@ impl Engine {
                     Some(caption) => Some(self.for_matrix(case, caption).await?),
                     None => None,
                 };
-                render_media(media, caption.as_ref())
+                let mut rendered = render_media(media, caption.as_ref());
+                if let Some(small) = &media.thumbnail
+                    && let Some(mxc) = self.picture(case, &small.0, "thumbnail").await?
+                {
+                    rendered.content["info"]["thumbnail_url"] = mxc.into();
+                }
+                rendered
             }
             Content::Location(place) => {
                 let uri = format!("geo:{},{}", place.lat, place.lon);
@@ -271,22 +262,7 @@ impl Engine {
             let rendered = self.render_part(case, &new, part, &mut effects).await?;
             let Some(old) = parts.iter().find(|row| row.part == part.id.0) else {
                 // A part that wasn't there: a message of its own.
-                let record = Record::Message {
-                    remote_id: target.to_owned(),
-                    part: part.id.0.clone(),
-                    place: place as i64,
-                    order: case.order,
-                    ts: case.ts,
-                    thread_root: new.thread.clone(),
-                    meta: part.meta.clone(),
-                    disappear: new.timer().map(Disappear::to_text),
-                };
-                let op = MatrixOp::Event {
-                    kind: rendered.kind.into(),
-                    content: rendered.content,
-                    file: rendered.file,
-                };
-                rows.push(case.out(part.id.0.clone(), op, vec![record]));
+                rows.push(rendered.out(case, &new, place, part));
                 continue;
             };
             if old.tombstone || old.sender.starts_with("user:") {

@@ -101,7 +101,6 @@ impl Engine {
                     let mut batch = Batch::new();
                     batch.read_up_to(portal.id, &row.event_id, self.now());
                     self.store.commit(batch).await?;
-                    self.disappearing.wake.notify_one();
                 }
             }
             Body::Delivered { ids } => {

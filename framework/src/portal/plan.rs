@@ -78,13 +78,15 @@ impl Engine {
         let caps = &self.connector.abilities().room;
         let Some(ops) = ops_of(kind, &content, caps) else { return Ok(Ops::new()) };
         // Nobody talks in a space.
-        if row.kind == ChatKind::Space && !matches!(&ops, Wanted::Ops(ops) if ops == &["meta"]) {
+        let settings = |op: &&str| matches!(*op, "meta" | "permissions");
+        if row.kind == ChatKind::Space
+            && !matches!(&ops, Wanted::Ops(ops) if ops.iter().all(settings))
+        {
             return Ok(Ops::new());
         }
         if self.disappearing.waits() {
             // Who answers has read what was there.
             batch.read_all(portal.id, self.now());
-            self.disappearing.wake.notify_one();
         }
         let route = self.route(portal, sender);
         let relayed = matches!(route, Ok((_, true)));
@@ -276,7 +278,10 @@ fn ops_of(kind: &str, content: &Value, caps: &RoomCaps) -> Option<Wanted> {
         "m.room.topic" => can(caps.room_meta.as_ref().is_some_and(|meta| meta.topic), "meta"),
         "m.room.avatar" => can(caps.room_meta.as_ref().is_some_and(|meta| meta.avatar), "meta"),
         "m.room.power_levels" => {
-            can(caps.room_meta.as_ref().is_some_and(|meta| meta.power), "meta")
+            let power = caps.room_meta.as_ref().is_some_and(|meta| meta.power);
+            let ops = [(power, "meta"), (caps.permissions, "permissions")];
+            let ops: Vec<_> = ops.into_iter().filter(|(can, _)| *can).map(|(_, op)| op).collect();
+            (!ops.is_empty()).then_some(Wanted::Ops(ops))
         }
         "m.room.pinned_events" => Some(Wanted::Ops(vec!["pins"])),
         _ => None,

@@ -6,7 +6,7 @@ use std::{fmt::Write as _, sync::Arc};
 use serde_json::{Map, Value, json};
 
 use super::{
-    convert::{Case, Verdict, vote_key},
+    convert::{Case, Verdict, vote_key, votes_key},
     envelope::{MatrixOp, Outgoing, Record},
     reactions::reactor,
 };
@@ -156,7 +156,7 @@ impl Engine {
         Ok(Verdict::Send {
             rows: vec![case.out("vote", op, Vec::new())],
             effects,
-            opens: vec![vote_key(poll, sender)],
+            opens: vec![vote_key(poll, sender), votes_key(poll)],
         })
     }
 

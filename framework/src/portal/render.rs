@@ -2,10 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::envelope::File;
+use super::{
+    convert::Case,
+    envelope::{File, MatrixOp, Outgoing, Record},
+};
 use crate::{
-    event::{MediaKind, MediaPart, Poll},
+    event::{Disappear, MediaKind, MediaPart, Message, Part, Poll},
     format::{self, Rich},
+    plain::Plain,
 };
 
 /// A part as Matrix has it.
@@ -13,6 +17,30 @@ pub(super) struct Rendered {
     pub(super) kind: &'static str,
     pub(super) content: Value,
     pub(super) file: Option<File>,
+}
+
+impl Rendered {
+    /// The event of a part that Matrix doesn't have yet, which is recorded as one of the message.
+    pub(super) fn out(
+        self,
+        case: &Case<'_>,
+        message: &Message<Plain>,
+        place: usize,
+        part: &Part<Plain>,
+    ) -> Outgoing {
+        let record = Record::Message {
+            remote_id: message.id.clone(),
+            part: part.id.0.clone(),
+            place: place as i64,
+            order: case.order,
+            ts: case.ts,
+            thread_root: message.thread.clone(),
+            meta: part.meta.clone(),
+            disappear: message.timer().map(Disappear::to_text),
+        };
+        let op = MatrixOp::Event { kind: self.kind.into(), content: self.content, file: self.file };
+        case.out(part.id.0.clone(), op, vec![record])
+    }
 }
 
 /// Whether a moving picture is a film without sound.

@@ -6,6 +6,7 @@ mod room;
 mod said;
 
 pub(super) use poll::started_poll;
+use room::build_permissions;
 
 use std::sync::Arc;
 
@@ -86,7 +87,10 @@ impl Engine {
         let relay = if owner.as_deref() == Some(sender.as_str()) {
             None
         } else {
-            Some(self.relay_profile(&room_id, &sender).await?)
+            let profile = self.relay_profile(&room_id, &sender).await?;
+            // What somebody says under another name, another bridge's ghost say, is relayed under that.
+            let shown = content.get("m.new_content").unwrap_or(&content);
+            Some(self.named_as(profile, format::profile(shown)))
         };
         let given = Given { portal, row, event: &event, content: &content, relay: relay.as_ref() };
         let op = match row.op.as_str() {
@@ -101,6 +105,7 @@ impl Engine {
             "poll_end" => self.build_poll_end(&given).await?,
             "pins" => self.build_pins(portal, &content).await?,
             "timer" => self.build_timer(&given)?,
+            "permissions" => build_permissions(&given),
             other => return Err(Failure::Refused(format!("there is nothing called {other}"))),
         };
         let op = match op {
@@ -111,16 +116,7 @@ impl Engine {
             Op::React(reacted) => self.own_reactions(&given, reacted).await?,
             _ => OwnReactions::default(),
         };
-        let targets = match &op {
-            Op::Edit(_) => content.pointer("/m.relates_to/event_id").and_then(Value::as_str),
-            Op::Remove(_) => redacts(&event),
-            _ => None,
-        };
-        let targets = match targets {
-            Some(event_id) => self.store.messages_of_event(event_id).await?,
-            None => Vec::new(),
-        };
-        let targets = targets.iter().filter(|row| !row.tombstone).map(target_of).collect();
+        let about = self.about(portal, &op, &event).await?;
         let abilities = self.connector.abilities();
         let idempotency = match &op {
             Op::Media(_) => abilities.media,
@@ -129,6 +125,9 @@ impl Engine {
             _ => abilities.text,
         };
         let (reply_to, thread, quoted) = self.related(&room_id, &content).await?;
+        // What is done about a message is done in its thread.
+        let thread = thread.or_else(|| about.first()?.thread_root.clone());
+        let targets = about.iter().map(target_of).collect();
         let (name, _) = match &relay {
             Some(relay) => (relay.name.clone(), None),
             None => self.name_in(&room_id, &sender).await?,
@@ -159,6 +158,29 @@ impl Engine {
             op,
         };
         Ok(Built::Call(Box::new(request), idempotency))
+    }
+
+    /// The messages that something is done about, in order.
+    async fn about(
+        &self,
+        portal: &Portal,
+        op: &Op<Plain>,
+        event: &Value,
+    ) -> Result<Vec<MessageRow>, Failure> {
+        let related = event.pointer("/content/m.relates_to/event_id").and_then(Value::as_str);
+        let rows = match op {
+            Op::React(reacted) => self.store.message_parts(portal.id, &reacted.target.id).await?,
+            Op::Remove(_) => match redacts(event) {
+                Some(event_id) => self.store.messages_of_event(event_id).await?,
+                None => Vec::new(),
+            },
+            Op::Edit(_) | Op::PollVote(_) | Op::PollEnd(_) => match related {
+                Some(event_id) => self.store.messages_of_event(event_id).await?,
+                None => Vec::new(),
+            },
+            _ => Vec::new(),
+        };
+        Ok(rows.into_iter().filter(|row| !row.tombstone).collect())
     }
 
     /// What a message answers, in which thread, and the beginning of what is answered.

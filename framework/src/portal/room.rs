@@ -135,7 +135,7 @@ impl Engine {
     }
 
     async fn create_body(
-        &self,
+        self: &Arc<Self>,
         portal: &Portal,
         info: &ChatInfo<Plain>,
         via: Option<&str>,
@@ -144,20 +144,19 @@ impl Engine {
         row.kind = info.kind;
         row.name.clone_from(&info.name);
         let public = info.join_rule == JoinRule::Public;
-        let mut state = self.bridge_state(&row, info);
+        portal.set_parent(info.parent.clone());
+        let parent = self.parent_of(portal).await?;
+        let mut state = self.bridge_state(&row, info, parent.as_ref().map(|p| p.row()).as_ref());
         if let Some(topic) = &info.topic {
             state.push(
                 json!({ "type": "m.room.topic", "state_key": "", "content": topic_content(topic) }),
             );
         }
-        let parent = match info.join_rule {
-            JoinRule::Parent => {
-                portal.set_parent(info.parent.clone());
-                self.room_of_parent(portal).await?
-            }
-            JoinRule::Invite | JoinRule::Public => None,
+        let above = match info.join_rule {
+            JoinRule::Parent => self.rooms_above(portal, via).await?,
+            JoinRule::Invite | JoinRule::Public => Vec::new(),
         };
-        let rule = join_rule_content(info.join_rule, parent.as_deref());
+        let rule = join_rule_content(info.join_rule, &above);
         state.push(json!({ "type": "m.room.join_rules", "state_key": "", "content": rule }));
         if let Some(Some(timer)) = info.disappear {
             let content = disappearing::content(Some(timer));
@@ -303,8 +302,10 @@ impl Engine {
             }
         }
         if row.plumbed {
-            let hash = Self::bridge_state_hash(&self.bridge_state(row, info));
-            for event in self.bridge_state(row, info) {
+            let parent = self.parent_of(portal).await.ok().flatten().map(|parent| parent.row());
+            let state = self.bridge_state(row, info, parent.as_ref());
+            let hash = Self::bridge_state_hash(&state);
+            for event in state {
                 let (Some(kind), Some(key)) = (event["type"].as_str(), event["state_key"].as_str())
                 else {
                     continue;

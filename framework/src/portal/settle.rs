@@ -93,6 +93,7 @@ impl Engine {
         let now = self.now();
         let (ids, order) = match sent {
             Sent::Now { id, order } => (vec![id.clone()], order.map(|order| order.0)),
+            Sent::Kept { id, order, .. } => (vec![id.clone()], order.map(|order| order.0)),
             Sent::Poll { id, .. } => (vec![id.clone()], None),
             Sent::Many(ids) => (ids.clone(), None),
             Sent::AwaitEcho => (Vec::new(), None),
@@ -125,7 +126,10 @@ impl Engine {
                 edit_version: 0,
                 thread_root: thread_root.clone(),
                 tombstone: false,
-                meta: PlainMeta::default(),
+                meta: match sent {
+                    Sent::Kept { meta, .. } => meta.clone(),
+                    _ => PlainMeta::default(),
+                },
             });
             batch.unpark_tasks(portal.id, id);
         }
@@ -333,11 +337,11 @@ impl Engine {
         &self,
         batch: &mut Batch,
         portal: &Portal,
-        actor: Actor,
+        actor: &Actor,
         event_id: &str,
     ) -> Result<(), StoreError> {
         let op = MatrixOp::Redact { event_id: event_id.to_owned(), reason: None };
-        self.queue_op(batch, portal, &actor, &format!("gone:{event_id}"), op)
+        self.queue_op(batch, portal, actor, &format!("gone:{event_id}"), op)
     }
 
     fn queue_op(

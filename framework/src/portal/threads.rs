@@ -73,28 +73,27 @@ impl Engine {
         };
         event.portal == portal.key || in_thread(&portal.key)
     }
+}
 
-    /// An event as it is shown in a portal's room: in a thread's room as it is, in the room of the chat that the thread belongs
-    /// to in a Matrix thread. `None`: it is not shown there.
-    pub(super) fn placed<'a>(
-        &self,
-        portal: &Portal,
-        event: &'a RemoteEvent<Plain>,
-    ) -> Option<Cow<'a, RemoteEvent<Plain>>> {
-        let Some(thread) = &event.thread else { return Some(Cow::Borrowed(event)) };
-        if portal.row().key == event.portal {
-            return Some(Cow::Borrowed(event));
-        }
-        if is_about_the_chat(&event.body) {
-            return None;
-        }
-        let mut event = event.clone();
-        let root = thread.root.clone();
-        match &mut event.body {
-            Body::Message(message) if message.id != root => message.thread = Some(root),
-            Body::Edit { new, .. } if new.id != root => new.thread = Some(root),
-            _ => {}
-        }
-        Some(Cow::Owned(event))
+/// An event as it is shown in a portal's room: in a thread's room as it is, in the room of the chat that the thread belongs
+/// to in a Matrix thread. `None`: it is not shown there.
+pub(super) fn placed<'a>(
+    portal: &Portal,
+    event: &'a RemoteEvent<Plain>,
+) -> Option<Cow<'a, RemoteEvent<Plain>>> {
+    let Some(thread) = &event.thread else { return Some(Cow::Borrowed(event)) };
+    if portal.row().key == event.portal {
+        return Some(Cow::Borrowed(event));
     }
+    if is_about_the_chat(&event.body) {
+        return None;
+    }
+    let mut event = event.clone();
+    let root = thread.root.clone();
+    match &mut event.body {
+        Body::Message(message) if message.id != root => message.thread = Some(root),
+        Body::Edit { new, .. } if new.id != root => new.thread = Some(root),
+        _ => {}
+    }
+    Some(Cow::Owned(event))
 }

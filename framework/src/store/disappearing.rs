@@ -59,6 +59,7 @@ impl Batch {
         timer: i64,
         due_at: Option<i64>,
     ) {
+        self.sets_times |= due_at.is_some();
         self.push(
             "INSERT INTO disappearing (event_id, portal_id, ts, timer, due_at) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT DO NOTHING",
@@ -67,6 +68,7 @@ impl Batch {
     }
     /// A portal was read up to an event: what waited for that has its time now.
     pub(crate) fn read_up_to(&mut self, portal: i64, event_id: &str, now: i64) {
+        self.sets_times = true;
         self.push(
             "UPDATE disappearing SET due_at = $3 + timer WHERE portal_id = $1 AND due_at IS NULL
                AND ts <= (SELECT MAX(ts) FROM message WHERE portal_id = $1 AND event_id = $2)",
@@ -75,6 +77,7 @@ impl Batch {
     }
     /// All of a portal was read.
     pub(crate) fn read_all(&mut self, portal: i64, now: i64) {
+        self.sets_times = true;
         self.push(
             "UPDATE disappearing SET due_at = $2 + timer WHERE portal_id = $1 AND due_at IS NULL",
             args![portal, now],

@@ -169,3 +169,110 @@ async fn the_small_map_lists_by_literal_prefix() {
     let found: Vec<_> = store.list("a_b/").await.unwrap().into_iter().map(|(key, _)| key).collect();
     assert_eq!(found, ["a_b/1", "a_b/3"]);
 }
+
+#[tokio::test]
+async fn what_waits_for_reading_is_due_once_it_was_read() {
+    let database = TestDatabase::new();
+    let store = open(&database).await;
+    let message = |event: &str, ts| MessageRow {
+        portal: 1,
+        remote_id: event.into(),
+        part: String::new(),
+        place: 0,
+        event_id: event.into(),
+        sender: "bot".into(),
+        order: None,
+        ts,
+        edit_version: 0,
+        thread_root: None,
+        tombstone: false,
+        meta: crate::plain::PlainMeta::default(),
+    };
+    let mut batch = Batch::new();
+    for (event, ts) in [("$a", 10), ("$b", 20), ("$c", 30)] {
+        batch.add_message(&message(event, ts));
+        batch.add_disappearing(event, 1, ts, 100, None);
+    }
+    batch.add_disappearing("$soon", 1, 5, 100, Some(105));
+    store.commit(batch).await.unwrap();
+    assert!(store.waits_for_reading().await.unwrap());
+    let mut batch = Batch::new();
+    batch.read_up_to(1, "$b", 1000);
+    batch.read_up_to(1, "$unknown", 5000);
+    store.commit(batch).await.unwrap();
+    assert_eq!(store.next_disappearing().await.unwrap(), Some(105));
+    let due = async |now| {
+        let due = store.due_disappearing(now, 10).await.unwrap();
+        due.into_iter().map(|row| row.event_id).collect::<Vec<_>>()
+    };
+    assert_eq!(due(1099).await, ["$soon"]);
+    let mut known = due(1100).await;
+    known.sort();
+    assert_eq!(known, ["$a", "$b", "$soon"]);
+    let mut batch = Batch::new();
+    batch.read_all(1, 2000);
+    batch.disappeared("$soon");
+    store.commit(batch).await.unwrap();
+    assert!(!store.waits_for_reading().await.unwrap());
+    assert_eq!(due(2100).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_room_that_is_asked_for_again_meanwhile_is_looked_at_again() {
+    let database = TestDatabase::new();
+    let store = open(&database).await;
+    let mut batch = Batch::new();
+    batch.add_space_job("!child", 1);
+    batch.save_space_child("!child", "!space", "here");
+    store.commit(batch).await.unwrap();
+    let job = store.space_jobs(0, 10).await.unwrap().remove(0);
+    // All in the space are asked for again while the job is under way.
+    let mut batch = Batch::new();
+    batch.add_space_jobs_of("!space", 2);
+    store.commit(batch).await.unwrap();
+    let mut batch = Batch::new();
+    batch.space_job_done(&job);
+    store.commit(batch).await.unwrap();
+    let again = store.space_jobs(0, 10).await.unwrap();
+    assert_eq!(again.len(), 1);
+    let mut batch = Batch::new();
+    batch.space_job_later(&again[0], 50);
+    store.commit(batch).await.unwrap();
+    assert!(store.space_jobs(49, 10).await.unwrap().is_empty());
+    assert_eq!(store.space_jobs(50, 10).await.unwrap()[0].attempts, 1);
+}
+
+#[tokio::test]
+async fn a_poll_keeps_what_is_known_of_it_when_its_options_change() {
+    let database = TestDatabase::new();
+    let store = open(&database).await;
+    let option = |id: &str| PollOptionRow {
+        matrix: format!("x{id}"),
+        remote: id.into(),
+        text: id.to_uppercase(),
+    };
+    let mut poll = PollRow {
+        portal: 1,
+        remote_id: "p".into(),
+        options: vec![option("a")],
+        max_choices: 1,
+        counts: Vec::new(),
+        ended: false,
+    };
+    let mut batch = Batch::new();
+    batch.save_poll(&poll);
+    batch.poll_counts(1, "p", &[("a".into(), 3)]);
+    batch.save_vote(1, "p", "u:bob", &["a".into()]);
+    batch.save_vote(1, "p", "u:bob", &[]);
+    batch.poll_ended(1, "p");
+    poll.options.push(option("b"));
+    batch.save_poll(&poll);
+    store.commit(batch).await.unwrap();
+    let known = store.poll(1, "p").await.unwrap().unwrap();
+    assert_eq!(known.options, poll.options);
+    assert_eq!(known.counts, [("a".to_owned(), 3)]);
+    assert!(known.ended);
+    assert_eq!(store.vote_of(1, "p", "u:bob").await.unwrap(), Some(Vec::new()));
+    assert_eq!(store.votes(1, "p").await.unwrap(), [Vec::<String>::new()]);
+    assert!(store.poll(2, "p").await.unwrap().is_none());
+}

@@ -253,7 +253,8 @@ async fn allow_cross_signing_reset(
 #[derive(Deserialize)]
 struct Device {
     localpart: String,
-    device_id: String,
+    #[serde(rename = "device_id")]
+    id: String,
     display_name: Option<String>,
 }
 
@@ -292,7 +293,7 @@ async fn upsert_device(
     Json(body): Json<Device>,
 ) -> ApiResult<Response> {
     let account = find(&app, &body.localpart).await?;
-    let (user, id, name) = (&account.user_id, device(&body.device_id)?, body.name()?);
+    let (user, id, name) = (&account.user_id, device(&body.id)?, body.name()?);
     if app.devices.get(user, &id).await?.is_some() {
         if name.is_some() {
             app.devices.rename(user, &id, name).await?;
@@ -310,7 +311,7 @@ async fn rename_device(
 ) -> ApiResult<Reply<Empty>> {
     let account = find(&app, &body.localpart).await?;
     let name = body.name()?.ok_or_else(|| ApiError::missing_param("display_name is missing"))?;
-    if app.devices.rename(&account.user_id, &device(&body.device_id)?, Some(name)).await? {
+    if app.devices.rename(&account.user_id, &device(&body.id)?, Some(name)).await? {
         Ok(EMPTY)
     } else {
         Err(ApiError::not_found("The user has no such device"))
@@ -323,7 +324,7 @@ async fn delete_device(
     Json(body): Json<Device>,
 ) -> ApiResult<StatusCode> {
     let account = find(&app, &body.localpart).await?;
-    let ids = [device(&body.device_id)?];
+    let ids = [device(&body.id)?];
     app.sessions.end(&account.user_id, &ids).await?;
     app.devices.forget(&account.user_id, &ids);
     Ok(StatusCode::NO_CONTENT)

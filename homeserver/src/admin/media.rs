@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::State;
-use ruma::{OwnedRoomId, OwnedUserId};
+use ruma::{OwnedRoomId, OwnedUserId, UserId};
 use serde_json::{Value, json};
 
 use super::request::{Admin, Params, account, listed};
@@ -248,12 +248,21 @@ async fn purge_cache(_: Admin, params: Params) -> ApiResult<Reply<Value>> {
     Ok(Reply(json!({ "deleted": 0 })))
 }
 
-/// By what and how a user's files are listed: the newest first unless something is said.
-fn order(params: &Params) -> ApiResult<(&'static str, bool)> {
-    Ok(match (params.order(&ORDERS)?, params.backwards()?) {
+/// The page of a user's files that is asked for, how many there are, and where the next page begins. The newest come first
+/// unless something is said.
+async fn files(
+    app: &App,
+    user: &UserId,
+    params: &Params,
+) -> ApiResult<(Vec<File>, i64, Option<i64>)> {
+    account(app, user).await?;
+    let page = params.page()?;
+    let order = match (params.order(&ORDERS)?, params.backwards()?) {
         (None, None) => ("created_ts", true),
         (order, backwards) => (order.unwrap_or("created_ts"), backwards.unwrap_or(false)),
-    })
+    };
+    let (files, total) = app.media.files_of(user, order, (page.from, page.limit)).await?;
+    Ok((files, total, page.next(total)))
 }
 
 async fn of_user(
@@ -262,12 +271,9 @@ async fn of_user(
     Path(user): Path<OwnedUserId>,
     params: Params,
 ) -> ApiResult<Reply<Value>> {
-    account(&app, &user).await?;
-    let page = params.page()?;
-    let (files, total) =
-        app.media.files_of(&user, order(&params)?, (page.from, page.limit)).await?;
+    let (files, total, next) = files(&app, &user, &params).await?;
     let rows = files.iter().map(shown).collect();
-    Ok(Reply(listed("media", rows, total, page.next(total).map(Value::from))))
+    Ok(Reply(listed("media", rows, total, next.map(Value::from))))
 }
 
 async fn remove_of_user(
@@ -276,9 +282,7 @@ async fn remove_of_user(
     Path(user): Path<OwnedUserId>,
     params: Params,
 ) -> ApiResult<Reply<Value>> {
-    account(&app, &user).await?;
-    let page = params.page()?;
-    let (files, _) = app.media.files_of(&user, order(&params)?, (page.from, page.limit)).await?;
+    let (files, ..) = files(&app, &user, &params).await?;
     let gone = app.media.delete(files.into_iter().map(|file| file.id).collect()).await?;
     Ok(deleted(&gone))
 }

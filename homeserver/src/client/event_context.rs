@@ -6,7 +6,7 @@ use axum::extract::State;
 use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId, UserId};
 use serde::Deserialize;
 
-use super::messages::{direction, filter, members_of, surroundings, viewer};
+use super::messages::{direction, filter, members_of, surroundings};
 use crate::app::App;
 use crate::event::Event;
 use crate::http::auth::Requester;
@@ -59,7 +59,7 @@ pub(super) async fn tell(
 ) -> ApiResult<RawReply> {
     let access = open(app, requester, room).await?;
     let (event, membership) = access.event(app, &requester.user, id).await?;
-    let viewer = viewer(app, requester).await?;
+    let viewer = Viewer::of(app, requester).await?;
     let around = surroundings(app, &viewer, &access, std::slice::from_ref(&event)).await?;
     let mut out = Writer::with_capacity(1024);
     viewer.write(&mut out, &event, Some(membership), FORM, &around);
@@ -91,7 +91,7 @@ async fn context(
     Query(params): Query<ContextParams>,
 ) -> ApiResult<RawReply> {
     let access = Access::open(&app, &requester.user, &room).await?;
-    let viewer = viewer(&app, &requester).await?;
+    let viewer = Viewer::of(&app, &requester).await?;
     answer(&app, &access, &viewer, &id, &params).await
 }
 

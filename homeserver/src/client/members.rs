@@ -6,7 +6,7 @@ use axum::extract::State;
 use ruma::OwnedRoomId;
 use serde::Deserialize;
 
-use super::messages::{boundary, viewer};
+use super::messages::boundary;
 use crate::app::App;
 use crate::http::auth::Requester;
 use crate::http::error::{ApiError, ApiResult};
@@ -18,7 +18,7 @@ use crate::room::{Membership, StateMap};
 use crate::storage::timeline_read::{backwards, forwards};
 use crate::sync::access::Access;
 use crate::sync::json::Writer;
-use crate::sync::viewer::{Form, Surroundings};
+use crate::sync::viewer::{Form, Surroundings, Viewer};
 
 /// The endpoints of this module.
 pub fn routes() -> Vec<Route<Arc<App>>> {
@@ -54,7 +54,7 @@ async fn members(
         .filter(|(_, entry)| unwanted.is_none() || entry.membership != unwanted)
         .map(|(_, entry)| entry.nid)
         .collect();
-    let viewer = viewer(&app, &requester).await?;
+    let viewer = Viewer::of(&app, &requester).await?;
     let (form, around) = (Form { room_id: true, ..Form::default() }, Surroundings::default());
     let events = app.rooms.events(&nids).await?;
     let mut out = Writer::with_capacity(events.len() * 400 + 16);

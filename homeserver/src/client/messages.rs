@@ -50,7 +50,7 @@ async fn messages(
 ) -> ApiResult<RawReply> {
     // Whoever may not read the room learns that first, whatever else is wrong with the request.
     let access = Access::open(&app, &requester.user, &room).await?;
-    let viewer = viewer(&app, &requester).await?;
+    let viewer = Viewer::of(&app, &requester).await?;
     answer(&app, &access, &viewer, &room, &params).await
 }
 
@@ -115,17 +115,6 @@ pub(crate) async fn answer(
     }
     out.close();
     Ok(RawReply(out.into_string().into()))
-}
-
-/// Whose eyes a request's events are for.
-pub(super) async fn viewer(app: &App, requester: &Requester) -> ApiResult<Viewer> {
-    Ok(Viewer {
-        user: requester.user.clone(),
-        echo: Some(requester.txn_scope()),
-        now: app.clock.now_ms(),
-        ignored: app.sync.ignored(&app.db, &requester.user).await?,
-        erasure: app.erasure.clone(),
-    })
 }
 
 /// What some events of a room are written with.

@@ -7,7 +7,6 @@ use axum::extract::State;
 use ruma::EventId;
 use serde::Deserialize;
 
-use super::messages::viewer;
 use crate::app::App;
 use crate::http::auth::Requester;
 use crate::http::error::{ApiError, ApiResult};
@@ -18,7 +17,7 @@ use crate::nid::Pos;
 use crate::services::relations::Bundles;
 use crate::storage::notifications;
 use crate::sync::json::Writer;
-use crate::sync::viewer::{Form, Surroundings};
+use crate::sync::viewer::{Form, Surroundings, Viewer};
 
 /// Notifications of an answer when the request names no limit, and at most.
 const DEFAULT_LIMIT: usize = 20;
@@ -66,7 +65,7 @@ async fn list(
     let more = page.len() > limit;
     page.truncate(limit);
 
-    let viewer = viewer(&app, &requester).await?;
+    let viewer = Viewer::of(&app, &requester).await?;
     let nids: Vec<_> = page.iter().map(|row| row.event).collect();
     let events = app.rooms.events(&nids).await?;
     let around = Surroundings::of(&app.rooms, &events, Bundles::default()).await?;

@@ -32,7 +32,7 @@ pub const DEVICE: &str = "/_landbridge/oauth/device";
 pub fn routes() -> Vec<Route<Arc<App>>> {
     vec![
         get("/_matrix/client/v1/auth_metadata", metadata::metadata),
-        get("/_matrix/client/unstable/org.matrix.msc2965/auth_metadata", metadata::metadata),
+        get("/_matrix/client/unstable/org.matrix.msc2965/auth_metadata", metadata::unstable),
         get("/.well-known/oauth-authorization-server", metadata::metadata),
         post(REGISTER, register::register),
         post(TOKEN, token::token),

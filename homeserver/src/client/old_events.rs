@@ -11,7 +11,6 @@ use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
 use super::event_context::tell;
-use super::messages::viewer;
 use super::old_sync::{read_token, token_at};
 use crate::app::App;
 use crate::event::Event;
@@ -75,7 +74,7 @@ async fn events(
     let deadline = Instant::now() + timeout.min(MAX_TIMEOUT);
     let joined = app.rooms.joined(&requester.user).await?;
     let mut watch = app.feed.user(&requester.user, || joined);
-    let viewer = viewer(&app, &requester).await?;
+    let viewer = Viewer::of(&app, &requester).await?;
     let mut at = from;
     loop {
         let upto = app.feed.head();

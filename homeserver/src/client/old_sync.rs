@@ -7,7 +7,7 @@ use axum::extract::State;
 use ruma::OwnedRoomId;
 use serde::Deserialize;
 
-use super::messages::{surroundings, viewer};
+use super::messages::surroundings;
 use crate::app::App;
 use crate::event::Event;
 use crate::http::auth::Requester;
@@ -18,9 +18,10 @@ use crate::http::router::{Route, get};
 use crate::nid::{Pos, RoomNid, TimelineOrd};
 use crate::room::Membership;
 use crate::services::presence;
-use crate::services::push_rules::{PUSH_RULES, to_json};
+use crate::services::push_rules::PUSH_RULES;
 use crate::storage::account_data::{self, Entry};
 use crate::sync::access::Access;
+use crate::sync::account_data::{write_account_data, write_push_rules};
 use crate::sync::filter::{MAX_LIMIT, RoomEventFilter};
 use crate::sync::invites::hidden;
 use crate::sync::json::Writer;
@@ -72,7 +73,7 @@ async fn initial_sync(
     Query(params): Query<Params>,
 ) -> ApiResult<RawReply> {
     let token = token_at(&app, app.feed.head());
-    let viewer = viewer(&app, &requester).await?;
+    let viewer = Viewer::of(&app, &requester).await?;
     let entries = account_data::changed(&app.db, &viewer.user, 0, token.pos).await?;
     let memberships = app.rooms.memberships(&viewer.user).await?;
     let mut out = Writer::with_capacity(4096);
@@ -129,7 +130,7 @@ async fn room_initial_sync(
 ) -> ApiResult<RawReply> {
     let token = token_at(&app, app.feed.head());
     let access = Access::open(&app, &requester.user, &room).await?;
-    let viewer = viewer(&app, &requester).await?;
+    let viewer = Viewer::of(&app, &requester).await?;
     let entries = account_data::changed(&app.db, &viewer.user, 0, token.pos).await?;
     let mut out = Writer::with_capacity(4096);
     out.open();
@@ -202,19 +203,10 @@ async fn inside(
     out.close_list();
     out.open_list_at("account_data");
     for entry in entries.iter().filter(|entry| entry.room_id == access.room.id().as_str()) {
-        write_entry(out, entry);
+        write_account_data(out, entry);
     }
     out.close_list();
     Ok(())
-}
-
-fn write_entry(out: &mut Writer, entry: &Entry) {
-    out.open();
-    out.key("type");
-    out.text(&entry.kind);
-    out.key("content");
-    out.raw(&entry.content);
-    out.close();
 }
 
 /// Who is there of those who share a room with the user.
@@ -244,19 +236,10 @@ async fn global_account_data(
         .collect();
     out.open_list_at("account_data");
     for entry in global.values() {
-        write_entry(out, entry);
+        write_account_data(out, entry);
     }
-    // The rules apply from the first day, though they are stored only once they are changed.
     if !global.contains_key(PUSH_RULES) {
-        let rules = to_json(&*app.push_rules.of(&viewer.user).await?)?;
-        out.open();
-        out.key("type");
-        out.text(PUSH_RULES);
-        out.open_at("content");
-        out.key("global");
-        out.raw(&rules.to_string());
-        out.close();
-        out.close();
+        write_push_rules(out, app, &viewer.user).await?;
     }
     out.close_list();
     Ok(())

@@ -7,7 +7,7 @@ use axum::extract::State;
 use ruma::{OwnedEventId, OwnedRoomId};
 use serde::Deserialize;
 
-use super::messages::{boundary, direction, surroundings, viewer};
+use super::messages::{boundary, direction, surroundings};
 use crate::app::App;
 use crate::event::Event;
 use crate::http::auth::Requester;
@@ -127,7 +127,7 @@ async fn relations(
         if forwards { last + 1 } else { last }
     });
     let nids: Vec<_> = children.iter().take(limit).map(|child| child.nid).collect();
-    let viewer = viewer(app, requester).await?;
+    let viewer = Viewer::of(app, requester).await?;
     let events = visible(app, &access, &viewer, app.rooms.events(&nids).await?).await?;
     let mut out = Writer::with_capacity(events.len() * 700 + 64);
     out.open();
@@ -242,7 +242,7 @@ async fn threads(
     let ids: Vec<OwnedEventId> =
         order.iter().filter_map(|root| root.as_str().try_into().ok()).collect();
     let events = app.rooms.cache().many_by_ids(&ids).await.map_err(RoomError::from)?;
-    let viewer = viewer(&app, &requester).await?;
+    let viewer = Viewer::of(&app, &requester).await?;
     let seen = visible(&app, &access, &viewer, events).await?;
     let mut by_id: HashMap<String, (Arc<Event>, Membership)> = seen
         .into_iter()

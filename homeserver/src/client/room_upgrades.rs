@@ -77,14 +77,9 @@ async fn upgrade(
     if !creators && !body.additional_creators.is_empty() {
         return Err(ApiError::invalid_param("Rooms of that version have no additional creators"));
     }
+    let creator = invitee(&app, &requester.user).await?;
     let request = CreateRoom {
-        creator: invitee(&app, &requester.user).await?,
-        version,
-        preset: Preset::PrivateChat,
         creation_content: creation_content(&old, &body.additional_creators)?,
-        alias: None,
-        name: None,
-        topic: None,
         initial_state: kept_state(&old).await?,
         power_level_content_override: power_levels(
             &old,
@@ -93,12 +88,8 @@ async fn upgrade(
             &body.additional_creators,
         )
         .await?,
-        invites: Vec::new(),
-        is_direct: false,
-        join_invited: std::collections::BTreeSet::new(),
-        ts: None,
-        published: false,
         replaces: Some(old.nid()),
+        ..CreateRoom::new(creator, version, Preset::PrivateChat)
     };
     let new = app.rooms.create(request).await?;
     let user = requester.user.clone();

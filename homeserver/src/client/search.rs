@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use self::token::{Group, Order, Token};
 use self::write::write;
 use super::event_context::{Around, around};
-use super::messages::{surroundings, viewer};
+use super::messages::surroundings;
 use crate::app::App;
 use crate::event::Event;
 use crate::http::auth::Requester;
@@ -143,7 +143,7 @@ async fn search(
     };
     let token = params.next_batch.as_deref().filter(|token| !token.is_empty());
     let token = token.map(|token| Token::read(token, order)).transpose()?;
-    let viewer = viewer(&app, &requester).await?;
+    let viewer = Viewer::of(&app, &requester).await?;
     let mut words = Words::of(&criteria.search_term);
     words.truncate(MAX_WORDS);
     app.search_index.reach().await;

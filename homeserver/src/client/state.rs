@@ -15,7 +15,6 @@ use crate::app::App;
 use crate::client::delayed_events::{Later, delay, later};
 use crate::client::member_rollback;
 use crate::client::membership::authoriser;
-use crate::client::messages::viewer;
 use crate::client::room_access::{raw, readable_state, state_event};
 use crate::client::send::{sticky, timestamp};
 use crate::client::suspension;
@@ -31,7 +30,7 @@ use crate::services::invitations::may_set_member;
 use crate::services::relations::Bundles;
 use crate::services::{guests, server_notices};
 use crate::sync::json::Writer;
-use crate::sync::viewer::{Form, Surroundings};
+use crate::sync::viewer::{Form, Surroundings, Viewer};
 
 const FORM: Form<'static> = Form { room_id: true, federation: false, fields: None };
 
@@ -56,7 +55,7 @@ async fn all(
     let room = app.rooms.get(&id).await?;
     let state = readable_state(&app, &room, &requester).await?;
     let nids: Vec<EventNid> = state.iter().map(|(_, entry)| entry.nid).collect();
-    let viewer = viewer(&app, &requester).await?;
+    let viewer = Viewer::of(&app, &requester).await?;
     let mut out = Writer::with_capacity(nids.len() * 500 + 2);
     out.open_list();
     for event in app.rooms.events(&nids).await? {
@@ -94,7 +93,7 @@ async fn one(
     match query.format.as_deref() {
         None | Some("content") => Ok(Reply(event.pdu.content().to_owned())),
         Some("event") => {
-            let viewer = viewer(&app, &requester).await?;
+            let viewer = Viewer::of(&app, &requester).await?;
             let around = Surroundings::of(&app.rooms, [&event], Bundles::default()).await?;
             let mut out = Writer::with_capacity(1024);
             viewer.write(&mut out, &event, None, FORM, &around);

@@ -71,6 +71,9 @@ pub struct SsoProvider {
     pub display_name_template: Option<String>,
     /// The address of a picture for a new account, in the same way.
     pub picture_template: Option<String>,
+    /// The e-mail address of a new account, in the same way. It counts as proven, unless the claim `email_verified` is false, and is left out
+    /// when another account has it.
+    pub email_template: Option<String>,
     /// Whether people confirm or change the user name that the template gives.
     pub confirm_localpart: bool,
     /// Whether those who have no account get one.
@@ -136,6 +139,7 @@ impl Default for SsoProvider {
             localpart_template: None,
             display_name_template: None,
             picture_template: None,
+            email_template: None,
             confirm_localpart: false,
             enable_registration: true,
             allow_existing_users: false,

@@ -112,9 +112,12 @@ impl Template {
         }
         let content = canonical_string(&self.content);
         let given_id = (rules.event_id_format == EventIdFormatVersion::V1).then(|| random_id(key));
+        // Two rooms that somebody makes in the same millisecond, or at a time that a bridge says, are two rooms.
+        let nonce = self.room_id.is_none().then(random);
         let mut form = Form {
             template: &self,
             given_id: given_id.as_deref(),
+            nonce: nonce.as_deref(),
             top_level_redacts: self
                 .redacts
                 .as_ref()
@@ -126,11 +129,11 @@ impl Template {
         let hash = STANDARD_NO_PAD.encode(Sha256::digest(form.write(&content, None)));
         form.hash = Some(&hash);
 
-        // Redaction takes both away.
-        let (top_level_redacts, sticky) = (form.top_level_redacts.take(), form.sticky.take());
+        // Redaction takes them away; the hash stays.
+        let taken = (form.top_level_redacts.take(), form.sticky.take(), form.nonce.take());
         let signed = form.write(&self.redacted_content(&rules.redaction), None);
         let signature = key.sign(signed.as_bytes());
-        (form.top_level_redacts, form.sticky) = (top_level_redacts, sticky);
+        (form.top_level_redacts, form.sticky, form.nonce) = taken;
         let raw = form.write(&content, Some((key, &signature)));
         if raw.len() > MAX_PDU_BYTES {
             return Err(BuildError::TooLarge(format!(
@@ -213,16 +216,23 @@ fn encode_reference(signed: &str, rules: &RoomVersionRules) -> String {
         URL_SAFE_NO_PAD.encode(hash)
     }
 }
+
 /// An id for an event of room versions 1 and 2.
 fn random_id(key: &ServerKey) -> String {
+    format!("${}:{}", random(), key.server())
+}
+
+fn random() -> String {
     let bytes: [u8; 18] = rand::rng().random();
-    format!("${}:{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes), key.server())
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// Writes an event's canonical text in its different forms.
 struct Form<'a> {
     template: &'a Template,
     given_id: Option<&'a str>,
+    /// Tells a create event from every other where its hash is the room's id.
+    nonce: Option<&'a str>,
     top_level_redacts: Option<&'a OwnedEventId>,
     sticky: Option<i64>,
     pairs: bool,
@@ -248,6 +258,9 @@ impl Form<'_> {
         }
         if let Some(ms) = self.sticky {
             let _ = write!(out, ",\"{STICKY}\":{{\"duration_ms\":{ms}}}");
+        }
+        if let Some(nonce) = self.nonce {
+            let _ = write!(out, ",\"nonce\":\"{nonce}\"");
         }
         let _ = write!(out, ",\"origin_server_ts\":{},\"prev_events\":", template.origin_server_ts);
         self.push_references(&mut out, &template.prev_events);

@@ -155,6 +155,37 @@ fn built(content: serde_json::Value) -> Pdu {
 }
 
 #[test]
+fn rooms_that_are_made_alike_are_two_rooms() {
+    let rules = RoomVersionId::V12.rules().unwrap();
+    let create = || {
+        let template = Template {
+            room_id: None,
+            sender: UserId::parse("@alice:here.example").unwrap(),
+            kind: TimelineEventType::RoomCreate,
+            state_key: Some(String::new()),
+            content: serde_json::from_value(json!({ "room_version": "12" })).unwrap(),
+            origin_server_ts: 5,
+            depth: 1,
+            prev_events: Vec::new(),
+            auth_events: Vec::new(),
+            redacts: None,
+            sticky: None,
+        };
+        template.build(&rules, &key()).unwrap()
+    };
+    let (one, other) = (create(), create());
+    assert_ne!(one.room_id, other.room_id);
+    let text = std::str::from_utf8(one.raw()).unwrap();
+    assert_eq!(canonical_string(&canonical_object(text).unwrap()), text, "the bytes are canonical");
+    let received = verify(text, &rules, &keys()).unwrap();
+    assert!(!received.redacted);
+    assert_eq!((&received.pdu.event_id, &received.pdu.room_id), (&one.event_id, &one.room_id));
+    let redacted = redact(&one, &rules).unwrap();
+    let again = verify(std::str::from_utf8(redacted.raw()).unwrap(), &rules, &keys()).unwrap();
+    assert_eq!(again.pdu.room_id, one.room_id);
+}
+
+#[test]
 fn a_changed_content_is_redacted_and_a_changed_rest_is_dropped() {
     let rules = RoomVersionId::V11.rules().unwrap();
     let text = std::str::from_utf8(built(json!({ "body": "true" })).raw()).unwrap().to_owned();

@@ -53,7 +53,7 @@ async fn observers_learn_before_the_head_moves() {
     }
     let feed = Feed::new(1, 5, []);
     let spy = Arc::new(Spy(feed.clone(), Mutex::default()));
-    feed.observe(Arc::clone(&spy) as Arc<dyn FeedObserver>);
+    feed.observe(&spy);
     feed.publish(6, published(6, receipt(1)));
     assert_eq!(*spy.1.lock().unwrap(), [(6, 5)]);
 }

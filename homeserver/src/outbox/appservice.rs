@@ -97,7 +97,7 @@ impl Outbox {
         background.spawn(self.clone().watch());
         background.spawn(ephemeral::distribute(self.clone(), typing, presence, ephemerals));
         background.spawn(devices::follow(self.clone(), self.0.feed.reader()));
-        self.0.feed.observe(Arc::new(ephemeral::Observer(self.clone())));
+        self.0.feed.observe(&self.0);
     }
 
     /// Loads the queue of every service that is registered, now and whenever that changes.

@@ -30,7 +30,7 @@ const DEACTIVATE: &str = "org.matrix.account_deactivate";
 pub const CROSS_SIGNING_RESET: &str = "org.matrix.cross_signing_reset";
 /// Ours: choosing another password.
 const PASSWORD: &str = "org.landbridge.password";
-/// The names that the actions about devices had before they were in the specification (MSC4191), which clients still use.
+/// The names that the actions about devices had before they were in the specification (MSC4191), which clients of then still use.
 const OLD: [(&str, &str); 3] = [
     ("org.matrix.sessions_list", DEVICES_LIST),
     ("org.matrix.session_view", DEVICE_VIEW),
@@ -50,10 +50,12 @@ pub(super) fn routes() -> Vec<Route<Arc<App>>> {
 }
 
 /// The actions that clients may link to (`account_management_actions_supported`).
-pub fn actions() -> Vec<&'static str> {
-    let today =
-        [PROFILE, DEVICES_LIST, DEVICE_VIEW, DEVICE_DELETE, DEACTIVATE, CROSS_SIGNING_RESET];
-    today.into_iter().chain(OLD.map(|(old, _)| old)).collect()
+pub const ACTIONS: [&str; 6] =
+    [PROFILE, DEVICES_LIST, DEVICE_VIEW, DEVICE_DELETE, DEACTIVATE, CROSS_SIGNING_RESET];
+
+/// The same for clients that may know old names only.
+pub fn actions_with_old_names() -> Vec<&'static str> {
+    ACTIONS.into_iter().chain(OLD.map(|(old, _)| old)).collect()
 }
 
 /// The address of a part of the page.

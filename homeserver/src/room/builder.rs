@@ -12,7 +12,8 @@ use serde_json::value::RawValue;
 use super::{
     Draft, Interest, Membership, RoomError, RoomInfo, RoomSnapshot, check,
     context::Context,
-    groups, redaction,
+    groups,
+    redaction::{self, BeforeAndAfter},
     resolve::entry_of,
     snapshot::Extremity,
     unit::{Published, Step},
@@ -313,16 +314,7 @@ impl<'a> Builder<'a> {
             reference: Reference::to(&event.pdu, &self.view.info.rules)?,
             group: event.state_after,
         }]);
-        if event.flags.is_shown() {
-            self.view.push_recent(event.clone());
-        }
-        let redacts = match target {
-            Some(target) => redaction::apply(&target, &event, &self.view.info.rules)?,
-            None => None,
-        };
-        if let Some((_, after)) = &redacts {
-            self.view.replace(after);
-        }
+        let redacts = self.show(&event, target)?;
         self.published.pending.insert(&event);
         let mut step = Step::bare(event.clone(), false);
         step.groups = groups;
@@ -331,6 +323,23 @@ impl<'a> Builder<'a> {
         step.redacts = redacts;
         self.steps.push(step);
         Ok(Appended::New(event))
+    }
+
+    /// Puts an event before those who look at the room, and what it leaves of its target.
+    pub(super) fn show(
+        &mut self,
+        event: &Arc<Event>,
+        target: Option<Arc<Event>>,
+    ) -> Result<Option<BeforeAndAfter>, RoomError> {
+        if event.flags.is_shown() {
+            self.view.push_recent(event.clone());
+        }
+        let Some(target) = target else { return Ok(None) };
+        let redacts = redaction::apply(&target, event, &self.view.info.rules)?;
+        if let Some((_, after)) = &redacts {
+            self.view.replace(after);
+        }
+        Ok(redacts)
     }
 
     /// Where branches have piled up, ties them together with an event that nobody sees, so that the next ones have one

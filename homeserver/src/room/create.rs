@@ -75,6 +75,29 @@ pub struct CreateRoom {
     pub replaces: Option<RoomNid>,
 }
 
+impl CreateRoom {
+    /// A room that is as its preset has it.
+    pub fn new(creator: Invitee, version: RoomVersionId, preset: Preset) -> Self {
+        Self {
+            creator,
+            version,
+            preset,
+            creation_content: CanonicalJsonObject::new(),
+            alias: None,
+            name: None,
+            topic: None,
+            initial_state: Vec::new(),
+            power_level_content_override: None,
+            invites: Vec::new(),
+            is_direct: false,
+            join_invited: BTreeSet::new(),
+            ts: None,
+            published: false,
+            replaces: None,
+        }
+    }
+}
+
 /// The most users that one request may invite: each costs an event, and all of them are one unit.
 pub(super) const MOST_INVITES: usize = 2_000;
 

@@ -181,16 +181,7 @@ impl Builder<'_> {
             rows.extend(more);
             members = self.move_state(current).await?;
         }
-        if event.flags.is_shown() {
-            self.view.push_recent(event.clone());
-        }
-        let redacts = match target {
-            Some(target) => redaction::apply(&target, &event, &self.view.info.rules)?,
-            None => None,
-        };
-        if let Some((_, after)) = &redacts {
-            self.view.replace(after);
-        }
+        let redacts = self.show(&event, target)?;
         let mut interest = before_interest | self.view.interest.mask();
         if *event.kind() == TimelineEventType::RoomMember
             && let Some(key) = event.pdu.state_key()

@@ -116,7 +116,7 @@ impl Browsers {
         let now = self.clock.now_ms();
         // Read first: mostly there is nothing to take.
         let may = browsers::may_reset(&self.db, user).await?;
-        if !may.is_some_and(|until| until > now) {
+        if may.is_none_or(|until| until <= now) {
             return Ok(false);
         }
         let user = user.to_owned();

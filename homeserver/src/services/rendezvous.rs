@@ -200,21 +200,11 @@ impl std::fmt::Debug for Rendezvous {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicI64, Ordering};
-
     use super::*;
+    use crate::clock::TestClock;
 
-    #[derive(Default)]
-    struct Hand(AtomicI64);
-
-    impl Clock for Hand {
-        fn now_ms(&self) -> i64 {
-            self.0.load(Ordering::Relaxed)
-        }
-    }
-
-    fn places() -> (Arc<Hand>, Rendezvous) {
-        let clock = Arc::new(Hand::default());
+    fn places() -> (Arc<TestClock>, Rendezvous) {
+        let clock = Arc::new(TestClock::default());
         (Arc::clone(&clock), Rendezvous::new(clock))
     }
 
@@ -228,7 +218,7 @@ mod tests {
         assert_eq!(places.read(&first), None);
         assert!(places.read(&ids[0]).is_some() && places.read(&last).is_some());
         assert_eq!(places.remaining_ms(&found), LIFETIME_MS);
-        clock.0.store(LIFETIME_MS, Ordering::Relaxed);
+        clock.pass(LIFETIME_MS);
         assert_eq!(places.read(&last), None);
         assert_eq!(places.write(&last, 1, "y"), Err(NotWritten::NoPlace));
         assert!(!places.end(&last));

@@ -159,21 +159,13 @@ async fn request(app: &App, sender: &UserId) -> ApiResult<CreateRoom> {
         initial_state.push((TimelineEventType::RoomAvatar, String::new(), content));
     }
     let version = app.config.rooms.default_version.as_str();
+    let version = RoomVersionId::try_from(version).map_err(ApiError::internal)?;
+    let creator = Invitee { user: sender.to_owned(), profile: object(Value::Object(profile))? };
     Ok(CreateRoom {
-        creator: Invitee { user: sender.to_owned(), profile: object(Value::Object(profile))? },
-        version: RoomVersionId::try_from(version).map_err(ApiError::internal)?,
-        preset: Preset::PrivateChat,
         creation_content: object(json!({ "m.federate": false }))?,
-        alias: None,
         name: Some(config.display_name.clone()),
-        topic: None,
         initial_state,
         power_level_content_override: Some(object(json!({ "users_default": LISTENERS }))?),
-        invites: Vec::new(),
-        is_direct: false,
-        join_invited: std::collections::BTreeSet::new(),
-        ts: None,
-        published: false,
-        replaces: None,
+        ..CreateRoom::new(creator, version, Preset::PrivateChat)
     })
 }

@@ -64,55 +64,46 @@ impl Threads {
         thread: &Thread,
         cause: Option<Pos>,
     ) -> Result<Outcome, CommitError> {
-        let thread = thread.clone();
         let automatic = cause.is_some();
-        self.committer
-            .run(move |tx| {
-                let thread = thread.clone();
-                Box::pin(async move {
-                    let (user, root) = (thread.user.as_str(), thread.root.as_str());
-                    match table::get_in(tx, user, thread.room, root).await? {
-                        // A choice of the user's own is not made his client's.
-                        Some(said) if said.subscribed && (automatic || !said.automatic) => {
-                            return Ok(Outcome::Done);
-                        }
-                        Some(said)
-                            if !said.subscribed && cause.is_some_and(|cause| cause <= said.pos) =>
-                        {
-                            return Ok(Outcome::Conflict);
-                        }
-                        None if table::count(tx, user).await? >= MAX_THREADS => {
-                            return Ok(Outcome::TooMany);
-                        }
-                        _ => {}
-                    }
-                    let pos = tx.next_pos();
-                    let said = Subscription { subscribed: true, automatic, pos };
-                    table::set(tx, user, thread.room, root, said).await?;
-                    tx.publish(pos, Change::ThreadSubscription { user: thread.user.clone() });
-                    Ok(Outcome::Done)
-                })
-            })
-            .await
+        self.note(thread, true, automatic, move |said| {
+            // A choice of the user's own is not made his client's.
+            if said.subscribed && (automatic || !said.automatic) {
+                return Some(Outcome::Done);
+            }
+            let left = !said.subscribed && cause.is_some_and(|cause| cause <= said.pos);
+            left.then_some(Outcome::Conflict)
+        })
+        .await
     }
 
     /// Ends a user's subscription. One that never was is noted too: no client shall make it by itself for what was before.
     pub async fn unsubscribe(&self, thread: &Thread) -> Result<Outcome, CommitError> {
+        self.note(thread, false, false, |said| (!said.subscribed).then_some(Outcome::Done)).await
+    }
+
+    /// Notes what a user says of a thread, unless what he said before settles it.
+    async fn note(
+        &self,
+        thread: &Thread,
+        subscribed: bool,
+        automatic: bool,
+        settled: impl Fn(Subscription) -> Option<Outcome> + Copy + Send + Sync + 'static,
+    ) -> Result<Outcome, CommitError> {
         let thread = thread.clone();
         self.committer
             .run(move |tx| {
                 let thread = thread.clone();
                 Box::pin(async move {
                     let (user, root) = (thread.user.as_str(), thread.root.as_str());
-                    match table::get_in(tx, user, thread.room, root).await? {
-                        Some(said) if !said.subscribed => return Ok(Outcome::Done),
-                        None if table::count(tx, user).await? >= MAX_THREADS => {
-                            return Ok(Outcome::TooMany);
-                        }
-                        _ => {}
+                    let before = table::get_in(tx, user, thread.room, root).await?;
+                    if let Some(outcome) = before.and_then(settled) {
+                        return Ok(outcome);
+                    }
+                    if before.is_none() && table::count(tx, user).await? >= MAX_THREADS {
+                        return Ok(Outcome::TooMany);
                     }
                     let pos = tx.next_pos();
-                    let said = Subscription { subscribed: false, automatic: false, pos };
+                    let said = Subscription { subscribed, automatic, pos };
                     table::set(tx, user, thread.room, root, said).await?;
                     tx.publish(pos, Change::ThreadSubscription { user: thread.user.clone() });
                     Ok(Outcome::Done)

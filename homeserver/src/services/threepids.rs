@@ -278,9 +278,7 @@ impl Threepids {
                     }
                     for address in addresses {
                         if known.iter().all(|old| old.address != address) {
-                            let medium = EMAIL.to_owned();
-                            let new =
-                                Threepid { medium, address, validated_ms: now, added_ms: now };
+                            let new = Threepid::vouched_email(address, now);
                             threepids::insert(tx, &user, &new).await?;
                         }
                     }

@@ -9,6 +9,14 @@ pub struct Writer {
     out: String,
 }
 
+/// A section of events that is open.
+#[derive(Clone, Copy, Debug)]
+#[must_use = "it has to be closed"]
+pub struct Section {
+    before: usize,
+    inside: usize,
+}
+
 impl Writer {
     /// An empty text with space for `bytes`.
     pub fn with_capacity(bytes: usize) -> Self {
@@ -91,6 +99,24 @@ impl Writer {
     pub fn open_list_at(&mut self, key: &str) {
         self.key(key);
         self.out.push('[');
+    }
+
+    /// `"key":{"events":[`, to be closed with [`Writer::close_events`].
+    pub fn open_events(&mut self, key: &str) -> Section {
+        let before = self.len();
+        self.open_at(key);
+        self.open_list_at("events");
+        Section { before, inside: self.len() }
+    }
+
+    /// Closes a section of events, or takes it back when none came.
+    pub fn close_events(&mut self, section: Section) {
+        if self.len() == section.inside {
+            self.truncate(section.before);
+        } else {
+            self.close_list();
+            self.close();
+        }
     }
 
     /// A text, as a value or an element.
@@ -196,5 +222,18 @@ mod tests {
         w.truncate(mark);
         w.close();
         assert_eq!(w.as_str(), "{}");
+    }
+
+    #[test]
+    fn a_section_stays_when_an_event_came() {
+        let mut w = Writer::default();
+        w.open();
+        let none = w.open_events("none");
+        w.close_events(none);
+        let one = w.open_events("one");
+        w.raw("{}");
+        w.close_events(one);
+        w.close();
+        assert_eq!(w.as_str(), r#"{"one":{"events":[{}]}}"#);
     }
 }

@@ -50,8 +50,8 @@ impl SyncService {
     /// Follows the feed from where it stands.
     pub fn following(feed: &Feed) -> Self {
         let (heads, order) = (Arc::new(Heads::new(feed.head())), Arc::<Order>::default());
-        feed.observe(heads.clone());
-        feed.observe(order.clone());
+        feed.observe(&heads);
+        feed.observe(&order);
         Self {
             personal: Personal::new(Arc::clone(&heads)),
             heads,

@@ -89,13 +89,7 @@ pub async fn sync(
     let lazy_key = format!("{scope}|sliding|{}", request.conn_id);
     let mut lazy = app.sync.lazy.session(&lazy_key, manner.pos.as_deref());
     loop {
-        let viewer = Viewer {
-            user: requester.user.clone(),
-            echo: Some(scope.clone()),
-            now: app.clock.now_ms(),
-            ignored: app.sync.ignored(&app.db, &requester.user).await?,
-            erasure: app.erasure.clone(),
-        };
+        let viewer = Viewer::of(app, requester).await?;
         lazy.reset();
         let build = Build::new(app, requester, &request, &viewer, came, &state).await?;
         let Answer { mut out, at, state: next, something } = build.run(&mut lazy).await?;

@@ -102,17 +102,9 @@ pub(in crate::sync) fn write<'a>(
     name: &str,
     events: impl Iterator<Item = &'a Arc<Event>>,
 ) {
-    let mark = out.len();
-    out.open_at(name);
-    out.open_list_at("events");
-    let empty = out.len();
+    let section = out.open_events(name);
     for event in events {
         viewer.write(out, event, None, form, &Surroundings::default());
     }
-    if out.len() == empty {
-        out.truncate(mark);
-    } else {
-        out.close_list();
-        out.close();
-    }
+    out.close_events(section);
 }

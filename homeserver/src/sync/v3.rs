@@ -3,7 +3,7 @@
 //! An answer is built for a span of positions: from the token's, to the stream's head when the building begins. What is asked of memory may
 //! know later things already, so all that is told is held against the end of the span.
 
-pub(super) mod build;
+mod build;
 pub(super) mod devices;
 mod ephemeral;
 mod plan;
@@ -77,13 +77,7 @@ pub async fn sync(
     let mut lazy =
         app.sync.lazy.session(&scope, request.since.map(|token| token.to_string()).as_deref());
     loop {
-        let viewer = Viewer {
-            user: requester.user.clone(),
-            echo: Some(scope.clone()),
-            now: app.clock.now_ms(),
-            ignored: app.sync.ignored(&app.db, &requester.user).await?,
-            erasure: app.erasure.clone(),
-        };
+        let viewer = Viewer::of(app, requester).await?;
         lazy.reset();
         let build = Build::new(app, requester, &request, &viewer, starting_over);
         let Answer { body, token, something } = build.run(&mut lazy).await?;

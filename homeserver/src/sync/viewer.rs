@@ -7,7 +7,10 @@ use ruma::OwnedUserId;
 
 use super::filter::fields::FieldSet;
 use super::json::Writer;
+use crate::app::App;
 use crate::event::{Event, Unsigned};
+use crate::http::auth::Requester;
+use crate::http::error::ApiResult;
 use crate::nid::EventNid;
 use crate::room::{Membership, RoomError, Rooms};
 use crate::services::erasure::Erasure;
@@ -66,6 +69,17 @@ impl Surroundings {
 }
 
 impl Viewer {
+    /// The eyes of whoever makes a request, now.
+    pub async fn of(app: &App, requester: &Requester) -> ApiResult<Self> {
+        Ok(Self {
+            user: requester.user.clone(),
+            echo: Some(requester.txn_scope()),
+            now: app.clock.now_ms(),
+            ignored: app.sync.ignored(&app.db, &requester.user).await?,
+            erasure: app.erasure.clone(),
+        })
+    }
+
     /// Whether the user ignores the sender of the event. State is shown all the same
     /// ([Ignoring users](https://spec.matrix.org/v1.19/client-server-api/#ignoring-users)).
     pub fn ignores(&self, event: &Event) -> bool {

@@ -43,6 +43,12 @@ async fn start(clock: Arc<Later>) -> (TestServer, Arc<Service>) {
     let endpoint = format!("http://{}/", listener.local_addr().unwrap());
     let metadata = json!({
         "issuer": "https://auth.test/", "token_endpoint": "https://auth.test/oauth2/token",
+        "authorization_endpoint": "https://auth.test/authorize",
+        "registration_endpoint": "https://auth.test/oauth2/registration",
+        "revocation_endpoint": "https://auth.test/oauth2/revoke",
+        "response_types_supported": ["code"], "response_modes_supported": ["query", "fragment"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "code_challenge_methods_supported": ["S256"],
         "account_management_uri": "https://auth.test/account/",
     });
     let router = Router::new()
@@ -120,7 +126,7 @@ async fn who_has_a_token_of_the_service_is_let_in() {
     assert_eq!(whoami(&server, "compat").await.0, 200);
     *service.tokens.lock().unwrap() = json!({});
     assert_eq!(whoami(&server, "compat").await.0, 200);
-    clock.0.fetch_add(121_000, Ordering::SeqCst);
+    clock.pass(121);
     assert_eq!(whoami(&server, "compat").await.0, 401);
 }
 

@@ -1,7 +1,6 @@
 //! E-mails about what people have not read.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use http::{Method, StatusCode};
 use landbridge_homeserver::clock::Clock;
@@ -12,7 +11,6 @@ use super::support::{Later, TestServer, User};
 use super::threepids::{add, mail};
 
 const ADDRESS: &str = "alice@example.org";
-const MINUTE_MS: i64 = 60_000;
 
 fn pusher(address: &str) -> Value {
     json!({ "app_id": "m.email", "pushkey": address, "kind": "email", "app_display_name": "E-mail",
@@ -64,7 +62,7 @@ impl<'a> Scene<'a> {
     }
 
     async fn later(&self, minutes: i64) {
-        self.clock.0.fetch_add(minutes * MINUTE_MS, Ordering::SeqCst);
+        self.clock.pass(minutes * 60);
         self.poke().await;
     }
 }

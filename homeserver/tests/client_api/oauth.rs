@@ -8,7 +8,6 @@ mod tokens;
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use landbridge_homeserver::clock::Clock;
 use landbridge_homeserver::config::Config;
@@ -24,12 +23,6 @@ const REDIRECT: &str = "https://app.example.com/callback";
 /// RFC 7636, appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-
-impl Later {
-    fn pass(&self, seconds: i64) {
-        self.0.fetch_add(seconds * 1000, Ordering::SeqCst);
-    }
-}
 
 /// A server that listens, offers OAuth 2.0, and knows alice.
 struct Provider {

@@ -1,16 +1,19 @@
 //! What operators and other servers ask: health, metrics, the server's key.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use axum::body::Body;
 use hmac::{Hmac, Mac as _};
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
+use landbridge_database::{Database, Options};
 use serde_json::{Value, json};
 use sha1::Sha1;
+use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 
-use super::support::TestServer;
+use super::support::{Later, TestServer};
 
 async fn text(server: &TestServer, path: &str, token: Option<&str>) -> (StatusCode, String) {
     // As if it came through a proxy: whoever is on the machine itself needs no token.
@@ -108,4 +111,30 @@ async fn who_knows_the_shared_secret_makes_administrators() {
     assert_eq!(ask(&root.token, Method::PUT, &root.id, json!({ "admin": false })).await.0, 400);
     assert_eq!(ask(&root.token, Method::PUT, &alice.id, yes).await.0, 200);
     assert_eq!(ask(&alice.token, Method::GET, &root.id, Value::Null).await, is(true));
+}
+
+/// Services hold each other in many ways; if they did so in a circle, the connections of each server would stay open as long as the
+/// process runs.
+#[test]
+fn a_server_that_is_gone_lets_go_of_its_database() {
+    for stopped in [true, false] {
+        let clock = Arc::new(Later::default());
+        let left = Arc::downgrade(&clock);
+        let runtime = Runtime::new().unwrap();
+        let (_test, url) = runtime.block_on(async {
+            let server = TestServer::start_at(clock).await;
+            server.register("alice").await.create_room(json!({})).await;
+            if stopped {
+                server.server.stop().await;
+            }
+            server.leave()
+        });
+        drop(runtime);
+        // Every service with the database has the clock, or another service that has it.
+        assert_eq!(left.strong_count(), 0, "stopped: {stopped}");
+        // On SQLite nobody else may open it for as long as anybody has it.
+        let again =
+            async { Database::open(&url, &Options::default()).await.unwrap().close().await };
+        Runtime::new().unwrap().block_on(again);
+    }
 }

@@ -1,7 +1,6 @@
 //! Where two devices meet when one signs the other in by a QR code.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use axum::body::Body;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -164,9 +163,9 @@ async fn sessions_end_by_themselves_and_are_not_for_everybody_to_make() {
     };
     let server = TestServer::start_with_at(change, Arc::clone(&clock) as Arc<dyn Clock>).await;
     let (path, _) = make(&server).await;
-    clock.0.fetch_add(119_000, Ordering::SeqCst);
+    clock.pass(119);
     assert_eq!(ask(&server, Method::GET, &path, &[], "").await.status, 200);
-    clock.0.fetch_add(181_000, Ordering::SeqCst);
+    clock.pass(181);
     assert_eq!(ask(&server, Method::GET, &path, &[], "").await.status, 404);
     make(&server).await;
     make(&server).await;

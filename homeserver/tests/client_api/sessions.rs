@@ -1,7 +1,6 @@
 //! Sessions as the spec has them: tokens that end, log-in tokens, registration tokens, guests, and what a new password ends.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -42,8 +41,8 @@ async fn a_token_that_ended_is_a_soft_logout_until_it_is_refreshed() {
     let (_, answer) = post(&server, "login", body).await;
     let alice = server.user(&answer);
     alice.must(Method::GET, "v3/account/whoami", Value::Null).await;
-    let lifetime = answer["expires_in_ms"].as_i64().unwrap();
-    clock.0.fetch_add(lifetime + 1_000, Ordering::SeqCst);
+    let lifetime_ms = answer["expires_in_ms"].as_i64().unwrap();
+    clock.pass(lifetime_ms / 1_000 + 1);
     let (status, refusal) = alice.ask(Method::GET, "v3/account/whoami", Value::Null).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
     assert_eq!(
@@ -115,7 +114,7 @@ async fn a_login_token_logs_in_once_and_not_late() {
     let (status, answer) = post(&server, "login", first).await;
     assert_eq!((status, answer["errcode"].as_str()), (403, Some("M_FORBIDDEN")));
     let late = token().await;
-    clock.0.fetch_add(3 * 60 * 1_000, Ordering::SeqCst);
+    clock.pass(3 * 60);
     assert_eq!(post(&server, "login", late).await.0, 403);
 }
 

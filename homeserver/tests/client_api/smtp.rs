@@ -59,7 +59,7 @@ impl Smtp {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), arrived).await.expect("an e-mail in time");
+        tokio::time::timeout(Duration::from_mins(1), arrived).await.expect("an e-mail in time");
         self.mails.lock().unwrap().last().unwrap().clone()
     }
 
@@ -72,7 +72,7 @@ impl Smtp {
 
 async fn serve(stream: TcpStream, mails: Arc<Mutex<Vec<Mail>>>) {
     let work = talk(stream, mails);
-    let _ = tokio::time::timeout(Duration::from_secs(60), work).await;
+    let _ = tokio::time::timeout(Duration::from_mins(1), work).await;
 }
 
 async fn talk(stream: TcpStream, mails: Arc<Mutex<Vec<Mail>>>) -> std::io::Result<()> {

@@ -1,23 +1,23 @@
 //! Signing in through identity providers: the way there and back, and what is refused on it.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use http::Method;
-use landbridge_homeserver::clock::Clock;
 use serde_json::{Value, json};
 
-use super::sso_provider::{Browser, CLIENT, Idp, configure, log_in, parameter, redirect, server};
+use super::sso_provider::{Browser, CLIENT, Idp, log_in, parameter, redirect, server, server_at};
 use super::support::{Later, TestServer};
 
 fn ada() -> Value {
-    json!({ "sub": "u1", "preferred_username": "Ada", "name": "Ada L" })
+    json!({ "sub": "u1", "preferred_username": "Ada", "name": "Ada L", "email": "ada@x.test" })
 }
 
 #[tokio::test]
 async fn somebody_new_gets_an_account_and_the_same_one_again() {
     let idp = Idp::start().await;
-    let server = server(vec![idp.settings("corp")]).await;
+    let mut settings = idp.settings("corp");
+    settings.email_template = Some("{{ user.email }}".to_owned());
+    let server = server(vec![settings]).await;
     let browser = Browser::new(&server);
     let client = browser.sign_in(&idp, "", CLIENT, &ada()).await.sent();
     assert!(client.as_str().starts_with("https://app.test/?x=1&loginToken="), "{client}");
@@ -27,6 +27,8 @@ async fn somebody_new_gets_an_account_and_the_same_one_again() {
     let ada_here = server.user(&answer);
     let profile = ada_here.must(Method::GET, "v3/profile/@ada:hs.test", Value::Null).await;
     assert_eq!(profile["displayname"], "Ada L");
+    let addresses = ada_here.must(Method::GET, "v3/account/3pid", Value::Null).await;
+    assert_eq!(addresses["threepids"][0]["address"], "ada@x.test");
 
     let server = server.restart().await;
     let again = json!({ "sub": "u1", "preferred_username": "somebody-else" });
@@ -34,9 +36,15 @@ async fn somebody_new_gets_an_account_and_the_same_one_again() {
     let client = browser.sign_in(&idp, "corp", CLIENT, &again).await.sent();
     assert_eq!(log_in(&server, &client).await.1["user_id"], "@ada:hs.test");
     // A name is no identity.
-    let other = json!({ "sub": "u2", "preferred_username": "ada" });
+    let other = json!({ "sub": "u2", "preferred_username": "ada", "email": "ada@x.test" });
     let asked = browser.sign_in(&idp, "corp", CLIENT, &other).await.sent();
     assert_eq!(asked.path(), "/_landbridge/sso/account");
+    // Nor does an address that somebody has become another's.
+    let third = json!({ "sub": "u3", "preferred_username": "eve", "email": "Ada@x.test" });
+    let client = browser.sign_in(&idp, "corp", CLIENT, &third).await.sent();
+    let eve = server.user(&log_in(&server, &client).await.1);
+    let addresses = eve.must(Method::GET, "v3/account/3pid", Value::Null).await;
+    assert_eq!(addresses["threepids"], json!([]));
 }
 
 #[tokio::test]
@@ -107,9 +115,7 @@ async fn answers_that_are_not_as_asked_for_are_refused() {
 async fn an_answer_is_taken_once_in_time_and_in_the_browser_that_asked() {
     let idp = Idp::start().await;
     let clock = Arc::new(Later::default());
-    let providers = vec![idp.settings("corp")];
-    let change = |config: &mut _| configure(config, providers);
-    let server = TestServer::start_with_at(change, Arc::clone(&clock) as Arc<dyn Clock>).await;
+    let server = server_at(vec![idp.settings("corp")], clock.clone()).await;
     let browser = Browser::new(&server);
     let back = idp.sign_in(&browser.leave("corp", CLIENT).await, &ada());
     assert_eq!(browser.get(&back).await.status, 302);
@@ -126,7 +132,7 @@ async fn an_answer_is_taken_once_in_time_and_in_the_browser_that_asked() {
     assert_eq!(browser.get("/_synapse/client/oidc/callback").await.status, 400);
 
     let sent = browser.leave("corp", CLIENT).await;
-    clock.0.fetch_add(21 * 60 * 1000, Ordering::SeqCst);
+    clock.pass(21 * 60);
     assert_eq!(browser.get(&idp.sign_in(&sent, &ada())).await.status, 400, "too late");
 }
 
@@ -134,13 +140,11 @@ async fn an_answer_is_taken_once_in_time_and_in_the_browser_that_asked() {
 async fn keys_may_change() {
     let idp = Idp::start().await;
     let clock = Arc::new(Later::default());
-    let providers = vec![idp.settings("corp")];
-    let change = |config: &mut _| configure(config, providers);
-    let server = TestServer::start_with_at(change, Arc::clone(&clock) as Arc<dyn Clock>).await;
+    let server = server_at(vec![idp.settings("corp")], clock.clone()).await;
     let browser = Browser::new(&server);
     assert_eq!(browser.sign_in(&idp, "corp", CLIENT, &ada()).await.status, 302);
     idp.rotate();
-    clock.0.fetch_add(11_000, Ordering::SeqCst);
+    clock.pass(11);
     assert_eq!(browser.sign_in(&idp, "corp", CLIENT, &ada()).await.status, 302);
 }
 

@@ -235,13 +235,17 @@ async fn userinfo(State(idp): State<Idp>, headers: HeaderMap) -> Response {
 
 /// Starts a server that people sign in to by these providers, and that knows [`CLIENT`].
 pub(crate) async fn server(providers: Vec<SsoProvider>) -> TestServer {
-    TestServer::start_with(|config| configure(config, providers)).await
+    server_at(providers, Arc::new(SystemClock)).await
 }
 
-pub(crate) fn configure(config: &mut Config, providers: Vec<SsoProvider>) {
-    config.public_base_url = Some(BASE.to_owned());
-    config.sso.client_whitelist = vec!["https://app.test/".to_owned()];
-    config.sso.providers = providers;
+/// The same with a clock of its own.
+pub(crate) async fn server_at(providers: Vec<SsoProvider>, clock: Arc<dyn Clock>) -> TestServer {
+    let change = |config: &mut Config| {
+        config.public_base_url = Some(BASE.to_owned());
+        config.sso.client_whitelist = vec!["https://app.test/".to_owned()];
+        config.sso.providers = providers;
+    };
+    TestServer::start_with_at(change, clock).await
 }
 
 /// What a browser got.

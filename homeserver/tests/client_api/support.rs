@@ -15,7 +15,13 @@ use tower::ServiceExt;
 
 /// The machine's time, and some more.
 #[derive(Default)]
-pub(crate) struct Later(pub(crate) AtomicI64);
+pub(crate) struct Later(AtomicI64);
+
+impl Later {
+    pub(crate) fn pass(&self, seconds: i64) {
+        self.0.fetch_add(seconds * 1000, Ordering::SeqCst);
+    }
+}
 
 impl Clock for Later {
     fn now_ms(&self) -> i64 {
@@ -35,12 +41,8 @@ async fn config(test: &TestDatabase) -> Config {
     let data_dir = test.folder().join("data");
     let mut config = Config { server_name, data_dir, ..Config::default() };
     // On SQLite the database lies in the folder of the data, as it does by itself.
-    if let Some(schema) = &test.options().schema {
-        // Opening it makes the schema; the server then finds it by its search path.
-        test.open().await.unwrap().close().await;
-        let sign = if test.url().contains('?') { '&' } else { '?' };
-        let url = format!("{}{sign}options[search_path]={schema}", test.url());
-        config.database.url = Some(Secret::new(url));
+    if test.options().schema.is_some() {
+        config.database.url = Some(Secret::new(test.whole_url().await.unwrap()));
     }
     config.listen.http = Vec::new();
     config.registration.open = true;
@@ -86,6 +88,11 @@ impl TestServer {
         drop(server);
         let server = Server::start(config.clone()).await.unwrap();
         Self { test, config, server }
+    }
+
+    /// Lets go of the server; what is left is its database, and the URL of that.
+    pub(crate) fn leave(self) -> (TestDatabase, String) {
+        (self.test, self.config.database_url())
     }
 
     /// The folder with the data.

@@ -1,7 +1,6 @@
 //! E-mail addresses: proving them, registering, logging in and getting back in with them.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use axum::body::Body;
 use http::{Method, Request, StatusCode};
@@ -33,7 +32,7 @@ pub(crate) fn mail(config: &mut Config, smtp: &Smtp) {
     config.email.smtp_host = Some("127.0.0.1".to_owned());
     config.email.smtp_port = Some(smtp.port);
     config.email.security = SmtpSecurity::None;
-    config.email.from = "Us <us@hs.test>".to_owned();
+    "Us <us@hs.test>".clone_into(&mut config.email.from);
     config.email.allowed_domains = vec!["example.org".to_owned()];
 }
 
@@ -368,7 +367,7 @@ async fn a_link_ends() {
     let alice = server.register("alice").await;
     let mut body = begin(&server, "account/3pid", "alice@example.org").await;
     let link = smtp.newest("alice@example.org").link().to_owned();
-    clock.0.fetch_add(601_000, Ordering::SeqCst);
+    clock.pass(601);
     assert_eq!(confirm(&server, &link).await, StatusCode::NOT_FOUND);
     let (path, query) = link.split_once('?').unwrap();
     assert_eq!(server.form(path, query).await.0, StatusCode::NOT_FOUND);
@@ -377,7 +376,7 @@ async fn a_link_ends() {
     assert_eq!(smtp.count(), 2);
     assert_eq!(confirm(&server, smtp.newest("alice@example.org").link()).await, StatusCode::OK);
     // A proof isn't kept for later either.
-    clock.0.fetch_add(601_000, Ordering::SeqCst);
+    clock.pass(601);
     let refused = alice.refused(Method::POST, "v3/account/3pid/add", body).await;
     assert_eq!(refused, (400, "M_THREEPID_AUTH_FAILED".to_owned()));
 }

@@ -21,9 +21,9 @@ use landbridge_tests::{
     matrix::User,
     numbered::{self, Verdict},
     playground::Network,
-    process::{Process, checkout, free_port},
+    process::{Process, checkout, free_port, kill_often},
+    setting,
 };
-use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio::sync::Mutex;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
@@ -35,10 +35,6 @@ const PORTAL: &str = "#playground_lobby:crash.test";
 const SPEAKER: &str = "bob";
 /// Nothing new for this long means that nothing more will come.
 const PATIENCE: Duration = Duration::from_secs(90);
-
-fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
-    env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
-}
 
 /// The three processes.
 struct Rig {
@@ -126,22 +122,6 @@ impl Rig {
     }
 }
 
-/// Kills a process again and again, each time after a while, and starts it again.
-async fn kill_often(process: Arc<Mutex<Process>>, kills: usize, seed: u64) -> Result<()> {
-    let mut random = StdRng::seed_from_u64(seed);
-    for kill in 1..=kills {
-        tokio::time::sleep(Duration::from_millis(random.random_range(300..1500))).await;
-        let mut process = process.lock().await;
-        process.kill()?;
-        tokio::time::sleep(Duration::from_millis(random.random_range(0..300))).await;
-        process.start().await?;
-        if kill % 10 == 0 {
-            println!("   {} killed {kill} times", process.name());
-        }
-    }
-    Ok(())
-}
-
 /// Waits until `expected` numbers have arrived, or until nothing new comes.
 async fn arrived<F>(expected: usize, mut read: impl FnMut() -> F) -> Result<Vec<usize>>
 where
@@ -208,12 +188,8 @@ async fn run() -> Result<bool> {
         Ok::<_, Box<dyn Error + Send + Sync>>(())
     };
     let killing = async {
-        let mut killers = tokio::task::JoinSet::new();
-        killers.spawn(kill_often(Arc::clone(&rig.homeserver), kills, seed));
-        killers.spawn(kill_often(Arc::clone(&rig.bridge), kills, seed ^ 1));
-        while let Some(killer) = killers.join_next().await {
-            killer??;
-        }
+        let processes = [Arc::clone(&rig.homeserver), Arc::clone(&rig.bridge)];
+        kill_often(processes, kills, 300..1500, seed).await?;
         Ok(())
     };
     tokio::try_join!(outward, inward, killing)?;

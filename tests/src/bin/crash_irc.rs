@@ -18,7 +18,6 @@
 mod servers;
 
 use std::{
-    env,
     error::Error,
     fs,
     path::Path,
@@ -31,9 +30,9 @@ use landbridge_tests::{
     irc::{self, Person, Span},
     matrix::User,
     numbered::{self, Verdict},
-    process::{Process, checkout, free_port},
+    process::{Process, checkout, free_port, kill_often},
+    setting,
 };
-use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use serde_json::Value;
 use servers::{Server, Software};
 use tokio::sync::Mutex;
@@ -58,10 +57,6 @@ struct Sizes {
     relayed: usize,
     kills: usize,
     seed: u64,
-}
-
-fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
-    env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }
 
 /// The two processes that are killed.
@@ -115,19 +110,6 @@ impl Rig {
             bridge: Arc::new(Mutex::new(process)),
         })
     }
-}
-
-/// Kills a process again and again, each time after a while, and starts it again.
-async fn kill_often(process: Arc<Mutex<Process>>, kills: usize, seed: u64) -> Result<()> {
-    let mut random = StdRng::seed_from_u64(seed);
-    for _ in 0..kills {
-        tokio::time::sleep(Duration::from_millis(random.random_range(1_000..4_000))).await;
-        let mut process = process.lock().await;
-        process.kill()?;
-        tokio::time::sleep(Duration::from_millis(random.random_range(0..300))).await;
-        process.start().await?;
-    }
-    Ok(())
 }
 
 /// Waits until `expected` things have arrived, or until nothing new comes.
@@ -241,12 +223,8 @@ async fn bridged(
     };
     let relay_pause = pause * u32::try_from(sizes.messages)? / u32::try_from(sizes.relayed.max(1))?;
     let killing = async {
-        let mut killers = tokio::task::JoinSet::new();
-        killers.spawn(kill_often(Arc::clone(&rig.homeserver), sizes.kills, sizes.seed));
-        killers.spawn(kill_often(Arc::clone(&rig.bridge), sizes.kills, sizes.seed ^ 1));
-        while let Some(killer) = killers.join_next().await {
-            killer??;
-        }
+        let processes = [Arc::clone(&rig.homeserver), Arc::clone(&rig.bridge)];
+        kill_often(processes, sizes.kills, 1_000..4_000, sizes.seed).await?;
         Ok(())
     };
     tokio::try_join!(

@@ -4,12 +4,13 @@
 
 #![allow(clippy::print_stdout, reason = "a program that reports on its standard output")]
 
-use std::{env, error::Error, fs, path::Path, process::ExitCode, sync::Arc};
+use std::{error::Error, fs, path::Path, process::ExitCode, sync::Arc};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use landbridge_tests::{
     matrix::escape,
     process::{Process, checkout, free_port},
+    setting,
 };
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
@@ -19,10 +20,6 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 const SERVER: &str = "growth.test";
 const TOKEN: &str = "growth-as-token";
 const GHOSTS: usize = 10;
-
-fn setting(name: &str, default: usize) -> usize {
-    env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
-}
 
 /// An appservice's view of the homeserver.
 #[derive(Clone)]
@@ -114,13 +111,12 @@ fn report(what: &str, points: &[(usize, f64)], limit: f64) -> bool {
 }
 
 async fn run(folder: &Path) -> Result<bool> {
-    let (members, events, sends) = (
+    let (members, events, sends): (usize, usize, usize) = (
         setting("GROWTH_MEMBERS", 5000),
         setting("GROWTH_EVENTS", 20_000),
         setting("GROWTH_SENDS", 2000),
     );
-    let limit: f64 =
-        env::var("GROWTH_LIMIT").ok().and_then(|value| value.parse().ok()).unwrap_or(1.3);
+    let limit = setting("GROWTH_LIMIT", 1.3);
     let port = free_port()?;
     let base = format!("http://127.0.0.1:{port}");
     let appservices = folder.join("appservices");

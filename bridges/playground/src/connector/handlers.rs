@@ -9,13 +9,16 @@ use landbridge_framework::{
 use super::{Connection, Playground};
 use crate::{
     client::ApiError,
-    convert::{MAX_CHARS, markup},
+    convert::{MAX_ANSWERS, MAX_CHARS, markup},
     wire::{Describe, EventBody, Profile, Send as NewMessage},
 };
 
 pub(super) fn register(handlers: Handlers<Playground>) -> Handlers<Playground> {
     handlers
         .text(TextCaps { max_len: MAX_CHARS }, Idempotency::Native, send)
+        .poll(PollCaps { max_options: MAX_ANSWERS }, Idempotency::Native, start_poll)
+        .poll_vote(VoteCaps::default(), vote)
+        .poll_end(close_poll)
         .edit(EditCaps::default(), edit)
         .remove(RemoveCaps::default(), remove)
         .react(ReactCaps::default(), react)
@@ -49,28 +52,83 @@ async fn send(
             avatar: profile.avatar_url,
         }),
         bridged: true,
+        poll: None,
     };
-    let sent = client.api.send(&at.id, message.clone()).await;
+    let (id, number) = send_message(&client, &at.id, message).await?;
+    Ok(Sent::Now { id, order: Some(StreamOrder(number)) })
+}
+
+/// Sends a message, and gives its identifier and number.
+async fn send_message(
+    client: &Connection,
+    chat: &str,
+    message: NewMessage,
+) -> Result<(String, i64), SendError> {
+    let sent = client.api.send(chat, message.clone()).await;
     let sent = match sent {
         // Somebody put this account out of the chat, or it never came in.
         Err(error) if error.code() == Some("not_a_member") => {
-            join(&client, &at.id).await?;
-            client.api.send(&at.id, message).await
+            join(client, chat).await?;
+            client.api.send(chat, message).await
         }
         // What is answered was deleted from the network's memory; the answer still says something.
         Err(error) if error.code() == Some("not_found") && message.reply_to.is_some() => {
-            client.api.send(&at.id, NewMessage { reply_to: None, ..message }).await
+            client.api.send(chat, NewMessage { reply_to: None, ..message }).await
         }
         sent => sent,
     };
     match sent.map_err(send_error)?.event.map(|event| event.body) {
-        Some(EventBody::Message(message)) => {
-            Ok(Sent::Now { id: message.id, order: Some(StreamOrder(message.number)) })
-        }
+        Some(EventBody::Message(message)) => Ok((message.id, message.number)),
         _ => Err(SendError::refused(
             "this message's key stands for something else on the Playground",
         )),
     }
+}
+
+async fn start_poll(
+    Via(client): Me,
+    In(at, _): Here,
+    Key(key): Key,
+    As(relayed): As,
+    PollSent(poll): PollSent,
+) -> Result<Sent<Playground>, SendError> {
+    let options: Vec<String> =
+        poll.options.iter().map(|option| shown_name(&option.text, &option.id)).collect();
+    let message = NewMessage {
+        actor: None,
+        key: Some(client.key(&key)),
+        text: written(&Rich::plain(poll.question), TextKind::Text)?,
+        reply_to: None,
+        profile: relayed.map(|profile| Profile {
+            name: shown_name(&profile.name, &profile.mxid),
+            avatar: profile.avatar_url,
+        }),
+        bridged: true,
+        poll: Some(options),
+    };
+    let (id, _) = send_message(&client, &at.id, message).await?;
+    let options = (0..poll.options.len()).map(|place| place.to_string()).collect();
+    Ok(Sent::Poll { id, options })
+}
+
+async fn vote(
+    Via(client): Me,
+    Key(key): Key,
+    vote: PollVoted<Playground>,
+) -> Result<Done, SendError> {
+    let choice = vote.choices.first().map(|choice| choice.parse::<u32>()).transpose();
+    let choice = choice.map_err(|_| SendError::refused("the poll has no such answer"))?;
+    client.api.vote(&vote.poll.id, client.key(&key), choice).await.map_err(send_error)?;
+    Ok(Done)
+}
+
+async fn close_poll(
+    Via(client): Me,
+    Key(key): Key,
+    end: PollEnded<Playground>,
+) -> Result<Done, SendError> {
+    client.api.close(&end.poll.id, client.key(&key)).await.map_err(send_error)?;
+    Ok(Done)
 }
 
 async fn edit(

@@ -50,6 +50,14 @@ async fn requests_do_what_they_say() {
     bot.react(&message.id, "bot.4".into(), "👍".into(), false).await.unwrap();
     bot.delete(&message.id, "bot.5".into()).await.unwrap();
     assert!(bot.messages("lobby", true, i64::MAX, 10).await.unwrap().messages[0].deleted);
+    let poll = Send { poll: Some(vec!["a".into(), "b".into()]), ..text("Which?", "bot.6") };
+    let sent = bot.send("lobby", poll).await.unwrap().event.unwrap();
+    let EventBody::Message(poll) = sent.body else { panic!("a message") };
+    bot.vote(&poll.id, "bot.7".into(), Some(0)).await.unwrap();
+    bot.vote(&poll.id, "bot.8".into(), Some(1)).await.unwrap();
+    bot.close(&poll.id, "bot.9".into()).await.unwrap();
+    let now = bot.message(&poll.id).await.unwrap().poll.unwrap();
+    assert_eq!((now.votes.len(), now.votes[0].choice, now.closed > 0), (1, 1, true));
     bot.set_typing("lobby", true).await.unwrap();
     let events = bot.events(0, std::time::Duration::ZERO, 0).await.unwrap();
     assert_eq!(events.typing.people, [("lobby".into(), "bot".into())]);

@@ -6,7 +6,7 @@ use landbridge_framework::{
     Login, MessageRef, PortalKey,
     event::{
         Body, ChatDelta, Content, EchoOf, Emoji, MemberChange, Membership,
-        Message as RemoteMessage, RemoteEvent, Sender, TypingKind,
+        Message as RemoteMessage, Poll, PollOption, RemoteEvent, Sender, TypingKind,
     },
 };
 
@@ -105,6 +105,8 @@ impl Reader<'_> {
                 for_me_only: false,
             }),
             EventBody::Reacted { message, emoji, set } => known(react(message, emoji, *set)),
+            EventBody::Voted { message, choice } => known(vote(message, *choice)),
+            EventBody::Closed { message } => known(Body::PollEnd { poll: message.clone() }),
             EventBody::Read { message } => {
                 known(Body::Read { up_to: MessageRef::whole(message.as_str()) })
             }
@@ -144,6 +146,17 @@ impl Reader<'_> {
             )
             .only_in_known_portals()
         }));
+        let poll = message.poll.iter();
+        events.extend(poll.clone().flat_map(|poll| &poll.votes).map(|cast| {
+            let body = vote(&message.id, Some(cast.choice));
+            self.event(chat, &cast.person, cast.at, cast.seq, body).only_in_known_portals()
+        }));
+        events.extend(poll.filter(|poll| poll.closed > 0).map(|poll| {
+            // When it was closed isn't kept: it comes last anyway.
+            let last = poll.votes.last().map_or(message.at, |vote| vote.at);
+            let body = Body::PollEnd { poll: message.id.clone() };
+            self.event(chat, &message.sender, last, poll.closed, body).only_in_known_portals()
+        }));
         events
     }
 
@@ -160,8 +173,29 @@ impl Reader<'_> {
 }
 
 fn remote_message(message: &Message) -> RemoteMessage<Playground> {
-    RemoteMessage::of(message.id.clone(), content(&message.text))
+    let content = match &message.poll {
+        Some(poll) => Content::Poll(remote_poll(&message.text, &poll.options)),
+        None => content(&message.text),
+    };
+    RemoteMessage::of(message.id.clone(), content)
         .replying_to(message.reply_to.as_deref().map(MessageRef::whole))
+}
+
+/// A poll; its answers are named by their places.
+fn remote_poll(question: &str, options: &[String]) -> Poll {
+    let option =
+        |(place, text): (usize, &String)| PollOption { id: place.to_string(), text: text.clone() };
+    Poll {
+        question: markup::read(question).into_text(),
+        options: options.iter().enumerate().map(option).collect(),
+        max_choices: 1,
+        disclosed: true,
+    }
+}
+
+fn vote(poll: &str, choice: Option<u32>) -> Body<Playground> {
+    let choices = choice.iter().map(ToString::to_string).collect();
+    Body::PollVote { poll: poll.into(), choices }
 }
 
 /// `/me` at the beginning says what the sender does.

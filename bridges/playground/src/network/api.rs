@@ -37,6 +37,8 @@ pub(crate) fn router(app: App) -> Router {
             patch(routes::edit).get(routes::message).delete(routes::delete),
         )
         .route("/api/messages/{message}/reactions", put(routes::react))
+        .route("/api/messages/{message}/vote", put(routes::vote))
+        .route("/api/messages/{message}/closed", put(routes::close))
         .route("/api/events", get(follow::poll))
         .route("/api/stream", get(follow::stream))
         .route("/api/faults", get(routes::faults).put(routes::set_faults))

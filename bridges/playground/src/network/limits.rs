@@ -28,6 +28,8 @@ pub(crate) const MAX_CHATS: i64 = 5_000;
 pub(crate) const MAX_MEMBERS: i64 = 5_000;
 /// Most reactions to one message.
 pub(crate) const MAX_REACTIONS: i64 = 200;
+/// Fewest and most answers of a poll.
+pub(crate) const ANSWERS: std::ops::RangeInclusive<usize> = 1..=20;
 /// Most events the network keeps; it refuses changes when it is full.
 pub(crate) const MAX_EVENTS: i64 = 5_000_000;
 /// Most people shown as typing at a time.
@@ -94,6 +96,18 @@ pub(crate) fn emoji(text: &str) -> Result<(), NetworkError> {
     Ok(())
 }
 
+/// Checks the answers of a poll.
+pub(crate) fn answers(options: &[String]) -> Result<(), NetworkError> {
+    if !ANSWERS.contains(&options.len()) {
+        return Err(NetworkError::Invalid(format!(
+            "a poll has {} to {} answers",
+            ANSWERS.start(),
+            ANSWERS.end()
+        )));
+    }
+    options.iter().try_for_each(|option| name(option))
+}
+
 /// Checks an idempotency key.
 pub(crate) fn key(key: Option<&str>) -> Result<(), NetworkError> {
     let Some(key) = key else { return Ok(()) };
@@ -128,5 +142,9 @@ mod tests {
         assert!(emoji("a b").is_err());
         assert!(key(Some("")).is_err());
         assert!(key(None).is_ok());
+        assert!(answers(&["yes".into(), "no".into()]).is_ok());
+        assert!(answers(&[]).is_err());
+        assert!(answers(&vec!["x".into(); 21]).is_err());
+        assert!(answers(&[" ".into()]).is_err());
     }
 }

@@ -3,6 +3,7 @@
 //! HTTP stands above this ([`super::api`]), the tables below ([`super::store`]).
 
 mod changes;
+mod polls;
 pub(crate) mod typing;
 
 use std::sync::Arc;

@@ -9,7 +9,7 @@ pub(crate) mod write;
 use landbridge_database::{Database, Row, args};
 
 use super::{error::NetworkError, limits, store::write::Write};
-use crate::wire::{Chat, ChatKind, Event, Message, Messages, Person, Reaction};
+use crate::wire::{Chat, ChatKind, Event, Message, Messages, Person, Poll, Reaction, Vote};
 
 /// The tables, read. Cheap to clone.
 #[derive(Clone)]
@@ -26,12 +26,12 @@ pub(crate) enum Place {
     After(i64),
 }
 
-const ONE: &str = "SELECT id, number, seq, at, sender, profile, text, reply_to, version, deleted, bridged, chat FROM message
-     WHERE id = $1";
-const BEFORE: &str = "SELECT id, number, seq, at, sender, profile, text, reply_to, version, deleted, bridged FROM message
-     WHERE chat = $1 AND number < $2 ORDER BY number DESC LIMIT $3";
-const AFTER: &str = "SELECT id, number, seq, at, sender, profile, text, reply_to, version, deleted, bridged FROM message
-     WHERE chat = $1 AND number > $2 ORDER BY number LIMIT $3";
+const ONE: &str = "SELECT id, number, seq, at, sender, profile, text, reply_to, version, deleted, bridged, poll, closed, chat
+     FROM message WHERE id = $1";
+const BEFORE: &str = "SELECT id, number, seq, at, sender, profile, text, reply_to, version, deleted, bridged, poll, closed
+     FROM message WHERE chat = $1 AND number < $2 ORDER BY number DESC LIMIT $3";
+const AFTER: &str = "SELECT id, number, seq, at, sender, profile, text, reply_to, version, deleted, bridged, poll, closed
+     FROM message WHERE chat = $1 AND number > $2 ORDER BY number LIMIT $3";
 
 impl Store {
     pub(crate) fn new(db: Database) -> Self {
@@ -159,8 +159,8 @@ impl Store {
         let row = self.db.fetch_optional(ONE, args![id]).await?;
         let row = row.ok_or_else(|| NetworkError::NotFound { what: "message", id: id.into() })?;
         let mut message = message(&row)?;
-        message.reactions = self.reactions(id).await?;
-        Ok((row.text(11)?, message))
+        self.add_present(&mut message).await?;
+        Ok((row.text(13)?, message))
     }
 
     /// What an actor did with this key, if anything.
@@ -192,9 +192,26 @@ impl Store {
             messages.reverse();
         }
         for message in &mut messages {
-            message.reactions = self.reactions(&message.id).await?;
+            self.add_present(message).await?;
         }
         Ok(Messages { messages, more })
+    }
+
+    /// What people have said about a message, as it is now.
+    async fn add_present(&self, message: &mut Message) -> Result<(), NetworkError> {
+        message.reactions = self.reactions(&message.id).await?;
+        if let Some(poll) = &mut message.poll {
+            let sql = "SELECT person, choice, seq, at FROM vote WHERE message = $1 ORDER BY seq";
+            for row in self.db.fetch(sql, args![&message.id]).await? {
+                poll.votes.push(Vote {
+                    person: row.text(0)?,
+                    choice: u32::try_from(row.int(1)?).unwrap_or_default(),
+                    seq: row.int(2)?,
+                    at: row.int(3)?,
+                });
+            }
+        }
+        Ok(())
     }
 
     async fn reactions(&self, message: &str) -> Result<Vec<Reaction>, NetworkError> {
@@ -243,6 +260,9 @@ fn chat(row: &Row) -> Result<Chat, NetworkError> {
 }
 
 fn message(row: &Row) -> Result<Message, NetworkError> {
+    let options: Option<Vec<String>> =
+        row.opt_text(11)?.map(|options| serde_json::from_str(&options)).transpose()?;
+    let closed = row.int(12)?;
     Ok(Message {
         id: row.text(0)?,
         number: row.int(1)?,
@@ -255,6 +275,7 @@ fn message(row: &Row) -> Result<Message, NetworkError> {
         version: row.int(8)?,
         deleted: row.int(9)? != 0,
         bridged: row.int(10)? != 0,
+        poll: options.map(|options| Poll { options, closed, votes: Vec::new() }),
         reactions: Vec::new(),
     })
 }

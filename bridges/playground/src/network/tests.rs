@@ -316,6 +316,45 @@ async fn faults_play_only_where_allowed() {
 }
 
 #[tokio::test]
+async fn polls_take_one_vote_of_each_until_they_are_closed() {
+    let net = Net::new(None, false).await;
+    let poll = json!({"actor": "alice", "text": "Which?", "poll": ["this", "that"]});
+    let sent = net.ok("POST", "/api/chats/lobby/messages", poll).await;
+    let id = sent["event"]["content"]["id"].as_str().unwrap().to_owned();
+    let (vote, closed) = (format!("/api/messages/{id}/vote"), format!("/api/messages/{id}/closed"));
+    let cast = |who: &str, choice: Value| json!({"actor": who, "choice": choice});
+    net.ok("PUT", &vote, cast("bob", json!(0))).await;
+    net.ok("PUT", &vote, cast("alice", json!(0))).await;
+    net.ok("PUT", &vote, cast("bob", json!(1))).await;
+    let same = net.ok("PUT", &vote, cast("bob", json!(1))).await;
+    assert_eq!(same["event"], Value::Null, "nothing has changed");
+    net.ok("PUT", &vote, cast("alice", Value::Null)).await;
+    for (method, path, body, wanted) in [
+        ("PUT", &vote, cast("bob", json!(2)), StatusCode::BAD_REQUEST),
+        ("PUT", &closed, json!({"actor": "bob"}), StatusCode::FORBIDDEN),
+    ] {
+        assert_eq!(net.call(method, path, body).await.0, wanted);
+    }
+    net.ok("PUT", &closed, json!({"actor": "alice"})).await;
+    assert_eq!(net.call("PUT", &vote, cast("bob", json!(0))).await.0, StatusCode::FORBIDDEN);
+    let edit = json!({"actor": "alice", "text": "What?"});
+    let message = format!("/api/messages/{id}");
+    assert_eq!(net.call("PATCH", &message, edit).await.0, StatusCode::FORBIDDEN);
+    let now = net.restart().await.ok("GET", &message, Value::Null).await;
+    assert_eq!(now["poll"]["votes"].as_array().unwrap().len(), 1);
+    assert_eq!(now["poll"]["votes"][0]["choice"], 1);
+    assert!(now["poll"]["closed"].as_i64().unwrap() > 0);
+    let net = Net::new(None, false).await;
+    let none = json!({"actor": "alice", "text": "Which?", "poll": []});
+    let (status, _) = net.call("POST", "/api/chats/lobby/messages", none).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let plain = net.say("alice", "no poll").await;
+    let (status, _) =
+        net.call("PUT", &format!("/api/messages/{plain}/vote"), cast("bob", json!(0))).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn other_sites_are_kept_out() {
     let net = Net::new(None, false).await;
     let request = |host: &str, origin: &str| {

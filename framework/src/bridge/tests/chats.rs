@@ -2,10 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    eventually,
-    stage::{Staged, What},
-};
+use super::{eventually, stage::What, staged::Staged};
 use crate::{event::ChatKind, testing::SimHomeserver};
 
 fn say(id: &str, text: &str) -> What {
@@ -61,6 +58,23 @@ async fn a_login_may_have_a_space_of_its_own() {
     let there = || world.homeserver.membership(&space, ann.id()).as_deref() == Some("join");
     eventually("her in it", there).await;
     assert_eq!(world.homeserver.state(&space, "m.room.create", "").unwrap()["type"], "m.space");
+}
+
+#[tokio::test]
+async fn who_is_in_a_space_may_join_what_is_in_it() {
+    let world = Staged::new().await;
+    world.stage.chat("guild", ChatKind::Space, None);
+    world.stage.chat("texts", ChatKind::Space, Some("guild"));
+    world.stage.chat("open", ChatKind::Channel, Some("texts"));
+    let _bridge = world.start().await;
+    world.stage.tell("open", "bob", say("1", "hi"));
+    eventually("its room", || world.room_of("open").is_some()).await;
+    let room = |chat: &str| world.room_of(chat).unwrap_or_default();
+    let rule = world.homeserver.state(&room("open"), "m.room.join_rules", "").unwrap();
+    assert_eq!(rule["join_rule"], "restricted");
+    let allowed: Vec<_> =
+        rule["allow"].as_array().unwrap().iter().map(|from| from["room_id"].clone()).collect();
+    assert_eq!(allowed, [room("texts"), room("guild")]);
 }
 
 #[test]

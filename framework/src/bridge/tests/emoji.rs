@@ -2,10 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    eventually, last,
-    stage::{Staged, What},
-};
+use super::{eventually, last, stage::What, staged::Staged};
 
 fn words(id: &str, emoji: &str, file: &str) -> What {
     What::Emoji { id: id.into(), emoji: emoji.into(), file: file.into() }

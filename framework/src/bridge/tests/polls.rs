@@ -2,10 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    eventually, last,
-    stage::{Staged, What},
-};
+use super::{eventually, last, stage::What, staged::Staged};
 
 const START: &str = "org.matrix.msc3381.poll.start";
 const RESPONSE: &str = "org.matrix.msc3381.poll.response";

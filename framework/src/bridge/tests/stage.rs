@@ -8,19 +8,15 @@ use std::{
 
 use bytes::Bytes;
 use futures::StreamExt;
-use landbridge_database::{Database, testing::TestDatabase};
-use landbridge_registration::Registration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use crate::{
-    config::PortalConfig,
-    event::{ChatKind, MediaRef, Poll, PollOption},
+    event::{ChatKind, JoinRule, MediaRef, Poll, PollOption},
     format::{Rich, Style},
     handlers::MediaStream,
-    permissions::Level,
     prelude::*,
-    testing::{CrashPoint, Faults, Kind, SimHomeserver, SimUser},
+    testing::{CrashPoint, Faults},
 };
 
 /// Something that happens.
@@ -111,6 +107,10 @@ pub(super) struct Stage {
 }
 
 impl Stage {
+    /// An empty one, with these faults on the way to it.
+    pub(super) fn new(faults: Faults) -> Self {
+        Self { state: Arc::default(), news: Arc::default(), faults }
+    }
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -152,13 +152,12 @@ impl Stage {
             let mut state = self.state();
             let next = format!("s{}", state.done.len() + 1);
             let key = key.to_hex();
-            match state.done.get(&key) {
-                Some(id) => id.clone(),
-                None => {
-                    state.asked.push(what);
-                    state.done.insert(key, next.clone());
-                    next
-                }
+            if let Some(id) = state.done.get(&key) {
+                id.clone()
+            } else {
+                state.asked.push(what);
+                state.done.insert(key, next.clone());
+                next
             }
         };
         self.faults.point(CrashPoint::AfterNetwork).await;
@@ -229,7 +228,7 @@ impl Network for Stage {
         let body = body(raw);
         let at = SystemTime::UNIX_EPOCH + Duration::from_millis(raw.ms);
         let (portal, sender) = (PortalKey::shared(&*raw.chat), Sender::User(raw.user.clone()));
-        let event = RemoteEvent::new(portal, sender, at, raw.seq.to_string(), body);
+        let event = RemoteEvent::<Self>::new(portal, sender, at, raw.seq.to_string(), body);
         Ok(vec![match &raw.thread {
             Some((chat, root)) => event.in_thread_of(PortalKey::shared(&**chat), &**root),
             None => event,
@@ -332,7 +331,11 @@ impl Client for Session {
     async fn chat(&self, key: &PortalKey<Stage>) -> Result<ChatInfo<Stage>, NetError> {
         let known = self.stage.state().chats.get(&key.id).cloned();
         let (kind, parent) = known.unwrap_or((ChatKind::Group, None));
-        Ok(ChatInfo { kind, parent, ..ChatInfo::named(format!("Chat {}", key.id)) })
+        // Channels are open to all who are in their server.
+        let open = kind == ChatKind::Channel;
+        let join_rule = if open { JoinRule::Parent } else { JoinRule::Invite };
+        let named = ChatInfo::named(format!("Chat {}", key.id));
+        Ok(ChatInfo { kind, parent, join_rule, ..named })
     }
     async fn user(&self, id: &String) -> Result<UserInfo, NetError> {
         Ok(UserInfo::named(id.to_uppercase()))
@@ -424,131 +427,5 @@ impl Directory<Stage> for Files {
         query: &str,
     ) -> Result<Option<PortalKey<Stage>>, NetError> {
         Ok(Some(PortalKey::shared(query)))
-    }
-}
-
-/// A bridge with everything around it.
-pub(super) struct Staged {
-    pub(super) stage: Stage,
-    pub(super) homeserver: SimHomeserver,
-    pub(super) faults: Faults,
-    pub(super) config: crate::BridgeConfig,
-    registration: Registration,
-    database: Database,
-    _files: TestDatabase,
-}
-
-impl Staged {
-    pub(super) async fn new() -> Self {
-        let faults = Faults::new(11);
-        let mut config = crate::BridgeConfig::for_network("stage");
-        config.permissions.insert("*".into(), Level::User);
-        config.homeserver_is_durable = Some(true);
-        let registration =
-            config.registration("stage", "hs.example", None, &mut rand::rng()).unwrap();
-        let homeserver =
-            SimHomeserver::new("hs.example", registration.clone(), Kind::Ours, faults.clone());
-        let files = TestDatabase::new();
-        let database = files.open().await.unwrap();
-        let stage = Stage { state: Arc::default(), news: Arc::default(), faults: faults.clone() };
-        Self { stage, homeserver, faults, config, registration, database, _files: files }
-    }
-
-    /// Starts the bridge; `None` if it died in the middle of that.
-    async fn try_start(&self) -> Option<crate::Bridge<Stage>> {
-        let builder = crate::Bridge::<Stage>::builder(
-            (),
-            self.config.clone(),
-            "hs.example",
-            self.registration.clone(),
-            self.homeserver.carrier(),
-            self.database.clone(),
-        );
-        let bridge = tokio::select! {
-            bridge = builder.share(self.stage.clone()).start() => bridge.unwrap(),
-            () = self.faults.crashed() => return None,
-        };
-        self.homeserver.attach(bridge.appservice_router());
-        Some(bridge)
-    }
-
-    pub(super) async fn start(&self) -> crate::Bridge<Stage> {
-        self.try_start().await.expect("no crash is planned")
-    }
-
-    /// The bridge is killed, with everything that others do on its behalf.
-    pub(super) async fn kill(&self, bridge: Option<crate::Bridge<Stage>>) {
-        self.faults.die();
-        self.homeserver.detach();
-        drop(bridge);
-        for _ in 0..20 {
-            tokio::task::yield_now().await;
-        }
-        drop(self.database.begin().await.unwrap());
-        self.faults.revive();
-    }
-
-    /// Lets the bridge live and die again and again: at the first point, at the second, ... up to `lives` times.
-    pub(super) async fn crash(&self, lives: u64) {
-        for point in 1..=lives {
-            self.faults.crash_at(point);
-            let bridge = self.try_start().await;
-            if bridge.is_some() {
-                // Where there is nothing left to do no point is reached, and there is nothing to wait for.
-                let _ = tokio::time::timeout(Duration::from_secs(2), self.faults.crashed()).await;
-            }
-            self.kill(bridge).await;
-        }
-    }
-
-    /// With somebody in the room of chat `c`.
-    pub(super) async fn opened(mut self) -> (Self, SimUser, String, crate::Bridge<Stage>) {
-        let ann = "@ann:hs.example".to_owned();
-        self.config.portals = vec![PortalConfig {
-            remote_id: "c".into(),
-            invite: vec![ann.clone()],
-            ..PortalConfig::default()
-        }];
-        let bridge = self.start().await;
-        let homeserver = self.homeserver.clone();
-        super::eventually("the configured room", || homeserver.all_rooms().len() == 1).await;
-        let room = self.homeserver.all_rooms().remove(0);
-        let user = self.homeserver.user(&ann);
-        super::eventually("an invitation", || user.join(&room)).await;
-        (self, user, room, bridge)
-    }
-
-    /// Logs somebody in under a name.
-    pub(super) async fn log_in(&self, bridge: &crate::Bridge<Stage>, user: &SimUser, name: &str) {
-        let control = bridge.control();
-        let mut login = control.start_login(user.id(), "name", None).await.unwrap();
-        let step = login.next().await;
-        login.answer(step.number, [("name".to_owned(), name.to_owned())].into()).unwrap();
-        let done = login.next().await;
-        assert!(matches!(done.kind, crate::login::StepKind::Done(_)), "{:?}", done.kind);
-        for _ in 0..500 {
-            let logins = control.logins(user.id()).await.unwrap();
-            if logins.iter().any(|login| login.id == name && login.state == "connected") {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("{name} never connected");
-    }
-
-    /// The events of a type in a room, oldest first.
-    pub(super) fn events(&self, room: &str, kind: &str) -> Vec<serde_json::Value> {
-        let timeline = self.homeserver.timeline(room);
-        timeline.into_iter().filter(|event| event["type"] == kind).collect()
-    }
-
-    /// The room of a chat, by its name.
-    pub(super) fn room_of(&self, chat: &str) -> Option<String> {
-        let name = format!("Chat {chat}");
-        let named = |room: &String| {
-            let state = self.homeserver.state(room, "m.room.name", "");
-            state.is_some_and(|state| state["name"] == *name)
-        };
-        self.homeserver.all_rooms().into_iter().find(named)
     }
 }

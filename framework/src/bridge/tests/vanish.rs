@@ -2,10 +2,7 @@
 
 use serde_json::json;
 
-use super::{
-    eventually,
-    stage::{Staged, What},
-};
+use super::{eventually, stage::What, staged::Staged};
 
 fn fades(id: &str, ms: u64, read: bool) -> What {
     What::Fades { id: id.into(), ms, read }

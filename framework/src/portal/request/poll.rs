@@ -15,7 +15,7 @@ use crate::{
     store::{Batch, MessageRow, RemoteOutboxRow, StoreError},
 };
 
-/// The level that redacting needs where a room doesn't say (Client-Server API, "m.room.power_levels").
+/// The level that redacting needs where a room doesn't say (Client-Server API, `m.room.power_levels`).
 const REDACT: i64 = 50;
 
 /// A vote from Matrix.

@@ -146,7 +146,7 @@ impl Engine {
         let kept = (most.max(1) - 1) as usize;
         for old in others.iter().take(others.len().saturating_sub(kept)) {
             batch.remove_reaction(&old.event_id);
-            self.queue_redaction(batch, portal, Actor::Bot, &old.event_id)?;
+            self.queue_redaction(batch, portal, &Actor::Bot, &old.event_id)?;
         }
         Ok(())
     }

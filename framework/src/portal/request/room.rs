@@ -1,5 +1,7 @@
 //! What somebody changed about a room: its looks, powers, members and pins.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::{Built, Given, text};
@@ -7,11 +9,24 @@ use crate::{
     disappearing,
     engine::{Engine, Failure},
     handlers::{
-        ChatEdit, DisappearSet, MemberAction, MemberTarget, Membership, Op, PowerHolder, RoomMeta,
+        ChatEdit, DisappearSet, MemberAction, MemberTarget, Membership, Op, Permission,
+        PermissionsSet, Permitted, PowerHolder, RoomMeta,
     },
     plain::Plain,
     store::Batch,
 };
+
+/// How many event types with levels of their own are looked at.
+const MOST_TYPES: usize = 100;
+/// The state that people change: without a level of its own, a type needs what its sort needs.
+const STATE_TYPES: [&str; 6] = [
+    "m.room.name",
+    "m.room.topic",
+    "m.room.avatar",
+    "m.room.pinned_events",
+    "m.room.power_levels",
+    "m.room.server_acl",
+];
 
 impl Engine {
     pub(super) async fn build_meta(
@@ -57,7 +72,7 @@ impl Engine {
         if old_default != new_default {
             changed.push((PowerHolder::Default, new_default));
         }
-        let all: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+        let all: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
         for mxid in all {
             let was = old.get(mxid).and_then(Value::as_i64).unwrap_or(old_default);
             let is = new.get(mxid).and_then(Value::as_i64).unwrap_or(new_default);
@@ -122,5 +137,92 @@ impl Engine {
             }
         }
         Ok(Ok(Op::Disappear(DisappearSet(timer))))
+    }
+}
+
+/// What somebody changed about what people may do.
+pub(super) fn build_permissions(given: &Given<'_>) -> Result<Op<Plain>, Built> {
+    let before = given.event.pointer("/unsigned/prev_content").unwrap_or(&Value::Null);
+    let changed = changed_permissions(before, given.content);
+    if changed.is_empty() {
+        return Err(Built::Nothing(Batch::new()));
+    }
+    Ok(Op::Permissions(PermissionsSet(changed)))
+}
+
+/// The permissions of `m.room.power_levels` that differ, with their defaults (Client-Server API).
+fn changed_permissions(before: &Value, after: &Value) -> Vec<Permission> {
+    let level = |content: &Value, pointer: &str, default: i64| {
+        content.pointer(pointer).and_then(Value::as_i64).unwrap_or(default)
+    };
+    let everybody = |content: &Value| level(content, "/users_default", 0);
+    let mut changed = Vec::new();
+    let mut compare = |what: Permitted, was: i64, is: i64| {
+        if was != is || (everybody(before) >= was) != (everybody(after) >= is) {
+            changed.push(Permission { what, level: is, everybody: everybody(after) });
+        }
+    };
+    for (what, pointer, default) in [
+        (Permitted::Messages, "/events_default", 0),
+        (Permitted::State, "/state_default", 50),
+        (Permitted::Action("ban"), "/ban", 50),
+        (Permitted::Action("kick"), "/kick", 50),
+        (Permitted::Action("invite"), "/invite", 0),
+        (Permitted::Action("redact"), "/redact", 50),
+        (Permitted::MentionRoom, "/notifications/room", 50),
+    ] {
+        compare(what, level(before, pointer, default), level(after, pointer, default));
+    }
+    let types = |content: &Value| {
+        content.get("events").and_then(Value::as_object).cloned().unwrap_or_default()
+    };
+    let (old, new) = (types(before), types(after));
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    for kind in names.into_iter().take(MOST_TYPES) {
+        let (was, is) = (old.get(kind), new.get(kind));
+        if was != is {
+            // A type without a level of its own needs what its sort needs by default.
+            let default = if STATE_TYPES.contains(&kind.as_str()) {
+                level(after, "/state_default", 50)
+            } else {
+                level(after, "/events_default", 0)
+            };
+            let is = is.and_then(Value::as_i64).unwrap_or(default);
+            let was = was.and_then(Value::as_i64).unwrap_or(default);
+            compare(Permitted::Event(kind.clone()), was, is);
+        }
+    }
+    changed
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_what_differs_is_told() {
+        let before = json!({ "users_default": 0, "events": { "m.reaction": 0 } });
+        let after = json!({ "users_default": 0, "events_default": 50, "events": { "m.reaction": 0, "m.room.name": 0 } });
+        let changed = changed_permissions(&before, &after);
+        let wanted = [(Permitted::Messages, false), (Permitted::Event("m.room.name".into()), true)];
+        let changed: Vec<_> = changed
+            .into_iter()
+            .map(|p| (p.is_for_everybody(), p.what))
+            .map(|(a, b)| (b, a))
+            .collect();
+        assert_eq!(changed, wanted);
+        assert!(changed_permissions(&after, &after).is_empty());
+    }
+
+    #[test]
+    fn who_everybody_is_counts() {
+        let before = json!({});
+        let after = json!({ "users_default": 50 });
+        let changed = changed_permissions(&before, &after);
+        let kick = Permission { what: Permitted::Action("kick"), level: 50, everybody: 50 };
+        assert!(changed.contains(&kick), "{changed:?}");
+        assert!(!changed.iter().any(|p| p.what == Permitted::Messages), "they could before");
     }
 }

@@ -156,13 +156,7 @@ impl Rig {
 }
 
 async fn start(test: &TestDatabase, change: impl FnOnce(&mut Config)) -> Server {
-    let mut url = test.url().to_owned();
-    if let Some(schema) = &test.options().schema {
-        // Opening it makes the schema; the server then finds it by its search path.
-        test.open().await.expect("the database opens").close().await;
-        let sign = if url.contains('?') { '&' } else { '?' };
-        url = format!("{url}{sign}options[search_path]={schema}");
-    }
+    let url = test.whole_url().await.expect("the database opens");
     let mut config = Config { data_dir: test.folder().join("data"), ..Config::default() };
     config.database.url = Some(Secret::new(url));
     config.server_name = "h".try_into().expect("a server name");

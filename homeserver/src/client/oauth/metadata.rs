@@ -18,11 +18,20 @@ use crate::services::oauth::client::GRANTS;
 const CACHED: HeaderValue = HeaderValue::from_static("public, max-age=600");
 
 pub(super) async fn metadata(State(app): State<Arc<App>>) -> ApiResult<Response> {
+    answer(&app, &account::ACTIONS).await
+}
+
+/// The same as MSC2965 had it, with the names that the actions about an account had in its time: the specification's list has no others.
+pub(super) async fn unstable(State(app): State<Arc<App>>) -> ApiResult<Response> {
+    answer(&app, &account::actions_with_old_names()).await
+}
+
+async fn answer(app: &App, actions: &[&str]) -> ApiResult<Response> {
     if let Some(delegation) = &app.delegation {
         let told = delegation.metadata().await?;
         return Ok(cached(Reply(told)));
     }
-    let base = base(&app)?;
+    let base = base(app)?;
     let at = |path: &str| format!("{base}{path}");
     let mut told = json!({
         "issuer": authorize::issuer(base),
@@ -39,9 +48,9 @@ pub(super) async fn metadata(State(app): State<Arc<App>>) -> ApiResult<Response>
         "revocation_endpoint_auth_methods_supported": ["none"],
         "authorization_response_iss_parameter_supported": true,
         "account_management_uri": at(account::PATH),
-        "account_management_actions_supported": account::actions(),
+        "account_management_actions_supported": actions,
     });
-    if sign_up::is_open(&app).await? {
+    if sign_up::is_open(app).await? {
         told["prompt_values_supported"] = json!(["create"]);
     }
     Ok(cached(Reply(told)))

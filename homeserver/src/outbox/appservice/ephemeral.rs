@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::queue::Queue;
-use super::{Outbox, close, lock, render};
+use super::{Inner, Outbox, close, lock, render};
 use crate::feed::{Change, FeedObserver, Published};
 use crate::nid::RoomNid;
 use crate::room::{Interest, InterestSource as _};
@@ -79,13 +79,11 @@ impl Intake {
 }
 
 /// Learns from the feed that somebody types.
-pub(super) struct Observer(pub(super) Outbox);
-
-impl FeedObserver for Observer {
+impl FeedObserver for Inner {
     fn published(&self, _: &[Published]) {}
 
     fn ephemeral(&self, room: RoomNid) {
-        if let Some(rest) = self.0.0.rest.get() {
+        if let Some(rest) = self.rest.get() {
             rest.ephemeral.put(Signal::Room(room));
         }
     }

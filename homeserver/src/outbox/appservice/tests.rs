@@ -130,21 +130,9 @@ fn bob() -> &'static UserId {
 
 async fn room_of(server: &Server, creator: &UserId, invited: &[&UserId]) -> Room {
     let request = CreateRoom {
-        creator: invitee(creator),
-        version: RoomVersionId::V12,
-        preset: Preset::PublicChat,
-        creation_content: CanonicalJsonObject::new(),
-        alias: None,
         name: Some("Rust".to_owned()),
-        topic: None,
-        initial_state: Vec::new(),
-        power_level_content_override: None,
         invites: invited.iter().map(|user| invitee(user)).collect(),
-        is_direct: false,
-        join_invited: std::collections::BTreeSet::new(),
-        ts: None,
-        published: false,
-        replaces: None,
+        ..CreateRoom::new(invitee(creator), RoomVersionId::V12, Preset::PublicChat)
     };
     server.app().rooms.create(request).await.unwrap()
 }

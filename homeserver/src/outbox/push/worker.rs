@@ -29,6 +29,8 @@ use crate::storage::{StorageError, notifications};
 const TIME: Duration = Duration::from_secs(20);
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
+/// How long a number waits for what it counts to be noted.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// Notifications that are looked at together.
 const PAGE: usize = 50;
 
@@ -218,6 +220,12 @@ async fn step(app: &Arc<App>, push: &Push, (user, key): &Key) -> Result<Step, Pr
             return Ok(Step::Again);
         }
         None if i64::from(badge.unread) != target.pusher.badge && target.wants_counts() => {
+            // What is counted may be on its way to being noted: then it is told of, and the number with it.
+            app.notifications.noted_up_to(app.feed.head(), PATIENCE).await;
+            let upto = app.notifications.noted();
+            if !notifications::after(&app.db, user, before, upto, 1).await?.is_empty() {
+                return Ok(Step::Again);
+            }
             gateway::counts_alone(&target.pusher, &target.data, badge)
         }
         None => return Ok(Step::Idle),

@@ -26,6 +26,25 @@ pub(super) const VERSIONS: [RoomVersionId; 12] = [
 ];
 
 #[tokio::test]
+async fn rooms_that_are_made_at_the_same_moment_are_as_many() {
+    let rig = Rig::new().await;
+    for version in VERSIONS {
+        let mut made = join_all((0..3).map(|_| {
+            let mut request = request(version.clone(), Preset::PublicChat);
+            request.ts = Some(1_700_000_000_000);
+            rig.rooms.create(request)
+        }))
+        .await
+        .into_iter()
+        .map(|room| room.unwrap().id().to_owned())
+        .collect::<Vec<_>>();
+        made.sort();
+        made.dedup();
+        assert_eq!(made.len(), 3, "{version}");
+    }
+}
+
+#[tokio::test]
 async fn every_version_lives_through_a_restart() {
     let mut rig = Rig::new().await;
     for version in VERSIONS {

@@ -108,23 +108,7 @@ pub(super) fn raw(value: &Value) -> Box<RawValue> {
 }
 
 pub(super) fn request(version: RoomVersionId, preset: Preset) -> CreateRoom {
-    CreateRoom {
-        creator: invitee("alice"),
-        version,
-        preset,
-        creation_content: CanonicalJsonObject::new(),
-        alias: None,
-        name: None,
-        topic: None,
-        initial_state: Vec::new(),
-        power_level_content_override: None,
-        invites: Vec::new(),
-        is_direct: false,
-        join_invited: std::collections::BTreeSet::new(),
-        ts: None,
-        published: false,
-        replaces: None,
-    }
+    CreateRoom::new(invitee("alice"), version, preset)
 }
 
 pub(super) fn invitee(name: &str) -> Invitee {

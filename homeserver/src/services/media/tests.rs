@@ -1,22 +1,13 @@
 //! The repository on both engines, its files in a folder.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use landbridge_database::testing::TestDatabase;
 use ruma::user_id;
 
 use super::*;
+use crate::clock::TestClock;
 use crate::feed::Feed;
 use crate::storage::SCHEMA;
-
-struct TestClock(AtomicI64);
-
-impl Clock for TestClock {
-    fn now_ms(&self) -> i64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 struct World {
     media: Media,
@@ -34,7 +25,7 @@ async fn world(change: impl FnOnce(&mut Config)) -> World {
     let folder = tempfile::tempdir().unwrap();
     let mut config = Config { data_dir: folder.path().to_owned(), ..Config::default() };
     change(&mut config);
-    let clock = Arc::new(TestClock(AtomicI64::new(1_000_000)));
+    let clock = Arc::new(TestClock::at(1_000_000));
     let media = Media::open(&config, db, committer, clock.clone()).unwrap();
     World {
         media,
@@ -171,7 +162,7 @@ async fn ids_expire_and_are_not_given_out_without_end() {
         world.media.create(alice()).await.unwrap();
     }
     assert!(matches!(world.media.create(alice()).await, Err(MediaError::TooManyPending)));
-    world.clock.0.fetch_add(10_001, Ordering::Relaxed);
+    world.clock.pass(10_001);
     let late =
         world.media.fill(alice(), &first.id, Description::default(), None, body(vec![1])).await;
     assert!(matches!(late, Err(MediaError::NotFound)));

@@ -163,21 +163,9 @@ async fn make_new_room(app: &App, creator: &UserId, request: &Deletion) -> ApiRe
     let room = app
         .rooms
         .create(CreateRoom {
-            creator: invitee(app, creator).await?,
-            version: version(app, None)?,
-            preset: Preset::PublicChat,
-            creation_content: ruma::CanonicalJsonObject::new(),
-            alias: None,
             name: Some(request.room_name.clone()),
-            topic: None,
-            initial_state: Vec::new(),
             power_level_content_override: Some(levels.map_err(ApiError::internal)?),
-            invites: Vec::new(),
-            is_direct: false,
-            join_invited: BTreeSet::new(),
-            ts: None,
-            published: false,
-            replaces: None,
+            ..CreateRoom::new(invitee(app, creator).await?, version(app, None)?, Preset::PublicChat)
         })
         .await?;
     let content = json!({ "msgtype": "m.text", "body": request.message });

@@ -66,7 +66,7 @@ struct Pending {
 /// What is to be written: the events, and what they are found by.
 type Writes = Vec<(EventNid, Option<Document>)>;
 
-impl FeedObserver for SearchIndex {
+impl FeedObserver for Inner {
     fn published(&self, batch: &[Published]) {
         let mut pending = self.pending();
         let before = pending.named;
@@ -84,10 +84,16 @@ impl FeedObserver for SearchIndex {
         }
         if pending.events.len() > MAX_PENDING {
             pending.events.clear();
-            self.0.behind.store(true, Ordering::Release);
+            self.behind.store(true, Ordering::Release);
         }
         drop(pending);
-        self.0.work.notify_one();
+        self.work.notify_one();
+    }
+}
+
+impl Inner {
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -110,18 +116,14 @@ impl SearchIndex {
             done: watch::Sender::new(None),
             behind: AtomicBool::new(true),
         }));
-        feed.observe(Arc::new(index.clone()));
+        feed.observe(&index.0);
         background.spawn(index.clone().run());
         index
     }
 
-    fn pending(&self) -> MutexGuard<'_, Pending> {
-        self.0.pending.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Waits until what was said before can be found, or for as long as a client should.
     pub async fn reach(&self) {
-        let named = Some(self.pending().named);
+        let named = Some(self.0.pending().named);
         let mut done = self.0.done.subscribe();
         if *done.borrow_and_update() >= named {
             return;
@@ -161,7 +163,7 @@ impl SearchIndex {
             self.catch_up().await?;
         }
         let (events, upto, named, all) = {
-            let mut pending = self.pending();
+            let mut pending = self.0.pending();
             if self.0.behind.load(Ordering::Acquire) {
                 // What was dropped meanwhile lies before what is here.
                 return Ok(true);

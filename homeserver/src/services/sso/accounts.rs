@@ -12,9 +12,11 @@ use crate::http::error::{ApiError, ApiResult};
 use crate::http::limit::Limit;
 use crate::services::accounts::{new_user_id, user_in_use};
 use crate::services::profiles::{DISPLAYNAME, Profile};
+use crate::services::threepids::EMAIL;
 use crate::services::user_directory::words_of;
 use crate::storage::accounts::{self, Account, Kind};
 use crate::storage::external_ids::{self, ExternalId};
+use crate::storage::threepids::{self, Threepid};
 use crate::storage::{StorageError, user_directory};
 
 /// Whose account an identity has been given, if anybody's.
@@ -130,10 +132,11 @@ pub async fn make(
         return Err(user_in_use());
     }
     let (owner, new, now) = (user.to_owned(), id.clone(), app.clock.now_ms());
+    let email = attributes.email.clone();
     let made = app
         .committer
         .run(move |tx| {
-            let (owner, new) = (owner.clone(), new.clone());
+            let (owner, new, email) = (owner.clone(), new.clone(), email.clone());
             async move {
                 if external_ids::owner_in(tx, &new).await?.is_some() {
                     return Ok(Err(taken()));
@@ -145,6 +148,12 @@ pub async fn make(
                 let words = words_of(&account.user_id, None);
                 user_directory::set(tx, &account.user_id, &words).await?;
                 external_ids::insert(tx, &new, &account.user_id).await?;
+                if let Some(email) = &email
+                    && threepids::owner_in(tx, EMAIL, email).await?.is_none()
+                {
+                    let vouched = Threepid::vouched_email(email, now);
+                    threepids::insert(tx, &account.user_id, &vouched).await?;
+                }
                 Ok(Ok(()))
             }
             .boxed()

@@ -66,22 +66,12 @@ impl<T: Clone> Shelf<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicI64, Ordering};
-
     use super::*;
-
-    #[derive(Default)]
-    struct Hand(AtomicI64);
-
-    impl Clock for Hand {
-        fn now_ms(&self) -> i64 {
-            self.0.load(Ordering::Relaxed)
-        }
-    }
+    use crate::clock::TestClock;
 
     #[test]
     fn a_thing_is_taken_once_in_time_and_by_its_browser() {
-        let clock = Arc::new(Hand::default());
+        let clock = Arc::new(TestClock::default());
         let shelf = Shelf::new(clock.clone(), 10);
         let (mine, other) = (TokenHash::of("mine"), TokenHash::of("other"));
         let key = shelf.put(1, mine);
@@ -93,7 +83,7 @@ mod tests {
         assert_eq!(shelf.take(&key, other), None);
         assert_eq!(shelf.take(&key, mine), None, "whoever tried it has used it up");
         let key = shelf.put(3, mine);
-        clock.0.store(10, Ordering::Relaxed);
+        clock.pass(10);
         assert_eq!(shelf.take(&key, mine), None);
     }
 }

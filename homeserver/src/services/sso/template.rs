@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::jws::Claims;
 use crate::config::SsoProvider;
+use crate::services::threepids::{EMAIL, canonical};
 
 /// Steps that a template may take; claims are of any size.
 const FUEL: u64 = 20_000;
@@ -18,6 +19,7 @@ pub struct Templates {
     localpart: Option<String>,
     display_name: Option<String>,
     picture: Option<String>,
+    email: Option<String>,
 }
 
 /// What somebody is called, as far as it is known.
@@ -29,6 +31,8 @@ pub struct Attributes {
     pub display_name: Option<String>,
     /// The address of a picture.
     pub picture: Option<String>,
+    /// The e-mail address, in its canonical form.
+    pub email: Option<String>,
 }
 
 impl Templates {
@@ -53,8 +57,10 @@ impl Templates {
             localpart: settings.localpart_template.clone(),
             display_name: settings.display_name_template.clone(),
             picture: settings.picture_template.clone(),
+            email: settings.email_template.clone(),
         };
-        let all = [&templates.localpart, &templates.display_name, &templates.picture];
+        let Self { localpart, display_name, picture, email, .. } = &templates;
+        let all = [localpart, display_name, picture, email];
         for template in all.into_iter().flatten() {
             templates.jinja.template_from_str(template)?;
         }
@@ -80,6 +86,10 @@ impl Templates {
             localpart: render(&self.localpart).map(|name| map_localpart(&name)),
             display_name: render(&self.display_name),
             picture: render(&self.picture),
+            email: render(&self.email)
+                // Whoever may claim any address there would get the passwords of others here.
+                .filter(|_| claims.get("email_verified") != Some(&Value::Bool(false)))
+                .and_then(|address| canonical(EMAIL, &address)),
         }
     }
 }
@@ -144,6 +154,24 @@ mod tests {
         assert_eq!(made, Attributes::default());
         let made = of("{{ user.nick or user.org.id }}", "{{ user.nothing.at_all }}", &claims);
         assert_eq!((made.localpart.as_deref(), made.display_name), (Some("7"), None));
+    }
+
+    #[test]
+    fn an_address_is_taken_unless_the_provider_says_that_it_is_unproven() {
+        let settings = SsoProvider {
+            email_template: Some("{{ user.email }}".to_owned()),
+            ..SsoProvider::default()
+        };
+        let templates = Templates::new(&settings).unwrap();
+        let email = |claims: Value| templates.attributes(claims.as_object().unwrap()).email;
+        let address = "Ada@X.test";
+        for claims in
+            [json!({ "email": address }), json!({ "email": address, "email_verified": true })]
+        {
+            assert_eq!(email(claims).as_deref(), Some("ada@x.test"));
+        }
+        assert_eq!(email(json!({ "email": address, "email_verified": false })), None);
+        assert_eq!(email(json!({ "email": "nobody" })), None);
     }
 
     #[test]

@@ -10,13 +10,13 @@ use super::room::Shown;
 use super::sticky;
 use crate::http::error::{ApiError, ApiResult};
 use crate::nid::{Pos, RoomNid};
-use crate::services::push_rules::{PUSH_RULES, to_json};
+use crate::services::push_rules::PUSH_RULES;
 use crate::services::{device_lists, receipts as told_receipts, threads};
 use crate::storage::account_data::{self, Entry};
 use crate::storage::receipts::{self, Receipt};
 use crate::storage::{sliding, to_device};
+use crate::sync::account_data::{write_account_data, write_push_rules};
 use crate::sync::json::Writer;
-use crate::sync::v3::build::write_account_data;
 
 /// Messages to the device in one answer.
 const MAX_TO_DEVICE: u64 = 100;
@@ -168,9 +168,8 @@ async fn account_data(
         for entry in &global {
             write_account_data(out, entry);
         }
-        // The rules apply from the first day, though they are stored only once they are changed.
         if since.is_none() && !global.iter().any(|entry| entry.kind == PUSH_RULES) {
-            push_rules(build, out).await?;
+            write_push_rules(out, build.app, &build.viewer.user).await?;
         }
         out.close_list();
     }
@@ -187,19 +186,6 @@ async fn account_data(
     }
     out.close();
     Ok(true)
-}
-
-async fn push_rules(build: &Build<'_>, out: &mut Writer) -> ApiResult<()> {
-    let rules = to_json(&*build.app.push_rules.of(&build.viewer.user).await?)?;
-    out.open();
-    out.key("type");
-    out.text(PUSH_RULES);
-    out.open_at("content");
-    out.key("global");
-    out.raw(&rules.to_string());
-    out.close();
-    out.close();
-    Ok(())
 }
 
 async fn global(build: &Build<'_>, since: Option<Pos>) -> ApiResult<Vec<Entry>> {

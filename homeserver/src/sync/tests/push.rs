@@ -149,6 +149,22 @@ async fn a_gateway_is_told_of_events_and_of_what_is_read() {
 }
 
 #[tokio::test]
+async fn no_number_goes_ahead_of_the_event_that_it_counts() {
+    let rig = Rig::new().await;
+    let (alice, bob) = (rig.person("alice").await, rig.person("bob").await);
+    let mut gateway = Gateway::taking().await;
+    let room = alice.room(Preset::PublicChat, None).await;
+    bob.join(&room).await;
+    set(&bob, pusher(&gateway.url, "key", &json!({}))).await;
+    // Some are told while others are on their way, and the reader's own requests count them meanwhile.
+    for n in 0..40 {
+        let event = alice.say(&room, &n.to_string()).await;
+        bob.sync(None, json!({})).await;
+        assert_eq!(gateway.next().await["event_id"], event);
+    }
+}
+
+#[tokio::test]
 async fn a_rejected_pushkey_loses_its_pusher() {
     let rig = Rig::new().await;
     let (alice, bob) = (rig.person("alice").await, rig.person("bob").await);

@@ -44,13 +44,7 @@ impl Rig {
     }
 
     async fn open(test: TestDatabase) -> Self {
-        let mut url = test.url().to_owned();
-        if let Some(schema) = &test.options().schema {
-            // Opening it makes the schema; the server then finds it by its search path.
-            test.open().await.expect("the database opens").close().await;
-            let sign = if url.contains('?') { '&' } else { '?' };
-            url = format!("{url}{sign}options[search_path]={schema}");
-        }
+        let url = test.whole_url().await.expect("the database opens");
         let mut config = Config { data_dir: test.folder().join("data"), ..Config::default() };
         config.database.url = Some(Secret::new(url));
         config.server_name = "h".try_into().expect("a server name");
@@ -172,23 +166,9 @@ impl Person<'_> {
             let content = to_raw_value(&json!({ "history_visibility": visibility })).expect("JSON");
             initial_state.push((TimelineEventType::RoomHistoryVisibility, String::new(), content));
         }
-        let request = CreateRoom {
-            creator: Invitee { user: self.id.clone(), profile: CanonicalJsonObject::new() },
-            version: RoomVersionId::V11,
-            preset,
-            creation_content: CanonicalJsonObject::new(),
-            alias: None,
-            name: None,
-            topic: None,
-            initial_state,
-            power_level_content_override: None,
-            invites: Vec::new(),
-            is_direct: false,
-            join_invited: std::collections::BTreeSet::new(),
-            ts: None,
-            published: false,
-            replaces: None,
-        };
+        let creator = Invitee { user: self.id.clone(), profile: CanonicalJsonObject::new() };
+        let request = CreateRoom::new(creator, RoomVersionId::V11, preset);
+        let request = CreateRoom { initial_state, ..request };
         self.rig.app().rooms.create(request).await.expect("a room")
     }
 

@@ -9,23 +9,9 @@ use crate::nid::RoomNid;
 use crate::room::{CreateRoom, Invitee, Preset};
 
 fn request(creator: &Person<'_>, published: bool, replaces: Option<RoomNid>) -> CreateRoom {
-    CreateRoom {
-        creator: Invitee { user: creator.id.clone(), profile: CanonicalJsonObject::new() },
-        version: RoomVersionId::V11,
-        preset: Preset::PublicChat,
-        creation_content: CanonicalJsonObject::new(),
-        alias: None,
-        name: None,
-        topic: None,
-        initial_state: Vec::new(),
-        power_level_content_override: None,
-        invites: Vec::new(),
-        is_direct: false,
-        join_invited: std::collections::BTreeSet::new(),
-        ts: None,
-        published,
-        replaces,
-    }
+    let creator = Invitee { user: creator.id.clone(), profile: CanonicalJsonObject::new() };
+    let room = CreateRoom::new(creator, RoomVersionId::V11, Preset::PublicChat);
+    CreateRoom { published, replaces, ..room }
 }
 
 #[tokio::test]

@@ -10,8 +10,9 @@ use crate::http::auth::Requester;
 use crate::http::error::ApiResult;
 use crate::nid::{Pos, RoomNid};
 use crate::services::presence;
-use crate::services::push_rules::{PUSH_RULES, to_json};
+use crate::services::push_rules::PUSH_RULES;
 use crate::storage::{account_data, to_device};
+use crate::sync::account_data::{write_account_data, write_push_rules};
 use crate::sync::json::Writer;
 use crate::sync::lazy::Session;
 use crate::sync::sticky::{self, MAX_STICKY};
@@ -169,38 +170,21 @@ impl<'a> Build<'a> {
         entries: &[account_data::Entry],
     ) -> ApiResult<()> {
         let filter = &self.request.filter.account_data;
-        let mark = out.len();
-        out.open_at("account_data");
-        out.open_list_at("events");
-        let empty = out.len();
+        let section = out.open_events("account_data");
         for entry in entries
             .iter()
             .filter(|entry| entry.room_id.is_empty() && filter.admits_type(&entry.kind))
         {
             write_account_data(out, entry);
         }
-        // The rules apply from the first day, though they are stored only once they are changed.
         let complete = self.since.is_none() || self.request.full_state;
         if complete
             && filter.admits_type(PUSH_RULES)
             && !entries.iter().any(|entry| entry.room_id.is_empty() && entry.kind == PUSH_RULES)
         {
-            let rules = to_json(&*self.app.push_rules.of(&self.viewer.user).await?)?;
-            out.open();
-            out.key("type");
-            out.text(PUSH_RULES);
-            out.open_at("content");
-            out.key("global");
-            out.raw(&rules.to_string());
-            out.close();
-            out.close();
+            write_push_rules(out, self.app, &self.viewer.user).await?;
         }
-        if out.len() == empty {
-            out.truncate(mark);
-        } else {
-            out.close_list();
-            out.close();
-        }
+        out.close_events(section);
         Ok(())
     }
 
@@ -210,10 +194,7 @@ impl<'a> Build<'a> {
         if filter.admits_nothing() {
             return Ok(());
         }
-        let mark = out.len();
-        out.open_at("presence");
-        out.open_list_at("events");
-        let empty = out.len();
+        let section = out.open_events("presence");
         let changed = self.app.presence.since(self.ephemeral_since);
         let joined = ephemeral::Joined::of(self.app, &self.viewer.user).await?;
         for (user, seen) in &changed {
@@ -234,22 +215,7 @@ impl<'a> Build<'a> {
                 presence::write(out, user, &seen);
             }
         }
-        if out.len() == empty {
-            out.truncate(mark);
-        } else {
-            out.close_list();
-            out.close();
-        }
+        out.close_events(section);
         Ok(())
     }
-}
-
-/// Appends a piece of account data as an event.
-pub(in crate::sync) fn write_account_data(out: &mut Writer, entry: &account_data::Entry) {
-    out.open();
-    out.key("type");
-    out.text(&entry.kind);
-    out.key("content");
-    out.raw(&entry.content);
-    out.close();
 }

@@ -70,10 +70,7 @@ pub(super) fn write(
     receipts: Option<&Vec<Receipt>>,
 ) {
     let filter = build.request.filter.room.ephemeral.event();
-    let mark = out.len();
-    out.open_at("ephemeral");
-    out.open_list_at("events");
-    let empty = out.len();
+    let section = out.open_events("ephemeral");
     if let Some(receipts) = receipts {
         receipts::write(out, receipts, build.viewer.user.as_str());
     }
@@ -96,10 +93,5 @@ pub(super) fn write(
             out.close();
         }
     }
-    if out.len() == empty {
-        out.truncate(mark);
-    } else {
-        out.close_list();
-        out.close();
-    }
+    out.close_events(section);
 }

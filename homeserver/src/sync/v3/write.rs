@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::build::{Build, write_account_data};
+use super::build::Build;
 use super::plan::{Asked, RoomPlan};
 use crate::event::Event;
 use crate::nid::EventNid;
 use crate::storage::account_data;
+use crate::sync::account_data::write_account_data;
 use crate::sync::json::Writer;
 use crate::sync::token::PageToken;
 use crate::sync::viewer::{Form, Surroundings};
@@ -97,21 +98,13 @@ pub(super) fn whole_account_data(
     if !filter.admits_room(plan.room.id()) {
         return;
     }
-    let mark = out.len();
-    out.open_at("account_data");
-    out.open_list_at("events");
-    let empty = out.len();
+    let section = out.open_events("account_data");
     for entry in entries.iter().filter(|entry| {
         entry.room_id == plan.room.id().as_str() && filter.event().admits_type(&entry.kind)
     }) {
         write_account_data(out, entry);
     }
-    if out.len() == empty {
-        out.truncate(mark);
-    } else {
-        out.close_list();
-        out.close();
-    }
+    out.close_events(section);
 }
 
 /// Appends what whoever is asked into a room is shown of it.

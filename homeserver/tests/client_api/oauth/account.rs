@@ -15,7 +15,15 @@ async fn every_action_that_is_advertised_has_a_page() {
     provider.tokens(&client, "DEVICE").await;
     let metadata = provider.get("/_matrix/client/v1/auth_metadata", None).await.json();
     assert_eq!(metadata["account_management_uri"], format!("{}{ACCOUNT}", super::BASE));
+    let known = metadata["account_management_actions_supported"].as_array().unwrap().len();
+    assert_eq!(
+        provider.get("/.well-known/oauth-authorization-server", None).await.json(),
+        metadata
+    );
+    let old = "/_matrix/client/unstable/org.matrix.msc2965/auth_metadata";
+    let metadata = provider.get(old, None).await.json();
     let actions = metadata["account_management_actions_supported"].as_array().unwrap().clone();
+    assert!(actions.len() > known, "clients of then find the names of then");
     for action in [
         "profile",
         "devices_list",

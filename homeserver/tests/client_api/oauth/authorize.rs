@@ -18,7 +18,7 @@ async fn a_client_signs_its_user_in_and_the_session_is_like_any() {
     assert_eq!(metadata["code_challenge_methods_supported"], json!(["S256"]));
     assert_eq!(metadata["prompt_values_supported"], json!(["create"]));
     let unstable = "/_matrix/client/unstable/org.matrix.msc2965/auth_metadata";
-    assert_eq!(provider.get(unstable, None).await.json(), metadata);
+    assert_eq!(provider.get(unstable, None).await.json()["issuer"], metadata["issuer"]);
 
     let client = provider.client().await;
     let browser = provider.browser();

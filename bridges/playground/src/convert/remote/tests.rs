@@ -93,6 +93,37 @@ fn everything_else() {
 }
 
 #[test]
+fn a_poll_its_votes_and_its_end() {
+    let mut start = message(None);
+    start["content"]["text"] = "Which *one*?".into();
+    start["content"]["poll"] = json!({"options": ["this", "that"]});
+    let events = read("bot", start.clone());
+    let Body::Message(message) = &events[0].body else { panic!("a message") };
+    let Content::Poll(poll) = &message.parts[0].content else { panic!("a poll") };
+    assert_eq!((poll.question.as_str(), poll.max_choices), ("Which one?", 1));
+    let options: Vec<_> = poll.options.iter().map(|o| (o.id.as_str(), o.text.as_str())).collect();
+    assert_eq!(options, [("0", "this"), ("1", "that")]);
+    let after = |seq: i64, kind: &str, content: serde_json::Value| json!({"seq": seq, "at": 1, "chat": "lobby", "actor": "bob", "type": kind, "content": content});
+    let voted = read("bot", after(8, "voted", json!({"message": "m7", "choice": 1})));
+    assert!(
+        matches!(&voted[0].body, Body::PollVote { poll, choices } if poll == "m7" && choices == &["1"])
+    );
+    let back = read("bot", after(9, "voted", json!({"message": "m7", "choice": null})));
+    assert!(matches!(&back[0].body, Body::PollVote { choices, .. } if choices.is_empty()));
+    let closed = read("bot", after(10, "closed", json!({"message": "m7"})));
+    assert!(matches!(&closed[0].body, Body::PollEnd { poll } if poll == "m7"));
+    // The same of the past, under the same keys.
+    let mut past = start["content"].clone();
+    past["poll"]["votes"] = json!([{"person": "bob", "choice": 1, "seq": 8, "at": 1}]);
+    past["poll"]["closed"] = 10.into();
+    let stored = serde_json::from_value(past).unwrap();
+    let raw = Raw::Past { chat: "lobby".into(), message: stored };
+    let past = super::events(&login("bot"), "bot", &raw);
+    let keys: Vec<_> = past.iter().map(|event| event.key.0.as_str()).collect();
+    assert_eq!(keys, ["s7", "s8", "s10"]);
+}
+
+#[test]
 fn the_past_reads_as_it_would_have_live() {
     let mut content = message(None)["content"].clone();
     content["reactions"] = json!([{"person": "bob", "emoji": "👍", "seq": 12, "at": 5}]);

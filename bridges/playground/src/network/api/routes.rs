@@ -12,8 +12,8 @@ use super::{
     App,
 };
 use crate::wire::{
-    Act, Chat, Describe, Edit, Faults, MarkRead, Message, Messages, NewChat, Outcome, Person,
-    PersonToken, React, Send, SetTyping, Whoami,
+    Act, CastVote, Chat, Describe, Edit, Faults, MarkRead, Message, Messages, NewChat, Outcome,
+    Person, PersonToken, React, Send, SetTyping, Whoami,
 };
 
 type Answer<T> = Result<Json<T>, NetworkError>;
@@ -226,6 +226,24 @@ pub(super) async fn react(
     Body(react): Body<React>,
 ) -> Answer<Outcome> {
     Ok(Json(app.service.react(&caller, &id, react).await?))
+}
+
+pub(super) async fn vote(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(vote): Body<CastVote>,
+) -> Answer<Outcome> {
+    Ok(Json(app.service.vote(&caller, &id, vote).await?))
+}
+
+pub(super) async fn close(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(act): Body<Act>,
+) -> Answer<Outcome> {
+    Ok(Json(app.service.close(&caller, &id, act).await?))
 }
 
 pub(super) async fn set_typing(

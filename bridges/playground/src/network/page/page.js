@@ -83,6 +83,7 @@ function messageNode(message) {
   if (message.deleted) { li.classList.add('gone'); text.textContent = 'deleted'; } else text.append(render(message.text));
   li.append(text);
   if (message.deleted) return li;
+  if (message.poll) li.append(pollNode(message));
   if (message.version) head.append(' (edited)');
   const acts = document.createElement('div');
   acts.className = 'acts';
@@ -94,11 +95,31 @@ function messageNode(message) {
   acts.append(button('👍', 'React with thumbs up', () => react(message, '👍')));
   acts.append(button('Reply', 'Reply to this message', () => answer(message)));
   if (message.sender === me()) {
-    acts.append(button('Edit', 'Edit this message', () => edit(message)));
+    if (!message.poll) acts.append(button('Edit', 'Edit this message', () => edit(message)));
     acts.append(button('Delete', 'Delete this message', () => call('DELETE', `/api/messages/${segment(message.id)}`, { actor: me() })));
   }
   li.append(acts);
   return li;
+}
+
+// Everybody has one vote: pressing the answer again takes it back.
+function pollNode(message) {
+  const { options, closed, votes = [] } = message.poll;
+  const node = document.createElement('div');
+  node.className = 'poll';
+  options.forEach((option, choice) => {
+    const voters = votes.filter((vote) => vote.choice === choice).map((vote) => vote.person);
+    const mine = voters.includes(me());
+    const answer = button(`${option} (${voters.length})`, `Vote for ${option}: so far ${voters.map(named).join(', ') || 'nobody'}`, () => call('PUT', `/api/messages/${segment(message.id)}/vote`, {
+      actor: me(), ...(mine ? {} : { choice }),
+    }));
+    answer.setAttribute('aria-pressed', String(mine));
+    answer.disabled = Boolean(closed);
+    node.append(answer);
+  });
+  if (closed) node.append(' (closed)');
+  else if (message.sender === me()) node.append(button('Close', 'Close this poll', () => call('PUT', `/api/messages/${segment(message.id)}/closed`, { actor: me() })));
+  return node;
 }
 
 const react = (message, emoji) => call('PUT', `/api/messages/${segment(message.id)}/reactions`, {
@@ -210,6 +231,11 @@ async function happened(event) {
     message.reactions = (message.reactions ?? []).filter((r) => r.person !== event.actor || r.emoji !== content.emoji);
     if (content.set) message.reactions.push({ person: event.actor, emoji: content.emoji, seq: event.seq, at: event.at });
   }
+  if (type === 'voted' && message.poll) {
+    message.poll.votes = (message.poll.votes ?? []).filter((vote) => vote.person !== event.actor);
+    if (content.choice !== null) message.poll.votes.push({ person: event.actor, choice: content.choice, seq: event.seq, at: event.at });
+  }
+  if (type === 'closed' && message.poll) message.poll.closed = event.seq;
   if (type !== 'read') show(message);
 }
 
@@ -266,6 +292,8 @@ $('send').addEventListener('submit', guard(async () => {
   const draft = JSON.stringify([state.chat, me(), text, state.answering]);
   if (!state.pending.has(draft)) state.pending.set(draft, Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, '0')).join(''));
   const body = { actor: me(), key: state.pending.get(draft), text };
+  const [question, ...answers] = text.split('|').map((part) => part.trim());
+  if (question.startsWith('/poll ') && answers.length) Object.assign(body, { text: question.slice('/poll '.length), poll: answers });
   if (state.answering) body.reply_to = state.answering;
   await call('POST', `/api/chats/${segment(state.chat)}/messages`, body);
   state.pending.delete(draft);

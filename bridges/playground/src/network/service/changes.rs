@@ -15,7 +15,7 @@ use crate::wire::{
 
 impl Service {
     /// Ends a change: commits, wakes those who wait, answers with its first event.
-    async fn finish(&self, write: Write) -> Result<Outcome, NetworkError> {
+    pub(super) async fn finish(&self, write: Write) -> Result<Outcome, NetworkError> {
         let events = write.commit().await?;
         if let Some(last) = events.last() {
             self.newest.send_if_modified(|newest| {
@@ -28,7 +28,7 @@ impl Service {
     }
 
     /// Begins a change by `actor`. The answer is given already when the key is known.
-    async fn begin(
+    pub(super) async fn begin(
         &self,
         actor: &str,
         key: Option<&str>,
@@ -254,6 +254,7 @@ impl Service {
             limits::name(&profile.name)?;
             profile.avatar.as_deref().map_or(Ok(()), limits::topic)?;
         }
+        message.poll.as_deref().map_or(Ok(()), limits::answers)?;
         let mut write = match self.begin(&actor, message.key.as_deref()).await? {
             Ok(write) => write,
             Err(outcome) => return Ok(outcome),
@@ -267,6 +268,7 @@ impl Service {
             reply_to: message.reply_to.as_deref(),
             profile: message.profile.as_ref(),
             bridged: message.bridged,
+            poll: message.poll.as_deref(),
         };
         write.add_message(&chat, draft).await?;
         self.typing.set(&chat.id, &actor, false, (self.now)());
@@ -292,6 +294,9 @@ impl Service {
         }
         if message.deleted {
             return Err(NetworkError::NotFound { what: "message", id: id.into() });
+        }
+        if message.options.is_some() {
+            return Err(NetworkError::Forbidden("a poll stays as it is"));
         }
         if message.text != edit.text {
             let version = message.version + 1;

@@ -3,7 +3,7 @@
 use landbridge_database::Migrations;
 
 /// All of them, oldest first.
-pub(crate) const MIGRATIONS: Migrations = Migrations::new("playground", &[FIRST]);
+pub(crate) const MIGRATIONS: Migrations = Migrations::new("playground", &[FIRST, POLLS]);
 
 const FIRST: &str = "
 CREATE TABLE person (id TEXT PRIMARY KEY, name TEXT NOT NULL, bot BIGINT NOT NULL, token_hash BLOB, created_at BIGINT NOT NULL);
@@ -20,4 +20,11 @@ CREATE TABLE message (id TEXT PRIMARY KEY, chat TEXT NOT NULL, number BIGINT NOT
 CREATE TABLE reaction (message TEXT NOT NULL, person TEXT NOT NULL, emoji TEXT NOT NULL, seq BIGINT NOT NULL, at BIGINT NOT NULL,
   PRIMARY KEY (message, person, emoji));
 CREATE TABLE read_mark (chat TEXT NOT NULL, person TEXT NOT NULL, number BIGINT NOT NULL, PRIMARY KEY (chat, person));
+";
+
+const POLLS: &str = "
+ALTER TABLE message ADD COLUMN poll TEXT;
+ALTER TABLE message ADD COLUMN closed BIGINT NOT NULL DEFAULT 0;
+CREATE TABLE vote (message TEXT NOT NULL, person TEXT NOT NULL, choice BIGINT NOT NULL, seq BIGINT NOT NULL, at BIGINT NOT NULL,
+  PRIMARY KEY (message, person));
 ";

@@ -3,7 +3,7 @@
 use landbridge_database::{Database, Transaction, args};
 
 use super::super::{error::NetworkError, limits};
-use crate::wire::{Chat, Event, EventBody, Message, Person, Profile};
+use crate::wire::{Chat, Event, EventBody, Message, Person, Poll, Profile};
 
 /// A change under way. Dropped without [`Write::commit`], it never was.
 pub(crate) struct Write {
@@ -20,6 +20,9 @@ pub(crate) struct Stored {
     pub(crate) text: String,
     pub(crate) version: i64,
     pub(crate) deleted: bool,
+    /// How many answers it has, where it is a poll.
+    pub(crate) options: Option<usize>,
+    pub(crate) closed: bool,
 }
 
 /// A message to be written.
@@ -30,6 +33,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) reply_to: Option<&'a str>,
     pub(crate) profile: Option<&'a Profile>,
     pub(crate) bridged: bool,
+    pub(crate) poll: Option<&'a [String]>,
 }
 
 impl Write {
@@ -265,11 +269,13 @@ impl Write {
             version: 0,
             deleted: false,
             bridged: draft.bridged,
+            poll: draft.poll.map(|options| Poll { options: options.to_vec(), ..Poll::default() }),
             reactions: Vec::new(),
         };
         let profile = draft.profile.map(serde_json::to_string).transpose()?;
-        let sql = "INSERT INTO message (id, chat, number, seq, at, sender, profile, text, reply_to, version, deleted, bridged)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $10)";
+        let poll = draft.poll.map(serde_json::to_string).transpose()?;
+        let sql = "INSERT INTO message (id, chat, number, seq, at, sender, profile, text, reply_to, version, deleted, bridged, poll)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $10, $11)";
         let args = args![
             &message.id,
             &chat.id,
@@ -280,7 +286,8 @@ impl Write {
             profile,
             draft.text,
             message.reply_to.clone(),
-            i64::from(draft.bridged)
+            i64::from(draft.bridged),
+            poll
         ];
         self.tx.execute(sql, args).await?;
         self.tx
@@ -291,15 +298,20 @@ impl Write {
 
     /// What stands about a message.
     pub(crate) async fn message(&mut self, id: &str) -> Result<Stored, NetworkError> {
-        let sql = "SELECT chat, sender, text, version, deleted FROM message WHERE id = $1";
+        let sql =
+            "SELECT chat, sender, text, version, deleted, poll, closed FROM message WHERE id = $1";
         let row = self.tx.fetch_optional(sql, args![id]).await?;
         let row = row.ok_or_else(|| NetworkError::NotFound { what: "message", id: id.into() })?;
+        let options: Option<Vec<String>> =
+            row.opt_text(5)?.map(|options| serde_json::from_str(&options)).transpose()?;
         Ok(Stored {
             chat: row.text(0)?,
             sender: row.text(1)?,
             text: row.text(2)?,
             version: row.int(3)?,
             deleted: row.int(4)? != 0,
+            options: options.map(|options| options.len()),
+            closed: row.int(6)? != 0,
         })
     }
 
@@ -325,6 +337,32 @@ impl Write {
             .execute("UPDATE message SET text = '', deleted = 1 WHERE id = $1", args![id])
             .await?;
         self.tx.execute("DELETE FROM reaction WHERE message = $1", args![id]).await?;
+        self.tx.execute("DELETE FROM vote WHERE message = $1", args![id]).await?;
+        Ok(())
+    }
+
+    /// Sets a person's vote, or takes it back. Says whether that is new.
+    pub(crate) async fn vote(
+        &mut self,
+        message: &str,
+        person: &str,
+        choice: Option<u32>,
+    ) -> Result<bool, NetworkError> {
+        let Some(choice) = choice else {
+            let sql = "DELETE FROM vote WHERE message = $1 AND person = $2";
+            return Ok(self.tx.execute(sql, args![message, person]).await? > 0);
+        };
+        let sql = "INSERT INTO vote (message, person, choice, seq, at) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (message, person) DO UPDATE SET choice = excluded.choice, seq = excluded.seq, at = excluded.at
+             WHERE vote.choice <> excluded.choice";
+        let args = args![message, person, i64::from(choice), self.next, self.now];
+        Ok(self.tx.execute(sql, args).await? > 0)
+    }
+
+    /// Closes a poll, by the event that is to be written next.
+    pub(crate) async fn close(&mut self, message: &str) -> Result<(), NetworkError> {
+        let sql = "UPDATE message SET closed = $2 WHERE id = $1";
+        self.tx.execute(sql, args![message, self.next]).await?;
         Ok(())
     }
 
