@@ -7,6 +7,7 @@ mod login;
 mod members;
 mod outgoing;
 mod passing;
+mod permissions;
 mod polls;
 mod rooms;
 mod send;
@@ -77,6 +78,7 @@ impl Network for Telegram {
         let handlers = polls::register(handlers);
         let handlers = passing::register(handlers);
         let handlers = rooms::register(handlers);
+        let handlers = permissions::register(handlers);
         members::register(handlers)
             .history(history::Past)
             .directory(directory::Everybody)

@@ -132,6 +132,10 @@ impl ApiError {
             "CHAT_SEND_PLAIN_FORBIDDEN" => "text is not allowed in this chat".into(),
             "CHAT_SEND_POLL_FORBIDDEN" => "polls are not allowed in this chat".into(),
             "VOICE_MESSAGES_FORBIDDEN" => "they don't take voice messages".into(),
+            "PHOTO_CROP_SIZE_SMALL" => "the picture is too small".into(),
+            "PHOTO_EXT_INVALID" | "PHOTO_INVALID" | "PHOTO_FILE_MISSING" => {
+                "Telegram can't read the picture".into()
+            }
             "TOPIC_CLOSED" => "the topic is closed".into(),
             "TOPIC_DELETED" => "the topic is deleted".into(),
             "INPUT_USER_DEACTIVATED" => "their account is deleted".into(),

@@ -130,7 +130,7 @@ fn already(answer: Result<(), ApiError>, so: &str) -> Result<Done, SendError> {
 }
 
 /// Nothing may be seen or done, or all may again; for ever.
-fn rights(banned: bool) -> tl::enums::ChatBannedRights {
+pub(super) fn rights(banned: bool) -> tl::enums::ChatBannedRights {
     tl::types::ChatBannedRights {
         view_messages: banned,
         send_messages: banned,

@@ -4,7 +4,7 @@ use grammers_tl_types as tl;
 use landbridge_framework::{
     RemoteId as _,
     event::DisappearFrom,
-    handlers::{ChatEdit, DisappearCaps, DisappearSet, PinsChanged, PowerHolder},
+    handlers::{ChatEdit, PowerHolder},
     prelude::*,
 };
 
@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     client::{ApiError, Live},
+    convert::from_matrix::MAX_PHOTO,
     ids::{Peer, UserId},
 };
 
@@ -24,7 +25,7 @@ const MAX_PINS: usize = 100;
 
 pub(super) fn register(handlers: Handlers<Telegram>) -> Handlers<Telegram> {
     handlers
-        .room_meta(MetaCaps { name: true, topic: true, avatar: false, power: true }, change)
+        .room_meta(MetaCaps { name: true, topic: true, avatar: true, power: true }, change)
         .pins(pins)
         .disappearing(
             DisappearCaps { from: vec![DisappearFrom::Sent], times: Vec::new() },
@@ -35,6 +36,7 @@ pub(super) fn register(handlers: Handlers<Telegram>) -> Handlers<Telegram> {
 async fn change(
     Via(client): Me,
     In(at, _): Here,
+    files: Files,
     RoomMeta(change): RoomMeta,
 ) -> Result<Done, SendError> {
     let live = client.live()?;
@@ -76,17 +78,54 @@ async fn change(
                 .await
                 .map(drop)
         }
-        // The framework gives handlers the picture's address, but no way to read it.
-        ChatEdit::Avatar(_) => {
-            return Err(SendError::refused("pictures of chats can't be set from Matrix yet"));
-        }
+        ChatEdit::Avatar(mxc) => set_picture(&live, peer, &files, mxc).await?,
         ChatEdit::Power(changed) => return powers(&live, peer, changed).await,
     };
     unchanged_is_done(done)
 }
 
+/// Gives a chat a picture, or takes it away.
+async fn set_picture(
+    live: &Live,
+    peer: Peer,
+    files: &Files,
+    mxc: Option<String>,
+) -> Result<Result<(), ApiError>, SendError> {
+    let photo: tl::enums::InputChatPhoto = match mxc {
+        Some(mxc) => {
+            let stream = files.open(&mxc).await.map_err(|error| match error {
+                NetError::Temporary { .. } => SendError::retry(error),
+                NetError::Permanent(reason) => SendError::refused(reason),
+            })?;
+            let uploaded = live.upload(stream, "picture.jpg").await?;
+            if uploaded.size > MAX_PHOTO {
+                return Err(SendError::refused("Telegram takes pictures of at most 10 MiB"));
+            }
+            tl::types::InputChatUploadedPhoto {
+                file: Some(uploaded.file),
+                video: None,
+                video_start_ts: None,
+                video_emoji_markup: None,
+            }
+            .into()
+        }
+        None => tl::enums::InputChatPhoto::Empty,
+    };
+    Ok(match peer {
+        Peer::Channel(id) => {
+            let channel = live.peers.input_channel(id).await?;
+            live.api.invoke(&tl::functions::channels::EditPhoto { channel, photo }).await.map(drop)
+        }
+        _ => {
+            let chat_id = peer.number();
+            let request = tl::functions::messages::EditChatPhoto { chat_id, photo };
+            live.api.invoke(&request).await.map(drop)
+        }
+    })
+}
+
 /// Telegram refuses to change something into what it is: an earlier attempt did it.
-fn unchanged_is_done(done: Result<(), ApiError>) -> Result<Done, SendError> {
+pub(super) fn unchanged_is_done(done: Result<(), ApiError>) -> Result<Done, SendError> {
     match done {
         Err(error)
             if error.is("CHAT_NOT_MODIFIED")

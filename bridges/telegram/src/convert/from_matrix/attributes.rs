@@ -6,7 +6,7 @@ use landbridge_framework::event::MediaKind;
 use crate::convert::waveform;
 
 /// The largest photo, in bytes; larger ones go as files.
-const MAX_PHOTO: u64 = 10 << 20;
+pub const MAX_PHOTO: u64 = 10 << 20;
 /// The most that a photo's width and height may come to together.
 const MAX_SIDES: u64 = 10_000;
 /// The most that one side may be longer than the other.

@@ -197,6 +197,12 @@ fn media() -> Vec<(&'static str, Raw)> {
     };
     let round =
         tl::types::MessageMediaDocument { round: true, ..document("video/mp4", vec![video(true)]) };
+    let mut preview = document("video/mp4", vec![video(false)]);
+    if let Some(tl::enums::Document::Document(document)) = &mut preview.document {
+        let size =
+            |name: &str, w, h| tl::types::PhotoSize { r#type: name.into(), w, h, size: 9000 };
+        document.thumbs = Some(vec![size("m", 320, 180).into(), size("s", 90, 50).into()]);
+    }
     let voice = tl::types::MessageMediaDocument {
         voice: true,
         ..document("audio/ogg", vec![audio(true, None, None)])
@@ -232,6 +238,7 @@ fn media() -> Vec<(&'static str, Raw)> {
             ),
         ),
         ("video", file("video/mp4", vec![video(false), named("clip.mp4")])),
+        ("video_with_preview", new(with_media("", preview))),
         ("video_note", new(with_media("", round))),
         ("gif", file("video/mp4", vec![tl::enums::DocumentAttribute::Animated, video(false)])),
         ("audio", file("audio/mpeg", vec![audio(false, Some("Song"), Some("Band"))])),

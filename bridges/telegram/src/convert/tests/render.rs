@@ -30,6 +30,9 @@ fn media(part: &MediaPart) -> Value {
         "spoiler": part.spoiler,
         "milliseconds": part.duration.map(|duration| duration.as_millis() as u64),
     });
+    if let Some(thumbnail) = &part.thumbnail {
+        out["thumbnail"] = thumbnail.0.clone().into();
+    }
     if let Some(caption) = &part.caption {
         out["caption"] = format::to_content(caption, "m.text").into();
     }

@@ -150,8 +150,13 @@ pub(super) fn document(
         _ => Home::Message(chat, message),
     };
     let (kind, base) = kind(&traits, &mime);
-    let source =
-        FileRef::Document { id: document.id, hash: document.access_hash, dc: document.dc_id, home };
+    let (id, hash, dc) = (document.id, document.access_hash, document.dc_id);
+    // Stickers are small enough themselves.
+    let preview = document.thumbs.as_deref().filter(|_| traits.sticker.is_none());
+    let preview = preview
+        .and_then(largest)
+        .map(|(size, ..)| FileRef::Thumb { id, hash, dc, size, home: home.clone() }.encode());
+    let source = FileRef::Document { id, hash, dc, home };
     let name = match (
         &traits.sticker,
         traits.name.as_ref().filter(|name| !name.is_empty()),
@@ -170,6 +175,7 @@ pub(super) fn document(
     }
     part.dimensions = traits.dimensions.filter(|(w, h)| *w > 0 && *h > 0);
     part.duration = traits.duration;
+    part.thumbnail = preview;
     Some(part)
 }
 
