@@ -4,6 +4,8 @@
 mod accounts;
 #[path = "end_to_end/guarantee.rs"]
 mod guarantee;
+#[path = "end_to_end/polls.rs"]
+mod polls;
 #[path = "end_to_end/relay.rs"]
 mod relay;
 #[path = "end_to_end/rig.rs"]

@@ -18,7 +18,7 @@ use std::{
 
 use tokio::{net::TcpListener, task::JoinHandle};
 
-pub use world::{CODE, Faults, Place, Said, World};
+pub use world::{Asked, CODE, Faults, Place, Said, World};
 
 /// The server. It ends when this is dropped.
 pub struct Peer {

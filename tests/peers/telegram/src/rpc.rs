@@ -95,6 +95,7 @@ methods! {
     tl::functions::messages::DeleteMessages => writing::delete,
     tl::functions::channels::DeleteMessages => writing::delete_in_channel,
     tl::functions::messages::SendReaction => writing::react,
+    tl::functions::messages::SendVote => writing::vote,
     tl::functions::messages::UpdatePinnedMessage => writing::pin,
     tl::functions::messages::SetTyping => writing::typing,
     tl::functions::messages::GetBotCallbackAnswer => writing::press,

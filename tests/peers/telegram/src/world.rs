@@ -10,7 +10,11 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::build::{self, DATE};
 
+mod polls;
 mod updates;
+
+pub use polls::Asked;
+use polls::Vote;
 
 /// The code that everybody is sent.
 pub const CODE: &str = "12345";
@@ -56,6 +60,7 @@ struct Counts {
     sends: u32,
     answers: u32,
     updates: u32,
+    polls: i64,
 }
 
 /// Where something is said.
@@ -92,6 +97,7 @@ impl Message {
             media: None,
             reactions: Vec::new(),
             buttons: Vec::new(),
+            votes: Vec::new(),
         }
     }
 }
@@ -104,6 +110,7 @@ pub(crate) struct Person {
     pub(crate) token: String,
     pub(crate) password: Option<String>,
     pub(crate) pts: i32,
+    pub(crate) qts: i32,
     pub(crate) next: i32,
     /// Their numbers of direct messages: with whom, and which.
     pub(crate) mailbox: BTreeMap<i32, (i64, usize)>,
@@ -131,6 +138,8 @@ pub(crate) struct Message {
     pub(crate) reactions: Vec<(i64, tl::enums::Reaction)>,
     /// Buttons under it: what they say, and what their bot is told.
     pub(crate) buttons: Vec<(String, Vec<u8>)>,
+    /// The votes in it, if it is a poll.
+    pub(crate) votes: Vec<Vote>,
 }
 
 /// An entry of a stream of updates.
@@ -166,6 +175,7 @@ impl World {
             token: String::new(),
             password: None,
             pts: 1,
+            qts: 0,
             next: 1,
             mailbox: BTreeMap::new(),
             log: Vec::new(),

@@ -116,6 +116,7 @@ pub(super) fn made(
             venue_type: venue.venue_type,
         }
         .into(),
+        tl::enums::InputMedia::Poll(poll) => world.asked(poll.poll),
         _ => return refused(400, "MEDIA_INVALID"),
     })
 }

@@ -27,8 +27,8 @@ pub(super) fn users(
 }
 
 fn state_of(world: &World, me: i64) -> tl::enums::updates::State {
-    let pts = world.people.get(&me).map_or(1, |person| person.pts);
-    tl::types::updates::State { pts, qts: 0, date: DATE, seq: 0, unread_count: 0 }.into()
+    let (pts, qts) = world.people.get(&me).map_or((1, 0), |person| (person.pts, person.qts));
+    tl::types::updates::State { pts, qts, date: DATE, seq: 0, unread_count: 0 }.into()
 }
 
 pub(super) fn state(

@@ -77,6 +77,7 @@ fn add(world: &mut World, asker: Asker, new: New) -> Answer<tl::enums::Updates> 
         media,
         reactions: Vec::new(),
         buttons: Vec::new(),
+        votes: Vec::new(),
     };
     let id = world.add(place, message);
     let update = tl::types::UpdateMessageId { id, random_id: new.random_id }.into();
@@ -187,6 +188,10 @@ pub(super) fn edit(
 ) -> Answer<tl::enums::Updates> {
     let me = asker.person()?;
     let place = place(world, me, &request.peer)?;
+    if let Some(tl::enums::InputMedia::Poll(new)) = request.media {
+        let tl::enums::Poll::Poll(new) = new.poll;
+        return close(world, me, place, request.id, new.closed);
+    }
     let now = world.now();
     let text = request.message.unwrap_or_default();
     let entities = shown(request.entities);
@@ -202,6 +207,46 @@ pub(super) fn edit(
         message.edited = Some(now);
         Ok(())
     })
+}
+
+/// A poll is edited to close it.
+fn close(
+    world: &mut World,
+    me: i64,
+    place: Place,
+    id: i32,
+    closed: bool,
+) -> Answer<tl::enums::Updates> {
+    change(world, me, place, id, What::Edit, |message| {
+        if message.from != me {
+            return refused(403, "MESSAGE_AUTHOR_REQUIRED");
+        }
+        let Some(tl::enums::MessageMedia::Poll(media)) = &mut message.media else {
+            return refused(400, "MEDIA_INVALID");
+        };
+        let tl::enums::Poll::Poll(poll) = &mut media.poll;
+        if poll.closed == closed {
+            return refused(400, "MESSAGE_NOT_MODIFIED");
+        }
+        poll.closed = closed;
+        Ok(())
+    })
+}
+
+pub(super) fn vote(
+    world: &mut World,
+    asker: Asker,
+    request: tl::functions::messages::SendVote,
+) -> Answer<tl::enums::Updates> {
+    let me = asker.person()?;
+    let Place::Channel(id) = place(world, me, &request.peer)? else {
+        return refused(400, "MESSAGE_ID_INVALID");
+    };
+    member(world, me, id)?;
+    if !world.cast(me, id, request.msg_id, request.options) {
+        return refused(400, "MESSAGE_POLL_CLOSED");
+    }
+    Ok(world.updates(me, Vec::new()))
 }
 
 pub(super) fn delete(
