@@ -127,7 +127,7 @@ impl Matrix {
     /// Acts as a person. With a token of theirs it is their own session; without, the appservice masquerades, which
     /// works where its namespace includes them (with our homeserver, or by an `as_token` made for it).
     pub fn puppet(&self, user_id: &str, token: Option<Token>) -> Intent {
-        Intent::new(self.clone(), user_id.to_owned(), token)
+        Intent::puppet(self.clone(), user_id.to_owned(), token)
     }
 
     /// Somebody's membership changed, seen in a transaction or done by us: keeps the memory of joins right.

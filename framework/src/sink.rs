@@ -59,6 +59,8 @@ impl Engine {
         // One after the other, so that events keep their order.
         let _turn = self.readback.turn.lock().await;
         if self.store.knows_txn(txn_id).await? {
+            // It did not hear the answer: to the homeserver it has failed.
+            self.doubt_transactions();
             return Ok(());
         }
         self.note_transaction(txn_id);

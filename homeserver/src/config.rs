@@ -85,6 +85,8 @@ pub struct Config {
     /// The identity servers on which users may publish their addresses: names, each with its address, as in
     /// `"id.example.org" = "https://id.example.org"`.
     pub identity_servers: BTreeMap<String, String>,
+    /// The one of them that `/.well-known/matrix/client` proposes to clients, by its name. Unset: the only one, and none of several.
+    pub default_identity_server: Option<String>,
     /// The TURN server for calls.
     pub turn: Turn,
     /// Who helps the server's users.
@@ -218,6 +220,7 @@ impl Default for Config {
             server_notices: ServerNotices::default(),
             email: Email::default(),
             identity_servers: BTreeMap::new(),
+            default_identity_server: None,
             turn: Turn::default(),
             support: Support::default(),
             policy_server: PolicyServer::default(),
@@ -323,6 +326,11 @@ impl Config {
         if !self.identity_servers.values().all(is_web) {
             return fail("identity_servers", "each address must start with https:// or http://");
         }
+        if let Some(name) = &self.default_identity_server
+            && !self.identity_servers.contains_key(name)
+        {
+            return fail("default_identity_server", "must be one of identity_servers");
+        }
         self.email.check(self.public_base_url.as_deref())?;
         self.turn.check()?;
         self.support.check()?;
@@ -355,6 +363,23 @@ mod tests {
         assert!(read("server_nmae = 'x.org'").is_err());
         let config = read("rooms.default_version = '99'").unwrap();
         assert_eq!(config.check().unwrap_err().key, "rooms.default_version");
+    }
+
+    #[test]
+    fn the_identity_server_that_is_proposed_is_one_that_is_named() {
+        let config = read("default_identity_server = 'id.org'").unwrap();
+        assert_eq!(config.check().unwrap_err().key, "default_identity_server");
+        let known = "default_identity_server = 'id.org'\nidentity_servers = { 'id.org' = 'https://id.org' }";
+        read(known).unwrap().check().unwrap();
+    }
+
+    #[test]
+    fn browsers_stay_signed_in_for_as_long_as_they_can() {
+        for (seconds, good) in [("60", true), ("0", false), ("34560001", false)] {
+            let config =
+                read(&format!("oauth.browser_session_lifetime_seconds = {seconds}")).unwrap();
+            assert_eq!(config.check().is_ok(), good, "{seconds}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod authorize;
 pub mod consent;
+pub mod forgotten;
 pub mod link;
 pub mod sign_in;
 pub mod sign_up;
@@ -44,6 +45,8 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
         get(sign_up::PATH, sign_up::show),
         post(sign_up::PATH, sign_up::sign_up),
         post(SIGN_OUT, sign_in::sign_out),
+        get(forgotten::PATH, forgotten::show),
+        post(forgotten::PATH, forgotten::answer),
     ];
     routes.extend(account::routes());
     routes

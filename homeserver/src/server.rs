@@ -191,6 +191,7 @@ impl Server {
         app.background.spawn(crate::client::room_upgrades::run(Arc::clone(&app)));
         app.background.spawn(crate::services::user_directory::fill(Arc::clone(&app)));
         app.background.spawn(crate::services::departures::run(Arc::clone(&app)));
+        app.background.spawn(crate::services::threepids::unbinding::run(Arc::clone(&app)));
         app.background.spawn(crate::services::notifications::follow::run(Arc::clone(&app)));
         app.background.spawn(crate::services::key_backup::purge::run(Arc::clone(&app)));
         app.background.spawn(crate::services::guests::run(Arc::clone(&app)));

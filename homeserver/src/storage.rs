@@ -54,6 +54,7 @@ pub mod sliding;
 pub mod state_groups;
 pub mod sticky;
 pub mod threads;
+pub mod threepid_binds;
 pub mod threepids;
 pub mod timeline;
 pub mod timeline_import;

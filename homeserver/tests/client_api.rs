@@ -10,6 +10,7 @@ mod client_api {
     mod delegation;
     mod devices;
     mod discovery;
+    mod email_links;
     mod email_pushers;
     mod filters;
     mod identity;

@@ -90,7 +90,8 @@ impl Database {
         }
     }
 
-    /// All rows of an answer, read outside any transaction.
+    /// All rows of an answer, read outside any transaction. None where an argument has a zero byte in it, on either engine: no row holds
+    /// such a text.
     pub async fn fetch(
         &self,
         sql: impl Into<Sql>,
@@ -102,6 +103,7 @@ impl Database {
                 let rows = sqlite::query(sql, args).fetch_all(readers).await?;
                 rows.into_iter().map(|row| Row(RowKind::Sqlite(row))).collect()
             }
+            Kind::Postgres { .. } if postgres::has_zero(&args) => Vec::new(),
             Kind::Postgres { pool, .. } => {
                 let rows = postgres::query(sql, args).fetch_all(pool).await?;
                 rows.into_iter().map(|row| Row(RowKind::Postgres(row))).collect()
@@ -121,6 +123,7 @@ impl Database {
                 let row = sqlite::query(sql, args).fetch_optional(readers).await?;
                 row.map(|row| Row(RowKind::Sqlite(row)))
             }
+            Kind::Postgres { .. } if postgres::has_zero(&args) => None,
             Kind::Postgres { pool, .. } => {
                 let row = postgres::query(sql, args).fetch_optional(pool).await?;
                 row.map(|row| Row(RowKind::Postgres(row)))

@@ -18,6 +18,9 @@ pub enum DatabaseError {
         /// What the code asked for.
         expected: &'static str,
     },
+    /// A text that is to be written, or that decides what is written, has a zero byte in it, which Postgres can't hold.
+    #[error("a text has a zero byte in it")]
+    ZeroByte,
     /// A newer program has written this database.
     #[error(
         "the {set} tables are of version {found}, this program knows versions up to {known}: \

@@ -23,6 +23,12 @@ pub(crate) async fn open(url: &str, options: &Options) -> Result<PgPool, Databas
     Ok(PgPoolOptions::new().max_connections(options.readers + 2).connect_with(connect).await?)
 }
 
+/// Whether one of the texts has a zero byte in it. Postgres has no such texts and refuses them; that would undo the transaction.
+/// In a list such a text is left out, since nothing is equal to it.
+pub(crate) fn has_zero(args: &[Value]) -> bool {
+    args.iter().any(|value| matches!(value, Value::Text(text) if text.contains('\0')))
+}
+
 /// A statement with its arguments.
 pub(crate) fn query<'q>(sql: Sql, args: Vec<Value>) -> Query<'q, Postgres, PgArguments> {
     let mut query = sqlx::query(sql.for_postgres());
@@ -35,7 +41,10 @@ pub(crate) fn query<'q>(sql: Sql, args: Vec<Value>) -> Query<'q, Postgres, PgArg
             Value::NullText => query.bind(None::<String>),
             Value::NullBlob => query.bind(None::<Vec<u8>>),
             Value::Ints(v) => query.bind(v),
-            Value::Texts(v) => query.bind(v),
+            Value::Texts(mut v) => {
+                v.retain(|text| !text.contains('\0'));
+                query.bind(v)
+            }
         };
     }
     query

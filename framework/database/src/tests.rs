@@ -34,6 +34,33 @@ async fn values_come_back_as_they_went() {
 }
 
 #[tokio::test]
+async fn texts_with_zero_bytes_are_no_rows_and_no_failures_of_the_engine() {
+    let test = TestDatabase::new();
+    let db = database(&test).await;
+    let mut tx = db.begin().await.unwrap();
+    tx.execute("INSERT INTO thing (id, name) VALUES ($1, $2)", args![1, "one"]).await.unwrap();
+    tx.commit().await.unwrap();
+    let (one, all) =
+        ("SELECT id FROM thing WHERE name = $1", "SELECT id FROM thing WHERE name = ANY($1)");
+    assert!(db.fetch(one, args!["one\0"]).await.unwrap().is_empty());
+    assert!(db.fetch_optional(one, args!["\0"]).await.unwrap().is_none());
+    let names = || vec!["o\0ne".to_owned(), "one".to_owned()];
+    assert_eq!(db.fetch(all, args![names()]).await.unwrap().len(), 1);
+
+    let mut tx = db.begin().await.unwrap();
+    assert_eq!(tx.fetch(all, args![names()]).await.unwrap().len(), 1);
+    let written = tx.execute("UPDATE thing SET name = $1", args!["\0"]).await;
+    match db.engine() {
+        Engine::Sqlite => assert_eq!(written.unwrap(), 1),
+        Engine::Postgres => assert!(matches!(written, Err(DatabaseError::ZeroByte))),
+    }
+    // Whatever became of it, the transaction goes on.
+    tx.execute("UPDATE thing SET name = $1", args!["two"]).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(db.fetch(one, args!["two"]).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn what_is_dropped_is_rolled_back() {
     let test = TestDatabase::new();
     let db = database(&test).await;

@@ -69,6 +69,11 @@ impl SqliteWriter {
     }
 }
 
+/// What Postgres would refuse, in words that callers understand.
+fn without_zero(args: &[Value]) -> Result<(), DatabaseError> {
+    if postgres::has_zero(args) { Err(DatabaseError::ZeroByte) } else { Ok(()) }
+}
+
 impl Transaction {
     /// Runs a statement before the next one whose answer is waited for, or with [`flush`](Self::flush), which bring its error.
     pub async fn later(
@@ -84,6 +89,7 @@ impl Transaction {
                 }
             }
             TransactionKind::Postgres(tx) => {
+                without_zero(&args)?;
                 postgres::query(sql, args).execute(&mut **tx).await?;
             }
         }
@@ -111,6 +117,7 @@ impl Transaction {
                 sqlite::query(sql, args).execute(&mut writer.connection).await?.rows_affected()
             }
             TransactionKind::Postgres(tx) => {
+                without_zero(&args)?;
                 postgres::query(sql, args).execute(&mut **tx).await?.rows_affected()
             }
         })
@@ -130,6 +137,7 @@ impl Transaction {
                 rows.into_iter().map(|row| Row(RowKind::Sqlite(row))).collect()
             }
             TransactionKind::Postgres(tx) => {
+                without_zero(&args)?;
                 let rows = postgres::query(sql, args).fetch_all(&mut **tx).await?;
                 rows.into_iter().map(|row| Row(RowKind::Postgres(row))).collect()
             }

@@ -29,15 +29,29 @@ impl From<Failure> for SinkError {
     }
 }
 
+/// The answer to a transaction. Without one, whether it went wrong or nobody waits for it any more, to the homeserver the transaction
+/// has failed.
+struct Answer<'a> {
+    engine: &'a Engine,
+    given: bool,
+}
+
+impl Drop for Answer<'_> {
+    fn drop(&mut self) {
+        if !self.given {
+            self.engine.doubt_transactions();
+        }
+    }
+}
+
 #[async_trait]
 impl TransactionSink for Sink {
     async fn transaction(&self, txn_id: &str, transaction: Transaction) -> Result<(), SinkError> {
         let engine = self.engine()?;
-        let taken = engine.take_transaction(txn_id, transaction).await;
-        if taken.is_err() {
-            engine.doubt_transactions();
-        }
-        Ok(taken?)
+        let mut answer = Answer { engine: &engine, given: false };
+        engine.take_transaction(txn_id, transaction).await?;
+        answer.given = true;
+        Ok(())
     }
     async fn user_exists(&self, user_id: &str) -> Result<bool, SinkError> {
         let engine = self.engine()?;

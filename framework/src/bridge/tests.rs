@@ -1,6 +1,7 @@
 //! Whole bridges, between the simulated homeserver and the simulated network.
 
 mod chats;
+mod doubt;
 mod emoji;
 mod polls;
 mod readback;
@@ -8,13 +9,20 @@ mod stage;
 mod staged;
 mod vanish;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use landbridge_database::{Database, testing::TestDatabase};
 use landbridge_registration::Registration;
 use serde_json::{Value, json};
 
 use crate::{
+    clock::{Clock, SystemClock},
     config::PortalConfig,
     handlers::{Reacted, RelayStyle, RemoveCaps, Removed},
     permissions::Level,
@@ -171,8 +179,18 @@ struct World {
     homeserver: SimHomeserver,
     registration: Registration,
     config: crate::BridgeConfig,
+    clock: Arc<Moved>,
     database: Database,
     _files: TestDatabase,
+}
+
+/// The time, so many milliseconds later.
+#[derive(Default)]
+struct Moved(AtomicI64);
+impl Clock for Moved {
+    fn now_ms(&self) -> i64 {
+        SystemClock.now_ms() + self.0.load(Ordering::SeqCst)
+    }
 }
 
 impl World {
@@ -197,6 +215,7 @@ impl World {
             homeserver,
             registration,
             config,
+            clock: Arc::default(),
             database,
             _files: files,
         }
@@ -212,6 +231,7 @@ impl World {
             self.database.clone(),
         )
         .share(self.network.clone())
+        .clock(self.clock.clone())
         .start()
         .await
         .unwrap();

@@ -32,11 +32,17 @@ pub struct Intent {
     user_id: String,
     token: Option<Token>,
     device_id: Option<String>,
+    /// Whether the account is somebody's own: it is there, and not ours to register.
+    puppet: bool,
 }
 
 impl Intent {
     pub(super) fn new(matrix: Matrix, user_id: String, token: Option<Token>) -> Self {
-        Self { matrix, user_id, token, device_id: None }
+        Self { matrix, user_id, token, device_id: None, puppet: false }
+    }
+
+    pub(super) fn puppet(matrix: Matrix, user_id: String, token: Option<Token>) -> Self {
+        Self { puppet: true, ..Self::new(matrix, user_id, token) }
     }
 
     /// Acts on this device of the user (identity assertion, Application Service API).

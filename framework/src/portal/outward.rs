@@ -256,7 +256,9 @@ impl Engine {
             Ok(Err(panic)) => Err(SendError::refused(panic)),
             Err(_) => Err(SendError::unknown("the network did not answer in time")),
         };
-        self.settle(portal, row, answer, pending).await
+        // Where it was said already that it may come twice, nothing is left to find out.
+        let in_doubt = is_send && maybe_sent && idempotency != Idempotency::AtLeastOnce;
+        self.settle(portal, row, in_doubt, answer, pending).await
     }
 
     /// Something may have been sent: what follows from the network's idempotency. `None`: it is sent again.

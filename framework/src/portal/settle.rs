@@ -24,10 +24,12 @@ use crate::{
 };
 
 impl Engine {
+    /// Records what an attempt came to. `in_doubt`: an earlier one may have reached the network.
     pub(super) async fn settle(
         self: &Arc<Self>,
         portal: &Arc<Portal>,
         row: &RemoteOutboxRow,
+        in_doubt: bool,
         answer: Result<Answer, SendError>,
         pending: &mut Batch,
     ) -> Result<Step, StoreError> {
@@ -60,7 +62,9 @@ impl Engine {
                     "the network asks to wait"
                 );
                 self.rates.pause(scope, portal.id, &row.login, now + wait, now);
-                pending.remote_later(row.seq, SendState::Ready, now + wait, &reason);
+                // This attempt did nothing; what became of an earlier one is as unknown as before.
+                let state = if in_doubt { SendState::Unknown } else { SendState::Ready };
+                pending.remote_later(row.seq, state, now + wait, &reason);
                 Ok(Step::Until(wait))
             }
             Err(SendError::Refused { user }) => {

@@ -44,7 +44,7 @@ impl Engine {
         self.doubt_transactions();
     }
 
-    /// A transaction may have failed: the bridge or the homeserver was away. From now on, for a while, numbers matter.
+    /// A transaction may have failed: the bridge or the homeserver was away, or too slow. From now on, for a while, numbers matter.
     pub(crate) fn doubt_transactions(&self) {
         self.readback.doubt_until.store(self.now() + DOUBT_MS, Ordering::Release);
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
 use http::request::Parts;
+use http::{StatusCode, Uri};
 use ruma::{OwnedDeviceId, OwnedUserId, UserId};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -22,7 +22,7 @@ use crate::http::json::{EMPTY, Empty, Json, Reply};
 use crate::http::router::{Route, get, post};
 use crate::services::accounts::new_user_id;
 use crate::services::profiles::{AVATAR_URL, DISPLAYNAME};
-use crate::services::threepids::{EMAIL, canonical};
+use crate::services::threepids::{EMAIL, MOST, canonical};
 use crate::storage::accounts::{Account, Kind};
 
 /// The longest device ID.
@@ -58,8 +58,9 @@ impl FromRequestParts<Arc<App>> for FromMas {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         let delegation = app.delegation.as_ref().ok_or_else(ApiError::unrecognized)?;
+        // Not from the query, which proxies log.
         let secret =
-            access_token(&parts.headers, &parts.uri).ok_or_else(ApiError::missing_token)?;
+            access_token(&parts.headers, &Uri::default()).ok_or_else(ApiError::missing_token)?;
         if delegation.shares(&secret) {
             Ok(Self)
         } else {
@@ -112,6 +113,7 @@ struct Provision {
     #[serde(default)]
     unset_emails: bool,
     set_emails: Option<Vec<String>>,
+    locked: Option<bool>,
 }
 
 async fn provision_user(
@@ -156,21 +158,32 @@ async fn provision_user(
     if body.set_emails.is_some() || body.unset_emails {
         set_emails(&app, &user, &body.set_emails.unwrap_or_default()).await?;
     }
+    if let Some(locked) = body.locked {
+        app.accounts.set_locked(&user, locked).await?;
+    }
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, EMPTY).into_response())
 }
 
-/// Follows the service in whose e-mail addresses are whose. What another account has by now is left out: the service tells of that one, too.
+/// Follows the service in whose e-mail addresses are whose. Its newest word holds: what it gives to one account, another has no more. What
+/// can't be followed is left out, since the service would ask for it again for ever.
 async fn set_emails(app: &App, user: &UserId, emails: &[String]) -> ApiResult<()> {
-    let mut addresses = Vec::with_capacity(emails.len());
+    if app.accounts.get(user).await?.is_some_and(|account| account.deactivated) {
+        return Ok(());
+    }
+    let mut addresses = Vec::new();
     for email in emails {
-        let Some(address) = canonical(EMAIL, email) else { continue };
-        let owner = app.threepids.owner(EMAIL, &address).await?;
-        if owner.is_none_or(|owner| owner == user) {
-            addresses.push(address);
+        match canonical(EMAIL, email) {
+            Some(address) if addresses.contains(&address) => {}
+            Some(address) if addresses.len() < MOST => addresses.push(address),
+            Some(_) => {
+                tracing::warn!(%user, most = MOST, "an account has more e-mail addresses than fit here");
+                break;
+            }
+            None => tracing::warn!(%user, "an e-mail address of an account can't be read"),
         }
     }
-    app.threepids.replace(user, addresses).await
+    app.threepids.replace(user, addresses, true).await
 }
 
 async fn is_localpart_available(
@@ -325,9 +338,20 @@ async fn delete_device(
 ) -> ApiResult<StatusCode> {
     let account = find(&app, &body.localpart).await?;
     let ids = [device(&body.id)?];
-    app.sessions.end(&account.user_id, &ids).await?;
-    app.devices.forget(&account.user_id, &ids);
+    end(&app, &account.user_id, &ids).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Ends the sessions of devices that are gone.
+async fn end(app: &App, user: &UserId, ids: &[OwnedDeviceId]) -> ApiResult<()> {
+    app.sessions.end(user, ids).await?;
+    app.devices.forget(user, ids);
+    if let Some(delegation) = &app.delegation {
+        for id in ids {
+            delegation.forget(user, id);
+        }
+    }
+    Ok(())
 }
 
 #[derive(Deserialize)]
@@ -357,8 +381,7 @@ async fn sync_devices(
             gone.push(id.clone());
         }
     }
-    app.sessions.end(user, &gone).await?;
-    app.devices.forget(user, &gone);
+    end(&app, user, &gone).await?;
     for id in wanted.difference(&there) {
         create(&app, user, id, None).await?;
     }

@@ -12,6 +12,7 @@ use sha1::Sha1;
 
 use crate::app::App;
 use crate::client::login::session;
+use crate::client::oauth::must_be_legacy;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::json::{Json, Reply};
 use crate::http::router::{Route, get, post};
@@ -81,6 +82,7 @@ async fn register(
     State(app): State<Arc<App>>,
     Json(body): Json<Register>,
 ) -> ApiResult<Reply<Map<String, Value>>> {
+    must_be_legacy(&app)?;
     let secret = secret(&app)?;
     if !app.nonces.take(&body.nonce) {
         return Err(ApiError::unknown("The nonce is unknown, used or too old"));

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, sync::Arc};
 
-use axum::{Form, extract::State, response::Response};
+use axum::{extract::State, response::Response};
 use http::StatusCode;
 use serde::Deserialize;
 
@@ -10,7 +10,7 @@ use crate::{
     app::App,
     http::{
         error::{ApiError, ApiResult},
-        extract::Query,
+        extract::{Form, Query},
         page::{escape, page},
         router::{Route, get, post},
     },

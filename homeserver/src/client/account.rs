@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::client::oauth::must_be_legacy;
-use crate::client::threepids::{unbind_all, unbind_result};
+use crate::client::threepids::unbind_result;
 use crate::client::uia;
 use crate::http::auth::{Address, MaybeRequester, Requester};
 use crate::http::error::{ApiError, ApiResult};
@@ -17,7 +17,7 @@ use crate::http::json::{EMPTY, Empty, JsonOrEmpty, Reply};
 use crate::http::limit::Limit;
 use crate::http::router::{Route, get, post};
 use crate::services::departures;
-use crate::services::threepids::unproven;
+use crate::services::threepids::{Proven, unproven};
 use crate::services::uia::{Auth, EMAIL_IDENTITY, Flow, Operation};
 
 const BY_EMAIL: &[Flow] = &[&[EMAIL_IDENTITY]];
@@ -71,29 +71,43 @@ async fn password(
 }
 
 /// Sets a forgotten password: who asks has no session, but can read the account's e-mail.
-async fn reset(app: &App, Address(from): Address, body: Change) -> ApiResult<Reply<Empty>> {
+async fn reset(app: &Arc<App>, Address(from): Address, body: Change) -> ApiResult<Reply<Empty>> {
     if !app.mailer.is_on() {
         return Err(ApiError::missing_token());
     }
     must_be_legacy(app)?;
-    app.limits.check(Limit::Login, &from.map(|from| from.to_string()).unwrap_or_default())?;
     let operation = Operation { name: "account/password", user: None, flows: BY_EMAIL };
     let passed = app
         .uia
         .authorise(&app.accounts, &app.config.server_name, operation, body.auth.as_ref())
         .await?;
+    // Only now: clients ask again and again until the link was followed, and what they show can't be guessed.
+    app.limits.check(Limit::Login, &Address(from).key())?;
     let hash = app.accounts.hash_password(body.new_password()?).await?;
     let proven = passed.email.ok_or_else(unproven)?;
+    set_forgotten(app, proven, hash, body.logout_devices.unwrap_or(true)).await?;
+    Ok(EMPTY)
+}
+
+/// Sets a forgotten password of the account that a proven address belongs to; the page for it shares this.
+pub(crate) async fn set_forgotten(
+    app: &Arc<App>,
+    proven: Proven,
+    hash: String,
+    end_sessions: bool,
+) -> ApiResult<()> {
     let (medium, address) = proven.threepid();
     if let Some(user) = app.threepids.owner(medium, address).await? {
         app.accounts.must_not_be_locked(&user).await?;
     }
     let user = app.threepids.reset_password(proven, hash).await?;
+    // Nobody else tells them.
+    crate::services::threepids::tell::password_set(app, &user).await;
     app.accounts.forget(&user);
-    if body.logout_devices.unwrap_or(true) {
+    if end_sessions {
         app.sessions.end_all(&user, None).await?;
     }
-    Ok(EMPTY)
+    Ok(())
 }
 
 #[derive(Default, Deserialize)]
@@ -117,16 +131,14 @@ async fn deactivate(
     Ok(Reply(json!({ "id_server_unbind_result": unbind_result(unbound) })))
 }
 
-/// Closes an account for good, and everything that belongs to it. Identity servers are asked to forget the user's addresses: those that have
-/// them, or the one that is named. Whether all did.
-pub(crate) async fn close(app: &App, user: &UserId, id_server: Option<&str>) -> ApiResult<bool> {
-    let mut binds = app.threepids.binds(user).await?;
-    if let Some(server) = id_server {
-        for bind in &mut binds {
-            server.clone_into(&mut bind.id_server);
-        }
-    }
-    let unbound = unbind_all(app, user, binds).await?;
+/// Closes an account for good, and everything that belongs to it; then identity servers are asked to forget the user's addresses: those that
+/// have them, and the one that is named. Whether all did, as far as is known after a while. They are asked again until they do, or for two
+/// weeks.
+pub(crate) async fn close(
+    app: &Arc<App>,
+    user: &UserId,
+    id_server: Option<&str>,
+) -> ApiResult<bool> {
     departures::close(app, user).await?;
-    Ok(unbound)
+    crate::services::threepids::unbinding::of_closed(app, user, id_server).await
 }

@@ -70,9 +70,7 @@ async fn create(
     requester.limit(&app, Limit::Other)?;
     may_have(&app, &requester, &alias)?;
     let room = app.rooms.get(&body.room_id).await?;
-    if !room.snapshot().is_joined(&requester.user)
-        && !app.accounts.is_admin(&requester.user).await?
-    {
+    if !room.snapshot().is_joined(&requester.user) && !requester.is_admin(&app).await? {
         return Err(ApiError::forbidden("You are not in the room"));
     }
     if app.directory.add(&alias, room.nid(), &requester.user).await? {
@@ -93,7 +91,7 @@ async fn remove(
     let room = app.rooms.get(&target.room).await?;
     let owns = target.creator == requester.user
         || requester.appservice.as_ref().is_some_and(|service| service.owns_alias(&alias));
-    if !owns && !may_tidy(&room, &requester) && !app.accounts.is_admin(&requester.user).await? {
+    if !owns && !may_tidy(&room, &requester) && !requester.is_admin(&app).await? {
         return Err(ApiError::forbidden("You may not delete that alias"));
     }
     app.directory.remove(&alias).await?;

@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::client::aliases::may_have;
 use crate::client::membership::carry_over;
 use crate::client::public_rooms::{is_public, may_publish};
-use crate::client::third_party_invites::{ByAddress, Invited, keep, look_up, may_invite};
+use crate::client::third_party_invites::{ByAddress, Invited, keep_all, look_up_all, may_invite};
 use crate::http::auth::Requester;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::json::{JsonOrEmpty, Reply};
@@ -111,9 +111,12 @@ async fn by_addresses(
     }
     let asked: Vec<Invited> = asked.into_iter().map(ByAddress::check).collect::<ApiResult<_>>()?;
     let mut sorted = ByAddresses { known: Vec::new(), unknown: Vec::new() };
-    for invited in asked {
+    for _ in &asked {
         requester.limit(app, Limit::Join)?;
-        match look_up(app, &invited).await? {
+    }
+    let found = look_up_all(app, &asked).await?;
+    for (invited, user) in asked.into_iter().zip(found) {
+        match user {
             Some(user) => sorted.known.push(user),
             None => sorted.unknown.push(invited),
         }
@@ -183,10 +186,13 @@ async fn create(
     }
     carry_over(&app, &room, &requester.user).await?;
     // The identity server wants to know the room's ID, which is there only now. Should it refuse, the client is told so: the room is there,
-    // and its creator sees it, but somebody is missing.
-    for invited in &unknown {
-        may_invite(&requester, &room)?;
-        keep(&app, &requester, &room, invited).await?;
+    // and its creator sees it, but somebody is missing. The error names the room, so that nobody makes another.
+    if !unknown.is_empty() {
+        let kept = async {
+            may_invite(&requester, &room)?;
+            keep_all(&app, &requester, &room, &unknown).await
+        };
+        kept.await.map_err(|error| error.with("room_id", room.id().as_str()))?;
     }
     Ok(Reply(json!({ "room_id": room.id() })))
 }

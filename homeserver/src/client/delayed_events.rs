@@ -151,7 +151,6 @@ fn action_of(text: &str) -> Option<Action> {
 }
 
 /// Ids can't be guessed, but nobody shall try for long.
-fn limit(app: &App, Address(address): &Address) -> ApiResult<()> {
-    let key = address.map(|address| address.to_string()).unwrap_or_default();
-    app.limits.check(Limit::Other, &format!("delayed|{key}"))
+fn limit(app: &App, address: &Address) -> ApiResult<()> {
+    app.limits.check(Limit::Other, &format!("delayed|{}", address.key()))
 }

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use axum::Form;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
@@ -14,9 +13,10 @@ use url::Url;
 use super::request_token::CONFIRM;
 use crate::app::App;
 use crate::http::error::ApiResult;
-use crate::http::extract::Query;
+use crate::http::extract::{Form, Query};
 use crate::http::page::Page;
 use crate::http::router::{Route, get, post};
+use crate::services::threepids::{EMAIL, Purpose};
 
 /// The endpoints of this module.
 pub fn routes() -> Vec<Route<Arc<App>>> {
@@ -32,13 +32,49 @@ struct Link {
 }
 
 async fn show(State(app): State<Arc<App>>, Query(link): Query<Link>) -> ApiResult<Page> {
-    let Some(next) = app.threepids.peek(&link.sid, &link.token).await? else {
+    let Some(peeked) = app.threepids.peek(&link.sid, &link.token).await? else {
         return Ok(used_up());
     };
-    let next = next.as_deref().and_then(|next| Url::parse(next).ok());
+    let server = &app.config.server_name;
+    let (title, body, button) = match peeked.purpose {
+        Purpose::Password => {
+            // Whoever asked needs nothing but this click, so it says what the click does, and to which account.
+            let Some(user) = app.threepids.owner(EMAIL, &peeked.address).await? else {
+                return Ok(used_up());
+            };
+            let body = html! {
+                p { "Somebody has asked to set a new password for the account " strong { (user) } "." }
+                p {
+                    "If you go on, "
+                    strong { "whoever asked can choose the new password and gets into the account" }
+                    ". Go on only if that was you, just now, in your own Matrix client. If it was not, close this page, and nothing happens."
+                }
+            };
+            ("Set a new password", body, "Let the password be changed")
+        }
+        Purpose::Register => {
+            let body = html! {
+                p {
+                    "Somebody has asked to create an account on " strong { (server) } " with the address "
+                    strong { (peeked.address) } ". Go on only if that was you."
+                }
+            };
+            ("Confirm your e-mail address", body, "Confirm")
+        }
+        Purpose::Add => {
+            let body = html! {
+                p {
+                    "Somebody has asked to add the address " strong { (peeked.address) } " to their account on "
+                    strong { (server) } ". They can get into that account with it. Go on only if that was you."
+                }
+            };
+            ("Confirm your e-mail address", body, "Confirm")
+        }
+    };
+    let next = peeked.next_link.as_deref().and_then(|next| Url::parse(next).ok());
     let host = next.as_ref().and_then(Url::host_str);
-    let page = Page::new("Confirm your e-mail address").body(html! {
-        p { "Confirm that this e-mail address is yours, for " strong { (app.config.server_name) } "." }
+    let page = Page::new(title).body(html! {
+        (body)
         @if let Some(host) = host {
             p { "From there you go on to " strong { (host) } "." }
         }
@@ -46,7 +82,7 @@ async fn show(State(app): State<Arc<App>>, Query(link): Query<Link>) -> ApiResul
         form method="post" {
             input type="hidden" name="sid" value=(link.sid);
             input type="hidden" name="token" value=(link.token);
-            button { "Confirm" }
+            button { (button) }
         }
     });
     Ok(match next {
@@ -60,7 +96,7 @@ async fn confirm(State(app): State<Arc<App>>, Form(link): Form<Link>) -> ApiResu
         None => used_up().into_response(),
         Some(Some(next)) => Redirect::to(&next).into_response(),
         Some(None) => {
-            let text = "Your e-mail address is confirmed. Go back to your Matrix client to go on.";
+            let text = "That is confirmed. Go back to your Matrix client to go on.";
             Page::new("Confirmed").body(html! { p role="status" { (text) } }).into_response()
         }
     })

@@ -20,6 +20,7 @@ use crate::http::limit::Limit;
 use crate::http::router::{Route, get, post};
 use crate::services::sessions::{NewSession, SessionRequest, granted};
 use crate::services::sso;
+use crate::services::threepids::{EMAIL, canonical};
 use crate::services::uia::{Auth, login_user, named};
 
 const TOKEN: &str = "m.login.token";
@@ -55,6 +56,15 @@ struct Login {
 }
 
 impl Login {
+    /// The address by which somebody logs in, if by one.
+    fn third_party(&self) -> Option<&str> {
+        match (&self.identifier, &self.user) {
+            (Some(identifier), _) => identifier.get("address").and_then(Value::as_str),
+            (None, Some(_)) => None,
+            (None, None) => self.address.as_deref(),
+        }
+    }
+
     /// Who logs in, if anybody has that name or address. Without an identifier in the form that it had before there were
     /// identifiers.
     async fn named(&self, app: &App) -> ApiResult<Option<OwnedUserId>> {
@@ -130,12 +140,8 @@ fn tokens(session: &NewSession) -> Map<String, Value> {
     answer
 }
 
-/// Who logs in with a password; the pages for signing in share it with `/login`.
-pub(crate) async fn by_password(
-    app: &App,
-    mut user: OwnedUserId,
-    password: &str,
-) -> ApiResult<OwnedUserId> {
+/// Who logs in with a password.
+async fn by_password(app: &App, mut user: OwnedUserId, password: &str) -> ApiResult<OwnedUserId> {
     // Names are made lower case when they are registered, so people may type them as they like.
     if app.accounts.get(&user).await?.is_none() {
         user = login_user(&user.as_str().to_lowercase(), &app.config.server_name)?;
@@ -154,6 +160,36 @@ pub(crate) async fn by_password(
     Ok(user)
 }
 
+/// The same for what people type: a user name, a user ID, or an e-mail address.
+pub(crate) async fn by_name(app: &App, name: &str, password: &str) -> ApiResult<OwnedUserId> {
+    let user = if name.contains('@') && !name.starts_with('@') {
+        limit_address(app, name)?;
+        app.threepids.owner(EMAIL, name).await?
+    } else {
+        Some(login_user(name, &app.config.server_name)?)
+    };
+    by_password_of(app, user, password).await
+}
+
+/// Counts an attempt with an address whether or not it is an account's, so that limits don't tell which.
+fn limit_address(app: &App, address: &str) -> ApiResult<()> {
+    // Forms of one address are one; what is no address is nobody's.
+    let address = canonical(EMAIL, address).unwrap_or_default();
+    app.limits.check(Limit::Login, &format!("address {address}"))
+}
+
+async fn by_password_of(
+    app: &App,
+    user: Option<OwnedUserId>,
+    password: &str,
+) -> ApiResult<OwnedUserId> {
+    let Some(user) = user else {
+        app.accounts.compare_with_nobody(password).await?;
+        return Err(wrong());
+    };
+    by_password(app, user, password).await
+}
+
 async fn login(
     State(app): State<Arc<App>>,
     Address(address): Address,
@@ -161,7 +197,7 @@ async fn login(
     OriginalUri(uri): OriginalUri,
     Json(login): Json<Login>,
 ) -> ApiResult<Reply<Map<String, Value>>> {
-    let from = address.map(|address| address.to_string()).unwrap_or_default();
+    let from = Address(address).key();
     if login.kind != APPLICATION_SERVICE {
         must_be_legacy(&app)?;
         app.limits.check(Limit::Login, &from)?;
@@ -172,11 +208,10 @@ async fn login(
                 .password
                 .as_deref()
                 .ok_or_else(|| ApiError::missing_param("password is missing"))?;
-            let Some(user) = login.named(&app).await? else {
-                app.accounts.compare_with_nobody(password).await?;
-                return Err(wrong());
-            };
-            by_password(&app, user, password).await?
+            if let Some(address) = login.third_party() {
+                limit_address(&app, address)?;
+            }
+            by_password_of(&app, login.named(&app).await?, password).await?
         }
         TOKEN => {
             let token = login
@@ -252,8 +287,7 @@ async fn refresh(
     Address(address): Address,
     Json(body): Json<Refresh>,
 ) -> ApiResult<Reply<Map<String, Value>>> {
-    app.limits
-        .check(Limit::Login, &address.map(|address| address.to_string()).unwrap_or_default())?;
+    app.limits.check(Limit::Login, &Address(address).key())?;
     must_be_legacy(&app)?;
     // Those of OAuth 2.0 say which client they are for, which can't be said here.
     if granted::is_granted(&body.refresh_token) {

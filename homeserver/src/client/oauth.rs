@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use crate::app::App;
 use crate::client::oauth::error::{OAuthError, OAuthResult};
+use crate::http::auth::Address;
 use crate::http::error::ApiError;
 use crate::http::limit::Limit;
 use crate::http::params::Params;
@@ -33,7 +34,7 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
     vec![
         get("/_matrix/client/v1/auth_metadata", metadata::metadata),
         get("/_matrix/client/unstable/org.matrix.msc2965/auth_metadata", metadata::unstable),
-        get("/.well-known/oauth-authorization-server", metadata::metadata),
+        get("/.well-known/oauth-authorization-server", metadata::well_known),
         post(REGISTER, register::register),
         post(TOKEN, token::token),
         post(REVOKE, revoke::revoke),
@@ -50,7 +51,7 @@ fn base(app: &App) -> Result<&str, ApiError> {
 }
 
 /// Refuses what an authorisation server does in our stead (Client-Server API, "Authentication API discovery").
-pub(super) fn must_be_legacy(app: &App) -> Result<(), ApiError> {
+pub(crate) fn must_be_legacy(app: &App) -> Result<(), ApiError> {
     if app.delegation.is_none() {
         return Ok(());
     }
@@ -60,7 +61,7 @@ pub(super) fn must_be_legacy(app: &App) -> Result<(), ApiError> {
 
 /// Counts a request against the limit of an address, apart from what else the address does.
 fn limit(app: &App, what: &str, address: Option<IpAddr>, limit: Limit) -> OAuthResult<()> {
-    let from = address.map(|address| address.to_string()).unwrap_or_default();
+    let from = Address(address).key();
     Ok(app.limits.check(limit, &format!("{what} {from}"))?)
 }
 

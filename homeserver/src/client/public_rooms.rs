@@ -62,7 +62,7 @@ async fn set_visibility(
     requester.limit(&app, Limit::Other)?;
     let public = is_public(body.visibility.as_deref().unwrap_or("public"))?;
     let room = app.rooms.get(&id).await?;
-    let admin = app.accounts.is_admin(&requester.user).await?;
+    let admin = requester.is_admin(&app).await?;
     let snapshot = room.snapshot();
     let powerful = snapshot.is_joined(&requester.user)
         && snapshot
@@ -88,7 +88,7 @@ pub(super) fn is_public(visibility: &str) -> ApiResult<bool> {
 /// Whether the settings let this user list rooms.
 pub(super) async fn may_publish(app: &App, requester: &Requester, public: bool) -> ApiResult<()> {
     let anyone = app.config.rooms.publish_by_anyone || requester.appservice.is_some() || !public;
-    if anyone || app.accounts.is_admin(&requester.user).await? {
+    if anyone || requester.is_admin(app).await? {
         Ok(())
     } else {
         Err(ApiError::forbidden("Only administrators list rooms on this server"))

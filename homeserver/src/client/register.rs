@@ -84,7 +84,7 @@ async fn register(
 ) -> ApiResult<Reply<Map<String, Value>>> {
     // Before there is an account that the client then doesn't know of.
     check_device(body.device_id.as_deref(), body.initial_device_display_name.as_deref())?;
-    let from = address.map(|address| address.to_string()).unwrap_or_default();
+    let from = Address(address).key();
     let answer = match query.kind.as_deref() {
         None | Some("user") if body.kind.as_deref() == Some(APPLICATION_SERVICE) => {
             let service = appservice(&app, &headers, &uri)?;
@@ -247,6 +247,7 @@ async fn available(
     State(app): State<Arc<App>>,
     Query(query): Query<UsernameQuery>,
 ) -> ApiResult<Reply<Value>> {
+    must_be_legacy(&app)?;
     must_be_free(&app, &query.username).await?;
     Ok(Reply(json!({ "available": true })))
 }
@@ -267,10 +268,8 @@ async fn token_validity(
     Address(address): Address,
     Query(query): Query<TokenQuery>,
 ) -> ApiResult<Reply<Value>> {
-    app.limits.check(
-        Limit::Registration,
-        &address.map(|address| address.to_string()).unwrap_or_default(),
-    )?;
+    must_be_legacy(&app)?;
+    app.limits.check(Limit::Registration, &Address(address).key())?;
     // Where nobody may register, no token is good for anything.
     flows(&app).await?;
     Ok(Reply(json!({ "valid": app.uia.token_is_good(&query.token).await? })))

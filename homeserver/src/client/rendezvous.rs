@@ -35,8 +35,8 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
     routes
 }
 
-fn from(Address(address): Address) -> String {
-    address.map(|address| address.to_string()).unwrap_or_default()
+fn from(address: Address) -> String {
+    address.key()
 }
 
 /// Counts a request against the limit of its address.

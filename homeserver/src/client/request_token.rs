@@ -18,7 +18,7 @@ use crate::http::error::{ApiError, ApiResult};
 use crate::http::json::{Json, Reply};
 use crate::http::limit::Limit;
 use crate::http::router::{Route, post};
-use crate::services::threepids::{Asked, EMAIL, Purpose, letters, parse_email};
+use crate::services::threepids::{Asked, EMAIL, Purpose, canonical_domain, letters, parse_email};
 
 /// Where the page is that the link in an e-mail leads to.
 pub(super) const CONFIRM: &str = "/_landbridge/email/confirm";
@@ -76,6 +76,10 @@ fn next_link(link: &str, domains: &[String]) -> ApiResult<String> {
     let url = url.filter(|url| matches!(url.scheme(), "https" | "http"));
     let url = url.ok_or_else(|| ApiError::invalid_param("next_link must be an http(s) address"))?;
     let host = url.host_str().unwrap_or_default();
+    // It stands in a policy for browsers, where other signs mean something.
+    if !host.bytes().all(|c| c.is_ascii_alphanumeric() || b"-._:[]".contains(&c)) {
+        return Err(ApiError::invalid_param("next_link must have a plain host name"));
+    }
     if !domains.is_empty() && !domains.iter().any(|known| known.eq_ignore_ascii_case(host)) {
         return Err(ApiError::invalid_param("next_link leads where this server sends nobody"));
     }
@@ -123,25 +127,36 @@ async fn begin(
         return Err(unsupported("This server sends no e-mail"));
     }
     let asked = body.read(&app.config.email.next_link_domains)?;
+    let sid = prove(app, Address(from), purpose, asked).await?;
+    Ok(Reply(json!({ "sid": sid })))
+}
+
+/// Begins a proof and sends its e-mail; the proof's ID. Pages of this server share it with clients.
+pub(crate) async fn prove(
+    app: &App,
+    Address(from): Address,
+    purpose: Purpose,
+    asked: Asked,
+) -> ApiResult<String> {
     let domains = &app.config.email.allowed_domains;
-    let domain = asked.address.domain();
-    if !domains.is_empty() && !domains.iter().any(|known| known.eq_ignore_ascii_case(domain)) {
+    let is_of = |known: &String| canonical_domain(known).as_deref() == Some(asked.address.domain());
+    if !domains.is_empty() && !domains.iter().any(is_of) {
         let text = "This server takes no addresses of that domain";
         return Err(ApiError::new(StatusCode::FORBIDDEN, "M_THREEPID_DENIED", text));
     }
-    app.limits.check(Limit::Email, &from.map(|from| from.to_string()).unwrap_or_default())?;
+    app.limits.check(Limit::Email, &Address(from).key())?;
     let address = asked.address.clone();
     app.limits.check(Limit::Email, address.as_ref())?;
     let owner = app.threepids.owner(EMAIL, address.as_ref()).await?;
     let real = owner.is_some() == (purpose == Purpose::Password);
     let attempt = asked.send_attempt;
     let begun = app.threepids.begin(purpose, asked, real).await?;
-    if let Some(token) = begun.token {
+    if let Some(token) = &begun.token {
         let server = &app.config.server_name;
         let letter = match owner {
             Some(user) if !real => letters::in_use(address, server, &user, purpose),
             None if !real => letters::no_account(address, server),
-            _ => letters::confirm(address, server, purpose, &link(app, &begun.sid, &token)),
+            _ => letters::confirm(address, server, purpose, &link(app, &begun.sid, token)),
         };
         if let Err(error) = app.mailer.send(letter, app.clock.now_ms()).await {
             tracing::warn!(%error, "an e-mail was not sent");
@@ -149,9 +164,9 @@ async fn begin(
             return Err(ApiError::new(StatusCode::BAD_GATEWAY, "M_UNKNOWN", text));
         }
         // Only now: an attempt that failed may be made again.
-        app.threepids.sent(&begun.sid, attempt).await?;
+        app.threepids.sent(&begun, attempt).await?;
     }
-    Ok(Reply(json!({ "sid": begun.sid })))
+    Ok(begun.sid)
 }
 
 /// The link that completes a proof. The address's owner needs nothing but this; the client's secret stays with the client.
@@ -177,6 +192,9 @@ mod tests {
             Some("https://app.test/ab%C3%A9")
         );
         for bad in ["javascript:alert(1)", "data:text/html,x", "app.test", "", "https://"] {
+            assert_eq!(next(bad, &[]), None, "{bad}");
+        }
+        for bad in ["https://x;sandbox/", "https://a,b/", "https://*/"] {
             assert_eq!(next(bad, &[]), None, "{bad}");
         }
         assert_eq!(next(&format!("https://app.test/{}", "x".repeat(MAX_LINK)), &[]), None);

@@ -8,7 +8,6 @@ mod pages;
 
 use std::sync::Arc;
 
-use axum::Form;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -18,7 +17,7 @@ pub(super) use self::browser::Browser;
 use crate::app::App;
 use crate::http::auth::Address;
 use crate::http::error::{ApiError, ApiResult};
-use crate::http::extract::{Path, Query};
+use crate::http::extract::{Form, Path, Query};
 use crate::http::json::Reply;
 use crate::http::limit::Limit;
 use crate::http::router::{Route, get, post};
@@ -44,8 +43,8 @@ pub fn routes() -> Vec<Route<Arc<App>>> {
     ]
 }
 
-fn from(Address(address): Address) -> String {
-    address.map(|address| address.to_string()).unwrap_or_default()
+fn from(address: Address) -> String {
+    address.key()
 }
 
 #[derive(Deserialize)]

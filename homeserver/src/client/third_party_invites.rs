@@ -1,6 +1,10 @@
 //! Invites by e-mail address or telephone number (Client-Server API, "Third-party Invites"): the identity server knows whose it is,
 //! or keeps the invite until somebody shows that it is theirs.
 
+use std::time::Duration;
+
+use futures::future::try_join_all;
+use http::StatusCode;
 use ruma::OwnedUserId;
 use ruma::events::TimelineEventType;
 use serde::Deserialize;
@@ -12,6 +16,8 @@ use crate::http::auth::Requester;
 use crate::http::error::{ApiError, ApiResult};
 use crate::room::{Draft, Room};
 
+/// How long identity servers may take for all who are invited in one request.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest address, in bytes.
 const MAX_ADDRESS: usize = 512;
 
@@ -59,6 +65,33 @@ impl ByAddress {
         }
         Ok(invited)
     }
+}
+
+/// The users whom identity servers know by addresses, in the same order. All are asked together, within one limit.
+pub(super) async fn look_up_all(
+    app: &App,
+    invited: &[Invited],
+) -> ApiResult<Vec<Option<OwnedUserId>>> {
+    in_time(try_join_all(invited.iter().map(|invited| look_up(app, invited)))).await
+}
+
+/// Has identity servers keep invites, and tells the room: all together, within one limit.
+pub(super) async fn keep_all(
+    app: &App,
+    requester: &Requester,
+    room: &Room,
+    invited: &[Invited],
+) -> ApiResult<()> {
+    let kept = invited.iter().map(|invited| keep(app, requester, room, invited));
+    in_time(try_join_all(kept)).await.map(drop)
+}
+
+/// What identity servers answer to several requests, unless it takes too long.
+async fn in_time<T>(asked: impl Future<Output = ApiResult<T>>) -> ApiResult<T> {
+    tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| {
+        let text = "The identity server takes too long";
+        Err(ApiError::new(StatusCode::GATEWAY_TIMEOUT, "M_UNKNOWN", text))
+    })
 }
 
 /// The user whom the identity server knows by an address.

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::client::oauth::must_be_legacy;
 use crate::client::uia;
 use crate::http::auth::Requester;
 use crate::http::error::{ApiError, ApiResult};
@@ -16,9 +17,9 @@ use crate::http::json::{EMPTY, Empty, Json, Reply};
 use crate::http::limit::Limit;
 use crate::http::router::{Route, get, post};
 use crate::services::identity::Credentials;
-use crate::services::threepids::{Purpose, shown, unproven};
+use crate::services::threepids::{Purpose, folded, shown, tell, unbinding, unproven};
 use crate::services::uia::Auth;
-use crate::storage::threepids::Bind;
+use crate::storage::threepid_binds::Bind;
 
 /// The most addresses of one user that identity servers may publish: taking them back costs a request each.
 const MOST_BINDS: usize = 50;
@@ -59,7 +60,9 @@ async fn add(
     let secret = body.client_secret.ok_or_else(|| missing("client_secret"))?;
     let proven = app.threepids.proven(Purpose::Add, &sid, &secret).await?;
     uia::confirm(&app, &requester, "account/3pid/add", body.auth.as_ref()).await?;
+    let address = proven.threepid().1.to_owned();
     app.threepids.add(&requester.user, proven).await?;
+    tell::address_added(&app, &requester.user, &address).await;
     Ok(EMPTY)
 }
 
@@ -124,11 +127,14 @@ async fn delete(
     requester: Requester,
     Json(body): Json<Named>,
 ) -> ApiResult<Reply<Value>> {
+    must_be_legacy(&app)?;
     requester.limit(&app, Limit::Other)?;
     let (medium, address) = body.threepid()?;
-    let unbound = take_back(&app, &requester.user, &body).await?;
-    app.threepids.delete(&requester.user, medium, address).await?;
-    Ok(unbound)
+    // It is the account's no more, whatever identity servers say and however long they take.
+    if app.threepids.delete(&requester.user, medium, address).await? {
+        tell::address_removed(&app, &requester.user, address);
+    }
+    take_back(&app, &requester.user, &body).await
 }
 
 async fn unbind(
@@ -141,7 +147,7 @@ async fn unbind(
 }
 
 /// Unbinds one address from the identity server that is named, else from those that it was bound on.
-async fn take_back(app: &App, user: &UserId, named: &Named) -> ApiResult<Reply<Value>> {
+async fn take_back(app: &Arc<App>, user: &UserId, named: &Named) -> ApiResult<Reply<Value>> {
     let (medium, address) = named.threepid()?;
     let mut binds = match &named.id_server {
         Some(server) => vec![Bind {
@@ -151,23 +157,11 @@ async fn take_back(app: &App, user: &UserId, named: &Named) -> ApiResult<Reply<V
         }],
         None => app.threepids.binds(user).await?,
     };
-    binds.retain(|bind| bind.medium == medium && bind.address.eq_ignore_ascii_case(address));
+    let same = folded(medium, address);
+    binds.retain(|bind| bind.medium == medium && folded(medium, &bind.address) == same);
     // Where nobody knows an identity server, there is nothing that can be done.
-    let done = !binds.is_empty() && unbind_all(app, user, binds).await?;
+    let done = !binds.is_empty() && unbinding::now(app, user, binds).await;
     Ok(Reply(json!({ "id_server_unbind_result": unbind_result(done) })))
-}
-
-/// Unbinds addresses from their identity servers; whether all of these let us.
-pub(super) async fn unbind_all(app: &App, user: &UserId, binds: Vec<Bind>) -> ApiResult<bool> {
-    let mut all = true;
-    for bind in binds {
-        if matches!(app.identity.unbind(user, &bind).await, Ok(true)) {
-            app.threepids.set_bind(user, bind, false).await?;
-        } else {
-            all = false;
-        }
-    }
-    Ok(all)
 }
 
 /// What an `id_server_unbind_result` says.

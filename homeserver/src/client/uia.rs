@@ -1,12 +1,14 @@
 //! User-interactive authentication as handlers use it, and its fallback pages.
 
+mod email;
+
 use std::sync::Arc;
 
-use axum::extract::{Form, State};
-use axum::response::{IntoResponse, Response};
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use http::{HeaderValue, header};
+use http::{HeaderValue, StatusCode, header};
 use maud::{Markup, PreEscaped, html};
 use ruma::UserId;
 use serde::Deserialize;
@@ -14,15 +16,18 @@ use sha2::{Digest, Sha256};
 
 use crate::app::App;
 use crate::client::sso;
-use crate::http::auth::Requester;
+use crate::http::auth::{Address, Requester};
 use crate::http::error::{ApiError, ApiResult};
-use crate::http::extract::{Path, Query};
+use crate::http::extract::{Form, Path, Query};
 use crate::http::limit::Limit;
 use crate::http::page::{Page, alert};
 use crate::http::router::{Route, get, post};
 use crate::pages::account;
 use crate::services::sso::accounts::of_user;
-use crate::services::uia::{Auth, DUMMY, Flow, Operation, PASSWORD, REGISTRATION_TOKEN, SSO};
+use crate::services::uia::oauth::{OAUTH, OLD};
+use crate::services::uia::{
+    Auth, DUMMY, EMAIL_IDENTITY, Flow, Operation, PASSWORD, REGISTRATION_TOKEN, SSO,
+};
 
 const BY_PASSWORD: Flow = &[PASSWORD];
 const BY_SSO: Flow = &[SSO];
@@ -98,10 +103,15 @@ pub(super) async fn confirm_reset(
     if app.browsers.take_reset(&requester.user).await? {
         return Ok(());
     }
+    let url = reset_uri(app).await?;
+    Err(app.uia.ask_in_browser(name, &requester.user, auth, &url))
+}
+
+/// Where people confirm in a browser that their cross-signing keys are replaced.
+async fn reset_uri(app: &App) -> ApiResult<String> {
     let uri = account_uri(app).await?;
     let sign = if uri.contains('?') { '&' } else { '?' };
-    let url = format!("{uri}{sign}action={}", account::CROSS_SIGNING_RESET);
-    Err(app.uia.ask_in_browser(name, &requester.user, auth, &url))
+    Ok(format!("{uri}{sign}action={}", account::CROSS_SIGNING_RESET))
 }
 
 #[derive(Deserialize)]
@@ -114,6 +124,9 @@ struct Answer {
     session: String,
     token: Option<String>,
     password: Option<String>,
+    email: Option<String>,
+    sid: Option<String>,
+    secret: Option<String>,
 }
 
 async fn page(
@@ -125,14 +138,28 @@ async fn page(
     if stage == SSO {
         return sso::confirm_page(&app, &browser, &query.session).await;
     }
+    if stage == EMAIL_IDENTITY {
+        return email::show(&app, &query.session);
+    }
+    // What is confirmed in the account's pages is confirmed there.
+    if matches!(&*stage, OAUTH | OLD) {
+        return Ok(match app.uia.waiting(&query.session) {
+            Some(_) => Redirect::to(&reset_uri(&app).await?).into_response(),
+            None => over(),
+        });
+    }
     form(&stage, &query.session, false)
 }
 
 async fn answer(
     State(app): State<Arc<App>>,
+    from: Address,
     Path(stage): Path<String>,
     Form(answer): Form<Answer>,
 ) -> ApiResult<Response> {
+    if stage == EMAIL_IDENTITY {
+        return email::answer(&app, from, &answer).await;
+    }
     let right = if stage == PASSWORD {
         password(&app, &answer).await?
     } else {
@@ -164,6 +191,13 @@ pub(super) fn done() -> Response {
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     response
+}
+
+/// The page for a session that is over.
+fn over() -> Response {
+    let text = "It took too long, or is over already. Go back to your client and begin again.";
+    let page = Page::new("Please begin again").status(StatusCode::BAD_REQUEST);
+    page.body(alert(text)).into_response()
 }
 
 fn form(stage: &str, session: &str, again: bool) -> ApiResult<Response> {

@@ -11,7 +11,7 @@ use super::{ConfigError, Secret};
 pub struct OAuth {
     /// Whether it is offered; it needs `public_base_url`. Unset: where that begins with `https://`.
     pub enabled: Option<bool>,
-    /// For how long somebody stays signed in in a browser. What can't be taken back asks for a fresh sign-in anyway.
+    /// For how long somebody stays signed in in a browser: from a minute to 400 days, which is the longest that browsers remember. What can't be taken back asks for a fresh sign-in anyway.
     pub browser_session_lifetime_seconds: u64,
     /// A matrix-authentication-service that keeps the accounts and signs people in in this server's stead.
     pub delegation: Option<Delegation>,
@@ -42,6 +42,10 @@ impl OAuth {
         if self.enabled == Some(true) && base.is_none() {
             let problem = "needs public_base_url: its pages are there".to_owned();
             return Err(ConfigError { key: "oauth.enabled", problem });
+        }
+        if !(60..=400 * 24 * 60 * 60).contains(&self.browser_session_lifetime_seconds) {
+            let problem = "must be from 60 to 34560000 (400 days)".to_owned();
+            return Err(ConfigError { key: "oauth.browser_session_lifetime_seconds", problem });
         }
         let Some(delegation) = &self.delegation else { return Ok(()) };
         let fail = |key, problem: &str| Err(ConfigError { key, problem: problem.to_owned() });

@@ -3,7 +3,7 @@
 mod guests;
 mod moderation;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath};
@@ -56,6 +56,20 @@ pub struct MaybeRequester(pub Option<Requester>);
 #[derive(Debug, Clone, Copy)]
 pub struct Address(pub Option<IpAddr>);
 
+impl Address {
+    /// What limits count the address by. An IPv6 network counts as one: whoever has one address there has 2^64 of them.
+    pub fn key(self) -> String {
+        match self.0.map(|address| address.to_canonical()) {
+            None => String::new(),
+            Some(IpAddr::V4(address)) => address.to_string(),
+            Some(IpAddr::V6(address)) => {
+                let [a, b, c, d, ..] = address.segments();
+                format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+            }
+        }
+    }
+}
+
 impl Requester {
     /// The device, where the request makes no sense without one.
     pub fn device(&self) -> ApiResult<&DeviceId> {
@@ -73,9 +87,15 @@ impl Requester {
         }
     }
 
+    /// Whether the request comes from an administrator. A client that was granted its session by OAuth 2.0 has an administrator's
+    /// rights only where these were granted to it, too.
+    pub async fn is_admin(&self, app: &App) -> ApiResult<bool> {
+        Ok(self.admin || !self.oauth && app.accounts.is_admin(&self.user).await?)
+    }
+
     /// Refuses whoever isn't an administrator.
     pub async fn must_be_admin(&self, app: &App) -> ApiResult<()> {
-        if self.admin || app.accounts.is_admin(&self.user).await? {
+        if self.is_admin(app).await? {
             Ok(())
         } else {
             Err(ApiError::forbidden("Only administrators may do that"))
@@ -231,12 +251,14 @@ impl FromRequestParts<Arc<App>> for Requester {
         let suspended = moderated(app, &session.user, parts).await?;
         let agent = parts.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
         app.sessions.seen(&session, address, agent);
+        // Whoever granted it may be no administrator any more.
+        let admin = session.admin && app.accounts.is_admin(&session.user).await?;
         Ok(Self {
             user: session.user.clone(),
             device: session.device.clone(),
             guest: session.guest,
             oauth: session.oauth,
-            admin: false,
+            admin,
             suspended,
             address,
             appservice: None,
@@ -305,6 +327,17 @@ mod tests {
         assert_eq!(access_token(&headers("authorization", "Basic x"), &uri), None);
         assert_eq!(access_token(&HeaderMap::new(), &uri).as_deref(), Some("query"));
         assert_eq!(access_token(&HeaderMap::new(), &"/x?access_token=".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn limits_count_a_network_as_one() {
+        let key = |text: &str| Address(Some(text.parse().unwrap())).key();
+        assert_eq!(key("192.0.2.7"), "192.0.2.7");
+        assert_eq!(key("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!(key("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+        assert_eq!(key("2001:db8:1:2:ffff::1"), key("2001:db8:1:2::"));
+        assert_ne!(key("2001:db8:1:3::1"), key("2001:db8:1:2::1"));
+        assert_eq!(Address(None).key(), "");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use landbridge_database::DatabaseError;
 use serde_json::{Map, Value};
 
 use crate::commit::CommitError;
@@ -166,14 +167,24 @@ impl std::error::Error for ApiError {}
 
 impl From<StorageError> for ApiError {
     fn from(error: StorageError) -> Self {
-        Self::internal(error)
+        if has_zero_byte(&error) { zero_byte() } else { Self::internal(error) }
     }
+}
+
+/// Whether somebody's text could not be written because Postgres holds none with zero bytes.
+fn has_zero_byte(error: &StorageError) -> bool {
+    matches!(error, StorageError::Database(DatabaseError::ZeroByte))
+}
+
+fn zero_byte() -> ApiError {
+    ApiError::invalid_param("A text has a zero byte in it")
 }
 
 impl From<CommitError> for ApiError {
     fn from(error: CommitError) -> Self {
         match error {
             CommitError::Stopped => stopping(),
+            CommitError::Storage(error) if has_zero_byte(&error) => zero_byte(),
             other => Self::internal(other),
         }
     }

@@ -19,6 +19,10 @@ pub struct Path<T>(pub T);
 #[derive(Debug)]
 pub struct Query<T>(pub T);
 
+/// A form of ours in the body, as pages send it. One that can't be read is `M_INVALID_PARAM`.
+#[derive(Debug)]
+pub struct Form<T>(pub T);
+
 /// A whole request as ruma types it. Not for the hot paths, nor for event contents or media, which it would copy.
 #[derive(Debug)]
 pub struct Ruma<T>(pub T);
@@ -48,6 +52,20 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
                 }
             },
         )
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        match axum::Form::from_request(request, state).await {
+            Ok(axum::Form(value)) => Ok(Self(value)),
+            Err(rejection) => {
+                let error = ApiError::invalid_param(rejection.body_text());
+                Err(ApiError { status: rejection.status(), ..error })
+            }
+        }
     }
 }
 

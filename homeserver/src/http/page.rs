@@ -49,7 +49,12 @@ impl Page {
     /// the redirect that follows a form as a target of the form.
     #[must_use]
     pub fn onwards(mut self, target: impl Into<String>) -> Self {
-        self.onwards.push(target.into());
+        let target = target.into();
+        // Hosts may hold signs that would end the directive or begin another.
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:/[]+_".contains(&byte);
+        if target.bytes().all(plain) {
+            self.onwards.push(target);
+        }
         self
     }
 }
@@ -77,7 +82,7 @@ impl IntoResponse for Page {
             (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
             (
                 header::CONTENT_SECURITY_POLICY,
-                // A target is of letters, digits and a few signs; should it not be, nothing is allowed at all.
+                // It is of visible ASCII; were it not, nothing would be allowed at all.
                 HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static(
                     "default-src 'none'; frame-ancestors 'none'",
                 )),
@@ -124,6 +129,15 @@ mod tests {
         assert!(policy.contains("form-action 'self' https://app.example;"), "{policy}");
         assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
         assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
+    }
+
+    #[test]
+    fn a_target_adds_nothing_to_the_policy_but_itself() {
+        for odd in ["https://x;sandbox", "https://x,y", "https://*", "https://x y"] {
+            let response = Page::new("").onwards(odd).into_response();
+            let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+            assert!(policy.contains("form-action 'self' ; base-uri"), "{policy}");
+        }
     }
 
     #[tokio::test]

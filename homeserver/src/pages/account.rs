@@ -2,6 +2,7 @@
 //! `action`.
 
 mod devices;
+mod emails;
 mod profile;
 mod security;
 
@@ -12,14 +13,17 @@ use maud::{Markup, html};
 use ruma::UserId;
 
 use super::visitor::Visitor;
-use super::{PageResult, SIGN_OUT, link, with_query};
+use super::{PageResult, SIGN_OUT, link, sign_in, with_query};
 use crate::app::App;
 use crate::http::page::Page;
-use crate::http::params::Params;
+use crate::http::params::{FormParams, Params};
 use crate::http::router::{Route, get, post};
 
 /// Where it is.
 pub const PATH: &str = "/_landbridge/account";
+
+/// Where the form leads that signs out everywhere.
+const BROWSERS: &str = "/_landbridge/account/browsers";
 
 const PROFILE: &str = "org.matrix.profile";
 const DEVICES_LIST: &str = "org.matrix.devices_list";
@@ -28,6 +32,8 @@ const DEVICE_DELETE: &str = "org.matrix.device_delete";
 const DEACTIVATE: &str = "org.matrix.account_deactivate";
 /// The action that lets a user replace their cross-signing keys.
 pub const CROSS_SIGNING_RESET: &str = "org.matrix.cross_signing_reset";
+/// Ours: e-mail addresses.
+const EMAILS: &str = "org.landbridge.emails";
 /// Ours: choosing another password.
 const PASSWORD: &str = "org.landbridge.password";
 /// The names that the actions about devices had before they were in the specification (MSC4191), which clients of then still use.
@@ -43,9 +49,11 @@ pub(super) fn routes() -> Vec<Route<Arc<App>>> {
         get(PATH, show),
         post(profile::PATH, profile::save),
         post(devices::PATH, devices::change),
+        post(emails::PATH, emails::change),
         post(security::PASSWORD_PATH, security::set_password),
         post(security::DEACTIVATE_PATH, security::deactivate),
         post(security::RESET_PATH, security::allow_reset),
+        post(BROWSERS, sign_out_everywhere),
     ]
 }
 
@@ -76,6 +84,7 @@ async fn show(
     let device = params.get("device_id");
     let page = match action {
         PROFILE => profile::page(&app, &visitor, user, None).await?,
+        EMAILS => emails::page(&app, &visitor, user, None).await?,
         DEVICES_LIST => devices::list(&app, user, None).await?,
         DEVICE_VIEW => devices::view(&app, &visitor, user, device).await?,
         DEVICE_DELETE => devices::delete(&app, &visitor, user, device).await?,
@@ -96,6 +105,7 @@ async fn show(
 fn overview(visitor: &Visitor, user: &UserId) -> Page {
     let parts = [
         (PROFILE, "Profile"),
+        (EMAILS, "E-mail addresses"),
         (DEVICES_LIST, "Devices"),
         (PASSWORD, "Password"),
         (CROSS_SIGNING_RESET, "Reset your identity"),
@@ -114,7 +124,23 @@ fn overview(visitor: &Visitor, user: &UserId) -> Page {
             input type="hidden" name="continue" value=(PATH);
             button { "Sign out of this browser" }
         }
+        form method="post" action=(BROWSERS) {
+            (visitor.field())
+            button { "Sign out of all browsers" }
+        }
     })
+}
+
+/// Signs the user out of all browsers; their devices stay signed in.
+async fn sign_out_everywhere(
+    State(app): State<Arc<App>>,
+    visitor: Visitor,
+    FormParams(params): FormParams,
+) -> PageResult {
+    visitor.check(&params)?;
+    let signed_in = visitor.must_be_signed_in_for(PATH)?;
+    app.browsers.sign_out_everywhere(&signed_in.user).await?;
+    visitor.farewell(&app, &with_query(sign_in::PATH, &[("continue", PATH)])).await
 }
 
 /// What went well, where a screen reader says it.

@@ -61,6 +61,14 @@ struct Refusal {
     description: &'static str,
 }
 
+const NO_ADMINISTRATOR: Refusal = refusal("invalid_scope", "the user is no administrator");
+
+impl Refusal {
+    const fn answer(&self) -> [(&'static str, &'static str); 2] {
+        [("error", self.error), ("error_description", self.description)]
+    }
+}
+
 const fn refusal(error: &'static str, description: &'static str) -> Refusal {
     Refusal { error, description }
 }
@@ -97,18 +105,41 @@ impl Return {
         }))
     }
 
-    /// Sends the browser back with an answer.
-    fn answer(&self, base: &str, answer: &[(&str, &str)]) -> Response {
+    /// Where the browser goes with an answer.
+    fn address(&self, base: &str, answer: &[(&str, &str)]) -> String {
         let issuer = issuer(base);
         let mut all: Vec<(&str, &str)> = Vec::new();
         all.extend(self.state.as_deref().map(|state| ("state", state)));
         all.extend(answer);
         all.push(("iss", &issuer));
-        see_other(&with_answer(&self.redirect_uri, self.in_fragment, &all))
+        with_answer(&self.redirect_uri, self.in_fragment, &all)
+    }
+
+    /// Sends the browser back with an answer.
+    fn answer(&self, base: &str, answer: &[(&str, &str)]) -> Response {
+        see_other(&self.address(base, answer))
     }
 
     fn refuse(&self, base: &str, refusal: &Refusal) -> Response {
-        self.answer(base, &[("error", refusal.error), ("error_description", refusal.description)])
+        self.answer(base, &refusal.answer())
+    }
+
+    /// A page that says what is wrong with a request, and leads back. Anybody can register a client: if people were sent on by
+    /// themselves, a link to this server could lead anywhere (RFC 9700, 4.11.2).
+    fn explain(&self, visitor: &Visitor, base: &str, refusal: &Refusal) -> Response {
+        let name = self.client.name(&visitor.languages);
+        let body = html! {
+            (alert(&format!("{name} asked for something that can't be done.")))
+            p { "The client says to be of " code { (self.client.host()) } "." }
+            dl { dt { "Why" } dd { (refusal.description) " (" code { (refusal.error) } ")" } }
+            p {
+                a href=(self.address(base, &refusal.answer())) rel="noreferrer" {
+                    "Go back to " (target(&self.redirect_uri))
+                }
+            }
+        };
+        let page = Page::new("This client can't sign in").status(StatusCode::BAD_REQUEST);
+        visitor.show(page.body(body))
     }
 }
 
@@ -189,13 +220,14 @@ pub(super) async fn show(
         Err(reason) => return Ok(lost(reason)),
     };
     let base = app.config.oauth_base().unwrap_or_default();
-    let creates = params.get("prompt") == Some("create") && sign_up::is_open(&app).await?;
-    let request = Request::read(&back.client, &params);
-    if request.is_ok() && creates {
+    let request = match Request::read(&back.client, &params) {
+        Ok(request) => request,
+        Err(refusal) => return Ok(back.explain(&visitor, base, &refusal)),
+    };
+    if params.get("prompt") == Some("create") && sign_up::is_open(&app).await? {
         let here = again(&params, "prompt");
         return Ok(see_other(&with_query(sign_up::PATH, &[("continue", &here)])));
     }
-    // Anybody can register a client; so nobody is sent on before they have signed in, errors or not (RFC 9700, 4.11.2).
     let Some(signed_in) = &visitor.signed_in else {
         let here = again(&params, "prompt");
         let hint = params.get("login_hint").unwrap_or_default();
@@ -203,18 +235,21 @@ pub(super) async fn show(
         let to = [("continue", &*here), ("login_hint", name)];
         return Ok(see_other(&with_query(sign_in::PATH, &to)));
     };
-    let request = match request {
-        Ok(request) => request,
-        Err(refusal) => return Ok(back.refuse(base, &refusal)),
-    };
+    let user = &signed_in.user;
+    if request.scope.admin && !app.accounts.is_admin(user).await? {
+        return Ok(back.explain(&visitor, base, &NO_ADMINISTRATOR));
+    }
+    let known = app.devices.get(user, &request.scope.device).await?;
     let here = again(&params, "prompt");
     let (to, device) = (target(&back.redirect_uri), request.scope.device.as_str());
     let fields = CARRIED.iter().filter_map(|name| Some((*name, params.get(name)?)));
     let place = html! { p { "Then you return to " code { (to) } "." } };
     let question = Question {
-        user: &signed_in.user,
+        user,
         client: &back.client,
         device,
+        replaces: known.as_ref(),
+        admin: request.scope.admin,
         place,
         action: PATH,
         fields: fields.collect(),
@@ -249,11 +284,14 @@ pub(super) async fn decide(
     if params.get("decision") != Some("allow") {
         return Ok(back.refuse(base, &refusal("access_denied", "the user said no")));
     }
+    if request.scope.admin && !app.accounts.is_admin(user).await? {
+        return Ok(back.refuse(base, &NO_ADMINISTRATOR));
+    }
     if app.keys.is_taken(user, &request.scope.device).await? {
         let refusal = refusal("invalid_scope", "a key of the user has the name of that device");
         return Ok(back.refuse(base, &refusal));
     }
     let (client, uri) = (&back.client, &back.redirect_uri);
-    let code = app.oauth.grant(user, client, &request.scope, uri, &request.challenge).await?;
+    let code = app.oauth.grant(signed_in, client, &request.scope, uri, &request.challenge).await?;
     Ok(back.answer(base, &[("code", &code)]))
 }

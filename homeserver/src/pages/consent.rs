@@ -6,6 +6,7 @@ use ruma::UserId;
 use super::visitor::Visitor;
 use super::{SIGN_OUT, onward};
 use crate::services::oauth::client::Client;
+use crate::storage::devices::Device;
 
 /// A question.
 pub(super) struct Question<'a> {
@@ -15,6 +16,10 @@ pub(super) struct Question<'a> {
     pub(super) client: &'a Client,
     /// The device that it would be.
     pub(super) device: &'a str,
+    /// The device of that ID that there is.
+    pub(super) replaces: Option<&'a Device>,
+    /// Whether it asks for the administration API.
+    pub(super) admin: bool,
     /// Where it is, in words.
     pub(super) place: Markup,
     /// Where the answer goes.
@@ -38,6 +43,13 @@ impl Question<'_> {
                 li { "read and send messages as you, in all your rooms" }
                 li { "see and change your profile, your settings and your contacts" }
                 li { "stay signed in until you sign it out" }
+                @if self.admin { li { strong { "administer this server: all accounts, rooms and files" } } }
+            }
+            @if let Some(device) = self.replaces {
+                p role="alert" {
+                    "You have a device of that name. It is signed out, and this one takes its place: "
+                    strong { (device.display_name.as_deref().unwrap_or(self.device)) }
+                }
             }
             dl {
                 dt { "Client" }

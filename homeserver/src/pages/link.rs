@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::http::limit::Limit;
 use crate::http::page::{Page, alert};
 use crate::http::params::{FormParams, Params};
+use crate::services::oauth::scope::grants_admin;
 
 /// Where it is.
 pub const PATH: &str = "/_landbridge/link";
@@ -38,8 +39,9 @@ pub(super) async fn decide(
     FormParams(params): FormParams,
 ) -> PageResult {
     visitor.check(&params)?;
-    let signed_in = visitor.must_be_signed_in()?;
     let code = params.get("user_code").unwrap_or_default();
+    let here = with_query(PATH, &[("user_code", code)]);
+    let signed_in = visitor.must_be_signed_in_for(&here)?;
     let allowed = match params.get("decision") {
         Some("allow") => true,
         Some(_) => false,
@@ -47,14 +49,16 @@ pub(super) async fn decide(
     };
     let user = &signed_in.user;
     app.limits.check(Limit::Login, &format!("user code {user}"))?;
-    if allowed
-        && let Some(asked) = app.oauth.asked_for(code).await?
-        && app.keys.is_taken(user, &asked.device_id).await?
-    {
-        let text = "One of your keys has the name of that device. Start again on the device.";
-        return Ok(form(&visitor, Some(text)));
+    if allowed && let Some(asked) = app.oauth.asked_for(code).await? {
+        if grants_admin(&asked.scope) && !app.accounts.is_admin(user).await? {
+            return Ok(form(&visitor, Some(NO_ADMINISTRATOR)));
+        }
+        if app.keys.is_taken(user, &asked.device_id).await? {
+            let text = "One of your keys has the name of that device. Start again on the device.";
+            return Ok(form(&visitor, Some(text)));
+        }
     }
-    if !app.oauth.decide(code, user, allowed).await? {
+    if !app.oauth.decide(code, signed_in, allowed).await? {
         return Ok(form(&visitor, Some(GONE)));
     }
     let page = if allowed {
@@ -67,6 +71,8 @@ pub(super) async fn decide(
 }
 
 const GONE: &str = "That code is not right, or it took too long.";
+const NO_ADMINISTRATOR: &str =
+    "The device asks to administer this server, which only administrators can let it do.";
 
 /// Asks whether the client that shows this code is let in.
 async fn ask(app: &App, visitor: &Visitor, code: &str) -> PageResult {
@@ -79,15 +85,22 @@ async fn ask(app: &App, visitor: &Visitor, code: &str) -> PageResult {
     let Some(client) = app.oauth.client(&asked.client_id).await? else {
         return Ok(form(visitor, Some(GONE)));
     };
+    let (user, admin) = (&signed_in.user, grants_admin(&asked.scope));
+    if admin && !app.accounts.is_admin(user).await? {
+        return Ok(form(visitor, Some(NO_ADMINISTRATOR)));
+    }
+    let known = app.devices.get(user, &asked.device_id).await?;
     let here = with_query(PATH, &[("user_code", code)]);
     let place = html! {
         p { "Only go on if a device of yours shows the code " strong { (code) } " right now. Whoever sent you the code or a link could "
             "read your messages otherwise." }
     };
     let question = Question {
-        user: &signed_in.user,
+        user,
         client: &client,
         device: asked.device_id.as_str(),
+        replaces: known.as_ref(),
+        admin,
         place,
         action: PATH,
         fields: vec![("user_code", code)],

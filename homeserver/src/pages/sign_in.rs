@@ -7,14 +7,13 @@ use http::StatusCode;
 use maud::{Markup, html};
 
 use super::visitor::Visitor;
-use super::{PageResult, onward, sign_up, with_query};
+use super::{PageResult, forgotten, onward, sign_up, with_query};
 use crate::app::App;
-use crate::client::login::by_password;
+use crate::client::login::by_name;
 use crate::http::error::ApiError;
 use crate::http::limit::Limit;
 use crate::http::page::{Page, alert};
 use crate::http::params::{FormParams, Params};
-use crate::services::uia::login_user;
 
 /// Where it is.
 pub const PATH: &str = "/_landbridge/sign-in";
@@ -59,11 +58,7 @@ pub(super) async fn sign_in(
     let name = params.get("username").unwrap_or_default().trim();
     let to = onward(params.get("continue"));
     let password = params.get("password").unwrap_or_default();
-    let found = match login_user(name, &app.config.server_name) {
-        Ok(user) => by_password(&app, user, password).await,
-        Err(error) => Err(error),
-    };
-    let found = match found {
+    let found = match by_name(&app, name, password).await {
         Ok(user) => app.accounts.must_not_be_locked(&user).await.map(|()| user),
         Err(error) => Err(error),
     };
@@ -104,7 +99,7 @@ async fn form(
         form method="post" action=(PATH) {
             (visitor.field())
             input type="hidden" name="continue" value=(to);
-            label { "User name "
+            label { "User name or e-mail address "
                 input name="username" autocomplete="username" autocapitalize="none" spellcheck="false" value=(name) required
                     autofocus[name.is_empty()];
             }
@@ -112,6 +107,9 @@ async fn form(
                 input type="password" name="password" autocomplete="current-password" required autofocus[!name.is_empty()];
             }
             button { "Sign in" }
+        }
+        @if app.mailer.is_on() {
+            p { a href=(with_query(forgotten::PATH, &[("continue", to)])) { "Forgotten password" } }
         }
         @if !others.is_empty() {
             h2 { "Other ways to sign in" }

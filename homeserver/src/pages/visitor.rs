@@ -16,11 +16,14 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Failure, see_other, sign_in, with_query};
 use crate::app::App;
+use crate::client::request_token::prove;
 use crate::http::auth::Address;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::params::Params;
 use crate::services::browsers::SignedIn;
 use crate::services::sessions::random_token;
+use crate::services::threepids::{Asked, Proven, Purpose, parse_email};
+use crate::storage::external_ids::Origin;
 use crate::storage::tokens::TokenHash;
 
 /// The field of forms with what only this browser knows.
@@ -77,10 +80,10 @@ async fn let_in(
     app: &App,
     secure: bool,
     old: Option<&str>,
-    user: &UserId,
+    (user, origin): (&UserId, Option<Origin>),
     to: &str,
 ) -> ApiResult<Response> {
-    let token = app.browsers.sign_in(user, old).await?;
+    let token = app.browsers.sign_in(user, origin, old).await?;
     let mut response = see_other(to);
     set(&mut response, secure, &token, Some(app.browsers.lifetime().as_secs()));
     Ok(response)
@@ -90,12 +93,12 @@ async fn let_in(
 pub async fn welcome(
     app: &App,
     headers: &HeaderMap,
-    user: &UserId,
+    who: (&UserId, Option<Origin>),
     to: &str,
 ) -> ApiResult<Response> {
     let secure = base(app)?.starts_with("https://");
     let old = cookie(headers, cookie_name(secure));
-    let_in(app, secure, old.as_deref(), user, to).await
+    let_in(app, secure, old.as_deref(), who, to).await
 }
 
 /// The address below which the pages are; 404 where there are none.
@@ -130,12 +133,32 @@ impl FromRequestParts<Arc<App>> for Visitor {
 impl Visitor {
     /// Where it asks from, for limits.
     pub fn from(&self) -> String {
-        self.address.map(|address| address.to_string()).unwrap_or_default()
+        Address(self.address).key()
     }
 
     fn proof(&self) -> String {
         // A hash, since the page can be read where the cookie can't.
         BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(format!("form {}", self.token)))
+    }
+
+    /// The secret of this browser that belongs to the proofs of addresses that are begun in it.
+    fn secret(&self) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(format!("address {}", self.token)))
+    }
+
+    /// Sends an e-mail that proves an address to this browser; the proof's ID.
+    pub async fn prove(&self, app: &App, purpose: Purpose, email: &str) -> ApiResult<String> {
+        let address = parse_email(email)
+            .ok_or_else(|| ApiError::invalid_param("That is not an e-mail address."))?;
+        // Whoever asks again wants another e-mail.
+        let send_attempt = app.clock.now_ms();
+        let asked = Asked { address, client_secret: self.secret(), send_attempt, next_link: None };
+        prove(app, Address(self.address), purpose, asked).await
+    }
+
+    /// The address that was proven so; 400 while it isn't.
+    pub async fn proven(&self, app: &App, purpose: Purpose, sid: &str) -> ApiResult<Proven> {
+        app.threepids.proven(purpose, sid, &self.secret()).await
     }
 
     /// What each form holds.
@@ -156,7 +179,12 @@ impl Visitor {
 
     /// Who is signed in; whoever isn't is sent to sign in, and then comes back here.
     pub fn must_be_signed_in(&self) -> Result<&SignedIn, Failure> {
-        let here = [("continue", &*self.path)];
+        self.must_be_signed_in_for(&self.path)
+    }
+
+    /// The same where a form was sent: comes back to `path`, where the form is.
+    pub fn must_be_signed_in_for(&self, path: &str) -> Result<&SignedIn, Failure> {
+        let here = [("continue", path)];
         let to = || Failure::SignIn(with_query(sign_in::PATH, &here));
         self.signed_in.as_ref().ok_or_else(to)
     }
@@ -184,7 +212,10 @@ impl Visitor {
     /// Signs somebody in in this browser and sends it onwards.
     pub async fn welcome(&self, app: &App, user: &UserId, to: &str) -> Result<Response, Failure> {
         let old = (!self.is_new).then_some(&*self.token);
-        Ok(let_in(app, self.secure, old, user, to).await?)
+        // Whoever was signed in as the same before came from where they came.
+        let origin = self.signed_in.as_ref().filter(|who| who.user == user);
+        let origin = origin.and_then(|who| who.origin.clone());
+        Ok(let_in(app, self.secure, old, (user, origin), to).await?)
     }
 
     /// Signs out whoever is signed in in this browser and sends it onwards.

@@ -14,14 +14,14 @@ use crate::http::error::{ApiError, ApiResult};
 use crate::services::cache::LoadCache;
 use crate::services::password::{HashError, Hasher, MAX_BYTES};
 use crate::services::sessions::announce;
-use crate::services::threepids::give;
+use crate::services::threepids::{give, unbinding::FIRST_MS};
 use crate::services::uia::Passed;
 use crate::services::user_directory::words_of;
 use crate::storage::accounts::{Account, Found, Kind, Report};
 use crate::storage::rate_overrides::Override;
 use crate::storage::{
     StorageError, accounts, admin_users, key_backup, keys, profiles, rate_overrides,
-    registration_tokens, reports, threepids, user_directory,
+    registration_tokens, reports, threepid_binds, threepids, user_directory,
 };
 
 const CACHED: usize = 50_000;
@@ -275,7 +275,7 @@ impl Accounts {
     /// Closes an account for good, with its profile, keys and account data. Its sessions are
     /// [`Sessions`](super::sessions::Sessions)' to end.
     pub async fn deactivate(&self, user: &UserId) -> Result<(), CommitError> {
-        let owner = user.to_owned();
+        let (owner, unbind_ms) = (user.to_owned(), self.clock.now_ms() + FIRST_MS);
         self.committer
             .run(move |tx| {
                 let owner = owner.clone();
@@ -288,6 +288,8 @@ impl Accounts {
                     keys::clear(tx, &owner).await?;
                     crate::storage::external_ids::clear(tx, &owner).await?;
                     threepids::clear(tx, &owner).await?;
+                    // What is published stays known until the identity servers have forgotten it.
+                    threepid_binds::unbind_all_later(tx, &owner, unbind_ms).await?;
                     crate::storage::notifications::clear(tx, &owner).await?;
                     key_backup::mark_all_deleted(tx, &owner).await?;
                     crate::storage::pushers::clear(tx, &owner).await?;

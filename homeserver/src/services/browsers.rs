@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::commit::{CommitError, Committer};
 use crate::http::error::ApiResult;
 use crate::services::sessions::random_token;
+use crate::storage::external_ids::Origin;
 use crate::storage::tokens::TokenHash;
 use crate::storage::{StorageError, browsers};
 
@@ -26,6 +27,8 @@ pub struct SignedIn {
     pub user: OwnedUserId,
     /// Whether they signed in just now.
     pub fresh: bool,
+    /// From which session at an identity provider they came, where what it ends ends here, too.
+    pub origin: Option<Origin>,
 }
 
 /// The browsers in which somebody is signed in.
@@ -57,24 +60,32 @@ impl Browsers {
         let now = self.clock.now_ms();
         let row = browsers::get(&self.db, TokenHash::of(token)).await?;
         let row = row.filter(|row| row.begun_ms + self.lifetime.as_millis() as i64 > now);
-        Ok(row.map(|row| SignedIn { user: row.user_id, fresh: row.begun_ms + FRESH_MS > now }))
+        Ok(row.map(|row| {
+            let fresh = row.begun_ms + FRESH_MS > now;
+            SignedIn { user: row.user_id, fresh, origin: row.origin }
+        }))
     }
 
     /// Signs somebody in: the token for their browser. What the browser had before ends, so that nobody can have put it there.
-    pub async fn sign_in(&self, user: &UserId, old: Option<&str>) -> Result<String, CommitError> {
+    pub async fn sign_in(
+        &self,
+        user: &UserId,
+        origin: Option<Origin>,
+        old: Option<&str>,
+    ) -> Result<String, CommitError> {
         let token = random_token();
         let (hash, old) = (TokenHash::of(&token), old.map(TokenHash::of));
         let (user, now) = (user.to_owned(), self.clock.now_ms());
         let ended = now - self.lifetime.as_millis() as i64;
         self.committer
             .run(move |tx| {
-                let user = user.clone();
+                let (user, origin) = (user.clone(), origin.clone());
                 async move {
                     browsers::sweep(tx, ended).await?;
                     if let Some(old) = old {
                         browsers::delete(tx, old).await?;
                     }
-                    browsers::insert(tx, hash, &user, now).await
+                    browsers::insert(tx, hash, &user, origin.as_ref(), now).await
                 }
                 .boxed()
             })

@@ -1,19 +1,19 @@
 //! A matrix-authentication-service that signs people in in our stead: its metadata, and whom its tokens are (RFC 7662).
 //!
-//! What is known of a token is kept for two minutes. A token whose device is gone is not good, even when it is remembered: that is
-//! how signing out is told.
+//! What is known of a token is kept for two minutes, and for some seconds that it is nobody's, or that there was no answer; requests with
+//! one token wait for one answer. A token whose device is gone is not good, even when it is remembered: that is how signing out is told.
 
-use std::sync::Arc;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use http::StatusCode;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use quick_cache::sync::Cache;
-use ruma::{OwnedDeviceId, OwnedUserId, UserId};
+use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use tokio::sync::Mutex;
 use url::Url;
 
 use crate::app::App;
@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::config::{Delegation as Settings, Secret};
 use crate::http::error::{ApiError, ApiResult};
 use crate::outbound::FetchError;
-use crate::services::oauth::scope::{device_of, grants_api};
+use crate::services::oauth::scope::{device_of, grants_admin, grants_api};
 use crate::services::sessions::Session;
 use crate::storage::tokens::TokenHash;
 
@@ -29,7 +29,11 @@ const TIME: Duration = Duration::from_secs(10);
 const KNOWN: usize = 100_000;
 /// For how long an answer about a token is believed.
 const KNOWN_MS: i64 = 2 * 60 * 1000;
-/// For how long the metadata is.
+/// For how long it is believed that a token is nobody's.
+const NOBODY_MS: i64 = 10 * 1000;
+/// For how long nobody is asked again after there was no answer.
+const RETRY_MS: i64 = 2 * 1000;
+/// For how long the metadata is believed.
 const METADATA_MS: i64 = 10 * 60 * 1000;
 /// Longer answers are not read.
 const MAX_ANSWER: usize = 1 << 20;
@@ -37,8 +41,6 @@ const MAX_ANSWER: usize = 1 << 20;
 const MAX_TOKEN: usize = 4_096;
 /// The longest device ID.
 const MAX_DEVICE_ID: usize = 255;
-/// The scope of administrators, as Synapse and the service have it.
-const ADMIN: &str = "urn:synapse:admin:*";
 
 /// Somebody whom the service let in.
 #[derive(Debug, Clone)]
@@ -51,9 +53,24 @@ pub struct Delegated {
     pub admin: bool,
 }
 
+/// What the service said of a token.
+#[derive(Clone)]
+enum Found {
+    Somebody(Delegated),
+    Nobody,
+    Failed(ApiError),
+}
+
 #[derive(Clone)]
 struct Known {
-    found: Delegated,
+    found: Found,
+    until_ms: i64,
+}
+
+/// The metadata as it was told last, and until when that is believed, or nobody asks again.
+#[derive(Default)]
+struct Metadata {
+    told: Option<Map<String, Value>>,
     until_ms: i64,
 }
 
@@ -72,12 +89,18 @@ pub struct Delegation {
     endpoint: String,
     secret: Secret,
     clock: Arc<dyn Clock>,
-    metadata: Mutex<Option<(Map<String, Value>, i64)>>,
+    metadata: Mutex<Metadata>,
+    /// Held by whoever asks for the metadata.
+    asking: tokio::sync::Mutex<()>,
     known: Cache<TokenHash, Known>,
 }
 
 fn out_of_reach(cause: impl std::fmt::Display) -> ApiError {
     tracing::warn!(%cause, "the authentication service could not be asked");
+    unreachable()
+}
+
+fn unreachable() -> ApiError {
     let text = "The authentication service can't be reached";
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", text)
 }
@@ -107,6 +130,7 @@ impl Delegation {
             secret: settings.secret.clone(),
             clock,
             metadata: Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
             known: Cache::new(KNOWN),
         })
     }
@@ -117,15 +141,48 @@ impl Delegation {
         TokenHash::of(secret) == TokenHash::of(self.secret.expose())
     }
 
-    /// The service's metadata, for clients (RFC 8414).
+    /// The service's metadata, for clients (RFC 8414). What it said last is told on where it doesn't answer, and while somebody else waits
+    /// for its answer.
     pub async fn metadata(&self) -> ApiResult<Map<String, Value>> {
-        let mut kept = self.metadata.lock().await;
-        let now = self.clock.now_ms();
-        if let Some((metadata, until)) = &*kept
-            && *until > now
-        {
-            return Ok(metadata.clone());
+        if let Some(kept) = self.kept_metadata(false) {
+            return kept;
         }
+        let _asking = match self.asking.try_lock() {
+            Ok(asking) => asking,
+            Err(_) => match self.kept_metadata(true) {
+                Some(kept) => return kept,
+                None => self.asking.lock().await,
+            },
+        };
+        // Whoever asked before may have been told.
+        if let Some(kept) = self.kept_metadata(false) {
+            return kept;
+        }
+        let asked = self.ask_metadata().await;
+        let now = self.clock.now_ms();
+        let mut kept = self.metadata.lock().unwrap_or_else(PoisonError::into_inner);
+        match asked {
+            Ok(told) => {
+                *kept = Metadata { told: Some(told.clone()), until_ms: now + METADATA_MS };
+                Ok(told)
+            }
+            Err(error) => {
+                kept.until_ms = now + RETRY_MS;
+                kept.told.clone().ok_or(error)
+            }
+        }
+    }
+
+    /// What is known of the metadata, or that it can't be known now; with `old`, also what is too old.
+    fn kept_metadata(&self, old: bool) -> Option<ApiResult<Map<String, Value>>> {
+        let kept = self.metadata.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.until_ms > self.clock.now_ms() {
+            return Some(kept.told.clone().ok_or_else(unreachable));
+        }
+        kept.told.clone().filter(|_| old).map(Ok)
+    }
+
+    async fn ask_metadata(&self) -> ApiResult<Map<String, Value>> {
         let url = format!("{}/.well-known/openid-configuration", self.endpoint);
         let metadata: Map<String, Value> = self.ask(self.http.get(url)).await?;
         let is_url = |key: &str| {
@@ -134,7 +191,6 @@ impl Delegation {
         if !is_url("issuer") || !is_url("token_endpoint") {
             return Err(out_of_reach("its metadata lacks issuer or token_endpoint"));
         }
-        *kept = Some((metadata.clone(), now + METADATA_MS));
         Ok(metadata)
     }
 
@@ -167,20 +223,56 @@ impl Delegation {
 
     /// Whose token this is, if it was asked about lately.
     pub async fn known(&self, app: &App, token: &str) -> ApiResult<Option<Delegated>> {
-        let hash = TokenHash::of(token);
-        let Some(known) = self.known.get(&hash) else { return Ok(None) };
-        if known.until_ms <= self.clock.now_ms() || !lives(app, &known.found).await? {
-            self.known.remove(&hash);
-            return Ok(None);
-        }
-        Ok(Some(known.found))
+        let known = self.known.get(&TokenHash::of(token));
+        let known = known.filter(|known| known.until_ms > self.clock.now_ms());
+        let Some(Known { found: Found::Somebody(found), .. }) = known else { return Ok(None) };
+        Ok(lives(app, &found).await?.then_some(found))
     }
 
-    /// Asks whose token this is; `None` when it is nobody's any more.
+    /// Asks whose token this is, unless that is known; `None` when it is nobody's any more.
     pub async fn introspect(&self, app: &App, token: &str) -> ApiResult<Option<Delegated>> {
         if token.len() > MAX_TOKEN {
             return Ok(None);
         }
+        let (hash, now) = (TokenHash::of(token), self.clock.now_ms());
+        self.known.remove_if(&hash, |known| known.until_ms <= now);
+        let asked = async { Ok::<_, Infallible>(self.ask_about(app, token).await) };
+        let Ok(known) = self.known.get_or_insert_async(&hash, asked).await;
+        match known.found {
+            Found::Somebody(found) => Ok(lives(app, &found).await?.then_some(found)),
+            Found::Nobody => Ok(None),
+            Found::Failed(error) => Err(error),
+        }
+    }
+
+    /// Forgets the tokens of a device that is gone: one of the same name is another.
+    pub fn forget(&self, user: &UserId, device: &DeviceId) {
+        self.known.retain(|_, known| match &known.found {
+            Found::Somebody(found) => {
+                let session = found.session.as_ref().and_then(|session| session.device.as_deref());
+                found.user != user || session != Some(device)
+            }
+            Found::Nobody | Found::Failed(_) => true,
+        });
+    }
+
+    async fn ask_about(&self, app: &App, token: &str) -> Known {
+        let now = self.clock.now_ms();
+        match self.asked_about(app, token).await {
+            Ok(Some((found, expires_ms))) => {
+                let until_ms = expires_ms.min(now + KNOWN_MS);
+                Known { found: Found::Somebody(found), until_ms }
+            }
+            Ok(None) => Known { found: Found::Nobody, until_ms: now + NOBODY_MS },
+            // Counted from the answer: it may have been long in not coming.
+            Err(error) => {
+                Known { found: Found::Failed(error), until_ms: self.clock.now_ms() + RETRY_MS }
+            }
+        }
+    }
+
+    /// Whose token this is, and until when, in milliseconds since 1970.
+    async fn asked_about(&self, app: &App, token: &str) -> ApiResult<Option<(Delegated, i64)>> {
         let fields = [("token", token), ("token_type_hint", "access_token")];
         let form =
             url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
@@ -214,17 +306,11 @@ impl Delegation {
         }
         let device = device.map(OwnedDeviceId::from);
         let session = device.map(|device| Arc::new(Session::delegated(user.clone(), device)));
-        let admin = scope.split(' ').any(|token| token == ADMIN);
-        let found = Delegated { user, session, admin };
-        if !lives(app, &found).await? {
-            return Ok(None);
-        }
-        let until_ms = answer
+        let admin = grants_admin(scope);
+        let expires_ms = answer
             .expires_in
             .map_or(i64::MAX, |seconds| asked_ms.saturating_add(seconds.saturating_mul(1000)));
-        let known = Known { found: found.clone(), until_ms: until_ms.min(asked_ms + KNOWN_MS) };
-        self.known.insert(TokenHash::of(token), known);
-        Ok(Some(found))
+        Ok(Some((Delegated { user, session, admin }, expires_ms)))
     }
 }
 

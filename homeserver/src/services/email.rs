@@ -1,5 +1,6 @@
 //! Sends e-mail by SMTP.
 
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
@@ -9,11 +10,14 @@ use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use ruma::OwnedServerName;
+use tokio::sync::Semaphore;
 
 use crate::config::{Config, SmtpSecurity};
 use crate::services::sessions::random_token;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// How many of those that are one of many are sent at once: pushers may all have something to tell after a start.
+const AT_ONCE: usize = 4;
 
 /// Why there is no way to send e-mail, or why one was not sent.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +37,14 @@ pub enum EmailError {
     /// No SMTP server is set.
     #[error("no SMTP server is set")]
     Off,
+}
+
+impl EmailError {
+    /// Whether the SMTP server says that there is no such mailbox and won't be: what else it refuses for good may be about us.
+    pub fn is_no_mailbox(&self) -> bool {
+        let Self::Smtp(error) = self else { return false };
+        matches!(error.status().map(u16::from), Some(550 | 551 | 553 | 556))
+    }
 }
 
 /// A message: who gets it, and what it says.
@@ -74,13 +86,16 @@ header!(AutoSubmitted, "Auto-Submitted");
 header!(ListUnsubscribe, "List-Unsubscribe");
 header!(ListUnsubscribePost, "List-Unsubscribe-Post");
 
-/// The way out for e-mail, if the settings name one.
-pub struct Mailer(Option<Way>);
+/// The way out for e-mail, if the settings name one. Clones share it.
+#[derive(Clone)]
+pub struct Mailer(Option<Arc<Way>>);
 
 struct Way {
     smtp: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
     server: OwnedServerName,
+    /// Those of many wait for each other, and not those that somebody waits for.
+    many: Semaphore,
 }
 
 impl Mailer {
@@ -105,7 +120,8 @@ impl Mailer {
             let credentials = Credentials::new(user.clone(), password.expose().to_owned());
             smtp = smtp.credentials(credentials);
         }
-        Ok(Self(Some(Way { smtp: smtp.build(), from, server: config.server_name.clone() })))
+        let (server, many) = (config.server_name.clone(), Semaphore::new(AT_ONCE));
+        Ok(Self(Some(Arc::new(Way { smtp: smtp.build(), from, server, many }))))
     }
 
     /// Whether e-mail can be sent at all.
@@ -116,6 +132,11 @@ impl Mailer {
     /// Sends a message; the SMTP server has taken it when this returns.
     pub async fn send(&self, letter: Letter, now_ms: i64) -> Result<(), EmailError> {
         let way = self.0.as_ref().ok_or(EmailError::Off)?;
+        let _place = match &letter.unsubscribe {
+            // It is never closed.
+            Some(_) => way.many.acquire().await.ok(),
+            None => None,
+        };
         let date = UNIX_EPOCH + Duration::from_millis(now_ms.unsigned_abs());
         let mut message = Message::builder()
             .from(way.from.clone())

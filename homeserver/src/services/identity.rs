@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::config::Config;
 use crate::event::{ServerKey, canonical_object, canonical_string};
 use crate::http::error::{ApiError, ApiResult};
-use crate::storage::threepids::Bind;
+use crate::storage::threepid_binds::Bind;
 
 pub use redeem::{inviter, redeem};
 pub use stored_invite::StoredInvite;
@@ -27,6 +27,12 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const ANSWER_BYTES: usize = 64 << 10;
 /// The longest address that is noted as published, in bytes.
 const MAX_ADDRESS: usize = 512;
+
+/// The longest text of theirs that is passed on, in characters.
+const LONGEST_TEXT: usize = 200;
+/// What servers say of the session of whoever asks: theirs there.
+const OF_SESSIONS: [&str; 4] =
+    ["M_UNKNOWN_TOKEN", "M_MISSING_TOKEN", "M_UNAUTHORIZED", "M_USER_LOCKED"];
 
 /// Identity servers could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -121,9 +127,24 @@ impl Identity {
         })
     }
 
-    /// Takes a binding back; `false` when the identity server doesn't let us. The request is signed as one of this server's,
-    /// which is how the identity server knows that the user wants it.
-    pub async fn unbind(&self, user: &UserId, bind: &Bind) -> ApiResult<bool> {
+    /// Whether a server is one that the administrator names.
+    pub fn knows(&self, server: &str) -> bool {
+        self.servers.contains_key(server)
+    }
+
+    /// Takes a binding back; `false` when the identity server doesn't let us, or isn't one that may be asked.
+    pub async fn unbind(&self, user: &UserId, bind: &Bind) -> bool {
+        match self.ask_to_unbind(user, bind).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::info!(server = %bind.id_server, %error, "an identity server did not unbind");
+                false
+            }
+        }
+    }
+
+    /// The request is signed as one of this server's, which is how the identity server knows that the user wants it.
+    async fn ask_to_unbind(&self, user: &UserId, bind: &Bind) -> ApiResult<()> {
         const PATH: &str = "/_matrix/identity/v2/3pid/unbind";
         let base = self.base(&bind.id_server)?;
         let content = json!({
@@ -150,13 +171,7 @@ impl Identity {
             .post(format!("{base}{PATH}"))
             .header(http::header::AUTHORIZATION, authorization)
             .json(&content);
-        match self.call(request).await {
-            Ok(_) => Ok(true),
-            Err(error) => {
-                tracing::info!(server = %bind.id_server, %error, "an identity server did not unbind");
-                Ok(false)
-            }
-        }
+        self.call(request).await.map(drop)
     }
 
     /// The body of a successful answer; another becomes the error it holds.
@@ -184,7 +199,7 @@ impl Identity {
 /// An identity server's refusal, as the client is told.
 fn refusal(status: StatusCode, body: &[u8]) -> ApiError {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    let text = |key: &str| body[key].as_str().map(ToOwned::to_owned);
+    let text = |key: &str| body[key].as_str().map(shortened);
     let mut error = ApiError::new(
         // A client would take a 401 for an answer about its session here.
         if status.is_client_error() && status != StatusCode::UNAUTHORIZED {
@@ -195,10 +210,16 @@ fn refusal(status: StatusCode, body: &[u8]) -> ApiError {
         "M_UNKNOWN",
         text("error").unwrap_or_else(|| format!("The identity server answered {status}")),
     );
-    if let Some(errcode) = text("errcode") {
+    // Clients would take some for the end of their session here.
+    if let Some(errcode) = text("errcode").filter(|code| !OF_SESSIONS.contains(&code.as_str())) {
         error.errcode = errcode.into();
     }
     error
+}
+
+/// What an identity server says, on one line and not for ever: it stands in the log and in answers.
+fn shortened(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(LONGEST_TEXT).collect()
 }
 
 fn nonsense(server: &str) -> ApiError {
@@ -210,5 +231,27 @@ fn nonsense(server: &str) -> ApiError {
 impl std::fmt::Debug for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Identity").field("servers", &self.servers).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_about_nothing_here_and_short() {
+        let said = |status, errcode: &str| {
+            let body = json!({ "errcode": errcode, "error": "a\r\nb".repeat(10_000) });
+            refusal(status, body.to_string().as_bytes())
+        };
+        let error = said(StatusCode::NOT_FOUND, "M_NO_VALID_SESSION");
+        assert_eq!((error.status, &*error.errcode), (StatusCode::NOT_FOUND, "M_NO_VALID_SESSION"));
+        assert_eq!(error.error.chars().count(), LONGEST_TEXT);
+        assert!(!error.error.contains('\n'));
+        for errcode in OF_SESSIONS {
+            assert_eq!(said(StatusCode::FORBIDDEN, errcode).errcode, "M_UNKNOWN");
+        }
+        let error = said(StatusCode::UNAUTHORIZED, "M_UNAUTHORIZED");
+        assert_eq!((error.status, &*error.errcode), (StatusCode::BAD_GATEWAY, "M_UNKNOWN"));
     }
 }

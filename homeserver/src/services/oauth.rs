@@ -7,13 +7,13 @@ pub mod scope;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use futures::FutureExt;
 use landbridge_database::Database;
 use quick_cache::sync::Cache;
-use ruma::{OwnedUserId, UserId};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
@@ -22,8 +22,9 @@ use self::scope::Scope;
 use crate::clock::Clock;
 use crate::commit::{CommitError, Committer};
 use crate::http::error::{ApiError, ApiResult};
+use crate::services::browsers::SignedIn;
 use crate::services::sessions::random_token;
-use crate::storage::oauth::{CodeRow, Decision, DeviceCodeRow};
+use crate::storage::oauth::{CodeRow, Decision, DeviceCodeRow, Waiting};
 use crate::storage::tokens::TokenHash;
 use crate::storage::{StorageError, oauth, oauth_clients};
 
@@ -37,8 +38,12 @@ const CODE_MS: i64 = 2 * 60 * 1000;
 pub const DEVICE_CODE_MS: i64 = 20 * 60 * 1000;
 /// For how long it can be told that a device code has ended.
 const ENDED_MS: i64 = 60 * 60 * 1000;
-/// As many device codes wait at most.
+/// As many device codes wait for a decision at most.
 const MOST_DEVICE_CODES: i64 = 10_000;
+/// As many of them were asked for from one network.
+const MOST_DEVICE_CODES_OF_ONE: i64 = 100;
+/// How often clients that nobody signs in with are swept out.
+const SWEEP_EVERY_MS: i64 = 60 * 1000;
 /// How long a client with a device code waits between its questions, at first.
 pub const INTERVAL_MS: i64 = 5_000;
 /// How much longer after a question that came too early (RFC 8628, 3.5).
@@ -86,6 +91,8 @@ pub struct OAuth {
     clock: Arc<dyn Clock>,
     /// When clients asked last; only to slow them down, so that it may be forgotten.
     asked: Cache<TokenHash, Asked>,
+    /// When clients were swept out last.
+    swept_ms: AtomicI64,
 }
 
 /// The hash that a client sends ahead of its secret (RFC 7636, "S256").
@@ -104,7 +111,7 @@ impl OAuth {
     /// What is in a database.
     pub fn new(db: Database, committer: Committer, clock: Arc<dyn Clock>) -> Self {
         let asked = Cache::new(MOST_DEVICE_CODES as usize);
-        Self { db, committer, clock, asked }
+        Self { db, committer, clock, asked, swept_ms: AtomicI64::new(0) }
     }
 
     /// Registers a client by its metadata (RFC 7591). Equal metadata is one client.
@@ -125,15 +132,30 @@ impl OAuth {
             .committer
             .run(move |tx| {
                 let (id, text) = (id.clone(), text.clone());
-                async move {
-                    let id = oauth_clients::register(tx, &id, &digest, &text, now).await?;
-                    oauth_clients::sweep(tx, now - UNUSED_MS, MOST_UNUSED).await?;
-                    Ok(id)
-                }
-                .boxed()
+                async move { oauth_clients::register(tx, &id, &digest, &text, now).await }.boxed()
             })
             .await?;
+        self.sweep(now);
         Ok(Ok(Client { id, metadata }))
+    }
+
+    /// Forgets clients that nobody signs in with, but not at each registration: it looks at all of them. Nobody waits for it.
+    fn sweep(&self, now: i64) {
+        let before = self.swept_ms.load(Ordering::Relaxed);
+        let is_mine =
+            || self.swept_ms.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed);
+        if now - before < SWEEP_EVERY_MS || is_mine().is_err() {
+            return;
+        }
+        let committer = self.committer.clone();
+        tokio::spawn(async move {
+            let swept = committer.run(move |tx| {
+                async move { oauth_clients::sweep(tx, now - UNUSED_MS, MOST_UNUSED).await }.boxed()
+            });
+            if let Err(error) = swept.await {
+                tracing::warn!(%error, "clients that nobody signs in with could not be swept out");
+            }
+        });
     }
 
     /// A client.
@@ -147,7 +169,7 @@ impl OAuth {
     /// Makes an authorisation code, which is good once and for two minutes.
     pub async fn grant(
         &self,
-        user: &UserId,
+        who: &SignedIn,
         client: &Client,
         scope: &Scope,
         redirect_uri: &str,
@@ -157,12 +179,13 @@ impl OAuth {
         let hash = TokenHash::of(&code);
         let row = CodeRow {
             client_id: client.id.clone(),
-            user_id: user.to_owned(),
+            user_id: who.user.clone(),
             device_id: scope.device.clone(),
             scope: scope.text.clone(),
             redirect_uri: redirect_uri.to_owned(),
             challenge: challenge.to_owned(),
             expires_ms: now + CODE_MS,
+            origin: who.origin.clone(),
         };
         self.committer
             .run(move |tx| {
@@ -173,11 +196,12 @@ impl OAuth {
         Ok(code)
     }
 
-    /// Makes a device code and a user code; `None` when too many wait already.
+    /// Makes a device code and a user code, for whoever asks from a network; `None` when too many wait already.
     pub async fn device_code(
         &self,
         client: &Client,
         scope: &Scope,
+        from: &str,
     ) -> Result<Option<NewDeviceCode>, CommitError> {
         let (device_code, now) = (random_token(), self.clock.now_ms());
         // Two codes that are equal are so unlikely that a client may as well ask again.
@@ -191,14 +215,18 @@ impl OAuth {
             decision: Decision::Open,
             user_id: None,
             expires_ms: now + DEVICE_CODE_MS,
+            origin: None,
         };
+        let from = from.to_owned();
         let stored = self
             .committer
             .run(move |tx| {
-                let row = row.clone();
+                let (row, from) = (row.clone(), from.clone());
                 async move {
-                    let ended = now - ENDED_MS;
-                    oauth::insert_device_code(tx, hashes, &row, ended, MOST_DEVICE_CODES).await
+                    let (most_of_one, most) = (MOST_DEVICE_CODES_OF_ONE, MOST_DEVICE_CODES);
+                    let waiting = Waiting { from: &from, most_of_one, most };
+                    oauth::insert_device_code(tx, hashes, &row, waiting, (now, now - ENDED_MS))
+                        .await
                 }
                 .boxed()
             })
@@ -219,16 +247,20 @@ impl OAuth {
     pub async fn decide(
         &self,
         typed: &str,
-        user: &UserId,
+        who: &SignedIn,
         granted: bool,
     ) -> Result<bool, CommitError> {
         let Some(hash) = user_code_hash(typed) else { return Ok(false) };
         let decision = if granted { Decision::Granted } else { Decision::Denied };
-        let (user, now): (OwnedUserId, _) = (user.to_owned(), self.clock.now_ms());
+        let (who, now) = (who.clone(), self.clock.now_ms());
         self.committer
             .run(move |tx| {
-                let user = user.clone();
-                async move { oauth::decide(tx, hash, decision, &user, now).await }.boxed()
+                let who = who.clone();
+                async move {
+                    let of = (&*who.user, who.origin.as_ref());
+                    oauth::decide(tx, hash, decision, of, now).await
+                }
+                .boxed()
             })
             .await
     }

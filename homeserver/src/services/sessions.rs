@@ -22,8 +22,9 @@ use crate::feed::Change;
 use crate::http::error::{ApiError, ApiResult};
 use crate::services::cache::LoadCache;
 use crate::services::key_counts::KeyCounts;
+use crate::services::oauth::scope::grants_admin;
 use crate::storage::tokens::TokenHash;
-use crate::storage::{StorageError, devices, keys, pushers, tokens};
+use crate::storage::{StorageError, browsers, devices, keys, oauth, pushers, tokens};
 
 const CACHED: usize = 100_000;
 const SEEN_EVERY_MS: i64 = 10 * 60 * 1000;
@@ -43,6 +44,8 @@ pub struct Session {
     pub guest: bool,
     /// Whether a client was granted it by OAuth 2.0.
     pub oauth: bool,
+    /// Whether it was granted the administration API, too.
+    pub admin: bool,
     expires_ms: Option<i64>,
     seen_ms: AtomicI64,
 }
@@ -52,7 +55,7 @@ impl Session {
     pub(super) const fn delegated(user: OwnedUserId, device: OwnedDeviceId) -> Self {
         let seen_ms = AtomicI64::new(0);
         let device = Some(device);
-        Self { user, device, guest: false, oauth: true, expires_ms: None, seen_ms }
+        Self { user, device, guest: false, oauth: true, admin: false, expires_ms: None, seen_ms }
     }
 }
 
@@ -150,7 +153,8 @@ impl Sessions {
             user: row.user_id,
             device: Some(row.device_id).filter(|id| !id.as_str().is_empty()),
             guest: row.guest,
-            oauth: row.oauth,
+            oauth: row.scope.is_some(),
+            admin: row.scope.as_deref().is_some_and(grants_admin),
             expires_ms: row.expires_ms,
             seen_ms: AtomicI64::new(0),
         })))
@@ -284,7 +288,8 @@ impl Sessions {
         Ok(())
     }
 
-    /// Ends all sessions of a user but the one of `keep`.
+    /// Ends all sessions of a user but the one of `keep`, and what would become one: codes and log-in tokens. Without `keep` those in browsers,
+    /// too.
     pub async fn end_all(&self, user: &UserId, keep: Option<&DeviceId>) -> Result<(), CommitError> {
         let (owner, keep) = (user.to_owned(), keep.map(ToOwned::to_owned));
         let counts = self.counts.clone();
@@ -300,9 +305,13 @@ impl Sessions {
                         .filter(|id| Some(id) != keep.as_ref())
                         .collect();
                     let mut ended = delete_devices(tx, &counts, &owner, &ids).await?;
-                    if let Some(keep) = &keep {
-                        pushers::delete_of_others(tx, &owner, keep).await?;
+                    match &keep {
+                        Some(keep) => pushers::delete_of_others(tx, &owner, keep).await?,
+                        None => browsers::delete_of_user(tx, &owner).await?,
                     }
+                    // Nor shall anything begin that was let in before.
+                    oauth::forget_grants(tx, &owner).await?;
+                    tokens::forget_short(tx, LOGIN, &owner).await?;
                     ended.extend(tokens::delete_made_by(tx, &owner).await?);
                     Ok(ended)
                 }

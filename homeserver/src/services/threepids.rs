@@ -3,7 +3,10 @@
 //!
 //! A client begins a proof; the link in an e-mail completes it; then it is used once, for what it was begun for.
 
+mod address;
 pub mod letters;
+pub mod tell;
+pub mod unbinding;
 
 use std::sync::Arc;
 
@@ -12,22 +15,22 @@ use landbridge_database::Database;
 use lettre::Address;
 use ruma::{OwnedUserId, UserId};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::commit::{CommitError, CommitTx, Committer};
 use crate::http::error::{ApiError, ApiResult};
-use crate::outbox::push::email::is_email;
 use crate::services::sessions::random_token;
-use crate::storage::threepids::{self, Bind, NewProof, Threepid};
+use crate::storage::threepids::{self, NewProof, Threepid};
 use crate::storage::tokens::TokenHash;
-use crate::storage::{StorageError, accounts, pushers};
+use crate::storage::{StorageError, accounts, pushers, threepid_binds};
+
+pub use address::{canonical, canonical_domain, folded, parse_email};
 
 /// The one medium that can be proven here.
 pub const EMAIL: &str = "email";
 /// Addresses that one account may have.
-const MOST: i64 = 20;
-/// The longest address that SMTP takes.
-const MAX_ADDRESS: usize = 254;
+pub const MOST: usize = 20;
 
 /// What a proof is for. It is good for nothing else: whoever confirms an address for a new account doesn't mean to give up the
 /// password of an old one.
@@ -42,6 +45,10 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    fn from_name(name: &str) -> Option<Self> {
+        [Self::Register, Self::Password, Self::Add].into_iter().find(|known| known.name() == name)
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::Register => "register",
@@ -58,6 +65,8 @@ pub struct Begun {
     pub sid: String,
     /// The token to send, if a message is to go out.
     pub token: Option<String>,
+    /// What is kept of it, or of one that nobody knows.
+    kept: TokenHash,
 }
 
 /// What a client asks when it begins a proof.
@@ -69,6 +78,17 @@ pub struct Asked {
     pub client_secret: String,
     /// How often it asked.
     pub send_attempt: i64,
+    /// Where to go afterwards.
+    pub next_link: Option<String>,
+}
+
+/// What the link in an e-mail would complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peeked {
+    /// What the proof is for.
+    pub purpose: Purpose,
+    /// The address.
+    pub address: String,
     /// Where to go afterwards.
     pub next_link: Option<String>,
 }
@@ -100,6 +120,8 @@ pub(super) enum Used {
     Gone,
     /// The account has too many.
     TooMany,
+    /// The account is closed.
+    Closed,
 }
 
 impl Used {
@@ -112,6 +134,10 @@ impl Used {
             Self::TooMany => {
                 Err(ApiError::forbidden(format!("An account may have {MOST} addresses")))
             }
+            Self::Closed => {
+                let text = "The account is closed";
+                Err(ApiError::new(http::StatusCode::FORBIDDEN, "M_USER_DEACTIVATED", text))
+            }
         }
     }
 }
@@ -123,6 +149,8 @@ pub struct Threepids {
     committer: Committer,
     clock: Arc<dyn Clock>,
     lifetime_ms: i64,
+    /// Wakes the work of [`unbinding`].
+    unbinding: Arc<Notify>,
 }
 
 impl Threepids {
@@ -133,7 +161,8 @@ impl Threepids {
         clock: Arc<dyn Clock>,
         lifetime_seconds: u64,
     ) -> Self {
-        Self { db, committer, clock, lifetime_ms: lifetime_seconds as i64 * 1000 }
+        let lifetime_ms = lifetime_seconds as i64 * 1000;
+        Self { db, committer, clock, lifetime_ms, unbinding: Arc::default() }
     }
 
     /// The addresses of a user.
@@ -151,13 +180,14 @@ impl Threepids {
     pub async fn begin(&self, purpose: Purpose, asked: Asked, real: bool) -> ApiResult<Begun> {
         let now = self.clock.now_ms();
         let (token, unknown) = (random_token(), random_token());
+        let kept = TokenHash::of(if real { &token } else { &unknown });
         let new = NewProof {
             sid: random_token(),
             purpose: purpose.name(),
             medium: EMAIL,
             address: text(&asked.address),
             client_secret: TokenHash::of(&asked.client_secret),
-            token: TokenHash::of(if real { &token } else { &unknown }),
+            token: kept,
             next_link: asked.next_link,
             send_attempt: asked.send_attempt,
             expires_ms: now + self.lifetime_ms,
@@ -169,42 +199,42 @@ impl Threepids {
                 async move { threepids::begin(tx, &new, now).await }.boxed()
             })
             .await?;
-        Ok(Begun { sid, token: send.then_some(token) })
+        Ok(Begun { sid, token: send.then_some(token), kept })
     }
 
-    /// Notes that the message of an attempt went out, so that it isn't sent again.
-    pub async fn sent(&self, sid: &str, attempt: i64) -> Result<(), CommitError> {
-        let sid = sid.to_owned();
+    /// Notes that the message of an attempt went out, so that it isn't sent again. Only now the link of the one before is good no more.
+    pub async fn sent(&self, begun: &Begun, attempt: i64) -> Result<(), CommitError> {
+        let (sid, kept) = (begun.sid.clone(), begun.kept);
         self.committer
             .run(move |tx| {
                 let sid = sid.clone();
-                async move { threepids::sent(tx, &sid, attempt).await }.boxed()
+                async move { threepids::sent(tx, &sid, attempt, kept).await }.boxed()
             })
             .await
     }
 
-    /// Whether a link is good, and where it leads afterwards.
-    pub async fn peek(
-        &self,
-        sid: &str,
-        token: &str,
-    ) -> Result<Option<Option<String>>, StorageError> {
-        threepids::peek(&self.db, sid, TokenHash::of(token), self.clock.now_ms()).await
+    /// What a link would complete; `None` when it isn't good.
+    pub async fn peek(&self, sid: &str, token: &str) -> Result<Option<Peeked>, StorageError> {
+        let now = self.clock.now_ms();
+        let waiting = threepids::peek(&self.db, sid, TokenHash::of(token), now).await?;
+        Ok(waiting.and_then(|waiting| {
+            let purpose = Purpose::from_name(&waiting.purpose)?;
+            Some(Peeked { purpose, address: waiting.address, next_link: waiting.next_link })
+        }))
     }
 
     /// Completes a proof; where to go afterwards. `None` when the link isn't good.
-    pub async fn confirm(
-        &self,
-        sid: &str,
-        token: &str,
-    ) -> Result<Option<Option<String>>, CommitError> {
+    pub async fn confirm(&self, sid: &str, token: &str) -> ApiResult<Option<Option<String>>> {
+        // A link that isn't good costs no write.
+        if self.peek(sid, token).await?.is_none() {
+            return Ok(None);
+        }
         let (sid, token, now) = (sid.to_owned(), TokenHash::of(token), self.clock.now_ms());
-        self.committer
-            .run(move |tx| {
-                let sid = sid.clone();
-                async move { threepids::confirm(tx, &sid, token, now).await }.boxed()
-            })
-            .await
+        let confirmed = self.committer.run(move |tx| {
+            let sid = sid.clone();
+            async move { threepids::confirm(tx, &sid, token, now).await }.boxed()
+        });
+        Ok(confirmed.await?)
     }
 
     /// The address that a client has proven for a purpose. 400 `M_THREEPID_AUTH_FAILED` when it has not.
@@ -239,55 +269,41 @@ impl Threepids {
         given.refuse()
     }
 
-    /// Takes an address from an account, and the pushers that send e-mail there.
-    pub async fn delete(&self, user: &UserId, medium: &str, address: &str) -> ApiResult<()> {
-        let Some(address) = canonical(medium, address) else { return Ok(()) };
-        let (user, medium) = (user.to_owned(), medium.to_owned());
-        self.committer
-            .run(move |tx| {
-                let (user, medium, address) = (user.clone(), medium.clone(), address.clone());
-                async move { remove(tx, &user, &medium, &address).await }.boxed()
-            })
-            .await?;
-        Ok(())
+    /// Takes an address from an account, with the pushers that send e-mail there; identity servers are to forget it. Whether it was the
+    /// account's.
+    pub async fn delete(&self, user: &UserId, medium: &str, address: &str) -> ApiResult<bool> {
+        let (user, medium, address) = (user.to_owned(), medium.to_owned(), address.to_owned());
+        let unbind_ms = self.clock.now_ms() + unbinding::FIRST_MS;
+        let deleted = self.committer.run(move |tx| {
+            let (user, medium, address) = (user.clone(), medium.clone(), address.clone());
+            async move {
+                unpublish(tx, &user, &medium, &address, unbind_ms).await?;
+                match canonical(&medium, &address) {
+                    Some(address) => remove(tx, &user, &medium, &address).await,
+                    None => Ok(false),
+                }
+            }
+            .boxed()
+        });
+        Ok(deleted.await?)
     }
 
     /// Makes these e-mail addresses, in their canonical form, all that an account has, without proofs: an administrator says so. Where one is
-    /// another's, nothing changes.
-    pub async fn replace(&self, user: &UserId, addresses: Vec<String>) -> ApiResult<()> {
+    /// another's, nothing changes, or that one loses it (`from_others`). Identity servers are to forget what is removed.
+    pub async fn replace(
+        &self,
+        user: &UserId,
+        addresses: Vec<String>,
+        from_others: bool,
+    ) -> ApiResult<()> {
         let (user, now) = (user.to_owned(), self.clock.now_ms());
-        let given = self
-            .committer
-            .run(move |tx| {
-                let (user, addresses) = (user.clone(), addresses.clone());
-                async move {
-                    if addresses.len() as i64 > MOST {
-                        return Ok(Used::TooMany);
-                    }
-                    for address in &addresses {
-                        let owner = threepids::owner_in(tx, EMAIL, address).await?;
-                        if owner.is_some_and(|owner| owner != user) {
-                            return Ok(Used::Taken);
-                        }
-                    }
-                    let known = threepids::list_in(tx, &user).await?;
-                    for old in &known {
-                        if !addresses.contains(&old.address) {
-                            remove(tx, &user, &old.medium, &old.address).await?;
-                        }
-                    }
-                    for address in addresses {
-                        if known.iter().all(|old| old.address != address) {
-                            let new = Threepid::vouched_email(address, now);
-                            threepids::insert(tx, &user, &new).await?;
-                        }
-                    }
-                    Ok(Used::Given)
-                }
-                .boxed()
-            })
-            .await?;
-        given.refuse()
+        let given = self.committer.run(move |tx| {
+            let (user, addresses) = (user.clone(), addresses.clone());
+            async move { replace(tx, &user, addresses, from_others, now).await }.boxed()
+        });
+        given.await?.refuse()?;
+        self.unbinding.notify_one();
+        Ok(())
     }
 
     /// Sets the password of the account that a proven address belongs to, and tells whose it is.
@@ -312,34 +328,6 @@ impl Threepids {
             .await?;
         user.ok_or_else(unproven)
     }
-
-    /// What identity servers publish of a user.
-    pub async fn binds(&self, user: &UserId) -> Result<Vec<Bind>, StorageError> {
-        threepids::binds(&self.db, user).await
-    }
-
-    /// Notes what an identity server publishes from now on (`published`), or no longer.
-    pub async fn set_bind(
-        &self,
-        user: &UserId,
-        bind: Bind,
-        published: bool,
-    ) -> Result<(), CommitError> {
-        let user = user.to_owned();
-        self.committer
-            .run(move |tx| {
-                let (user, bind) = (user.clone(), bind.clone());
-                async move {
-                    if published {
-                        threepids::bind(tx, &user, &bind).await
-                    } else {
-                        threepids::unbind(tx, &user, &bind).await
-                    }
-                }
-                .boxed()
-            })
-            .await
-    }
 }
 
 /// Uses a proof up for an account. Nothing is written but where it succeeds.
@@ -349,10 +337,13 @@ pub(super) async fn give(
     proven: &Proven,
     now_ms: i64,
 ) -> Result<Used, StorageError> {
+    if is_closed(tx, user).await? {
+        return Ok(Used::Closed);
+    }
     let (medium, address) = proven.threepid();
     match threepids::owner_in(tx, medium, address).await? {
         Some(owner) if owner != user => return Ok(Used::Taken),
-        None if threepids::count_in(tx, user).await? >= MOST => return Ok(Used::TooMany),
+        None if threepids::count_in(tx, user).await? >= MOST as i64 => return Ok(Used::TooMany),
         _ => {}
     }
     if !threepids::take(tx, &proven.sid).await? {
@@ -368,18 +359,79 @@ pub(super) async fn give(
     Ok(Used::Given)
 }
 
-/// Takes an address from an account, and the pushers that send e-mail there.
+/// See [`Threepids::replace`]. Nothing is written but where it succeeds.
+async fn replace(
+    tx: &mut CommitTx,
+    user: &UserId,
+    addresses: Vec<String>,
+    from_others: bool,
+    now_ms: i64,
+) -> Result<Used, StorageError> {
+    if addresses.len() > MOST {
+        return Ok(Used::TooMany);
+    }
+    if !addresses.is_empty() && is_closed(tx, user).await? {
+        return Ok(Used::Closed);
+    }
+    let mut taken = Vec::new();
+    for address in &addresses {
+        match threepids::owner_in(tx, EMAIL, address).await? {
+            Some(owner) if owner != user && from_others => taken.push((owner, address)),
+            Some(owner) if owner != user => return Ok(Used::Taken),
+            _ => {}
+        }
+    }
+    for (owner, address) in taken {
+        unpublish(tx, &owner, EMAIL, address, now_ms).await?;
+        remove(tx, &owner, EMAIL, address).await?;
+    }
+    let known = threepids::list_in(tx, user).await?;
+    for old in known.iter().filter(|old| !addresses.contains(&old.address)) {
+        unpublish(tx, user, &old.medium, &old.address, now_ms).await?;
+        remove(tx, user, &old.medium, &old.address).await?;
+    }
+    for address in addresses {
+        if known.iter().all(|old| old.address != address) {
+            threepids::insert(tx, user, &Threepid::vouched_email(address, now_ms)).await?;
+        }
+    }
+    Ok(Used::Given)
+}
+
+/// Whether a user has an account that was closed; somebody who is just registering has none yet.
+async fn is_closed(tx: &mut CommitTx, user: &UserId) -> Result<bool, StorageError> {
+    Ok(accounts::get_in(tx, user).await?.is_some_and(|account| account.deactivated))
+}
+
+/// Takes an address from an account, and the pushers that send e-mail there; `false` when it was not the account's.
 async fn remove(
     tx: &mut CommitTx,
     user: &UserId,
     medium: &str,
     address: &str,
-) -> Result<(), StorageError> {
-    threepids::delete(tx, user, medium, address).await?;
+) -> Result<bool, StorageError> {
+    let removed = threepids::delete(tx, user, medium, address).await?;
     for pusher in pushers::list_in(tx, user).await? {
         let there = canonical(medium, &pusher.key.pushkey);
-        if is_email(&pusher) && there.as_deref() == Some(address) {
+        if pusher.is_email() && there.as_deref() == Some(address) {
             pushers::delete(tx, user, &pusher.key).await?;
+        }
+    }
+    Ok(removed)
+}
+
+/// Writes down that identity servers are to forget an address.
+async fn unpublish(
+    tx: &mut CommitTx,
+    user: &UserId,
+    medium: &str,
+    address: &str,
+    at_ms: i64,
+) -> Result<(), StorageError> {
+    let same = folded(medium, address);
+    for bind in threepid_binds::binds_in(tx, user).await? {
+        if bind.medium == medium && folded(medium, &bind.address) == same {
+            threepid_binds::unbind_later(tx, user, &bind, at_ms).await?;
         }
     }
     Ok(())
@@ -407,43 +459,12 @@ pub fn unproven() -> ApiError {
     ApiError::new(http::StatusCode::BAD_REQUEST, "M_THREEPID_AUTH_FAILED", text)
 }
 
-/// Reads an e-mail address. People write the same address in small and capital letters, so it is made small (Appendices,
-/// "3PID Types").
-pub fn parse_email(text: &str) -> Option<Address> {
-    if text.len() > MAX_ADDRESS {
-        return None;
-    }
-    text.trim().to_lowercase().parse().ok()
-}
-
 fn text(address: &Address) -> String {
     AsRef::<str>::as_ref(address).to_owned()
-}
-
-/// The canonical form of an identifier, if it can be an account's.
-pub(crate) fn canonical(medium: &str, address: &str) -> Option<String> {
-    if medium != EMAIL {
-        return None;
-    }
-    parse_email(address).as_ref().map(text)
 }
 
 impl std::fmt::Debug for Threepids {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Threepids").finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_made_small_and_checked() {
-        assert_eq!(canonical(EMAIL, " Alice@Example.ORG ").as_deref(), Some("alice@example.org"));
-        for bad in ["", "alice", "alice@", "a b@c.d", "a@b.c\r\nBcc: d@e.f", &"x".repeat(300)] {
-            assert_eq!(canonical(EMAIL, bad), None, "{bad}");
-        }
-        assert_eq!(canonical("msisdn", "alice@example.org"), None);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Sessions are few, short and in memory: a restart asks clients to begin again, which they know how to do.
 
-mod oauth;
+pub mod oauth;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -221,6 +221,23 @@ impl Uia {
         Ok(true)
     }
 
+    /// Completes the stage of an e-mail address with a proof that the fallback page began; `false` when there is no such session, or the
+    /// address is not proven yet.
+    pub async fn complete_email(&self, id: &str, sid: &str, secret: &str) -> ApiResult<bool> {
+        let Some(mut session) = self.live(id) else { return Ok(false) };
+        let purpose = purpose(&session.operation);
+        match self.threepids.proven(purpose, sid, secret).await {
+            Ok(email) => session.email = Some(email),
+            Err(error) if error.errcode == "M_THREEPID_AUTH_FAILED" => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        if !session.completed.contains(&EMAIL_IDENTITY) {
+            session.completed.push(EMAIL_IDENTITY);
+        }
+        self.sessions.insert(id.to_owned(), session);
+        Ok(true)
+    }
+
     /// What a session that is under way is about: the operation, and whose account it concerns.
     pub fn waiting(&self, id: &str) -> Option<(Arc<str>, Option<OwnedUserId>)> {
         self.live(id).map(|session| (session.operation, session.user))
@@ -325,10 +342,7 @@ impl Uia {
     async fn proven(&self, operation: &Operation<'_>, auth: &Auth) -> ApiResult<Proven> {
         let creds = auth.threepid_creds.as_ref().or(auth.old_threepid_creds.as_ref());
         let creds = creds.ok_or_else(|| ApiError::missing_param("threepid_creds is missing"))?;
-        let purpose = match operation.name {
-            "register" => Purpose::Register,
-            _ => Purpose::Password,
-        };
+        let purpose = purpose(operation.name);
         let proven = self.threepids.proven(purpose, &creds.sid, &creds.client_secret).await;
         // Clients ask again and again until the link was followed.
         proven.map_err(|error| match &*error.errcode {
@@ -374,6 +388,14 @@ impl Uia {
             answer = answer.with("completed", json!(session.completed));
         }
         answer
+    }
+}
+
+/// What an address is proven for in an operation.
+pub fn purpose(operation: &str) -> Purpose {
+    match operation {
+        "register" => Purpose::Register,
+        _ => Purpose::Password,
     }
 }
 

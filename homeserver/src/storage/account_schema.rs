@@ -21,5 +21,9 @@ pub const ACCOUNTS: Migrations = Migrations::new(
         include_str!("migrations/accounts_threepids.sql"),
         include_str!("migrations/accounts_email_pushers.sql"),
         include_str!("migrations/accounts_oauth.sql"),
+        include_str!("migrations/accounts_unbinding.sql"),
+        include_str!("migrations/accounts_proof_tokens.sql"),
+        include_str!("migrations/accounts_oauth_limits.sql"),
+        include_str!("migrations/accounts_oauth_origin.sql"),
     ],
 );

@@ -7,11 +7,14 @@ use sha2::{Digest as _, Sha256};
 use crate::commit::CommitTx;
 use crate::storage::StorageError;
 use crate::storage::accounts::parse_user;
+use crate::storage::external_ids::Origin;
 use crate::storage::tokens::TokenHash;
 
 const INSERT: &str =
-    "INSERT INTO browser_sessions (hash, user_id, password, begun_ms) VALUES ($1, $2, $3, $4)";
-const GET: &str = "SELECT b.user_id, b.begun_ms, b.password, a.password
+    "INSERT INTO browser_sessions (hash, user_id, password, begun_ms, provider, subject, sid)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)";
+const GET: &str =
+    "SELECT b.user_id, b.begun_ms, b.password, a.password, b.provider, b.subject, b.sid
     FROM browser_sessions b JOIN accounts a ON a.user_id = b.user_id
     WHERE b.hash = $1 AND a.deactivated = 0 AND a.locked = 0";
 const DELETE: &str = "DELETE FROM browser_sessions WHERE hash = $1";
@@ -30,6 +33,8 @@ pub struct BrowserRow {
     pub user_id: OwnedUserId,
     /// Since when.
     pub begun_ms: i64,
+    /// From which session at an identity provider they came.
+    pub origin: Option<Origin>,
 }
 
 /// Stands for a password as it is now: another password, another mark.
@@ -42,11 +47,14 @@ pub async fn insert(
     tx: &mut CommitTx,
     hash: TokenHash,
     user: &UserId,
+    origin: Option<&Origin>,
     now_ms: i64,
 ) -> Result<(), StorageError> {
     let row = tx.sql().fetch_optional(PASSWORD, args![user.as_str()]).await?;
     let password = row.map(|row| row.opt_text(0)).transpose()?.flatten();
-    let values = args![&hash.0[..], user.as_str(), mark(password.as_deref()), now_ms];
+    let (provider, subject, sid) = Origin::columns(origin);
+    let mark = mark(password.as_deref());
+    let values = args![&hash.0[..], user.as_str(), mark, now_ms, provider, subject, sid];
     tx.sql().execute(INSERT, values).await?;
     Ok(())
 }
@@ -57,7 +65,8 @@ pub async fn get(db: &Database, hash: TokenHash) -> Result<Option<BrowserRow>, S
     if row.blob(2)? != mark(row.opt_text(3)?.as_deref()) {
         return Ok(None);
     }
-    Ok(Some(BrowserRow { user_id: parse_user(&row.text(0)?)?, begun_ms: row.int(1)? }))
+    let (user_id, origin) = (parse_user(&row.text(0)?)?, Origin::read(&row, 4)?);
+    Ok(Some(BrowserRow { user_id, begun_ms: row.int(1)?, origin }))
 }
 
 /// Notes that somebody signed out.

@@ -1,6 +1,6 @@
 //! Who people are at identity providers, and which sessions there began which here.
 
-use landbridge_database::{Database, args};
+use landbridge_database::{Database, Row, args};
 use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 
 use crate::commit::CommitTx;
@@ -27,6 +27,17 @@ const BY_SID: &str = "SELECT user_id, device_id FROM sso_sessions
 const BY_SUBJECT: &str = "SELECT user_id, device_id FROM sso_sessions
     WHERE provider = $1 AND subject = $2 AND device_id IS NOT NULL";
 
+const END_BY_SID: [&str; 3] = [
+    "DELETE FROM browser_sessions WHERE provider = $1 AND sid = $2",
+    "DELETE FROM oauth_codes WHERE provider = $1 AND sid = $2",
+    "DELETE FROM oauth_device_codes WHERE provider = $1 AND sid = $2",
+];
+const END_BY_SUBJECT: [&str; 3] = [
+    "DELETE FROM browser_sessions WHERE provider = $1 AND subject = $2",
+    "DELETE FROM oauth_codes WHERE provider = $1 AND subject = $2",
+    "DELETE FROM oauth_device_codes WHERE provider = $1 AND subject = $2",
+];
+
 /// Who somebody is at an identity provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExternalId {
@@ -34,6 +45,33 @@ pub struct ExternalId {
     pub provider: String,
     /// What the provider calls the person.
     pub subject: String,
+}
+
+/// From which session at an identity provider somebody came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Who they are there.
+    pub id: ExternalId,
+    /// The session there, where the provider names it.
+    pub sid: Option<String>,
+}
+
+/// The columns `provider`, `subject` and `sid`.
+type Columns<'a> = (Option<&'a str>, Option<&'a str>, Option<&'a str>);
+
+impl Origin {
+    /// What is stored of one.
+    pub(super) fn columns(origin: Option<&Self>) -> Columns<'_> {
+        let Some(Self { id, sid }) = origin else { return (None, None, None) };
+        (Some(id.provider.as_str()), Some(id.subject.as_str()), sid.as_deref())
+    }
+
+    /// Reads one from three columns, of which the first is at `at`.
+    pub(super) fn read(row: &Row, at: usize) -> Result<Option<Self>, StorageError> {
+        let (provider, subject) = (row.opt_text(at)?, row.opt_text(at + 1)?);
+        let Some((provider, subject)) = provider.zip(subject) else { return Ok(None) };
+        Ok(Some(Self { id: ExternalId { provider, subject }, sid: row.opt_text(at + 2)? }))
+    }
 }
 
 /// Whose account it is.
@@ -101,6 +139,38 @@ pub async fn bind_session(
 ) -> Result<(), StorageError> {
     tx.sql().execute(END_OF_DEVICE, args![user.as_str(), device.as_str()]).await?;
     tx.sql().execute(BIND, args![&token.0[..], user.as_str(), device.as_str()]).await?;
+    Ok(())
+}
+
+/// Notes that a device's session comes from one at a provider; `token` stands for it alone.
+pub async fn insert_session(
+    tx: &mut CommitTx,
+    token: TokenHash,
+    origin: &Origin,
+    (user, device): (&UserId, &DeviceId),
+    now_ms: i64,
+) -> Result<(), StorageError> {
+    // What was begun and not yet used is swept out where it is begun.
+    begin_session(tx, token, &origin.id, origin.sid.as_deref(), user, (now_ms, 0)).await?;
+    bind_session(tx, token, user, device).await
+}
+
+/// Signs out the browsers of a session at the provider, or of all sessions of a person there, and ends what was granted in them and not
+/// yet used.
+pub async fn end_browsers(
+    tx: &mut CommitTx,
+    provider: &str,
+    sid: Option<&str>,
+    subject: Option<&str>,
+) -> Result<(), StorageError> {
+    let (sqls, value) = match (sid, subject) {
+        (Some(sid), _) => (END_BY_SID, sid),
+        (None, Some(subject)) => (END_BY_SUBJECT, subject),
+        (None, None) => return Ok(()),
+    };
+    for sql in sqls {
+        tx.sql().execute(sql, args![provider, value]).await?;
+    }
     Ok(())
 }
 

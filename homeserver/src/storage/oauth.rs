@@ -7,40 +7,48 @@ use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 use crate::commit::CommitTx;
 use crate::storage::StorageError;
 use crate::storage::accounts::parse_user;
+use crate::storage::external_ids::Origin;
 use crate::storage::tokens::TokenHash;
 
 const INSERT_CODE: &str = "INSERT INTO oauth_codes
-    (hash, client_id, user_id, device_id, scope, redirect_uri, challenge, expires_ms)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    (hash, client_id, user_id, device_id, scope, redirect_uri, challenge, expires_ms, provider, subject, sid)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 const TAKE_CODE: &str = "DELETE FROM oauth_codes WHERE hash = $1
-    RETURNING client_id, user_id, device_id, scope, redirect_uri, challenge, expires_ms";
+    RETURNING client_id, user_id, device_id, scope, redirect_uri, challenge, expires_ms, provider, subject, sid";
 const SWEEP_CODES: &str = "DELETE FROM oauth_codes WHERE expires_ms < $1";
 const INSERT_DEVICE_CODE: &str = "INSERT INTO oauth_device_codes
-    (hash, user_code, client_id, device_id, scope, expires_ms) VALUES ($1, $2, $3, $4, $5, $6)
-    ON CONFLICT (user_code) DO NOTHING";
-const COUNT_DEVICE_CODES: &str = "SELECT COUNT(*) FROM oauth_device_codes";
-const GET_DEVICE_CODE: &str = "SELECT client_id, device_id, scope, state, user_id, expires_ms
+    (hash, user_code, client_id, device_id, scope, expires_ms, asked_from)
+    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (user_code) DO NOTHING";
+const COUNT_WAITING: &str =
+    "SELECT COUNT(*) FROM oauth_device_codes WHERE state = 0 AND expires_ms > $1";
+const COUNT_WAITING_OF: &str = "SELECT COUNT(*) FROM oauth_device_codes
+    WHERE asked_from = $1 AND state = 0 AND expires_ms > $2";
+const GET_DEVICE_CODE: &str =
+    "SELECT client_id, device_id, scope, state, user_id, expires_ms, provider, subject, sid
     FROM oauth_device_codes WHERE hash = $1";
-const BY_USER_CODE: &str = "SELECT client_id, device_id, scope, state, user_id, expires_ms
+const BY_USER_CODE: &str =
+    "SELECT client_id, device_id, scope, state, user_id, expires_ms, provider, subject, sid
     FROM oauth_device_codes WHERE user_code = $1";
-const DECIDE: &str = "UPDATE oauth_device_codes SET state = $2, user_id = $3
-    WHERE user_code = $1 AND state = 0 AND expires_ms > $4";
+const DECIDE: &str = "UPDATE oauth_device_codes SET state = $2, user_id = $3,
+    provider = $5, subject = $6, sid = $7 WHERE user_code = $1 AND state = 0 AND expires_ms > $4";
 const TAKE_DEVICE_CODE: &str = "DELETE FROM oauth_device_codes WHERE hash = $1 AND client_id = $2
-    RETURNING client_id, device_id, scope, state, user_id, expires_ms";
+    RETURNING client_id, device_id, scope, state, user_id, expires_ms, provider, subject, sid";
+const FORGET_CODES: &str = "DELETE FROM oauth_codes WHERE user_id = $1";
+const FORGET_GRANTED: &str = "DELETE FROM oauth_device_codes WHERE user_id = $1 AND state = 1";
 const SWEEP_DEVICE_CODES: &str = "DELETE FROM oauth_device_codes WHERE expires_ms < $1";
-const IS_ACTIVE: &str = "SELECT 1 FROM accounts WHERE user_id = $1 AND deactivated = 0";
+const IS_ACTIVE: &str =
+    "SELECT 1 FROM accounts WHERE user_id = $1 AND deactivated = 0 AND locked = 0";
 const INSERT_SESSION: &str =
-    "INSERT INTO oauth_sessions (user_id, device_id, client_id, scope, family, code)
-    VALUES ($1, $2, $3, $4, $5, $6)";
-const OF_CODE: &str =
-    "SELECT user_id, device_id, client_id, scope FROM oauth_sessions WHERE code = $1";
+    "INSERT INTO oauth_sessions (user_id, device_id, client_id, scope, family, code, code_until_ms)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)";
+const OF_CODE: &str = "SELECT user_id, device_id, client_id, scope FROM oauth_sessions
+    WHERE code = $1 AND code_until_ms > $2";
 const OF_FAMILY: &str =
     "SELECT user_id, device_id, client_id, scope FROM oauth_sessions WHERE family = $1";
 const OF_REFRESH: &str = "SELECT o.user_id, o.device_id, o.client_id, o.scope FROM refresh_tokens r
     JOIN oauth_sessions o ON o.user_id = r.user_id AND o.device_id = r.device_id
     WHERE r.hash = $1";
-const OF_USER: &str =
-    "SELECT user_id, device_id, client_id, scope FROM oauth_sessions WHERE user_id = $1";
+const OF_DEVICE: &str = "SELECT 1 FROM oauth_sessions WHERE user_id = $1 AND device_id = $2";
 
 /// What a code stands for.
 #[derive(Debug, Clone)]
@@ -59,6 +67,8 @@ pub struct CodeRow {
     pub challenge: String,
     /// Until when the code is good.
     pub expires_ms: i64,
+    /// From which session at an identity provider the user came.
+    pub origin: Option<Origin>,
 }
 
 /// What became of a device code.
@@ -105,6 +115,8 @@ pub struct DeviceCodeRow {
     pub user_id: Option<OwnedUserId>,
     /// Until when it is good.
     pub expires_ms: i64,
+    /// From which session at an identity provider the user came.
+    pub origin: Option<Origin>,
 }
 
 /// A session that a client was granted.
@@ -128,6 +140,7 @@ fn device_code(row: &Row) -> Result<DeviceCodeRow, StorageError> {
         decision: Decision::from_code(row.int(3)?),
         user_id: row.opt_text(4)?.map(|user| parse_user(&user)).transpose()?,
         expires_ms: row.int(5)?,
+        origin: Origin::read(row, 6)?,
     })
 }
 
@@ -148,6 +161,7 @@ pub async fn insert_code(
     now_ms: i64,
 ) -> Result<(), StorageError> {
     tx.sql().execute(SWEEP_CODES, args![now_ms]).await?;
+    let (provider, subject, sid) = Origin::columns(code.origin.as_ref());
     let values = args![
         &hash.0[..],
         code.client_id.as_str(),
@@ -156,7 +170,10 @@ pub async fn insert_code(
         code.scope.as_str(),
         code.redirect_uri.as_str(),
         code.challenge.as_str(),
-        code.expires_ms
+        code.expires_ms,
+        provider,
+        subject,
+        sid
     ];
     tx.sql().execute(INSERT_CODE, values).await?;
     Ok(())
@@ -178,22 +195,37 @@ pub async fn take_code(
         redirect_uri: row.text(4)?,
         challenge: row.text(5)?,
         expires_ms: row.int(6)?,
+        origin: Origin::read(&row, 7)?,
     }))
 }
 
-/// Stores a device code; `false` when its user code is taken, or when more than `most` wait already. Those that ended before
+/// How many device codes may wait for a decision.
+#[derive(Debug, Clone, Copy)]
+pub struct Waiting<'a> {
+    /// From which network the new one is asked for.
+    pub from: &'a str,
+    /// How many from there.
+    pub most_of_one: i64,
+    /// How many altogether.
+    pub most: i64,
+}
+
+/// Stores a device code; `false` when its user code is taken, or when too many wait already. Those that ended before
 /// `ended_ms` are swept out.
 pub async fn insert_device_code(
     tx: &mut CommitTx,
     (hash, user_code): (TokenHash, TokenHash),
     code: &DeviceCodeRow,
-    ended_ms: i64,
-    most: i64,
+    waiting: Waiting<'_>,
+    (now_ms, ended_ms): (i64, i64),
 ) -> Result<bool, StorageError> {
     tx.sql().execute(SWEEP_DEVICE_CODES, args![ended_ms]).await?;
-    let count = tx.sql().fetch_optional(COUNT_DEVICE_CODES, args![]).await?;
-    if count.map(|row| row.int(0)).transpose()?.unwrap_or_default() >= most {
-        return Ok(false);
+    let of_one = tx.sql().fetch_optional(COUNT_WAITING_OF, args![waiting.from, now_ms]).await?;
+    let all = tx.sql().fetch_optional(COUNT_WAITING, args![now_ms]).await?;
+    for (count, most) in [(of_one, waiting.most_of_one), (all, waiting.most)] {
+        if count.map(|row| row.int(0)).transpose()?.unwrap_or_default() >= most {
+            return Ok(false);
+        }
     }
     let values = args![
         &hash.0[..],
@@ -201,7 +233,8 @@ pub async fn insert_device_code(
         code.client_id.as_str(),
         code.device_id.as_str(),
         code.scope.as_str(),
-        code.expires_ms
+        code.expires_ms,
+        waiting.from
     ];
     Ok(tx.sql().execute(INSERT_DEVICE_CODE, values).await? == 1)
 }
@@ -229,10 +262,12 @@ pub async fn decide(
     tx: &mut CommitTx,
     user_code: TokenHash,
     decision: Decision,
-    user: &UserId,
+    (user, origin): (&UserId, Option<&Origin>),
     now_ms: i64,
 ) -> Result<bool, StorageError> {
-    let values = args![&user_code.0[..], decision.code(), user.as_str(), now_ms];
+    let (provider, subject, sid) = Origin::columns(origin);
+    let values =
+        args![&user_code.0[..], decision.code(), user.as_str(), now_ms, provider, subject, sid];
     Ok(tx.sql().execute(DECIDE, values).await? == 1)
 }
 
@@ -246,32 +281,42 @@ pub async fn take_device_code(
     row.as_ref().map(device_code).transpose()
 }
 
-/// Whether an account is there and isn't closed, as the transaction sees it.
+/// Ends what a user has granted and no client has come for yet.
+pub async fn forget_grants(tx: &mut CommitTx, user: &UserId) -> Result<(), StorageError> {
+    for sql in [FORGET_CODES, FORGET_GRANTED] {
+        tx.sql().execute(sql, args![user.as_str()]).await?;
+    }
+    Ok(())
+}
+
+/// Whether an account is there and is neither closed nor locked, as the transaction sees it.
 pub async fn is_active(tx: &mut CommitTx, user: &UserId) -> Result<bool, StorageError> {
     Ok(tx.sql().fetch_optional(IS_ACTIVE, args![user.as_str()]).await?.is_some())
 }
 
-/// Notes that a device's session was granted to a client, by which code if by one, and what its refresh tokens carry.
+/// Notes that a device's session was granted to a client, and what its refresh tokens carry; where it came by a code, that one, and until
+/// when it is known again.
 pub async fn insert_session(
     tx: &mut CommitTx,
     row: &SessionRow,
     family: TokenHash,
-    code: Option<TokenHash>,
+    code: Option<(TokenHash, i64)>,
 ) -> Result<(), StorageError> {
-    let code = code.map(|hash| hash.0.to_vec());
+    let (code, until_ms) = (code.map(|(hash, _)| hash.0.to_vec()), code.map(|(_, until)| until));
     let (user, device) = (row.user_id.as_str(), row.device_id.as_str());
     let (client, scope) = (row.client_id.as_str(), row.scope.as_str());
-    let values = args![user, device, client, scope, &family.0[..], code];
+    let values = args![user, device, client, scope, &family.0[..], code, until_ms];
     tx.sql().execute(INSERT_SESSION, values).await?;
     Ok(())
 }
 
-/// The session that a code gave.
+/// The session that a code gave, not long ago.
 pub async fn session_of_code(
     tx: &mut CommitTx,
     code: TokenHash,
+    now_ms: i64,
 ) -> Result<Option<SessionRow>, StorageError> {
-    let row = tx.sql().fetch_optional(OF_CODE, args![&code.0[..]]).await?;
+    let row = tx.sql().fetch_optional(OF_CODE, args![&code.0[..], now_ms]).await?;
     row.as_ref().map(session).transpose()
 }
 
@@ -293,12 +338,12 @@ pub async fn session_of_refresh(
     row.as_ref().map(session).transpose()
 }
 
-/// The sessions that clients were granted by a user.
-pub async fn sessions_of(db: &Database, user: &UserId) -> Result<Vec<SessionRow>, StorageError> {
-    db.fetch(OF_USER, args![user.as_str()]).await?.iter().map(session).collect()
-}
-
 /// Whether a device's session was granted to a client.
-pub fn is_granted(sessions: &[SessionRow], device: &DeviceId) -> bool {
-    sessions.iter().any(|session| session.device_id == device)
+pub async fn is_granted(
+    db: &Database,
+    user: &UserId,
+    device: &DeviceId,
+) -> Result<bool, StorageError> {
+    let row = db.fetch_optional(OF_DEVICE, args![user.as_str(), device.as_str()]).await?;
+    Ok(row.is_some())
 }

@@ -2,6 +2,7 @@
 
 use landbridge_database::{Database, Row, args};
 use ruma::{DeviceId, OwnedUserId, UserId};
+use serde::Deserialize;
 
 use crate::commit::CommitTx;
 use crate::nid::Pos;
@@ -44,6 +45,9 @@ const BEHIND: &str = "SELECT DISTINCT p.user_id FROM pushers p
     OR p.ack_due = 1
     OR EXISTS (SELECT 1 FROM receipt r WHERE r.user_id = p.user_id AND r.pos > p.pos)";
 
+/// The kind of pushers that send e-mail.
+pub const EMAIL: &str = "email";
+
 /// What identifies a pusher of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PusherKey {
@@ -72,6 +76,18 @@ pub struct Pusher {
     pub challenge: Option<Challenge>,
     /// What was told by e-mail.
     pub mailed: Mailed,
+}
+
+impl Pusher {
+    /// Whether it sends e-mail.
+    pub fn is_email(&self) -> bool {
+        #[derive(Deserialize)]
+        struct Definition {
+            kind: String,
+        }
+        let definition = serde_json::from_str::<Definition>(&self.definition);
+        definition.is_ok_and(|definition| definition.kind == EMAIL)
+    }
 }
 
 /// The e-mails of a pusher that sends some.

@@ -17,13 +17,6 @@ const INSERT: &str = "INSERT INTO threepids (medium, address, user_id, validated
     ON CONFLICT (medium, address) DO UPDATE SET validated_ms = excluded.validated_ms";
 const DELETE: &str = "DELETE FROM threepids WHERE medium = $1 AND address = $2 AND user_id = $3";
 const CLEAR: &str = "DELETE FROM threepids WHERE user_id = $1";
-const CLEAR_BINDS: &str = "DELETE FROM threepid_binds WHERE user_id = $1";
-const BIND: &str = "INSERT INTO threepid_binds (user_id, medium, address, id_server)
-    VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
-const BINDS: &str =
-    "SELECT medium, address, id_server FROM threepid_binds WHERE user_id = $1 ORDER BY address";
-const UNBIND: &str = "DELETE FROM threepid_binds
-    WHERE user_id = $1 AND medium = $2 AND address = $3 AND id_server = $4";
 const PURGE: &str = "DELETE FROM threepid_proofs WHERE expires_ms < $1";
 const FIND: &str = "SELECT sid, send_attempt, validated_ms FROM threepid_proofs
     WHERE purpose = $1 AND medium = $2 AND address = $3 AND client_secret = $4";
@@ -31,13 +24,14 @@ const BEGIN: &str = "INSERT INTO threepid_proofs
     (sid, purpose, medium, address, client_secret, token, next_link, send_attempt, expires_ms)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 const AGAIN: &str =
-    "UPDATE threepid_proofs SET token = $2, next_link = $3, expires_ms = $4 WHERE sid = $1";
-const SENT: &str =
-    "UPDATE threepid_proofs SET send_attempt = $2 WHERE sid = $1 AND send_attempt < $2";
-const PEEK: &str = "SELECT next_link FROM threepid_proofs
-    WHERE sid = $1 AND token = $2 AND expires_ms >= $3";
+    "UPDATE threepid_proofs SET next_token = $2, next_link = $3, expires_ms = $4 WHERE sid = $1";
+const SENT: &str = "UPDATE threepid_proofs SET send_attempt = $2, token = $3,
+        next_token = CASE WHEN next_token = $3 THEN NULL ELSE next_token END
+    WHERE sid = $1 AND send_attempt < $2";
+const PEEK: &str = "SELECT purpose, address, next_link FROM threepid_proofs
+    WHERE sid = $1 AND (token = $2 OR next_token = $2) AND expires_ms >= $3";
 const CONFIRM: &str = "UPDATE threepid_proofs SET validated_ms = COALESCE(validated_ms, $3)
-    WHERE sid = $1 AND token = $2 AND expires_ms >= $3 RETURNING next_link";
+    WHERE sid = $1 AND (token = $2 OR next_token = $2) AND expires_ms >= $3 RETURNING next_link";
 const PROOF: &str = "SELECT medium, address, validated_ms FROM threepid_proofs
     WHERE sid = $1 AND client_secret = $2 AND purpose = $3 AND expires_ms >= $4";
 const TAKE: &str = "DELETE FROM threepid_proofs WHERE sid = $1 AND validated_ms IS NOT NULL";
@@ -63,17 +57,6 @@ impl Threepid {
     }
 }
 
-/// An identifier that an identity server publishes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bind {
-    /// `email` or `msisdn`.
-    pub medium: String,
-    /// The address.
-    pub address: String,
-    /// The identity server.
-    pub id_server: String,
-}
-
 /// A proof that is asked for.
 #[derive(Debug, Clone)]
 pub struct NewProof {
@@ -95,6 +78,17 @@ pub struct NewProof {
     pub send_attempt: i64,
     /// Until when it is good.
     pub expires_ms: i64,
+}
+
+/// A proof whose link was not followed yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// What it is for.
+    pub purpose: String,
+    /// The address, in its canonical form.
+    pub address: String,
+    /// Where to go afterwards.
+    pub next_link: Option<String>,
 }
 
 /// A proof as far as it has come.
@@ -182,33 +176,9 @@ pub async fn delete(
     Ok(tx.sql().execute(DELETE, args![medium, address, user.as_str()]).await? == 1)
 }
 
-/// Takes all identifiers from an account, and forgets where they were bound.
+/// Takes all identifiers from an account.
 pub async fn clear(tx: &mut CommitTx, user: &UserId) -> Result<(), StorageError> {
     tx.sql().execute(CLEAR, args![user.as_str()]).await?;
-    tx.sql().execute(CLEAR_BINDS, args![user.as_str()]).await?;
-    Ok(())
-}
-
-/// Notes that an identity server publishes an identifier.
-pub async fn bind(tx: &mut CommitTx, user: &UserId, bind: &Bind) -> Result<(), StorageError> {
-    let (medium, address) = (bind.medium.as_str(), bind.address.as_str());
-    tx.sql().execute(BIND, args![user.as_str(), medium, address, bind.id_server.as_str()]).await?;
-    Ok(())
-}
-
-/// What identity servers publish of a user.
-pub async fn binds(db: &Database, user: &UserId) -> Result<Vec<Bind>, StorageError> {
-    let read = |row: &Row| {
-        Ok(Bind { medium: row.text(0)?, address: row.text(1)?, id_server: row.text(2)? })
-    };
-    db.fetch(BINDS, args![user.as_str()]).await?.iter().map(read).collect()
-}
-
-/// Forgets that an identity server publishes an identifier.
-pub async fn unbind(tx: &mut CommitTx, user: &UserId, bind: &Bind) -> Result<(), StorageError> {
-    let (medium, address) = (bind.medium.as_str(), bind.address.as_str());
-    let values = args![user.as_str(), medium, address, bind.id_server.as_str()];
-    tx.sql().execute(UNBIND, values).await?;
     Ok(())
 }
 
@@ -247,21 +217,29 @@ pub async fn begin(
     Ok((new.sid.clone(), true))
 }
 
-/// Notes that the message of an attempt went out.
-pub async fn sent(tx: &mut CommitTx, sid: &str, attempt: i64) -> Result<(), StorageError> {
-    tx.sql().execute(SENT, args![sid, attempt]).await?;
+/// Notes that the message of an attempt went out: from now on its token is the good one.
+pub async fn sent(
+    tx: &mut CommitTx,
+    sid: &str,
+    attempt: i64,
+    token: TokenHash,
+) -> Result<(), StorageError> {
+    tx.sql().execute(SENT, args![sid, attempt, &token.0[..]]).await?;
     Ok(())
 }
 
-/// Whether a token is good, and where its proof leads afterwards.
+/// What a token would prove; `None` when it isn't good.
 pub async fn peek(
     db: &Database,
     sid: &str,
     token: TokenHash,
     now_ms: i64,
-) -> Result<Option<Option<String>>, StorageError> {
+) -> Result<Option<Waiting>, StorageError> {
     let row = db.fetch_optional(PEEK, args![sid, &token.0[..], now_ms]).await?;
-    row.map(|row| Ok(row.opt_text(0)?)).transpose()
+    row.map(|row| {
+        Ok(Waiting { purpose: row.text(0)?, address: row.text(1)?, next_link: row.opt_text(2)? })
+    })
+    .transpose()
 }
 
 /// Proves an address with the token; where to go afterwards. `None` when the token isn't good.

@@ -12,7 +12,7 @@ const INSERT_ACCESS: &str =
     "INSERT INTO access_tokens (hash, user_id, device_id, expires_ms, refresh, used)
     VALUES ($1, $2, $3, $4, $5, $6)";
 const GET_ACCESS: &str =
-    "SELECT t.user_id, t.device_id, t.expires_ms, t.used, t.refresh, a.kind, o.client_id
+    "SELECT t.user_id, t.device_id, t.expires_ms, t.used, t.refresh, a.kind, o.scope
     FROM access_tokens t JOIN accounts a ON a.user_id = t.user_id
     LEFT JOIN oauth_sessions o ON o.user_id = t.user_id AND o.device_id = t.device_id
     WHERE t.hash = $1 AND a.deactivated = 0";
@@ -37,6 +37,7 @@ const DELETE_REFRESH_OF_DEVICE: &str =
     "DELETE FROM refresh_tokens WHERE user_id = $1 AND device_id = $2";
 const DELETE_OAUTH_OF_DEVICE: &str =
     "DELETE FROM oauth_sessions WHERE user_id = $1 AND device_id = $2";
+const DELETE_SSO_OF_DEVICE: &str = "DELETE FROM sso_sessions WHERE user_id = $1 AND device_id = $2";
 const INSERT_SHORT: &str =
     "INSERT INTO short_tokens (hash, purpose, user_id, expires_ms) VALUES ($1, $2, $3, $4)";
 const PURGE_SHORT: &str = "DELETE FROM short_tokens WHERE expires_ms < $1";
@@ -78,8 +79,8 @@ pub struct AccessRow {
     pub refresh: Option<TokenHash>,
     /// Whether the account is a guest's.
     pub guest: bool,
-    /// Whether a client was granted it by OAuth 2.0.
-    pub oauth: bool,
+    /// What a client was granted with it by OAuth 2.0, if it was.
+    pub scope: Option<String>,
 }
 
 /// A refresh token as stored.
@@ -151,7 +152,7 @@ pub async fn get_access(
         used: row.bool(3)?,
         refresh: row.opt_blob(4)?.map(|blob| TokenHash::from_blob(&blob)).transpose()?,
         guest: row.int(5)? == 1,
-        oauth: row.opt_text(6)?.is_some(),
+        scope: row.opt_text(6)?,
     }))
 }
 
@@ -188,13 +189,13 @@ async fn delete_of_refresh(
     rows.iter().map(|row| TokenHash::from_blob(&row.blob(0)?)).collect()
 }
 
-/// Deletes all tokens of a device, and what a client was granted of it; its access tokens are returned.
+/// Deletes all tokens of a device, and what is known of where they came from; its access tokens are returned.
 pub async fn delete_of_device(
     tx: &mut CommitTx,
     user: &UserId,
     device: &DeviceId,
 ) -> Result<Vec<TokenHash>, StorageError> {
-    for sql in [DELETE_REFRESH_OF_DEVICE, DELETE_OAUTH_OF_DEVICE] {
+    for sql in [DELETE_REFRESH_OF_DEVICE, DELETE_OAUTH_OF_DEVICE, DELETE_SSO_OF_DEVICE] {
         tx.sql().execute(sql, args![user.as_str(), device.as_str()]).await?;
     }
     let rows = tx.sql().fetch(DELETE_OF_DEVICE, args![user.as_str(), device.as_str()]).await?;

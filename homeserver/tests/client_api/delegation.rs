@@ -1,6 +1,6 @@
 //! A matrix-authentication-service that signs people in in the server's stead.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::extract::{Form, State};
@@ -20,6 +20,8 @@ const SECRET: &str = "shared-with-mas";
 struct Service {
     tokens: Mutex<Value>,
     asked: AtomicUsize,
+    /// Whether it has lost its metadata.
+    broken: AtomicBool,
 }
 
 async fn introspect(
@@ -52,7 +54,16 @@ async fn start(clock: Arc<Later>) -> (TestServer, Arc<Service>) {
         "account_management_uri": "https://auth.test/account/",
     });
     let router = Router::new()
-        .route("/.well-known/openid-configuration", get(move || async move { Json(metadata) }))
+        .route(
+            "/.well-known/openid-configuration",
+            get(move |State(service): State<Arc<Service>>| async move {
+                if service.broken.load(Ordering::SeqCst) {
+                    (StatusCode::BAD_GATEWAY, Json(Value::Null))
+                } else {
+                    (StatusCode::OK, Json(metadata))
+                }
+            }),
+        )
         .route("/oauth2/introspect", post(introspect))
         .with_state(Arc::clone(&service));
     tokio::spawn(async move { axum::serve(listener, router).await });
@@ -115,9 +126,14 @@ async fn who_has_a_token_of_the_service_is_let_in() {
         assert_eq!(whoami(&server, bad).await.0, 401, "{bad}");
     }
     let admin = "/_synapse/admin/v1/users/@alice:hs.test/admin";
-    for (token, status) in [("good", 403), ("admin", 200)] {
-        let answer = server.request(Method::GET, admin, Some(token), &Value::Null).await;
-        assert_eq!(answer.0.as_u16(), status, "{token}");
+    for is_administrator in [false, true] {
+        // That is for the service to say, each time anew; what is noted here makes no difference.
+        let alice = ruma::UserId::parse("@alice:hs.test").unwrap();
+        server.server.app().accounts.set_admin(&alice, is_administrator).await.unwrap();
+        for (token, status) in [("good", 403), ("admin", 200)] {
+            let answer = server.request(Method::GET, admin, Some(token), &Value::Null).await;
+            assert_eq!(answer.0.as_u16(), status, "{token}");
+        }
     }
     // Signed out there: the device goes, and with it the token, remembered or not.
     assert_eq!(mas(&server, "delete_device", device("PHONE")).await, 204);
@@ -207,6 +223,24 @@ async fn the_service_keeps_accounts_and_devices() {
 }
 
 #[tokio::test]
+async fn the_newest_word_of_the_service_says_whose_an_address_is() {
+    let (server, _) = start(Arc::default()).await;
+    let app = server.server.app();
+    for name in ["alice", "bob"] {
+        let provision = json!({ "localpart": name, "set_emails": ["A@example.com"] });
+        assert_eq!(mas(&server, "provision_user", provision).await, 201);
+        let owner = app.threepids.owner("email", "a@example.com").await.unwrap();
+        assert_eq!(owner.unwrap().localpart(), name);
+    }
+    // More than an account may have is no reason to be asked for ever.
+    let many: Vec<String> = (0..30).map(|n| format!("{n}@example.com")).collect();
+    let provision = json!({ "localpart": "alice", "set_emails": many });
+    assert_eq!(mas(&server, "provision_user", provision).await, 200);
+    let alice = ruma::UserId::parse("@alice:hs.test").unwrap();
+    assert_eq!(app.threepids.list(&alice).await.unwrap().len(), 20);
+}
+
+#[tokio::test]
 async fn what_the_service_does_is_not_done_here() {
     let (server, service) = start(Arc::default()).await;
     mas(&server, "provision_user", json!({ "localpart": "alice" })).await;
@@ -260,6 +294,75 @@ async fn what_the_service_does_is_not_done_here() {
     );
     assert_eq!(upload(&second).await.0, StatusCode::OK);
     assert_eq!(upload(&first).await.0, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn what_is_no_token_is_not_asked_about_again_and_again() {
+    let clock = Arc::new(Later::default());
+    let (server, service) = start(Arc::clone(&clock)).await;
+    let asked = || service.asked.load(Ordering::SeqCst);
+    let (one, other) = tokio::join!(whoami(&server, "made up"), whoami(&server, "made up"));
+    assert_eq!((one.0, other.0, asked()), (401, 401, 1));
+    assert_eq!((whoami(&server, "made up").await.0, asked()), (401, 1));
+    assert_eq!((whoami(&server, "another").await.0, asked()), (401, 2));
+    clock.pass(11);
+    assert_eq!((whoami(&server, "made up").await.0, asked()), (401, 3));
+}
+
+#[tokio::test]
+async fn a_device_of_the_same_name_is_another() {
+    let (server, service) = start(Arc::default()).await;
+    mas(&server, "provision_user", json!({ "localpart": "alice" })).await;
+    let device = json!({ "localpart": "alice", "device_id": "PHONE" });
+    mas(&server, "upsert_device", device.clone()).await;
+    *service.tokens.lock().unwrap() = json!({ "good": active("PHONE") });
+    assert_eq!(whoami(&server, "good").await.0, 200);
+    *service.tokens.lock().unwrap() = json!({});
+    assert_eq!(mas(&server, "delete_device", device.clone()).await, 204);
+    assert_eq!(mas(&server, "upsert_device", device).await, 201);
+    assert_eq!(whoami(&server, "good").await.0, 401);
+}
+
+#[tokio::test]
+async fn metadata_that_was_good_is_told_while_there_is_none() {
+    let clock = Arc::new(Later::default());
+    let (server, service) = start(Arc::clone(&clock)).await;
+    let path = "/_matrix/client/v1/auth_metadata";
+    let issuer = async || {
+        let (status, told) = server.request(Method::GET, path, None, &Value::Null).await;
+        (status.as_u16(), told["issuer"].clone())
+    };
+    assert_eq!(issuer().await, (200, json!("https://auth.test/")));
+    service.broken.store(true, Ordering::SeqCst);
+    clock.pass(11 * 60);
+    assert_eq!(issuer().await, (200, json!("https://auth.test/")));
+    // It is the service's own, not what this server would say of itself.
+    let own = "/.well-known/oauth-authorization-server";
+    let (status, _) = server.request(Method::GET, own, None, &Value::Null).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_service_locks_accounts_and_shows_its_secret_in_the_header() {
+    let (server, _) = start(Arc::default()).await;
+    assert_eq!(mas(&server, "provision_user", json!({ "localpart": "bob" })).await, 201);
+    let (app, bob) = (server.server.app(), ruma::UserId::parse("@bob:hs.test").unwrap());
+    for locked in [true, false] {
+        let lock = json!({ "localpart": "bob", "locked": locked });
+        assert_eq!(mas(&server, "provision_user", lock).await, 200);
+        assert_eq!(app.accounts.get(&bob).await.unwrap().unwrap().locked, locked);
+    }
+    // The secret is not taken from where proxies log it.
+    let path = format!("/_synapse/mas/query_user?localpart=bob&access_token={SECRET}");
+    let (status, _) = server.request(Method::GET, &path, None, &Value::Null).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    for path in [
+        "/_matrix/client/v3/register/available?username=carol",
+        "/_matrix/client/v1/register/m.login.registration_token/validity?token=x",
+    ] {
+        let (status, _) = server.request(Method::GET, path, None, &Value::Null).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
+    }
 }
 
 #[tokio::test]

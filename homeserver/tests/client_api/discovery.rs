@@ -153,5 +153,26 @@ async fn clients_find_the_server_and_its_versions() {
     .await;
     let (status, answer) = get(&server, path).await;
     assert_eq!(status, StatusCode::OK);
-    assert_eq!(answer["m.homeserver"], json!({ "base_url": "https://matrix.hs.test" }));
+    assert_eq!(answer, json!({ "m.homeserver": { "base_url": "https://matrix.hs.test" } }));
+}
+
+#[tokio::test]
+async fn clients_are_told_of_the_identity_server() {
+    let told = async |names: &[&str], default: Option<&str>| {
+        let server = TestServer::start_with(|config| {
+            config.public_base_url = Some("https://matrix.hs.test".to_owned());
+            for name in names {
+                config.identity_servers.insert((*name).to_owned(), format!("https://{name}/"));
+            }
+            config.default_identity_server = default.map(ToOwned::to_owned);
+        })
+        .await;
+        let path = "/.well-known/matrix/client";
+        let (_, answer) = server.request(Method::GET, path, None, &Value::Null).await;
+        answer["m.identity_server"]["base_url"].as_str().map(ToOwned::to_owned)
+    };
+    assert_eq!(told(&["a.test"], None).await.as_deref(), Some("https://a.test"));
+    assert_eq!(told(&["a.test", "b.test"], None).await, None);
+    let named = told(&["a.test", "b.test"], Some("b.test")).await;
+    assert_eq!(named.as_deref(), Some("https://b.test"));
 }

@@ -1,6 +1,7 @@
 //! E-mails about what people have not read.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Method, StatusCode};
 use landbridge_homeserver::clock::Clock;
@@ -97,7 +98,8 @@ async fn what_is_unread_for_a_while_is_told_by_email_and_ever_more_seldom() {
         told.text
     );
 
-    // Nothing is read: the next one comes an hour later.
+    // Nothing is read: the next one comes an hour later, by the server's clock.
+    let first = told.sent();
     scene.say("third").await;
     scene.later(11).await;
     scene.say("fourth").await;
@@ -105,6 +107,8 @@ async fn what_is_unread_for_a_while_is_told_by_email_and_ever_more_seldom() {
     let told = smtp.wait(before + 2).await;
     assert!(told.text.contains(": third") && told.text.contains(": fourth"), "{}", told.text);
     assert!(!told.text.contains(": second"), "{}", told.text);
+    let between = told.sent().duration_since(first).unwrap();
+    assert!(between >= Duration::from_hours(1), "{between:?}");
 
     // Who reads again hears sooner, and not of what was read.
     let read = scene.say("fifth").await;
@@ -113,7 +117,80 @@ async fn what_is_unread_for_a_while_is_told_by_email_and_ever_more_seldom() {
     scene.later(11).await;
     let told = smtp.wait(before + 3).await;
     assert!(told.text.contains(": sixth") && !told.text.contains(": fifth"), "{}", told.text);
-    assert_eq!(smtp.count(), before + 3);
+
+    // Who has read everything hears nothing, however long it takes: the next e-mail is about what is new.
+    let read = scene.say("seventh").await;
+    scene.read(&read).await;
+    scene.later(1440).await;
+    scene.say("eighth").await;
+    scene.later(11).await;
+    let told = smtp.wait(before + 4).await;
+    assert!(told.text.contains(": eighth"), "{}", told.text);
+    assert!(!told.text.contains(": sixth") && !told.text.contains(": seventh"), "{}", told.text);
+    assert_eq!(smtp.count(), before + 4);
+}
+
+#[tokio::test]
+async fn a_mailbox_that_is_not_there_loses_its_pusher() {
+    let smtp = Smtp::start().await;
+    let clock = Arc::new(Later::default());
+    let server = TestServer::start_with_at(
+        |config| mail(config, &smtp),
+        Arc::clone(&clock) as Arc<dyn Clock>,
+    )
+    .await;
+    let scene = Scene::new(&server, &smtp, &clock).await;
+    let refused = "refused@example.org";
+    let addresses = vec![ADDRESS.to_owned(), refused.to_owned()];
+    let user = scene.alice.id.as_str().try_into().unwrap();
+    server.server.app().threepids.replace(user, addresses, false).await.unwrap();
+    scene.alice.must(Method::POST, "v3/pushers/set", pusher(refused)).await;
+    scene.say("first").await;
+    scene.later(11).await;
+    smtp.wait_for_refusals(1).await;
+    // Perhaps it was a mistake of the SMTP server's: one refusal means little.
+    assert_eq!(pushers(&scene.alice).await, 2);
+    scene.later(61).await;
+    smtp.wait_for_refusals(2).await;
+    let gone = async {
+        while pushers(&scene.alice).await > 1 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), gone).await.expect("a pusher that goes");
+}
+
+#[tokio::test]
+async fn who_is_locked_out_gets_no_emails() {
+    let smtp = Smtp::start().await;
+    let clock = Arc::new(Later::default());
+    let server = TestServer::start_with_at(
+        |config| mail(config, &smtp),
+        Arc::clone(&clock) as Arc<dyn Clock>,
+    )
+    .await;
+    let scene = Scene::new(&server, &smtp, &clock).await;
+    let (carol, address) = (server.register("carol").await, "carol@example.org");
+    add(&server, &smtp, &carol, address).await;
+    let invite = format!("v3/rooms/{}/invite", scene.room);
+    scene.bob.must(Method::POST, &invite, json!({ "user_id": carol.id })).await;
+    carol.must(Method::POST, &format!("v3/join/{}", scene.room), json!({})).await;
+    carol.must(Method::POST, "v3/pushers/set", pusher(address)).await;
+    let (app, before) = (server.server.app(), smtp.count());
+    let user = scene.alice.id.as_str().try_into().unwrap();
+    scene.say("first").await;
+    carol.must(Method::GET, "v3/notifications", Value::Null).await;
+    app.accounts.set_locked(user, true).await.unwrap();
+    clock.pass(11 * 60);
+    app.push.added(app, user).await.unwrap();
+    carol.must(Method::POST, "v3/pushers/set", pusher(address)).await;
+    assert_eq!(smtp.wait(before + 1).await.to, address);
+    // Once let in again, she hears of it.
+    app.accounts.set_locked(user, false).await.unwrap();
+    scene.poke().await;
+    let told = smtp.wait(before + 2).await;
+    assert_eq!(told.to, ADDRESS);
+    assert!(told.text.contains(": first"), "{}", told.text);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::routing::{get, post};
@@ -10,12 +11,17 @@ use base64::Engine;
 use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signer, SigningKey};
 use http::{HeaderMap, Method, StatusCode};
+use landbridge_homeserver::clock::{Clock, SystemClock};
+use landbridge_homeserver::config::Config;
+use ruma::UserId;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::support::{TestServer, User};
+use super::support::{Later, TestServer, User};
 
 const NAME: &str = "id.test";
+/// Where it says whether its key is good.
+const VALIDITY: &str = "/_matrix/identity/v2/pubkey/isvalid";
 
 /// An identity server that knows Bob's address.
 #[derive(Default)]
@@ -24,6 +30,10 @@ struct Idp {
     asked: Mutex<Vec<(String, Value)>>,
     /// Whether its key was revoked.
     revoked: AtomicBool,
+    /// Whether it never answers who wants it to forget an address.
+    hangs: AtomicBool,
+    /// Whether it refuses that.
+    refuses: AtomicBool,
     /// How often its pepper changes between two requests.
     repeppered: AtomicUsize,
 }
@@ -35,6 +45,16 @@ impl Idp {
 
     fn count(&self) -> usize {
         self.asked.lock().unwrap().len()
+    }
+
+    /// Waits until it was asked so often.
+    async fn reached(&self, count: usize) {
+        let asked = async {
+            while self.count() < count {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), asked).await.expect("a request in time");
     }
 
     fn note(&self, headers: &HeaderMap, body: &Value) {
@@ -72,9 +92,19 @@ async fn bind(
     (StatusCode::OK, Json(answer))
 }
 
-async fn unbind(State(idp): Shared, headers: HeaderMap, Json(body): Json<Value>) -> Json<Value> {
+async fn unbind(
+    State(idp): Shared,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> (StatusCode, Json<Value>) {
     idp.note(&headers, &body);
-    Json(json!({}))
+    if idp.hangs.load(Ordering::SeqCst) {
+        std::future::pending::<()>().await;
+    }
+    if idp.refuses.load(Ordering::SeqCst) {
+        return refusal(StatusCode::FORBIDDEN, "M_FORBIDDEN");
+    }
+    (StatusCode::OK, Json(json!({})))
 }
 
 async fn lookup(State(idp): Shared, Json(body): Json<Value>) -> (StatusCode, Json<Value>) {
@@ -101,7 +131,7 @@ async fn store(
     }
     let host = headers["host"].to_str().unwrap();
     let public =
-        json!({ "public_key": public(), "key_validity_url": format!("http://{host}/valid") });
+        json!({ "public_key": public(), "key_validity_url": format!("http://{host}{VALIDITY}") });
     let answer = json!({ "token": format!("kept-{name}"), "public_keys": [public],
         "display_name": format!("{}...@e...", &name[..1]) });
     (StatusCode::OK, Json(answer))
@@ -114,6 +144,10 @@ async fn valid(State(idp): Shared, uri: http::Uri) -> Json<Value> {
 }
 
 async fn start() -> (TestServer, Arc<Idp>) {
+    start_at(Arc::new(SystemClock)).await
+}
+
+async fn start_at(clock: Arc<dyn Clock>) -> (TestServer, Arc<Idp>) {
     let idp = Arc::<Idp>::default();
     let router = Router::new()
         .route("/_matrix/identity/v2/3pid/bind", post(bind))
@@ -126,15 +160,15 @@ async fn start() -> (TestServer, Arc<Idp>) {
         )
         .route("/_matrix/identity/v2/lookup", post(lookup))
         .route("/_matrix/identity/v2/store-invite", post(store))
-        .route("/valid", get(valid))
+        .route(VALIDITY, get(valid))
         .with_state(Arc::clone(&idp));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });
-    let server = TestServer::start_with(|config| {
+    let name = |config: &mut Config| {
         config.identity_servers.insert(NAME.to_owned(), base);
-    })
-    .await;
+    };
+    let server = TestServer::start_with_at(name, clock).await;
     (server, idp)
 }
 
@@ -175,7 +209,7 @@ async fn addresses_are_bound_on_trusted_servers_and_taken_back() {
     assert_eq!(refused, (404, "M_NO_VALID_SESSION".to_owned()));
     // A 401 would be about the session here.
     let refused = alice.refused(Method::POST, path, credentials(NAME, "unauthorised")).await;
-    assert_eq!(refused, (502, "M_UNAUTHORIZED".to_owned()));
+    assert_eq!(refused, (502, "M_UNKNOWN".to_owned()));
     let old = |sid: &str| json!({ "three_pid_creds": credentials(NAME, sid) });
     let refused = alice.refused(Method::POST, "v3/account/3pid", old("bad")).await;
     assert_eq!(refused, (403, "M_THREEPID_AUTH_FAILED".to_owned()));
@@ -213,6 +247,91 @@ async fn addresses_are_bound_on_trusted_servers_and_taken_back() {
         "identifier": { "type": "m.id.user", "user": "alice" } } });
     let answer = alice.must(Method::POST, "v3/account/deactivate", auth).await;
     assert_eq!(answer, json!({ "id_server_unbind_result": "success" }));
+    assert_eq!(idp.last().1, json!({ "mxid": alice.id, "threepid": known }));
+}
+
+/// Confirms the end of an account.
+fn closing(user: &User<'_>) -> Value {
+    json!({ "auth": { "type": "m.login.password", "password": "correct horse",
+        "identifier": { "type": "m.id.user", "user": user.id } } })
+}
+
+/// Waits until nothing of a user is published any more.
+async fn forgotten(server: &TestServer, user: &UserId) {
+    let forgotten = async {
+        while !server.server.app().threepids.binds(user).await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), forgotten).await.expect("forgotten in time");
+}
+
+#[tokio::test]
+async fn an_account_is_closed_though_its_identity_server_hangs() {
+    let clock = Arc::new(Later::default());
+    let (server, idp) = start_at(Arc::clone(&clock) as Arc<dyn Clock>).await;
+    let (alice, bob) = (server.register("alice").await, server.register("bob").await);
+    alice.must(Method::POST, "v3/account/3pid/bind", credentials(NAME, "good")).await;
+    idp.hangs.store(true, Ordering::SeqCst);
+    let before = idp.count();
+    let path = "v3/account/deactivate";
+    tokio::select! {
+        answer = alice.ask(Method::POST, path, closing(&alice)) => panic!("{answer:?}"),
+        () = idp.reached(before + 1) => {}
+    }
+    // The client gives up. The account is closed all the same, and what is published is not forgotten.
+    let refused = alice.refused(Method::GET, "v3/account/whoami", Value::Null).await;
+    assert_eq!(refused, (401, "M_UNKNOWN_TOKEN".to_owned()));
+    let user = <&UserId>::try_from(alice.id.as_str()).unwrap();
+    assert_eq!(server.server.app().threepids.binds(user).await.unwrap().len(), 1);
+    idp.hangs.store(false, Ordering::SeqCst);
+    clock.pass(61);
+    // Others who go have the work looked at.
+    let answer = bob.must(Method::POST, path, closing(&bob)).await;
+    assert_eq!(answer, json!({ "id_server_unbind_result": "success" }));
+    forgotten(&server, user).await;
+    assert_eq!(idp.last().1["mxid"], alice.id.as_str());
+}
+
+#[tokio::test]
+async fn an_identity_server_that_refuses_to_forget_is_asked_again() {
+    let clock = Arc::new(Later::default());
+    let (server, idp) = start_at(Arc::clone(&clock) as Arc<dyn Clock>).await;
+    let (alice, bob) = (server.register("alice").await, server.register("bob").await);
+    alice.must(Method::POST, "v3/account/3pid/bind", credentials(NAME, "good")).await;
+    idp.refuses.store(true, Ordering::SeqCst);
+    let path = "v3/account/deactivate";
+    let answer = alice.must(Method::POST, path, closing(&alice)).await;
+    assert_eq!(answer, json!({ "id_server_unbind_result": "no-support" }));
+    let user = <&UserId>::try_from(alice.id.as_str()).unwrap();
+    let app = server.server.app();
+    assert_eq!(app.threepids.binds(user).await.unwrap().len(), 1);
+    // A closed account is given nothing.
+    let late = app.threepids.replace(user, vec!["late@example.org".to_owned()], false).await;
+    assert_eq!(late.unwrap_err().errcode, "M_USER_DEACTIVATED");
+    idp.refuses.store(false, Ordering::SeqCst);
+    clock.pass(61);
+    bob.must(Method::POST, path, closing(&bob)).await;
+    forgotten(&server, user).await;
+}
+
+#[tokio::test]
+async fn what_an_administrator_takes_away_is_published_no_more() {
+    let (server, idp) = start().await;
+    let (admin, alice) = (server.administrator("admin").await, server.register("alice").await);
+    let set = async |addresses: &[String]| {
+        let address = |address: &String| json!({ "medium": "email", "address": address });
+        let body = json!({ "threepids": addresses.iter().map(address).collect::<Vec<_>>() });
+        let path = format!("/_synapse/admin/v2/users/{}", alice.id);
+        server.request(Method::PUT, &path, Some(&admin.token), &body).await.0.as_u16()
+    };
+    assert_eq!(set(&["Alice@example.org".to_owned()]).await, 200);
+    alice.must(Method::POST, "v3/account/3pid/bind", credentials(NAME, "good")).await;
+    let many: Vec<String> = (0..21).map(|n| format!("{n}@example.org")).collect();
+    assert_eq!(set(&many).await, 400);
+    assert_eq!(set(&[]).await, 200);
+    forgotten(&server, alice.id.as_str().try_into().unwrap()).await;
+    let known = json!({ "medium": "email", "address": "alice@example.org" });
     assert_eq!(idp.last().1, json!({ "mxid": alice.id, "threepid": known }));
 }
 
@@ -363,8 +482,10 @@ async fn a_room_begins_with_people_invited_by_address() {
     let state = format!("v3/rooms/{room}/state/m.room.third_party_invite/kept-carol");
     alice.must(Method::GET, &state, Value::Null).await;
 
-    // The client hears of an invite that did not go out.
+    // The client hears of an invite that did not go out, and of the room that is there all the same.
     let body = with(json!([by(NAME, "refused@example.org")]));
-    let refused = alice.refused(Method::POST, "v3/createRoom", body).await;
-    assert_eq!(refused, (400, "M_INVALID_EMAIL".to_owned()));
+    let (status, refused) = alice.ask(Method::POST, "v3/createRoom", body).await;
+    assert_eq!((status.as_u16(), &refused["errcode"]), (400, &json!("M_INVALID_EMAIL")));
+    let rooms = alice.must(Method::GET, "v3/joined_rooms", Value::Null).await;
+    assert!(rooms["joined_rooms"].as_array().unwrap().contains(&refused["room_id"]), "{refused}");
 }

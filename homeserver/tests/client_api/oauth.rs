@@ -4,6 +4,7 @@ mod account;
 mod authorize;
 mod clients;
 mod devices;
+mod email;
 mod tokens;
 
 use std::cell::RefCell;
@@ -13,7 +14,9 @@ use landbridge_homeserver::clock::Clock;
 use landbridge_homeserver::config::Config;
 use serde_json::{Value, json};
 
+use super::smtp::Smtp;
 use super::support::{Later, TestServer};
+use super::threepids::mail;
 
 const BASE: &str = "https://hs.test";
 const AUTHORIZE: &str = "/_landbridge/oauth/authorize";
@@ -82,6 +85,21 @@ impl Provider {
     }
 
     async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        let provider = Self::start_empty_with(change).await;
+        provider.register("alice").await;
+        provider
+    }
+
+    /// A server that knows nobody, and wants an e-mail address of everybody.
+    async fn start_needing_email(smtp: &Smtp) -> Self {
+        Self::start_empty_with(|config| {
+            mail(config, smtp);
+            config.email.required_to_register = true;
+        })
+        .await
+    }
+
+    async fn start_empty_with(change: impl FnOnce(&mut Config)) -> Self {
         let clock = Arc::new(Later::default());
         let server = TestServer::start_with_at(
             |config| {
@@ -92,14 +110,6 @@ impl Provider {
             Arc::clone(&clock) as Arc<dyn Clock>,
         )
         .await;
-        let auth = match server.server.app().config.registration.tokens.first() {
-            Some(token) => json!({ "type": "m.login.registration_token", "token": token.expose() }),
-            None => json!({ "type": "m.login.dummy" }),
-        };
-        let alice = json!({ "auth": auth, "username": "alice", "password": "correct horse" });
-        let path = "/_matrix/client/v3/register";
-        let (status, answer) = server.request(http::Method::POST, path, None, &alice).await;
-        assert_eq!(status, 200, "{answer}");
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
@@ -107,6 +117,17 @@ impl Provider {
             .unwrap();
         let address = format!("http://{}", server.server.addresses()[0]);
         Self { server, clock, http, address }
+    }
+
+    async fn register(&self, name: &str) {
+        let auth = match self.server.server.app().config.registration.tokens.first() {
+            Some(token) => json!({ "type": "m.login.registration_token", "token": token.expose() }),
+            None => json!({ "type": "m.login.dummy" }),
+        };
+        let body = json!({ "auth": auth, "username": name, "password": "correct horse" });
+        let path = "/_matrix/client/v3/register";
+        let (status, answer) = self.server.request(http::Method::POST, path, None, &body).await;
+        assert_eq!(status, 200, "{answer}");
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
@@ -126,6 +147,14 @@ impl Provider {
 
     async fn form(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let request = self.http.post(format!("{}{path}", self.address));
+        let kind = "application/x-www-form-urlencoded";
+        self.send(request.header("content-type", kind).body(encoded(fields))).await
+    }
+
+    /// Sends a form from an address, as a proxy in front tells it.
+    async fn form_from(&self, address: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let request = self.http.post(format!("{}{path}", self.address));
+        let request = request.header("x-forwarded-for", address);
         let kind = "application/x-www-form-urlencoded";
         self.send(request.header("content-type", kind).body(encoded(fields))).await
     }

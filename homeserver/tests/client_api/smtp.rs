@@ -1,7 +1,8 @@
 //! A little SMTP server that keeps what it is sent.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -14,6 +15,13 @@ pub(crate) struct Mail {
 }
 
 impl Mail {
+    /// When it was sent, by the server's clock.
+    pub(crate) fn sent(&self) -> SystemTime {
+        let date = self.text.lines().find_map(|line| line.strip_prefix("Date: "));
+        let date = date.expect("a date").replace("+0000", "GMT");
+        httpdate::parse_http_date(&date).expect("a date that can be read")
+    }
+
     /// The path and query of the link in it.
     pub(crate) fn link(&self) -> &str {
         self.link_to("confirm")
@@ -31,6 +39,8 @@ impl Mail {
 pub(crate) struct Smtp {
     pub(crate) port: u16,
     mails: Arc<Mutex<Vec<Mail>>>,
+    refused: Arc<AtomicUsize>,
+    full: Arc<AtomicBool>,
 }
 
 impl Smtp {
@@ -38,18 +48,39 @@ impl Smtp {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let mails = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&mails);
+        let refused = Arc::new(AtomicUsize::new(0));
+        let (kept, counted) = (Arc::clone(&mails), Arc::clone(&refused));
+        let full = Arc::<AtomicBool>::default();
+        let is_full = Arc::clone(&full);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&kept)));
+                if is_full.load(Ordering::SeqCst) {
+                    continue;
+                }
+                tokio::spawn(serve(stream, Arc::clone(&kept), Arc::clone(&counted)));
             }
         });
-        Self { port, mails }
+        Self { port, mails, refused, full }
+    }
+
+    /// Hangs up on everybody from now on, or no longer.
+    pub(crate) fn set_full(&self, full: bool) {
+        self.full.store(full, Ordering::SeqCst);
     }
 
     /// How many messages came so far.
     pub(crate) fn count(&self) -> usize {
         self.mails.lock().unwrap().len()
+    }
+
+    /// Waits until so many messages were refused.
+    pub(crate) async fn wait_for_refusals(&self, count: usize) {
+        let refused = async {
+            while self.refused.load(Ordering::SeqCst) < count {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), refused).await.expect("a refusal in time");
     }
 
     /// The newest message, once so many came.
@@ -63,6 +94,11 @@ impl Smtp {
         self.mails.lock().unwrap().last().unwrap().clone()
     }
 
+    /// Whom the messages of a range went to.
+    pub(crate) fn to(&self, range: std::ops::Range<usize>) -> Vec<String> {
+        self.mails.lock().unwrap()[range].iter().map(|mail| mail.to.clone()).collect()
+    }
+
     /// The newest message for an address. The server answers a client only once a message was taken, so it is here.
     pub(crate) fn newest(&self, to: &str) -> Mail {
         let mails = self.mails.lock().unwrap();
@@ -70,12 +106,16 @@ impl Smtp {
     }
 }
 
-async fn serve(stream: TcpStream, mails: Arc<Mutex<Vec<Mail>>>) {
-    let work = talk(stream, mails);
+async fn serve(stream: TcpStream, mails: Arc<Mutex<Vec<Mail>>>, refused: Arc<AtomicUsize>) {
+    let work = talk(stream, mails, refused);
     let _ = tokio::time::timeout(Duration::from_mins(1), work).await;
 }
 
-async fn talk(stream: TcpStream, mails: Arc<Mutex<Vec<Mail>>>) -> std::io::Result<()> {
+async fn talk(
+    stream: TcpStream,
+    mails: Arc<Mutex<Vec<Mail>>>,
+    refused: Arc<AtomicUsize>,
+) -> std::io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read).lines();
     write.write_all(b"220 mail.test\r\n").await?;
@@ -86,7 +126,12 @@ async fn talk(stream: TcpStream, mails: Arc<Mutex<Vec<Mail>>>) -> std::io::Resul
             b"250-mail.test\r\n250 8BITMIME\r\n"
         } else if upper.starts_with("RCPT TO:") {
             to = line[8..].trim().trim_matches(['<', '>']).to_owned();
-            if to.starts_with("refused@") { b"550 no\r\n" } else { b"250 ok\r\n" }
+            if to.starts_with("refused@") {
+                refused.fetch_add(1, Ordering::SeqCst);
+                b"550 no\r\n"
+            } else {
+                b"250 ok\r\n"
+            }
         } else if upper == "DATA" {
             write.write_all(b"354 go on\r\n").await?;
             let mut text = String::new();

@@ -128,3 +128,92 @@ async fn the_provider_ends_the_sessions_that_it_began() {
     assert_eq!(end(&idp.signed(&all)).await, 200);
     assert!(!alive(&second).await && !alive(&third).await);
 }
+
+/// The fields that a form on a page carries.
+fn hidden(page: &str) -> Vec<(String, String)> {
+    let form = page.split("</form>").next().unwrap();
+    let part = |tag: &str, name: &str| {
+        let (_, rest) = tag.split_once(&format!(" {name}=\""))?;
+        Some(rest.split('"').next().unwrap().replace("&amp;", "&"))
+    };
+    let inputs = form.split("<input").skip(1).map(|tag| tag.split('>').next().unwrap());
+    inputs.filter_map(|tag| Some((part(tag, "name")?, part(tag, "value")?))).collect()
+}
+
+/// RFC 7636, appendix B.
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const RETURN: &str = "https://app.example.com/callback";
+
+/// Lets a client in by OAuth 2.0: the code.
+async fn let_in(browser: &Browser<'_>, client: &str, device: &str) -> String {
+    let fields = [
+        ("client_id", client),
+        ("redirect_uri", RETURN),
+        ("response_type", "code"),
+        ("scope", &*format!("urn:matrix:client:api:* urn:matrix:client:device:{device}")),
+        ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
+        ("code_challenge_method", "S256"),
+    ];
+    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    let page = browser.get(&format!("/_landbridge/oauth/authorize?{query}")).await;
+    assert_eq!(page.status, 200, "{}", page.body);
+    let mut fields = hidden(&page.body);
+    fields.push(("decision".to_owned(), "allow".to_owned()));
+    let fields: Vec<_> = fields.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    let back = browser.post("/_landbridge/oauth/authorize", &fields).await;
+    let back = url::Url::parse(back.location.as_deref().unwrap()).unwrap();
+    super::sso_provider::parameter(&back, "code").unwrap()
+}
+
+async fn redeem(browser: &Browser<'_>, client: &str, code: &str) -> Value {
+    let fields = [
+        ("grant_type", "authorization_code"),
+        ("code", code),
+        ("redirect_uri", RETURN),
+        ("client_id", client),
+        ("code_verifier", VERIFIER),
+    ];
+    let answer = browser.post("/_landbridge/oauth/token", &fields).await;
+    serde_json::from_str(&answer.body).unwrap()
+}
+
+#[tokio::test]
+async fn the_provider_ends_what_began_on_the_pages() {
+    let idp = Idp::start().await;
+    let mut settings = idp.settings("corp");
+    settings.backchannel_logout = true;
+    let server = server(vec![settings]).await;
+    let metadata = json!({ "client_uri": "https://example.com/", "redirect_uris": [RETURN] });
+    let register = "/_landbridge/oauth/register";
+    let (_, client) = server.request(Method::POST, register, None, &metadata).await;
+    let client = client["client_id"].as_str().unwrap();
+    let (first, second) = (Browser::new(&server), Browser::new(&server));
+    for (browser, sid) in [(&first, "first"), (&second, "second")] {
+        let start = "/_landbridge/sso/start?provider=corp&page=%2F_landbridge%2Faccount";
+        let sent = browser.get(start).await.sent();
+        let mut claims = somebody("u1", "ada");
+        claims["sid"] = json!(sid);
+        assert_eq!(browser.get(&idp.sign_in(&sent, &claims)).await.status, 303);
+    }
+    let whoami = async |tokens: &Value| {
+        let path = "/_matrix/client/v3/account/whoami";
+        let token = tokens["access_token"].as_str();
+        server.request(Method::GET, path, token, &Value::Null).await.0.as_u16()
+    };
+    let one = redeem(&first, client, &let_in(&first, client, "ONE").await).await;
+    let two = redeem(&second, client, &let_in(&second, client, "TWO").await).await;
+    let waiting = let_in(&first, client, "THREE").await;
+    assert_eq!((whoami(&one).await, whoami(&two).await), (200, 200));
+    let now = SystemClock.now_ms() / 1000;
+    let event = json!({ "http://schemas.openid.net/event/backchannel-logout": {} });
+    let token = json!({
+        "iss": idp.issuer(), "aud": "us", "iat": now, "exp": now + 60, "jti": "1", "events": event, "sid": "first",
+    });
+    let path = "/_synapse/client/oidc/backchannel_logout";
+    let ended = Browser::new(&server).post(path, &[("logout_token", &idp.signed(&token))]).await;
+    assert_eq!(ended.status, 200, "{}", ended.body);
+    assert_eq!((whoami(&one).await, whoami(&two).await), (401, 200));
+    assert_eq!(redeem(&first, client, &waiting).await["error"], "invalid_grant");
+    assert_eq!(first.get("/_landbridge/account").await.status, 303);
+    assert_eq!(second.get("/_landbridge/account").await.status, 200);
+}

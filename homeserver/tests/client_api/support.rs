@@ -15,17 +15,30 @@ use tower::ServiceExt;
 
 /// The machine's time, and some more.
 #[derive(Default)]
-pub(crate) struct Later(AtomicI64);
+pub(crate) struct Later {
+    passed: AtomicI64,
+    /// When it was stopped; 0 while it goes.
+    stopped: AtomicI64,
+}
 
 impl Later {
     pub(crate) fn pass(&self, seconds: i64) {
-        self.0.fetch_add(seconds * 1000, Ordering::SeqCst);
+        self.passed.fetch_add(seconds * 1000, Ordering::SeqCst);
+    }
+
+    /// From now on time passes only by [`pass`](Self::pass).
+    pub(crate) fn stop(&self) {
+        self.stopped.store(SystemClock.now_ms(), Ordering::SeqCst);
     }
 }
 
 impl Clock for Later {
     fn now_ms(&self) -> i64 {
-        SystemClock.now_ms() + self.0.load(Ordering::SeqCst)
+        let machine = match self.stopped.load(Ordering::SeqCst) {
+            0 => SystemClock.now_ms(),
+            stopped => stopped,
+        };
+        machine + self.passed.load(Ordering::SeqCst)
     }
 }
 

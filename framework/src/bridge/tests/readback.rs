@@ -1,6 +1,9 @@
 //! Reading back from a homeserver that forgets.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
+
+use http::Method;
+use tower::ServiceExt;
 
 use super::*;
 use crate::matrix::{Body as RequestBody, ByteStream, Carrier, CarrierError};
@@ -88,6 +91,31 @@ async fn a_transaction_that_never_came_is_read_back_in_order() {
     ann.say(&room, "one").unwrap();
     eventually("a message", || world.heard() == ["ann: one"]).await;
     eventually("an empty queue", || world.homeserver.undelivered() == 0).await;
+    world.homeserver.lose_transaction();
+    ann.say(&room, "two").unwrap();
+    eventually("a loss", || world.homeserver.undelivered() == 0).await;
+    ann.say(&room, "three").unwrap();
+    eventually("both", || world.heard().len() == 3).await;
+    assert_eq!(world.heard(), ["ann: one", "ann: two", "ann: three"]);
+}
+
+/// Synapse, when it is overloaded: no process ended, and nothing else says that it believes a transaction to have failed.
+#[tokio::test]
+async fn a_transaction_that_comes_again_makes_the_next_numbers_matter() {
+    let (world, ann, room, bridge) = World::with_room_on(Kind::Synapse, |_| {}).await;
+    ann.say(&room, "one").unwrap();
+    eventually("a message", || world.heard() == ["ann: one"]).await;
+    eventually("an empty queue", || world.homeserver.undelivered() == 0).await;
+    // Long after the start.
+    world.clock.0.fetch_add(3_600_000, Ordering::SeqCst);
+    let token = world.registration.hs_token.expose();
+    let again = http::Request::builder()
+        .method(Method::PUT)
+        .uri("/_matrix/app/v1/transactions/1")
+        .header("authorization", format!("Bearer {token}"))
+        .body(axum::body::Body::from(r#"{"events":[]}"#))
+        .unwrap();
+    assert!(bridge.appservice_router().oneshot(again).await.unwrap().status().is_success());
     world.homeserver.lose_transaction();
     ann.say(&room, "two").unwrap();
     eventually("a loss", || world.homeserver.undelivered() == 0).await;

@@ -1,7 +1,7 @@
 //! A network of which each test says what happens: it has everything that the simulated one lacks.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -96,6 +96,10 @@ struct State {
     done: BTreeMap<String, String>,
     chats: BTreeMap<String, (ChatKind, Option<String>)>,
     fetched: usize,
+    /// What the next texts are answered with.
+    troubles: VecDeque<SendError>,
+    /// Of each attempt at a text whether an earlier one may have arrived.
+    doubts: Vec<bool>,
 }
 
 /// The network. Cheap to clone; it outlives the bridge's crashes.
@@ -144,6 +148,14 @@ impl Stage {
     /// How often a file was fetched.
     pub(super) fn fetched(&self) -> usize {
         self.state().fetched
+    }
+    /// What the next texts are answered with, before any is taken.
+    pub(super) fn trouble(&self, troubles: impl IntoIterator<Item = SendError>) {
+        self.state().troubles.extend(troubles);
+    }
+    /// Of each attempt at a text whether an earlier one may have arrived.
+    pub(super) fn doubts(&self) -> Vec<bool> {
+        self.state().doubts.clone()
     }
     /// Does something once per key; gives the message's id.
     async fn ask(&self, key: &IdempotencyKey, what: String) -> String {
@@ -346,8 +358,17 @@ async fn send(
     Via(c): Here,
     Key(k): Key,
     Thread(root): Thread<Stage>,
+    attempt: Attempt,
     t: Text,
 ) -> Answer<Sent<Stage>> {
+    let trouble = {
+        let mut state = c.stage.state();
+        state.doubts.push(attempt.maybe_sent);
+        state.troubles.pop_front()
+    };
+    if let Some(trouble) = trouble {
+        return Err(trouble);
+    }
     let mut said: String = t.body.text().into();
     for span in t.body.spans() {
         if let Style::RemoteEmoji { id, .. } = &span.style {

@@ -106,7 +106,7 @@ impl Intent {
 
     /// Creates the user if need be. Remembered, so that it costs nothing the second time.
     pub async fn ensure_registered(&self) -> Result<(), MatrixError> {
-        if self.token.is_some() || self.matrix.inner.memory.is_registered(&self.user_id).await? {
+        if self.puppet || self.matrix.inner.memory.is_registered(&self.user_id).await? {
             return Ok(());
         }
         let localpart = self

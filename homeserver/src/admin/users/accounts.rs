@@ -220,6 +220,7 @@ async fn write(
             return Err(ApiError::invalid_param(text));
         }
         if let Some(password) = password {
+            must_keep_accounts(&app)?;
             app.accounts.set_password(&user, password).await?;
             if change.logout_devices.unwrap_or(true) {
                 app.sessions.end_all(&user, None).await?;
@@ -233,7 +234,7 @@ async fn write(
         app.profiles.merge(&user, fields, false).await?;
     }
     if let Some(addresses) = addresses {
-        app.threepids.replace(&user, addresses).await?;
+        app.threepids.replace(&user, addresses, false).await?;
     }
     if let Some(identities) = identities {
         replace(&app, &user, identities).await?;
@@ -251,7 +252,16 @@ async fn write(
     Ok((status, Reply(details(&app, &user).await?)).into_response())
 }
 
+/// Refuses what the service does that accounts are left to.
+fn must_keep_accounts(app: &App) -> ApiResult<()> {
+    if app.delegation.is_none() {
+        return Ok(());
+    }
+    Err(ApiError::forbidden("Accounts and passwords are kept by the authentication service"))
+}
+
 async fn create(app: &App, user: &UserId, password: Option<String>, admin: bool) -> ApiResult<()> {
+    must_keep_accounts(app)?;
     let user_id = new_user_id(user.localpart(), &app.config.server_name)?;
     if user_id != user {
         let text = format!("New user IDs are lower case: {user_id}");

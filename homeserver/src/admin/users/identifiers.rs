@@ -15,7 +15,7 @@ use crate::http::extract::Path;
 use crate::http::json::Reply;
 use crate::http::router::{Route, get};
 use crate::services::sso::accounts::{of_user, owner};
-use crate::services::threepids::{EMAIL, canonical, in_use, shown};
+use crate::services::threepids::{EMAIL, MOST, canonical, in_use, shown};
 use crate::storage::external_ids::ExternalId;
 
 /// The endpoints of this module.
@@ -82,6 +82,9 @@ pub(super) async fn addresses(
     user: &UserId,
     given: &[Address],
 ) -> ApiResult<Vec<String>> {
+    if given.len() > MOST {
+        return Err(ApiError::invalid_param(format!("An account may have {MOST} addresses")));
+    }
     let mut addresses = Vec::with_capacity(given.len());
     for Address { medium, address } in given {
         let address = canonical(medium, address).ok_or_else(|| {

@@ -33,10 +33,12 @@ pub(super) async fn device(
     let scope = Scope::parse(needed(&params, "scope")?).ok_or_else(|| {
         OAuthError::new("invalid_scope", "ask for urn:matrix:client:api:* and one device")
     })?;
-    let new = app.oauth.device_code(&client, &scope).await?.ok_or_else(|| {
-        let text = "Too many wait for a decision already";
-        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", text)
-    })?;
+    let new = app.oauth.device_code(&client, &scope, &Address(address).key()).await?.ok_or_else(
+        || {
+            let text = "Too many wait for a decision already";
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", text)
+        },
+    )?;
     let page = format!("{base}{}", link::PATH);
     let answer = json!({
         "device_code": new.device_code,

@@ -39,10 +39,18 @@ impl OAuthError {
         Self::new("invalid_grant", "that is not good, not any more, or not for this client")
     }
 
-    /// 401 `invalid_client`.
+    /// 400 `invalid_client`. Not 401: there is no way for these clients to authenticate that could be named with it.
     pub(super) fn invalid_client() -> Self {
-        let error = Self::new("invalid_client", "the client is not registered");
-        Self { status: StatusCode::UNAUTHORIZED, ..error }
+        Self::new("invalid_client", "the client is not registered")
+    }
+
+    /// The same with 503 in place of 429: to clients that refresh a token, a 4xx says that their session is over (Client-Server
+    /// API, "Refresh token grant").
+    pub(super) fn later(mut self) -> Self {
+        if self.status == StatusCode::TOO_MANY_REQUESTS {
+            self.status = StatusCode::SERVICE_UNAVAILABLE;
+        }
+        self
     }
 }
 

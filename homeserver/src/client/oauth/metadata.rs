@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{DEVICE, REGISTER, REVOKE, TOKEN, base};
 use crate::app::App;
-use crate::http::error::ApiResult;
+use crate::http::error::{ApiError, ApiResult};
 use crate::http::json::Reply;
 use crate::pages::{account, authorize, sign_up};
 use crate::services::oauth::client::GRANTS;
@@ -24,6 +24,15 @@ pub(super) async fn metadata(State(app): State<Arc<App>>) -> ApiResult<Response>
 /// The same as MSC2965 had it, with the names that the actions about an account had in its time: the specification's list has no others.
 pub(super) async fn unstable(State(app): State<Arc<App>>) -> ApiResult<Response> {
     answer(&app, &account::actions_with_old_names()).await
+}
+
+/// The same where RFC 8414 has it, for this server's own name only: a client that asks here for another's metadata would not
+/// believe them (RFC 8414, 3.3).
+pub(super) async fn well_known(State(app): State<Arc<App>>) -> ApiResult<Response> {
+    if app.delegation.is_some() {
+        return Err(ApiError::unrecognized());
+    }
+    answer(&app, &account::ACTIONS).await
 }
 
 async fn answer(app: &App, actions: &[&str]) -> ApiResult<Response> {

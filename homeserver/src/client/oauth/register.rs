@@ -33,6 +33,5 @@ pub(super) async fn register(
     };
     let mut answer = client.metadata;
     answer.insert("client_id".to_owned(), client.id.into());
-    answer.insert("client_id_issued_at".to_owned(), (app.clock.now_ms() / 1000).into());
     Ok(unstored((StatusCode::CREATED, Reply(answer)).into_response()))
 }

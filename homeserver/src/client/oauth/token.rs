@@ -24,11 +24,18 @@ pub(super) async fn token(
     request: Request,
 ) -> OAuthResult<Response> {
     base(&app)?;
-    // Clients with device codes ask every few seconds, so this is not the limit of signing in; what they show can't be guessed.
-    limit(&app, "oauth token", address, Limit::Other)?;
     let params = Params::read(request).await?;
     once(&params)?;
-    let redeemed = match needed(&params, "grant_type")? {
+    let grant = needed(&params, "grant_type")?;
+    // Clients with device codes ask every few seconds, so this is not the limit of signing in, and they use up nobody's refreshes;
+    // what they show can't be guessed.
+    let what = match grant {
+        REFRESH_TOKEN => "oauth refresh",
+        DEVICE_CODE => "oauth device code",
+        _ => "oauth token",
+    };
+    limit(&app, what, address, Limit::Other).map_err(OAuthError::later)?;
+    let redeemed = match grant {
         AUTHORIZATION_CODE => by_code(&app, &params).await?,
         REFRESH_TOKEN => by_refresh_token(&app, &params).await?,
         DEVICE_CODE => by_device_code(&app, &params).await?,

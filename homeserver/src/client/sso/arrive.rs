@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
-use ruma::UserId;
 use serde::Deserialize;
 use url::Url;
 
@@ -124,7 +123,7 @@ pub(super) async fn arrived(
             let key = app.sso.keep_arrival(arrival, browser.hash());
             Ok(browser.remembered(app, pages::unknown_client(&user, &client, &key)))
         }
-        Goal::Page(path) => to_page(app, headers, &arrival.user, path).await,
+        Goal::Page(path) => to_page(app, headers, &arrival, path).await,
         Goal::Confirm(session) => {
             if app.uia.confirmed(session, SSO, &arrival.user) {
                 Ok(uia::done())
@@ -182,8 +181,14 @@ fn with_parameter(address: &Url, name: &str, value: &str) -> Url {
 }
 
 /// Signs somebody in in this browser and sends it to a page of this server.
-async fn to_page(app: &App, headers: &HeaderMap, user: &UserId, path: &str) -> ApiResult<Response> {
-    welcome(app, headers, user, onward(Some(path))).await
+async fn to_page(
+    app: &App,
+    headers: &HeaderMap,
+    arrival: &Arrival,
+    path: &str,
+) -> ApiResult<Response> {
+    let who = (&*arrival.user, logout::origin(app, arrival));
+    welcome(app, headers, who, onward(Some(path))).await
 }
 
 /// A refusal as a page; what is no fault of the person goes the way of all errors.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Form;
 use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
@@ -15,7 +14,7 @@ use super::pages::{self, Offer};
 use crate::app::App;
 use crate::http::auth::Address;
 use crate::http::error::{ApiError, ApiResult};
-use crate::http::extract::Query;
+use crate::http::extract::{Form, Query};
 use crate::http::limit::Limit;
 use crate::services::accounts::new_user_id;
 use crate::services::sso::provider::Provider;

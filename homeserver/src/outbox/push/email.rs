@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use lettre::Address;
 use ruma::UserId;
-use serde::Deserialize;
 
 use self::letter::Told;
 use super::news::News;
@@ -19,8 +18,8 @@ use crate::services::threepids::{EMAIL, parse_email};
 use crate::storage::pushers::{Mailed, Pusher, PusherKey};
 use crate::storage::{notifications, receipts};
 
-/// The kind of these pushers.
-pub const KIND: &str = "email";
+pub use crate::storage::pushers::EMAIL as KIND;
+
 /// Their `app_id`.
 pub const APP_ID: &str = "m.email";
 /// Notifications that are looked at to find the oldest that is unread.
@@ -30,15 +29,6 @@ const MOST: usize = 30;
 const HOUR_MS: i64 = 60 * 60 * 1000;
 /// E-mails go out at least so often while there is something unread.
 const LONGEST_MS: i64 = 24 * HOUR_MS;
-
-/// Whether a pusher is of this kind.
-pub fn is_email(pusher: &Pusher) -> bool {
-    #[derive(Deserialize)]
-    struct Kind {
-        kind: String,
-    }
-    serde_json::from_str::<Kind>(&pusher.definition).is_ok_and(|definition| definition.kind == KIND)
-}
 
 /// Refuses a pusher whose address is not its user's (400 `M_THREEPID_NOT_FOUND`), and all where no e-mail is sent.
 pub async fn may_set(app: &App, user: &UserId, key: &PusherKey) -> ApiResult<()> {
@@ -64,7 +54,9 @@ async fn address(app: &App, user: &UserId, pushkey: &str) -> ApiResult<Option<Ad
 
 /// Sends an e-mail if it is time for one.
 pub(super) async fn step(app: &App, user: &UserId, mut pusher: Pusher) -> Result<Step, Problem> {
-    if !app.mailer.is_on() {
+    // Who is locked out reads nothing this way either.
+    let locked = app.accounts.get(user).await?.is_some_and(|account| account.locked);
+    if !app.mailer.is_on() || locked {
         return Ok(Step::Idle);
     }
     let Some(to) = address(app, user, &pusher.key.pushkey).await? else {
@@ -107,6 +99,10 @@ pub(super) async fn step(app: &App, user: &UserId, mut pusher: Pusher) -> Result
             told.add(app, user, &news).await?;
         }
     }
+    if told.is_empty() {
+        // All was read meanwhile.
+        return Ok(Step::Again);
+    }
     let letter = told.letter(app, user, to, &pusher.key.pushkey);
     let sent = app.mailer.send(letter, now).await;
     let outcome = if sent.is_ok() { "taken" } else { "failed" };
@@ -116,6 +112,12 @@ pub(super) async fn step(app: &App, user: &UserId, mut pusher: Pusher) -> Result
     pusher.mailed = Mailed { ms: now, pos: head, count: count + 1 };
     app.pushers.mailed(user, &pusher).await?;
     Ok(Step::Again)
+}
+
+/// For how long nothing is sent to a mailbox that has just refused an e-mail: an hour, as it may be a mistake of the SMTP server.
+pub(super) fn pause(refused_ms: i64, now_ms: i64) -> Option<Duration> {
+    let rest = refused_ms + HOUR_MS - now_ms;
+    (rest > 0).then(|| Duration::from_millis(rest.unsigned_abs()))
 }
 
 /// When an e-mail is due: some time after the oldest unread notification; after another that brought nobody to read anything, first an

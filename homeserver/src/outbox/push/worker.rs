@@ -22,7 +22,7 @@ use crate::http::error::ApiError;
 use crate::outbound::post::Answer;
 use crate::room::RoomError;
 use crate::services::email::EmailError;
-use crate::storage::pushers::{self, Pusher};
+use crate::storage::pushers::{self, Pusher, PusherKey};
 use crate::storage::{StorageError, notifications};
 
 /// How long a gateway may take.
@@ -153,9 +153,16 @@ impl Drop for Entry {
 pub(super) async fn run(app: Arc<App>, push: Push, key: Key) {
     let mut entry = Entry { push, key, left: false };
     let mut failures: u32 = 0;
+    // When an e-mail was refused because there is no such mailbox.
+    let mut refused: Option<i64> = None;
     loop {
+        if let Some(rest) = refused.and_then(|at| email::pause(at, app.clock.now_ms())) {
+            entry.push.nap(&entry.key, rest).await;
+            continue;
+        }
+        let began = app.clock.now_ms();
         match step(&app, &entry.push, &entry.key).await {
-            Ok(Step::Again) => failures = 0,
+            Ok(Step::Again) => (failures, refused) = (0, None),
             Ok(Step::Wait(time)) => {
                 failures = 0;
                 entry.push.nap(&entry.key, time).await;
@@ -165,6 +172,16 @@ pub(super) async fn run(app: Arc<App>, push: Push, key: Key) {
                 if entry.push.rest(&entry.key) {
                     entry.left = true;
                     return;
+                }
+            }
+            Err(Problem::Email(error)) if error.is_no_mailbox() => {
+                let (user, key) = &entry.key;
+                tracing::info!(%user, %error, again = refused.is_some(), "a mailbox refuses e-mails");
+                if refused.is_none() {
+                    refused = Some(began);
+                } else if let Err(problem) = drop_pusher(&app, user, key).await {
+                    tracing::warn!(%user, %problem, "a pusher could not be deleted");
+                    refused = Some(began);
                 }
             }
             Err(problem) => {
@@ -180,6 +197,14 @@ pub(super) async fn run(app: Arc<App>, push: Push, key: Key) {
     }
 }
 
+/// Deletes a pusher whose mailbox isn't there, unless it was set again meanwhile.
+async fn drop_pusher(app: &App, user: &UserId, key: &PusherKey) -> Result<(), Problem> {
+    if let Some(pusher) = pushers::get(&app.db, user, key).await? {
+        app.pushers.reject(user, &pusher).await?;
+    }
+    Ok(())
+}
+
 /// Longer each time. Pushers whose gateway went away do not come back all at the same moment.
 async fn pause(failures: u32, problem: &Problem) {
     let wait = FIRST_WAIT.saturating_mul(1 << failures.saturating_sub(1).min(16));
@@ -193,7 +218,7 @@ async fn pause(failures: u32, problem: &Problem) {
 
 async fn step(app: &Arc<App>, push: &Push, (user, key): &Key) -> Result<Step, Problem> {
     let Some(pusher) = pushers::get(&app.db, user, key).await? else { return Ok(Step::Idle) };
-    if email::is_email(&pusher) {
+    if pusher.is_email() {
         return email::step(app, user, pusher).await;
     }
     let mut target = Target::of(pusher)?;

@@ -15,7 +15,6 @@ use crate::http::limit::Limit;
 use crate::http::page::{Page, alert};
 use crate::http::params::FormParams;
 use crate::storage::devices::Device;
-use crate::storage::oauth::{is_granted, sessions_of};
 
 pub(super) const PATH: &str = "/_landbridge/account/device";
 /// Longer names than this are refused.
@@ -68,7 +67,7 @@ pub(super) async fn view(
     id: Option<&str>,
 ) -> Result<Page, Failure> {
     let Some(device) = find(app, user, id).await? else { return unknown(app, user).await };
-    let granted = is_granted(&sessions_of(&app.db, user).await?, &device.device_id);
+    let granted = app.sessions.was_granted(user, &device.device_id).await?;
     Ok(Page::new(name(&device)).body(html! {
         dl {
             dt { "Device" } dd { code { (device.device_id) } }
@@ -113,7 +112,7 @@ pub(super) async fn change(
     FormParams(params): FormParams,
 ) -> PageResult {
     visitor.check(&params)?;
-    let signed_in = visitor.must_be_signed_in()?;
+    let signed_in = visitor.must_be_signed_in_for(&part(DEVICES_LIST))?;
     let user = &signed_in.user;
     app.limits.check(Limit::Other, user.as_str())?;
     let Some(device) = find(&app, user, params.get("device_id")).await? else {

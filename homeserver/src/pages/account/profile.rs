@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::super::visitor::Visitor;
 use super::super::{Failure, PageResult};
-use super::{back, done};
+use super::{EMAILS, PROFILE, back, done, part};
 use crate::app::App;
 use crate::http::error::ApiError;
 use crate::http::limit::Limit;
@@ -39,6 +39,7 @@ pub(super) async fn page(
             button { "Save" }
         }
         p { "To choose an avatar, use any Matrix client." }
+        p { a href=(part(EMAILS)) { "E-mail addresses" } }
         (back())
     }))
 }
@@ -49,7 +50,7 @@ pub(super) async fn save(
     FormParams(params): FormParams,
 ) -> PageResult {
     visitor.check(&params)?;
-    let signed_in = visitor.must_be_signed_in()?;
+    let signed_in = visitor.must_be_signed_in_for(&part(PROFILE))?;
     let user = &signed_in.user;
     app.limits.check(Limit::Other, user.as_str())?;
     if app.accounts.get(user).await?.is_some_and(|account| account.suspended) {

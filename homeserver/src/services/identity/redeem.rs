@@ -30,6 +30,14 @@ const TIME: Duration = Duration::from_secs(20);
 /// The longest answer to that, in bytes.
 const ANSWER_BYTES: usize = 4 << 10;
 
+/// Where identity servers say whether a key is good (Identity Service API, "Key management").
+const VALIDITY: [&str; 4] = [
+    "/_matrix/identity/v2/pubkey/isvalid",
+    "/_matrix/identity/v2/pubkey/ephemeral/isvalid",
+    "/_matrix/identity/api/v1/pubkey/isvalid",
+    "/_matrix/identity/api/v1/pubkey/ephemeral/isvalid",
+];
+
 /// The keys in the content of an `m.room.third_party_invite` event. It names one in itself, and may name more.
 #[derive(Default, Deserialize)]
 struct Keys {
@@ -174,11 +182,20 @@ impl Identity {
         }
     }
 
-    /// Whether a URL is one of a server that the administrator names.
+    /// Whether a URL is where a server that the administrator names says whether a key is good. Members of rooms choose it, and
+    /// nothing else there is asked for in their name.
     fn is_known(&self, url: &Url) -> bool {
-        let known = self.servers.values().filter_map(|base| Url::parse(base).ok());
-        known.into_iter().any(|base| base.origin() == url.origin())
+        self.servers.values().any(|base| says_validity(base, url))
     }
+}
+
+/// Whether a URL is one of the endpoints of an identity server that say whether a key is good. Servers still name them as they were in the
+/// first version of the API.
+fn says_validity(base: &str, url: &Url) -> bool {
+    let Ok(base) = Url::parse(base) else { return false };
+    let path = url.path().strip_prefix(base.path().trim_end_matches('/'));
+    let plain = url.username().is_empty() && url.password().is_none();
+    plain && base.origin() == url.origin() && path.is_some_and(|path| VALIDITY.contains(&path))
 }
 
 #[cfg(test)]
@@ -191,6 +208,26 @@ mod tests {
 
     fn keys(content: Value) -> Keys {
         serde_json::from_value(content).unwrap()
+    }
+
+    #[test]
+    fn known_servers_are_asked_about_keys_and_nothing_else() {
+        let says = |base: &str, url: &str| says_validity(base, &Url::parse(url).unwrap());
+        let good = "https://id.test/_matrix/identity/v2/pubkey/isvalid";
+        assert!(says("https://id.test", good) && says("https://id.test/", good));
+        let below = "https://id.test/a/_matrix/identity/api/v1/pubkey/ephemeral/isvalid";
+        assert!(says("https://id.test/a/", below) && !says("https://id.test", below));
+        for bad in [
+            "https://id.test/",
+            "https://id.test/internal",
+            "https://id.test/_matrix/identity/v2/pubkey/isvalid/../../../../../internal",
+            "https://id.test/x/_matrix/identity/v2/pubkey/isvalid",
+            "https://id.test:444/_matrix/identity/v2/pubkey/isvalid",
+            "http://id.test/_matrix/identity/v2/pubkey/isvalid",
+            "https://me@id.test/_matrix/identity/v2/pubkey/isvalid",
+        ] {
+            assert!(!says("https://id.test", bad), "{bad}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Identity, nonsense};
 use crate::http::error::ApiResult;
+use crate::services::threepids::folded;
 
 /// The keys that may redeem one invite; there are two.
 const MOST_KEYS: usize = 10;
@@ -120,7 +121,7 @@ impl Identity {
 }
 
 fn hash(medium: &str, address: &str, pepper: &str) -> String {
-    let text = format!("{} {medium} {pepper}", address.to_lowercase());
+    let text = format!("{} {medium} {pepper}", folded(medium, address));
     BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(text.as_bytes()))
 }
 
@@ -135,6 +136,11 @@ mod tests {
         assert_eq!(
             hash("email", "alice@example.com", pepper),
             "4kenr7N9drpCJ4AfalmlGQVsOn3o2RHjkADUpXJWZUc"
+        );
+        // Both are one address (Appendices, "3PID Types").
+        assert_eq!(
+            hash("email", "Strauß@Example.com", pepper),
+            hash("email", "strauss@example.com", pepper)
         );
         assert_eq!(
             hash("msisdn", "18005552067", pepper),

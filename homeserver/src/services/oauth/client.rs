@@ -180,7 +180,13 @@ fn url(text: &str) -> Option<Url> {
 /// Whether a character could make a name look like another, or like two lines.
 fn is_odd(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        || matches!(
+            c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+                | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0e}' | '\u{feff}' | '\u{ffa0}'
+                | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{e0000}'..='\u{e0fff}'
+        )
 }
 
 fn is_language(tag: &str) -> bool {
@@ -281,6 +287,10 @@ mod tests {
             ("client_uri", json!("http://example.com/"), meta),
             ("client_uri", json!("https://user@example.com/"), meta),
             ("client_name", json!("two\nlines"), meta),
+            ("client_name", json!("App\u{ad}le"), meta),
+            ("client_name", json!("App\u{2060}le"), meta),
+            ("client_name", json!("App\u{3164}"), meta),
+            ("client_name", json!("App\u{e0041}"), meta),
             ("client_name", json!("x".repeat(257)), meta),
             ("client_name", json!(["x"]), meta),
             ("client_name#no_tag", json!("x"), meta),

@@ -12,6 +12,9 @@ const API: [&str; 2] = ["urn:matrix:client:api:*", "urn:matrix:org.matrix.msc296
 const DEVICE: [&str; 2] =
     ["urn:matrix:client:device:", "urn:matrix:org.matrix.msc2967.client:device:"];
 
+/// The administration API, under the name that Synapse and the matrix-authentication-service have for it.
+const ADMIN: &str = "urn:synapse:admin:*";
+
 /// A scope that can be granted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
@@ -19,18 +22,22 @@ pub struct Scope {
     pub device: OwnedDeviceId,
     /// What is granted, in the words of the client, without what means nothing here.
     pub text: String,
+    /// Whether the administration API is among it, which only administrators can grant.
+    pub admin: bool,
 }
 
 impl Scope {
-    /// Reads a scope: full access, and one device. What isn't known is left out, as RFC 6749, 3.3, has it.
+    /// Reads a scope: full access, one device, and perhaps administration. What isn't known is left out, as RFC 6749, 3.3, has it.
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() > MAX_SCOPE {
             return None;
         }
-        let (mut full, mut device, mut known) = (false, None, Vec::new());
+        let (mut full, mut admin, mut device, mut known) = (false, false, None, Vec::new());
         for token in text.split(' ').filter(|token| !token.is_empty()) {
             if API.contains(&token) {
                 full = true;
+            } else if token == ADMIN {
+                admin = true;
             } else if let Some(id) = DEVICE.iter().find_map(|prefix| token.strip_prefix(prefix)) {
                 // Both names of the same device are one.
                 if id.is_empty() || id.len() > MAX_DEVICE_ID || !id.bytes().all(allowed) {
@@ -46,7 +53,7 @@ impl Scope {
             known.push(token);
         }
         let device = device.filter(|_| full)?;
-        Some(Self { device: device.into(), text: known.join(" ") })
+        Some(Self { device: device.into(), text: known.join(" "), admin })
     }
 
     /// Whether a scope asks for nothing beyond one that was granted.
@@ -63,6 +70,11 @@ pub struct SeveralDevices;
 /// Whether a scope that somebody else granted is full access to the Client-Server API.
 pub fn grants_api(scope: &str) -> bool {
     scope.split(' ').any(|token| API.contains(&token))
+}
+
+/// Whether a scope that was granted has the administration API in it.
+pub fn grants_admin(scope: &str) -> bool {
+    scope.split(' ').any(|token| token == ADMIN)
 }
 
 /// The device that such a scope names, if it names one; an error when it names several.
@@ -88,6 +100,10 @@ mod tests {
             Scope::parse("openid urn:matrix:client:api:* urn:matrix:client:device:ABC").unwrap();
         assert_eq!(scope.device, "ABC");
         assert_eq!(scope.text, "urn:matrix:client:api:* urn:matrix:client:device:ABC");
+        assert!(!scope.admin && !grants_admin(&scope.text));
+        let admin = format!("{} urn:synapse:admin:*", scope.text);
+        assert!(Scope::parse(&admin).is_some_and(|scope| scope.admin && scope.text == admin));
+        assert!(grants_admin(&admin));
         let old = "urn:matrix:org.matrix.msc2967.client:api:* urn:matrix:org.matrix.msc2967.client:device:A.b~c";
         assert_eq!(Scope::parse(old).unwrap().text, old);
         for bad in [

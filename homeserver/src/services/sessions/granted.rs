@@ -4,14 +4,17 @@
 //! token has been in two hands, and the session ends.
 
 use futures::FutureExt;
-use ruma::{OwnedDeviceId, OwnedUserId};
+use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 
 use super::{NewSession, Sessions, TokenHash, delete_devices, random_token};
 use crate::commit::CommitTx;
 use crate::http::error::ApiResult;
+use crate::storage::external_ids::Origin;
 use crate::storage::oauth::{CodeRow, DeviceCodeRow, SessionRow};
-use crate::storage::{StorageError, devices, oauth, tokens};
+use crate::storage::{StorageError, devices, external_ids, oauth, tokens};
 
+/// For how long a code that was used is known again: who finds an old one in a log ends nothing with it.
+const CODE_KNOWN_MS: i64 = 60 * 60 * 1000;
 /// How the refresh tokens of these sessions begin. Others have no dot.
 const BEGINNING: &str = "or1.";
 
@@ -82,6 +85,7 @@ impl Fresh {
         &self,
         tx: &mut CommitTx,
         session: &SessionRow,
+        origin: Option<&Origin>,
         display_name: Option<&str>,
         code: Option<TokenHash>,
     ) -> Result<Vec<TokenHash>, StorageError> {
@@ -93,7 +97,12 @@ impl Fresh {
         let expires_ms = Some(self.expires_ms);
         tokens::insert_access(tx, access, (user, device), expires_ms, Some(refresh), true).await?;
         tokens::insert_refresh(tx, refresh, user, device).await?;
+        let code = code.map(|code| (code, self.now_ms + CODE_KNOWN_MS));
         oauth::insert_session(tx, session, self.family, code).await?;
+        if let Some(origin) = origin {
+            let now = self.now_ms;
+            external_ids::insert_session(tx, access, origin, (user, device), now).await?;
+        }
         Ok(ended)
     }
 }
@@ -136,7 +145,8 @@ impl Sessions {
                 async move {
                     let hash = TokenHash::of(&proof.code);
                     let Some(row) = oauth::take_code(tx, hash).await? else {
-                        let Some(session) = oauth::session_of_code(tx, hash).await? else {
+                        let Some(session) = oauth::session_of_code(tx, hash, fresh.now_ms).await?
+                        else {
                             return Ok((Outcome::Refused, Vec::new()));
                         };
                         let ids = [session.device_id.clone()];
@@ -154,8 +164,8 @@ impl Sessions {
                         client_id: row.client_id,
                         scope: row.scope,
                     };
-                    let name = proof.display_name.as_deref();
-                    let ended = fresh.store(tx, &session, name, Some(hash)).await?;
+                    let (name, origin) = (proof.display_name.as_deref(), row.origin.as_ref());
+                    let ended = fresh.store(tx, &session, origin, name, Some(hash)).await?;
                     Ok((Outcome::Session(session.device_id, session.scope), ended))
                 }
                 .boxed()
@@ -190,6 +200,7 @@ impl Sessions {
                         device_id,
                         scope,
                         decision: oauth::Decision::Granted,
+                        origin,
                         ..
                     }) = row
                     else {
@@ -199,7 +210,8 @@ impl Sessions {
                         return Ok(None);
                     }
                     let session = SessionRow { user_id, device_id, client_id: client, scope };
-                    let ended = fresh.store(tx, &session, name.as_deref(), None).await?;
+                    let (name, origin) = (name.as_deref(), origin.as_ref());
+                    let ended = fresh.store(tx, &session, origin, name, None).await?;
                     Ok(Some((session, ended)))
                 }
                 .boxed()
@@ -210,7 +222,8 @@ impl Sessions {
         Ok(self.session(fresh, session.device_id, session.scope))
     }
 
-    /// Trades a refresh token for new tokens, for the client that it was given to.
+    /// Trades a refresh token for new tokens, for the client that it was given to. Also where the account is locked: a refusal would make
+    /// the client forget the session, and what it asks with the new tokens is refused anyway.
     pub async fn refresh_granted(
         &self,
         refresh_token: &str,
@@ -236,6 +249,15 @@ impl Sessions {
             Err(error) if error.errcode == "M_UNKNOWN_TOKEN" => Ok(Redeemed::Refused),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether a device's session was granted to a client.
+    pub async fn was_granted(
+        &self,
+        user: &UserId,
+        device: &DeviceId,
+    ) -> Result<bool, StorageError> {
+        oauth::is_granted(&self.db, user, device).await
     }
 
     /// What a refresh token that is good was granted for.

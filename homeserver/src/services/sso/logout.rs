@@ -10,7 +10,7 @@ use super::Arrival;
 use super::provider::{Provider, ProviderError};
 use crate::app::App;
 use crate::http::error::ApiResult;
-use crate::storage::external_ids;
+use crate::storage::external_ids::{self, Origin};
 use crate::storage::tokens::TokenHash;
 
 /// After how long a log-in token that nobody used is forgotten, in milliseconds.
@@ -18,6 +18,13 @@ const UNUSED_MS: i64 = 60 * 60 * 1000;
 
 fn is_on(provider: &Provider) -> bool {
     provider.settings().backchannel_logout
+}
+
+/// From which session at the provider somebody came, where it can end what it began here.
+pub fn origin(app: &App, arrival: &Arrival) -> Option<Origin> {
+    let (id, sid) = (&arrival.back.id, &arrival.back.sid);
+    let known = app.sso.provider(&id.provider).is_some_and(is_on);
+    known.then(|| Origin { id: id.clone(), sid: sid.clone() })
 }
 
 /// Notes from which session at the provider a log-in token comes.
@@ -73,6 +80,8 @@ pub async fn end(app: &App, token: &str) -> ApiResult<bool> {
         };
         let subject = subject.filter(|_| settings.subject_claim == "sub");
         let (sid, subject) = (sid.as_deref(), subject.as_deref());
+        // First what may become a session yet.
+        end_browsers(app, &settings.id, sid, subject).await?;
         let devices = external_ids::devices(&app.db, &settings.id, sid, subject).await?;
         for (user, device) in devices {
             app.sessions.end(&user, std::slice::from_ref(&device)).await?;
@@ -81,6 +90,27 @@ pub async fn end(app: &App, token: &str) -> ApiResult<bool> {
         return Ok(true);
     }
     Ok(false)
+}
+
+async fn end_browsers(
+    app: &App,
+    provider: &str,
+    sid: Option<&str>,
+    subject: Option<&str>,
+) -> ApiResult<()> {
+    let owned = |text: Option<&str>| text.map(ToOwned::to_owned);
+    let named = (provider.to_owned(), owned(sid), owned(subject));
+    app.committer
+        .run(move |tx| {
+            let (provider, sid, subject) = named.clone();
+            async move {
+                let (sid, subject) = (sid.as_deref(), subject.as_deref());
+                external_ids::end_browsers(tx, &provider, sid, subject).await
+            }
+            .boxed()
+        })
+        .await?;
+    Ok(())
 }
 
 #[derive(Deserialize)]

@@ -55,3 +55,34 @@ pub fn no_account(to: Address, server: &ServerName) -> Letter {
         unsubscribe: None,
     }
 }
+
+/// The letter to somebody whose password was set anew by e-mail.
+pub fn password_set(to: Address, server: &ServerName, user: &UserId) -> Letter {
+    let text = format!(
+        "Hello,\n\n\
+         the password of your account {user} was just set anew, by the link in an e-mail.\n\n\
+         If it wasn't you, somebody else reads your e-mail or had you follow the link. Set a new password\n\
+         yourself with your Matrix client (\"Forgot password?\"), and tell whoever runs {server}.\n"
+    );
+    Letter { to, subject: format!("Your password was changed ({server})"), text, unsubscribe: None }
+}
+
+/// The letter to the other addresses of an account that was given one more.
+pub fn address_added(to: Address, server: &ServerName, user: &UserId, address: &str) -> Letter {
+    let text = format!(
+        "Hello,\n\n\
+         the address {address} was just added to your account {user}: with it one can log in, and set a new password.\n\n\
+         If it wasn't you, take it away with your Matrix client, set a new password, and tell whoever runs {server}.\n"
+    );
+    Letter { to, subject: format!("An address was added ({server})"), text, unsubscribe: None }
+}
+
+/// The letter to an address that was taken from an account.
+pub fn address_removed(to: Address, server: &ServerName, user: &UserId) -> Letter {
+    let text = format!(
+        "Hello,\n\n\
+         this address was just taken from the account {user}: it can't set the account's password any more.\n\n\
+         If it wasn't you, log in with your Matrix client, set a new password, and tell whoever runs {server}.\n"
+    );
+    Letter { to, subject: format!("Your address was removed ({server})"), text, unsubscribe: None }
+}

@@ -7,9 +7,10 @@ use serde_json::json;
 use super::{Auth, Flow, Operation, Uia};
 use crate::http::error::ApiError;
 
-/// The stage that sends the user to the account's page, and the name that it had before it was in the specification (MSC4312).
-const OAUTH: &str = "m.oauth";
-const OLD: &str = "org.matrix.cross_signing_reset";
+/// The stage that sends the user to the account's page.
+pub const OAUTH: &str = "m.oauth";
+/// The name that it had before it was in the specification (MSC4312).
+pub const OLD: &str = "org.matrix.cross_signing_reset";
 const FLOWS: &[Flow] = &[&[OAUTH], &[OLD]];
 
 impl Uia {

@@ -116,6 +116,8 @@ async fn the_power_to_notify_is_looked_up_in_the_room() {
     say(&carol, "room by carol", to_room()).await;
     say(&alice, "custom by alice", json!({"custom": true})).await;
     say(&carol, "custom by carol", json!({"custom": true})).await;
+    // Whoever is notified is found a moment after an event, by the power that people have then.
+    bob.get("v3/notifications").await;
     let (status, mut levels) = alice
         .ask(Method::GET, &format!("v3/rooms/{}/state/m.room.power_levels", room.id()), None)
         .await;

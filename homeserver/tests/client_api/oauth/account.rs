@@ -38,12 +38,20 @@ async fn every_action_that_is_advertised_has_a_page() {
     let overview = browser.open(ACCOUNT).await;
     assert!(overview.path().starts_with(SIGN_IN));
     browser.sign_in("alice").await;
-    let overview = browser.open(ACCOUNT).await.text;
     for action in actions {
-        let path = format!("{ACCOUNT}?action={}&device_id=DEVICE", action.as_str().unwrap());
-        let page = browser.open(&path).await;
+        let action = action.as_str().unwrap();
+        let heading = match action.strip_prefix("org.matrix.").unwrap() {
+            "profile" => "Profile",
+            "devices_list" | "sessions_list" => "Devices",
+            "device_view" | "session_view" => "My App",
+            "device_delete" | "session_end" => "Sign My App out?",
+            "account_deactivate" => "Deactivate the account",
+            "cross_signing_reset" => "Reset your identity",
+            other => panic!("{other}"),
+        };
+        let page = browser.open(&format!("{ACCOUNT}?action={action}&device_id=DEVICE")).await;
         assert_eq!(page.status, 200, "{action}: {}", page.text);
-        assert_ne!(page.text, overview, "{action}");
+        assert!(page.text.contains(&format!("<h1>{heading}</h1>")), "{action}: {}", page.text);
     }
     let unknown = browser.open(&format!("{}&device_id=NONE", part("device_view"))).await;
     assert_eq!(unknown.status, 404);
@@ -120,6 +128,111 @@ async fn a_new_password_signs_out_other_browsers() {
 }
 
 #[tokio::test]
+async fn no_form_is_taken_from_elsewhere() {
+    let smtp = super::Smtp::start().await;
+    let provider = Provider::start_with(|config| super::mail(config, &smtp)).await;
+    let client = provider.client().await;
+    provider.tokens(&client, "DEVICE").await;
+    let browser = provider.browser();
+    browser.sign_in("alice").await;
+    let device = |action: &str| format!("{}&device_id=DEVICE", part(action));
+    for path in [
+        ACCOUNT.to_owned(),
+        part("profile"),
+        device("device_view"),
+        device("device_delete"),
+        part("account_deactivate"),
+        part("cross_signing_reset"),
+        format!("{ACCOUNT}?action=org.landbridge.password"),
+        format!("{ACCOUNT}?action=org.landbridge.emails"),
+        SIGN_IN.to_owned(),
+        "/_landbridge/sign-up".to_owned(),
+        "/_landbridge/forgotten".to_owned(),
+        "/_landbridge/link".to_owned(),
+    ] {
+        let page = browser.open(&path).await;
+        let forms = forms(&page.text);
+        assert!(!forms.is_empty(), "{path}");
+        for form in forms {
+            let answer = browser.submit(&form.with("csrf", "guessed")).await;
+            assert_eq!(answer.status, 403, "{path}: {}", answer.text);
+        }
+    }
+    assert_eq!(browser.open(ACCOUNT).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_form_that_was_open_for_too_long_leads_back_to_its_page() {
+    let provider = Provider::start().await;
+    let client = provider.client().await;
+    provider.tokens(&client, "DEVICE").await;
+    let device = format!("{}&device_id=DEVICE", part("device_delete"));
+    for path in [device, part("profile")] {
+        let browser = provider.browser();
+        browser.sign_in("alice").await;
+        let form = browser.form(&path).await;
+        provider.clock.pass(14 * 24 * 60 * 60 + 1);
+        let answer = browser.submit(&form).await;
+        assert!(answer.path().starts_with(SIGN_IN), "{}", answer.location());
+        let again = browser.form(answer.path()).await;
+        let again = again.with("username", "alice").with("password", "correct horse");
+        let back = browser.submit(&again).await;
+        assert_eq!(browser.open(back.path()).await.status, 200, "{}", back.location());
+    }
+}
+
+#[tokio::test]
+async fn all_browsers_are_signed_out_by_one_of_them_or_by_a_client() {
+    let provider = Provider::start().await;
+    let client = provider.client().await;
+    let tokens = provider.tokens(&client, "DEVICE").await;
+    let (here, there) = (provider.browser(), provider.browser());
+    here.sign_in("alice").await;
+    there.sign_in("alice").await;
+    let page = here.open(ACCOUNT).await;
+    let all = forms(&page.text).into_iter().find(|form| form.action.ends_with("/browsers"));
+    assert!(here.submit(&all.unwrap()).await.path().starts_with(SIGN_IN));
+    for browser in [&here, &there] {
+        assert!(browser.open(ACCOUNT).await.path().starts_with(SIGN_IN));
+    }
+    let access = tokens["access_token"].as_str().unwrap();
+    assert!(provider.whoami(access).await.is_ok(), "devices stay signed in");
+    here.sign_in("alice").await;
+    let logout = post(&provider, "/_matrix/client/v3/logout/all", access, &json!({})).await;
+    assert_eq!(logout.status, 200);
+    assert!(here.open(ACCOUNT).await.path().starts_with(SIGN_IN));
+}
+
+#[tokio::test]
+async fn a_new_password_ends_what_was_let_in_and_has_not_come_yet() {
+    let provider = Provider::start().await;
+    let client = provider.client().await;
+    let browser = provider.browser();
+    browser.sign_in("alice").await;
+    let code = browser.code(&client, "BYCODE").await;
+    let fields = [("client_id", &*client), ("scope", &*super::scope("WAITING"))];
+    let asked = provider.form("/_landbridge/oauth/device", &fields).await.json();
+    let complete = asked["verification_uri_complete"].as_str().unwrap();
+    let consent = browser.form(complete.strip_prefix(super::BASE).unwrap()).await;
+    assert_eq!(browser.submit(&consent.with("decision", "allow")).await.status, 200);
+    let alice = ruma::UserId::parse("@alice:hs.test").unwrap();
+    let sessions = &provider.server.server.app().sessions;
+    let (login_token, _) = sessions.login_token(&alice).await.unwrap();
+    let form = browser.form(&format!("{ACCOUNT}?action=org.landbridge.password")).await;
+    let form = form.with("password", "battery staple").with("again", "battery staple");
+    assert_eq!(browser.submit(&form.with("end_sessions", "1")).await.status, 303);
+    let answer = provider.token(&super::redemption(&client, &code)).await;
+    assert_eq!(answer.refusal(), (400, "invalid_grant".to_owned()));
+    let fields = [
+        ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+        ("device_code", asked["device_code"].as_str().unwrap()),
+        ("client_id", &*client),
+    ];
+    assert_eq!(provider.token(&fields).await.refusal(), (400, "invalid_grant".to_owned()));
+    assert_eq!(sessions.take_login_token(&login_token).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn a_browser_is_signed_out_by_its_button_and_by_time() {
     let provider = Provider::start().await;
     let browser = provider.browser();
@@ -159,6 +272,12 @@ async fn cross_signing_keys_are_replaced_once_the_user_has_agreed_in_the_browser
     assert_eq!(challenge["flows"][0]["stages"], json!(["m.oauth"]));
     let url = challenge["params"]["m.oauth"]["url"].as_str().unwrap();
     let page = url.strip_prefix(super::BASE).unwrap();
+    // Clients that don't know the stage open its fallback page.
+    let fallback = "/_matrix/client/v3/auth/m.oauth/fallback/web?session=";
+    let session = challenge["session"].as_str().unwrap();
+    let sent = provider.get(&format!("{fallback}{session}"), None).await;
+    assert_eq!((sent.status, sent.location()), (303, url));
+    assert_eq!(provider.get(&format!("{fallback}unknown"), None).await.status, 400);
     let mut answer = second.clone();
     answer["auth"] = json!({ "session": challenge["session"] });
     let again = post(&provider, path, access, &answer).await;

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::{
-    AUTHORIZE, BASE, Provider, REDIRECT, SIGN_IN, answer_in, authorization, encoded, forms,
-    redemption, scope, value,
+    AUTHORIZE, BASE, Browser, Provider, REDIRECT, SIGN_IN, answer_in, authorization, encoded,
+    forms, redemption, scope, value,
 };
 
 #[tokio::test]
@@ -112,15 +112,25 @@ async fn nobody_is_sent_where_the_client_is_not_known_to_be() {
 }
 
 #[tokio::test]
-async fn each_parameter_is_checked_and_the_client_is_told() {
+async fn each_parameter_is_checked_and_people_are_told() {
     let provider = Provider::start().await;
     let client = provider.client().await;
     let browser = provider.browser();
-    let bad = authorization(&client, &scope("D"), &[("response_type", Some("token"))]);
-    // Whoever can register a client could else send people anywhere.
-    let answer = browser.open(&bad).await;
-    assert!(answer.path().starts_with(SIGN_IN), "{}", answer.location());
     browser.sign_in("alice").await;
+    // Whoever can register a client could else send people anywhere, signed in or not.
+    let told = async |browser: &Browser<'_>, path: &str| {
+        let answer = browser.open(path).await;
+        assert_eq!(answer.status, 400, "{path}: {}", answer.text);
+        assert!(!answer.headers.contains_key("location"), "{path}");
+        assert!(answer.text.contains("My App") && answer.text.contains("role=\"alert\""));
+        let text = answer.text.replace("&amp;", "&");
+        let (_, link) = text.split_once("<a href=\"").unwrap_or_else(|| panic!("{text}"));
+        assert!(link.contains("rel=\"noreferrer\""));
+        link.split('"').next().unwrap().to_owned()
+    };
+    let bad = authorization(&client, &scope("D"), &[("response_type", Some("token"))]);
+    let link = told(&provider.browser(), &bad).await;
+    assert!(link.starts_with(&format!("{REDIRECT}#state=a+state&")), "{link}");
     let long = "x".repeat(5_000);
     let (two, no_api) = (format!("{} {}", scope("A"), scope("B")), "urn:matrix:client:device:D");
     for (name, other, error) in [
@@ -140,15 +150,65 @@ async fn each_parameter_is_checked_and_the_client_is_told() {
         ("request_uri", Some("x"), "request_uri_not_supported"),
         ("prompt", Some("none"), "interaction_required"),
     ] {
-        let answer = browser.open(&authorization(&client, &scope("D"), &[(name, other)])).await;
-        assert_eq!(answer.status, 303, "{name} {other:?}: {}", answer.text);
-        let location = answer.location();
+        let link = told(&browser, &authorization(&client, &scope("D"), &[(name, other)])).await;
         let sign = if name == "response_mode" { '?' } else { '#' };
-        assert_eq!(value(&answer_in(location, sign), "error"), Some(error), "{name} {other:?}");
+        assert_eq!(value(&answer_in(&link, sign), "error"), Some(error), "{name} {other:?}");
     }
     let twice = format!("{}&scope=x", authorization(&client, &scope("D"), &[]));
-    let answer = browser.open(&twice).await;
-    assert_eq!(value(&answer_in(answer.location(), '#'), "error"), Some("invalid_request"));
+    let link = told(&browser, &twice).await;
+    assert_eq!(value(&answer_in(&link, '#'), "error"), Some("invalid_request"));
+}
+
+#[tokio::test]
+async fn a_client_administers_only_what_an_administrator_let_it() {
+    let provider = Provider::start().await;
+    let client = provider.client().await;
+    let browser = provider.browser();
+    browser.sign_in("alice").await;
+    let wide = format!("{} urn:synapse:admin:*", scope("WIDE"));
+    let refused = browser.open(&authorization(&client, &wide, &[])).await;
+    assert_eq!(refused.status, 400);
+    assert!(refused.text.contains("no administrator"), "{}", refused.text);
+    let app = provider.server.server.app();
+    let alice = ruma::UserId::parse("@alice:hs.test").unwrap();
+    app.accounts.set_admin(&alice, true).await.unwrap();
+    let administers = async |token: &str| {
+        let path = "/_synapse/admin/v1/users/@alice:hs.test/admin";
+        provider.get(path, Some(token)).await.status == 200
+    };
+    let redeem = async |code: &str| {
+        let tokens = provider.token(&redemption(&client, code)).await.json();
+        tokens["access_token"].as_str().unwrap().to_owned()
+    };
+    // An administrator's ordinary client doesn't.
+    let narrow = browser.open(&authorization(&client, &scope("NARROW"), &[])).await;
+    assert!(!narrow.text.contains("administer this server"), "{}", narrow.text);
+    let narrow = redeem(&browser.code(&client, "NARROW").await).await;
+    assert!(provider.whoami(&narrow).await.is_ok() && !administers(&narrow).await);
+    let page = browser.open(&authorization(&client, &wide, &[])).await;
+    assert!(page.text.contains("administer this server"), "{}", page.text);
+    let consent = forms(&page.text).remove(0).with("decision", "allow");
+    let answer = answer_in(browser.submit(&consent).await.location(), '#');
+    let wide = redeem(value(&answer, "code").unwrap()).await;
+    assert!(administers(&wide).await);
+    app.accounts.set_admin(&alice, false).await.unwrap();
+    assert!(provider.whoami(&wide).await.is_ok() && !administers(&wide).await);
+    // The form that is still open grants it no more.
+    let answer = answer_in(browser.submit(&consent).await.location(), '#');
+    assert_eq!(value(&answer, "error"), Some("invalid_scope"));
+}
+
+#[tokio::test]
+async fn whoever_lets_a_client_in_as_a_device_that_they_have_is_told() {
+    let provider = Provider::start().await;
+    let client = provider.client().await;
+    let browser = provider.browser();
+    browser.sign_in("alice").await;
+    let asked = authorization(&client, &scope("DEVICE"), &[]);
+    assert!(!browser.open(&asked).await.text.contains("It is signed out"));
+    provider.tokens(&client, "DEVICE").await;
+    let page = browser.open(&asked).await;
+    assert!(page.text.contains("It is signed out"), "{}", page.text);
 }
 
 #[tokio::test]

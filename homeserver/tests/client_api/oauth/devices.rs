@@ -48,6 +48,7 @@ impl<'a> Asking<'a> {
 #[tokio::test]
 async fn a_device_is_let_in_by_the_code_that_it_shows() {
     let provider = Provider::start().await;
+    provider.clock.stop();
     let asking = Asking::begin(&provider, "TELEVISION").await;
     assert_eq!(asking.answer["interval"], 5);
     let complete = asking.answer["verification_uri_complete"].as_str().unwrap();
@@ -106,13 +107,52 @@ async fn a_device_that_is_denied_or_late_stays_out() {
 }
 
 #[tokio::test]
+async fn a_code_that_is_asked_for_twice_at_once_is_good_once() {
+    let provider = Provider::start().await;
+    let browser = provider.browser();
+    browser.sign_in("alice").await;
+    let asking = Asking::begin(&provider, "D").await;
+    assert_eq!(asking.decide(&browser, "allow").await.status, 200);
+    let (one, other) = tokio::join!(asking.poll(), asking.poll());
+    let mut statuses = [one.status, other.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 400]);
+    let code = browser.code(&asking.client, "E").await;
+    let fields = super::redemption(&asking.client, &code);
+    let (one, other) = tokio::join!(provider.token(&fields), provider.token(&fields));
+    let mut statuses = [one.status, other.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 400]);
+}
+
+#[tokio::test]
+async fn one_network_does_not_keep_the_others_from_their_codes() {
+    let provider = Provider::start_with(|config| config.listen.behind_proxy = true).await;
+    let client = provider.client().await;
+    let scope = scope("D");
+    let fields = [("client_id", &*client), ("scope", &*scope)];
+    let ask = async |address: &str| {
+        let answer = provider.form_from(address, "/_landbridge/oauth/device", &fields).await;
+        answer.status
+    };
+    for n in 0..100 {
+        assert_eq!(ask(&format!("2001:db8::{n}")).await, 200);
+    }
+    assert_eq!(ask("2001:db8::ffff").await, 503);
+    assert_eq!(ask("2001:db8:0:1::1").await, 200);
+    // What nobody decided about in time counts no more.
+    provider.clock.pass(20 * 60 + 1);
+    assert_eq!(ask("2001:db8::1").await, 200);
+}
+
+#[tokio::test]
 async fn each_parameter_of_a_device_request_is_checked() {
     let provider = Provider::start().await;
     let asking = Asking::begin(&provider, "D").await;
     let (path, all) = ("/_landbridge/oauth/device", scope("D"));
     for (client, scope, refusal) in [
         ("", &*all, (400, "invalid_request")),
-        ("unknown", &*all, (401, "invalid_client")),
+        ("unknown", &*all, (400, "invalid_client")),
         (&*asking.client, "", (400, "invalid_request")),
         (&*asking.client, "openid", (400, "invalid_scope")),
     ] {

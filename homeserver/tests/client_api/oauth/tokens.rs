@@ -43,7 +43,7 @@ async fn each_parameter_of_a_token_request_is_checked() {
         ("grant_type", "", (400, "invalid_request")),
         ("grant_type", "password", (400, "unsupported_grant_type")),
         ("client_id", "", (400, "invalid_request")),
-        ("client_id", "unknown", (401, "invalid_client")),
+        ("client_id", "unknown", (400, "invalid_client")),
         ("code", "", (400, "invalid_request")),
         ("redirect_uri", "", (400, "invalid_request")),
         ("code_verifier", "", (400, "invalid_request")),
@@ -79,6 +79,40 @@ async fn a_code_that_comes_again_ends_what_it_gave() {
 }
 
 #[tokio::test]
+async fn an_old_code_ends_nothing() {
+    let provider = Provider::start().await;
+    let client = provider.client().await;
+    let code = provider.code(&client, "DEVICE").await;
+    let fields = redemption(&client, &code);
+    let tokens = provider.token(&fields).await.json();
+    provider.clock.pass(60 * 60 + 1);
+    assert_eq!(provider.token(&fields).await.refusal(), (400, "invalid_grant".to_owned()));
+    let refresh = refreshing(&client, text(&tokens, "refresh_token"));
+    assert_eq!(provider.token(&refresh).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_locked_account_gets_nothing_for_its_codes_and_keeps_what_it_has() {
+    let provider = Provider::start().await;
+    let client = provider.client().await;
+    let tokens = provider.tokens(&client, "DEVICE").await;
+    let code = provider.code(&client, "OTHER").await;
+    let alice = ruma::UserId::parse("@alice:hs.test").unwrap();
+    let accounts = &provider.server.server.app().accounts;
+    accounts.set_locked(&alice, true).await.unwrap();
+    let answer = provider.token(&redemption(&client, &code)).await;
+    assert_eq!(answer.refusal(), (400, "invalid_grant".to_owned()));
+    // A refusal would make the client forget the session for good.
+    let refresh = refreshing(&client, text(&tokens, "refresh_token"));
+    let next = provider.token(&refresh).await;
+    assert_eq!(next.status, 200, "{}", next.text);
+    let next = next.json();
+    assert_eq!(provider.whoami(text(&next, "access_token")).await, Err(401));
+    accounts.set_locked(&alice, false).await.unwrap();
+    assert!(provider.whoami(text(&next, "access_token")).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_code_is_good_for_two_minutes() {
     let provider = Provider::start().await;
     let client = provider.client().await;
@@ -111,6 +145,41 @@ async fn refresh_tokens_take_turns_and_an_old_one_ends_the_session() {
     assert_eq!(provider.whoami(text(&second, "access_token")).await, Err(401));
     let refresh = refreshing(&client, text(&second, "refresh_token"));
     assert_eq!(provider.token(&refresh).await.refusal(), (400, "invalid_grant".to_owned()));
+}
+
+#[tokio::test]
+async fn whoever_refreshes_too_often_comes_later_and_stays_signed_in() {
+    let provider = Provider::start_with(|config| {
+        config.listen.behind_proxy = true;
+        config.rate_limits.enabled = true;
+        config.rate_limits.other =
+            landbridge_homeserver::config::Rate { per_second: 0.001, burst: 1 };
+    })
+    .await;
+    let client = provider.client().await;
+    let tokens = provider.tokens(&client, "DEVICE").await;
+    let path = "/_landbridge/oauth/token";
+    let here = async |token: &str| {
+        provider.form_from("192.0.2.1", path, &refreshing(&client, token)).await
+    };
+    // Others at that address who wait for a code use up nothing.
+    let polling = [
+        ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+        ("device_code", "x"),
+        ("client_id", &*client),
+    ];
+    assert_eq!(provider.form_from("192.0.2.1", path, &polling).await.status, 400);
+    assert_eq!(provider.form_from("192.0.2.1", path, &polling).await.status, 503);
+    let second = here(text(&tokens, "refresh_token")).await;
+    assert_eq!(second.status, 200, "{}", second.text);
+    let second = second.json();
+    let late = here(text(&second, "refresh_token")).await;
+    assert_eq!(late.refusal(), (503, "temporarily_unavailable".to_owned()));
+    assert!(late.headers.contains_key("retry-after"));
+    let refresh = refreshing(&client, text(&second, "refresh_token"));
+    let third = provider.form_from("192.0.2.2", path, &refresh).await;
+    assert_eq!(third.status, 200, "{}", third.text);
+    assert!(provider.whoami(text(&third.json(), "access_token")).await.is_ok());
 }
 
 #[tokio::test]

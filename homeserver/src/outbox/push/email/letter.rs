@@ -52,7 +52,7 @@ impl Told {
                     format!("* {sender} {}", shortened(&body))
                 }
                 Some(body) => format!("{sender}: {}", shortened(&body)),
-                None => format!("{sender}: ({kind})"),
+                None => without_text(&sender, kind),
             },
         };
         if let Some(room) = self.rooms.iter_mut().find(|room| room.id == pdu.room_id.as_str()) {
@@ -66,6 +66,11 @@ impl Told {
         let name = name.unwrap_or(sender);
         self.rooms.push(Room { id: pdu.room_id.to_string(), name, lines: vec![line] });
         Ok(())
+    }
+
+    /// Whether there is nothing to tell of.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rooms.is_empty()
     }
 
     /// The e-mail.
@@ -115,6 +120,11 @@ async fn named(
     Ok(value.map(|value| shortened(&value)).filter(|value| !value.is_empty()))
 }
 
+/// The line about an event that has no text: its type is anybody's choice, too.
+fn without_text(sender: &str, kind: &TimelineEventType) -> String {
+    format!("{sender}: ({})", shortened(&kind.to_string()))
+}
+
 /// What others wrote, as one short line.
 fn shortened(text: &str) -> String {
     let mut words = String::new();
@@ -148,6 +158,8 @@ mod tests {
         let long = shortened(&"\u{e9}".repeat(5_000));
         assert_eq!(long.chars().count(), LONGEST);
         assert!(long.ends_with("..."));
+        let kind = TimelineEventType::from("org.a\r\n\r\nPay here: b");
+        assert_eq!(without_text("@a:h", &kind), "@a:h: (org.a Pay here: b)");
     }
 
     #[test]
