@@ -28,7 +28,7 @@ impl<T: Serializable> Serialize for Tl<T> {
 
 impl<'de, T: Deserializable> Deserialize<'de> for Tl<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        let text = <String as Deserialize>::deserialize(deserializer)?;
         let bytes = STANDARD.decode(text).map_err(D::Error::custom)?;
         T::from_bytes(&bytes).map(Self).map_err(|error| D::Error::custom(format!("{error:?}")))
     }

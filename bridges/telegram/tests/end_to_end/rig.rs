@@ -56,6 +56,8 @@ impl Rig {
     }
 
     pub(crate) async fn prepare() -> Self {
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
         let peer = Peer::start("seed").await.expect("a port is free");
         {
             let mut world = peer.world();

@@ -56,7 +56,8 @@ pub(crate) fn user(id: i64, person: &Person, me: bool) -> tl::enums::User {
         phone: Some(person.phone.clone()).filter(|_| !person.bot),
         photo: None,
         status: None,
-        bot_info_version: None,
+        // In one flag with `bot`.
+        bot_info_version: person.bot.then_some(1),
         restriction_reason: None,
         bot_inline_placeholder: None,
         lang_code: None,

@@ -365,7 +365,8 @@ pub(super) fn poll(closed: bool, quiz: bool, chosen: bool) -> tl::types::Message
             correct: false,
             option: vec![option],
             voters: Some(1),
-            recent_voters: None,
+            // In one flag with the number.
+            recent_voters: Some(Vec::new()),
         }
         .into()
     };

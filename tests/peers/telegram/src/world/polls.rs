@@ -186,7 +186,8 @@ fn results(poll: &tl::types::Poll, votes: &[Vote]) -> tl::enums::PollResults {
             correct: false,
             option: answer.option.clone(),
             voters: Some(voters as i32),
-            recent_voters: None,
+            // In one flag with the number.
+            recent_voters: Some(Vec::new()),
         }
         .into()
     };
