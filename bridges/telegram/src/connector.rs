@@ -89,16 +89,7 @@ impl Network for Telegram {
                 "`press NUMBER`: press a button of the chat's latest message that has any",
                 commands::press,
             )
-            .narrow(|chat, caps| {
-                let allowed = chat.meta.as_ref().and_then(|meta| meta.reactions.clone());
-                if let (Some(allowed), Some(react)) = (allowed, &mut caps.react) {
-                    if allowed.is_empty() {
-                        caps.react = None;
-                    } else {
-                        react.allowed = allowed;
-                    }
-                }
-            })
+            .narrow(send::narrow)
     }
 
     fn logins(logins: Logins<Self>) -> Logins<Self> {

@@ -13,8 +13,8 @@ use crate::{
     ids::Peer,
 };
 
-/// The size of a chunk: the largest that Telegram gives.
-const CHUNK: i32 = 1 << 20;
+/// The size of a chunk. Telegram gives up to 1 MiB, but the library takes an answer of that size and what surrounds it for a mistake.
+const CHUNK: i32 = 512 << 10;
 
 /// What is asked for, and where.
 struct Place {

@@ -13,13 +13,13 @@ use grammers_tl_types as tl;
 use landbridge_framework::{
     event::Emoji,
     format::{Rich, Style},
-    handlers::{Location, OwnReactions, Targets},
+    handlers::{Location, OwnReactions, RoomCaps, Targets},
     prelude::*,
 };
 
 /// The longest text: ten messages.
 const MAX_CHARS: usize = 10 * MAX_TEXT;
-/// How old one's own messages may be to be edited; the server has the last word.
+/// How old people's own messages may be to be edited (`edit_time_limit` of help.getConfig).
 const EDIT_WINDOW: Duration = Duration::from_hours(48);
 
 pub(super) type Me = Via<Telegram>;
@@ -29,9 +29,27 @@ pub(super) fn register(handlers: Handlers<Telegram>) -> Handlers<Telegram> {
     handlers
         .text(TextCaps { max_len: MAX_CHARS }, Idempotency::Native, text)
         .location(Idempotency::Native, location)
-        .edit(EditCaps { max_age: Some(EDIT_WINDOW) }, edit)
+        // Bots, and whoever posts in a channel or to themselves, may change what is older: the server refuses what it must.
+        .edit(EditCaps { max_age: None }, edit)
         .remove(RemoveCaps::default(), remove)
         .react(ReactCaps { per_user: Some(1), allowed: Vec::new() }, react)
+}
+
+/// What clients are told of a room: that in it old messages can't be changed, and which reactions are allowed.
+pub(super) fn narrow(chat: &ChatInfo<Telegram>, caps: &mut RoomCaps) {
+    let Some(meta) = &chat.meta else { return };
+    if !meta.broadcast
+        && let Some(edit) = &mut caps.edit
+    {
+        edit.max_age = Some(EDIT_WINDOW);
+    }
+    if let (Some(allowed), Some(react)) = (&meta.reactions, &mut caps.react) {
+        if allowed.is_empty() {
+            caps.react = None;
+        } else {
+            react.allowed.clone_from(allowed);
+        }
+    }
 }
 
 /// What somebody does, in words that everybody sees: Telegram has no `/me`.
