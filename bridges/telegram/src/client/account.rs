@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, Ordering},
     },
 };
 
@@ -58,7 +58,8 @@ pub struct Live {
     own: Own,
     /// The highest message numbers seen: of each channel, and of the account (under no number).
     newest: Mutex<HashMap<Option<i64>, i32>>,
-    counter: AtomicU64,
+    /// The time last given by `seen`.
+    seen: AtomicI64,
     baselines: mpsc::UnboundedSender<(i64, i32)>,
 }
 
@@ -126,14 +127,22 @@ impl Live {
             files: Cache::new(FILES),
             own: Own::default(),
             newest: Mutex::default(),
-            counter: AtomicU64::new(0),
+            seen: AtomicI64::new(0),
             baselines,
         }
     }
 
-    /// A number not given before.
-    pub(super) fn next(&self) -> u64 {
-        self.counter.fetch_add(1, Ordering::Relaxed)
+    /// The time, in milliseconds since the Unix epoch; never the same twice, since it tells apart what Telegram doesn't number.
+    pub(super) fn seen(&self) -> i64 {
+        let now = self.clock.now_ms();
+        let mut last = self.seen.load(Ordering::Relaxed);
+        loop {
+            let next = now.max(last.saturating_add(1));
+            match self.seen.compare_exchange(last, next, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return next,
+                Err(other) => last = other,
+            }
+        }
     }
 
     /// From here on a channel's updates count, if they didn't before: a room is about to be made for it.

@@ -344,20 +344,24 @@ fn standing(participant: &tl::enums::ChannelParticipant) -> Option<(i64, i64)> {
 
 /// What everybody may do, as power levels.
 fn powers(rights: Option<&tl::enums::ChatBannedRights>, broadcast: bool) -> PowerLevels<Telegram> {
+    let rights = rights.map(|tl::enums::ChatBannedRights::Rights(banned)| banned);
     let (send, info, pin, invite) = match rights {
-        Some(tl::enums::ChatBannedRights::Rights(banned)) => {
+        Some(banned) => {
             (banned.send_messages, banned.change_info, banned.pin_messages, banned.invite_users)
         }
         None => (false, broadcast, broadcast, broadcast),
     };
+    let react = rights.is_some_and(|banned| banned.send_reactions);
+    let sticker = send || rights.is_some_and(|banned| banned.send_stickers);
     let level = |banned: bool| if banned || broadcast { ADMIN } else { 0 };
     let events = BTreeMap::from([
         ("m.room.name".to_owned(), level(info)),
         ("m.room.topic".to_owned(), level(info)),
         ("m.room.avatar".to_owned(), level(info)),
         ("m.room.pinned_events".to_owned(), level(pin)),
-        // Everybody may react, also where only administrators write.
-        ("m.reaction".to_owned(), 0),
+        ("m.sticker".to_owned(), level(sticker)),
+        // In channels, too, where only administrators write.
+        ("m.reaction".to_owned(), if react { ADMIN } else { 0 }),
     ]);
     let actions = BTreeMap::from([
         ("invite".to_owned(), level(invite)),

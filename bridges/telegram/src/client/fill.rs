@@ -110,7 +110,7 @@ impl Follower {
 
     /// Has a chat's rooms look again at what else may have changed.
     pub(super) async fn noticed_gap(&self, peer: Peer) -> Result<(), End> {
-        let seen = self.live.clock.now_ms();
+        let seen = self.live.seen();
         let chats = self.live.rooms_of(peer).await?;
         let chats = chats.iter().map(ChatId::encode).collect();
         let key = format!("{peer}/gap:{seen}");

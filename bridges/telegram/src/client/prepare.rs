@@ -48,7 +48,7 @@ impl From<Failure> for NetError {
 impl Live {
     /// Prepares an update.
     pub(super) async fn prepare(&self, update: Update) -> Result<Prepared, Failure> {
-        let seen = self.clock.now_ms();
+        let seen = self.seen();
         let lasting = |key: String, raw: Raw| Prepared::Lasting(EventKey(key), raw);
         Ok(match update {
             Update::NewMessage(_) | Update::NewChannelMessage(_) => {
@@ -134,8 +134,7 @@ impl Live {
             | Update::PeerHistoryTtl(_)
             | Update::ChatDefaultBannedRights(_) => {
                 // Neither numbered nor dated: each is one of its own.
-                let key = format!("x{seen}:{}", self.next());
-                lasting(key, self.with_known(seen, update).await?)
+                lasting(format!("x{seen}"), self.with_known(seen, update).await?)
             }
             _ => Prepared::Nothing,
         })
@@ -155,7 +154,13 @@ impl Live {
             && let Some(tl::enums::MessageMedia::Poll(media)) = &message.media
         {
             let tl::enums::Poll::Poll(poll) = &media.poll;
-            self.index.note_poll(poll.id, ChatId::of(peer), id).await?;
+            let topic = to_matrix::topic_of(message.reply_to.as_ref());
+            let chat = if self.has_topic_rooms(peer).await? {
+                ChatId::topic(peer, topic.unwrap_or(GENERAL))
+            } else {
+                ChatId::of(peer)
+            };
+            self.index.note_poll(poll.id, chat, id).await?;
         }
         self.remember_files(message);
         let raw = self.with_known(seen, update).await?;
@@ -178,11 +183,18 @@ impl Live {
         Ok(known)
     }
 
+    /// Whether a chat is a forum whose topics have rooms of their own.
+    async fn has_topic_rooms(&self, peer: Peer) -> Result<bool, Closed> {
+        if self.config.topics == Topics::Threads {
+            return Ok(false);
+        }
+        let known = self.peers.known([peer]).await?;
+        Ok(facts(&known, peer).is_some_and(|facts| facts.forum))
+    }
+
     /// The chats that a channel's messages may be in: its topics, where those have rooms of their own.
     pub(super) async fn rooms_of(&self, peer: Peer) -> Result<Vec<ChatId>, Closed> {
-        let known = self.peers.known([peer]).await?;
-        let forum = facts(&known, peer).is_some_and(|facts| facts.forum);
-        if !forum || self.config.topics == Topics::Threads {
+        if !self.has_topic_rooms(peer).await? {
             return Ok(vec![ChatId::of(peer)]);
         }
         let portals = self.inbox.portals().await?;

@@ -47,6 +47,9 @@ impl Live {
             size += part.len() as u64;
             gathered.push(part);
         }
+        if size > limit {
+            return Err(too_large());
+        }
         if size <= BIG {
             let parts = gathered.len();
             for (at, bytes) in gathered.into_iter().enumerate() {
@@ -84,7 +87,7 @@ impl Live {
             if size > limit {
                 return Err(too_large());
             }
-            let last = bytes.len() < PART;
+            let last = ready.is_empty() && reading.is_done();
             let request = tl::functions::upload::SaveBigFilePart {
                 file_id,
                 file_part: sent,
@@ -110,8 +113,14 @@ struct Parts {
 }
 
 impl Parts {
+    /// Whether the part given last was the last.
+    fn is_done(&self) -> bool {
+        self.ended && self.buffer.is_empty()
+    }
+
     async fn next(&mut self) -> Result<Option<Vec<u8>>, SendError> {
-        while self.buffer.len() < PART && !self.ended {
+        // One byte more than a part, so that it is known of each whether it is the last.
+        while self.buffer.len() <= PART && !self.ended {
             match self.stream.bytes.next().await {
                 Some(Ok(bytes)) => self.buffer.extend_from_slice(&bytes),
                 Some(Err(error)) => {
@@ -127,5 +136,38 @@ impl Parts {
         let part = self.buffer[..length].to_vec();
         self.buffer.advance(length);
         Ok(Some(part))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use futures::stream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_last_part_is_known_as_such() {
+        for (length, wanted) in [
+            (0, vec![]),
+            (1, vec![1]),
+            (PART, vec![PART]),
+            (PART + 1, vec![PART, 1]),
+            (3 * PART, vec![PART, PART, PART]),
+        ] {
+            let pieces: Vec<std::io::Result<Bytes>> = vec![7; length]
+                .chunks(1000)
+                .map(|piece| Ok(Bytes::copy_from_slice(piece)))
+                .collect();
+            let stream =
+                MediaStream { mime: None, size: None, bytes: stream::iter(pieces).boxed() };
+            let mut parts = Parts { stream, buffer: BytesMut::new(), ended: false };
+            let mut seen = Vec::new();
+            while let Some(part) = parts.next().await.unwrap() {
+                seen.push(part.len());
+                assert_eq!(parts.is_done(), seen.len() == wanted.len());
+            }
+            assert_eq!(seen, wanted);
+        }
     }
 }

@@ -218,6 +218,13 @@ fn media() -> Vec<(&'static str, Raw)> {
         ("photo_disappearing", new(with_media("", media_photo(Some(10))))),
         ("photo_once", new(with_media("", media_photo(Some(i32::MAX))))),
         (
+            "photo_spoiler",
+            new(with_media(
+                "",
+                tl::types::MessageMediaPhoto { spoiler: true, ..media_photo(None) },
+            )),
+        ),
+        (
             "photo_expired",
             new(with_media(
                 "",

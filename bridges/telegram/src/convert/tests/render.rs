@@ -3,7 +3,7 @@
 use landbridge_framework::{
     RemoteId as _, Scope,
     event::{Body, Content, Emoji, MediaPart, Message, RemoteEvent, Sender},
-    format,
+    format::{self, Rich, Style, UserTarget},
 };
 use serde_json::{Value, json};
 
@@ -34,16 +34,32 @@ fn media(part: &MediaPart) -> Value {
         out["thumbnail"] = thumbnail.0.clone().into();
     }
     if let Some(caption) = &part.caption {
-        out["caption"] = format::to_content(caption, "m.text").into();
+        out["caption"] = text(caption, "m.text");
     }
     out
 }
 
+/// As the framework does it: Telegram's users are their ghosts, its emoji are pictures.
+fn text(text: &Rich, kind: &str) -> Value {
+    let mut text = text.clone();
+    text.resolve_users(|target| match target {
+        UserTarget::Remote(id) => Some(UserTarget::Matrix(format!("@telegram_{id}:example.org"))),
+        UserTarget::Matrix(_) => Some(target.clone()),
+    });
+    text.resolve_emoji(|style, _| match style {
+        Style::RemoteEmoji { media: Some(media), .. } => {
+            Some(Style::Emoji { mxc: format!("mxc://example.org/{media}") })
+        }
+        _ => None,
+    });
+    format::to_content(&text, kind).into()
+}
+
 fn content(content: &Content) -> Value {
     match content {
-        Content::Text(text) => format::to_content(text, "m.text").into(),
-        Content::Notice(text) => format::to_content(text, "m.notice").into(),
-        Content::Emote(text) => format::to_content(text, "m.emote").into(),
+        Content::Text(words) => text(words, "m.text"),
+        Content::Notice(words) => text(words, "m.notice"),
+        Content::Emote(words) => text(words, "m.emote"),
         Content::Media(part) => media(part),
         Content::Location(geo) => {
             json!({ "geo_uri": format!("geo:{},{}", geo.lat, geo.lon), "name": geo.name })
@@ -130,7 +146,7 @@ fn body(body: &Body<Telegram>) -> Value {
                 "topic": delta.topic,
                 "avatar": delta.avatar.as_ref().map(|avatar| avatar.as_ref().map_or("removed", |source| source.0.as_str())),
                 "power": power,
-                "disappear": delta.disappear.map(|timer| timer.map(|timer| format!("{timer:?}"))),
+                "disappear": delta.disappear.map(|timer| timer.map_or("never".to_owned(), |timer| format!("{timer:?}"))),
             })
         }
         Body::Members(changes) => {

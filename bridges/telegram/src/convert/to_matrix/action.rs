@@ -13,6 +13,7 @@ use landbridge_framework::{
 use tl::enums::MessageAction as Action;
 
 use super::{
+    content::money,
     media,
     reader::{Read, Reader, topic_of},
 };
@@ -185,13 +186,13 @@ impl Reader<'_> {
             Action::SuggestProfilePhoto(_) => say("Suggested a profile photo".into()),
             Action::SuggestBirthday(_) => say("Suggested a date of birth".into()),
             Action::PaymentSent(payment) => {
-                say(format!("Paid {} {}", payment.total_amount, payment.currency))
+                say(format!("Paid {}", money(payment.total_amount, &payment.currency)))
             }
             Action::PaymentSentMe(payment) => {
-                say(format!("Paid {} {}", payment.total_amount, payment.currency))
+                say(format!("Paid {}", money(payment.total_amount, &payment.currency)))
             }
             Action::PaymentRefunded(refund) => {
-                say(format!("Was refunded {} {}", refund.total_amount, refund.currency))
+                say(format!("Was refunded {}", money(refund.total_amount, &refund.currency)))
             }
             Action::GiftPremium(gift) => {
                 say(format!("Gave Telegram Premium for {} days", gift.days))

@@ -184,7 +184,7 @@ fn dice_words(emoji: &str, value: i32) -> String {
 }
 
 /// An amount in a currency's smallest unit, which is the hundredth in most.
-fn money(amount: i64, currency: &str) -> String {
+pub(super) fn money(amount: i64, currency: &str) -> String {
     match currency {
         "XTR" => format!("{amount} stars"),
         "JPY" | "KRW" | "VND" | "CLP" | "ISK" | "PYG" | "UGX" => format!("{amount} {currency}"),

@@ -121,7 +121,13 @@ impl Reader<'_> {
                 let user = self.sender(Peer::User(update.user_id));
                 let power = PowerLevels { users: vec![(user, level)], ..PowerLevels::default() };
                 let delta = ChatDelta { power: Some(power), ..ChatDelta::default() };
-                vec![self.noticed(chat, Sender::System, seen, "power", delta)]
+                vec![self.noticed(
+                    chat,
+                    Sender::System,
+                    seen,
+                    &format!("power{}", update.user_id),
+                    delta,
+                )]
             }
             Update::Channel(update) => {
                 let (chat, _) = self.chat_of(Peer::Channel(update.channel_id), None, known);
