@@ -12,6 +12,7 @@ mod polls;
 mod rooms;
 mod send;
 mod send_files;
+mod takeout;
 
 use std::sync::Arc;
 
@@ -88,6 +89,11 @@ impl Network for Telegram {
                 "press",
                 "`press NUMBER`: press a button of the chat's latest message that has any",
                 commands::press,
+            )
+            .command(
+                "takeout",
+                "`takeout begin|end`: read history as an export, which Telegram limits less",
+                takeout::takeout,
             )
             .narrow(send::narrow)
     }

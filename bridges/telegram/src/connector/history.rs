@@ -3,7 +3,7 @@
 use grammers_tl_types as tl;
 use landbridge_framework::{Dir, Next, Page, PageQuery, prelude::*};
 
-use super::{Connection, Telegram};
+use super::{Connection, Telegram, takeout::past};
 use crate::ids::GENERAL;
 
 /// The most that one request gives.
@@ -48,7 +48,7 @@ impl History<Telegram> for Past {
                     min_id,
                     hash: 0,
                 };
-                live.api.invoke(&request).await?
+                past(&live, request).await?
             }
             None => {
                 let request = tl::functions::messages::GetHistory {
@@ -61,7 +61,7 @@ impl History<Telegram> for Past {
                     min_id,
                     hash: 0,
                 };
-                live.api.invoke(&request).await?
+                past(&live, request).await?
             }
         };
         let (raw, edge) = live.past(answer, query.dir == Dir::Newer).await?;

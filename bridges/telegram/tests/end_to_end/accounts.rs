@@ -52,6 +52,28 @@ async fn buttons_are_numbered_and_pressed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn history_may_be_read_as_an_export() {
+    const CAROL: i64 = 1003;
+    let rig = Rig::start().await;
+    rig.log_in("+15550001").await;
+    eventually("Alice is connected", || rig.peer.world().is_connected(ALICE)).await;
+    rig.peer.world().say(BOB, DIRECT, "hi Alice");
+    let room = rig.direct_room(BOBS_GHOST).await;
+    let command = async |what: &str, answer: &str| {
+        rig.ann.say(&room, what).expect("Ann may speak");
+        eventually(answer, || rig.heard(&room).iter().any(|body| body.contains(answer))).await;
+    };
+    command("!telegram takeout", "as Telegram's apps do").await;
+    command("!telegram takeout begin", "From now on").await;
+    // A new chat's room comes with its past.
+    rig.peer.world().person(CAROL, "Carol", "+15550003");
+    rig.peer.world().say(CAROL, Place::Direct(ALICE, CAROL), "hi");
+    eventually("history is asked for", || rig.peer.world().calls("InvokeWithTakeout") > 0).await;
+    command("!telegram takeout end", "is ended").await;
+    assert_eq!(rig.peer.world().calls("FinishTakeoutSession"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_password_is_asked_for_and_proven() {
     let rig = Rig::start().await;
     rig.peer.world().password(BOB, "correct horse");

@@ -84,6 +84,8 @@ methods! {
     tl::functions::updates::GetChannelDifference => reading::channel_difference,
     tl::functions::messages::GetDialogs => reading::dialogs,
     tl::functions::messages::GetHistory => reading::history,
+    tl::functions::account::InitTakeoutSession => reading::begin_takeout,
+    tl::functions::account::FinishTakeoutSession => reading::end_takeout,
     tl::functions::messages::GetMessages => reading::messages,
     tl::functions::channels::GetMessages => reading::channel_messages,
     tl::functions::channels::GetFullChannel => reading::full_channel,
@@ -129,8 +131,15 @@ pub(crate) fn answer(world: &mut World, key: [u8; 8], body: &[u8]) -> Answer<Vec
         (id, &body[4..])
     };
     let asker = Asker { key, me: world.signed_in.get(&key).copied() };
+    if id == INVOKE_WITH_TAKEOUT {
+        let query = reading::in_takeout(world, asker, rest)?;
+        let id = packet::constructor(query).ok_or_else(unreadable)?;
+        return dispatch(world, asker, id, &query[4..]);
+    }
     dispatch(world, asker, id, rest)
 }
+
+const INVOKE_WITH_TAKEOUT: u32 = 0xaca9_fd2e;
 
 const INVOKE_WITH_LAYER: u32 = 0xda9b_0d0d;
 const INIT_CONNECTION: u32 = 0xc1cd_5ea9;

@@ -34,6 +34,8 @@ pub struct World {
     /// Who has given the right code and must give a password yet, by key.
     pub(crate) half_way: HashMap<[u8; 8], i64>,
     pub(crate) qr: HashMap<Vec<u8>, ([u8; 8], Option<i64>)>,
+    /// Who exports.
+    pub(crate) takeouts: BTreeSet<i64>,
     pub(crate) asked: HashMap<&'static str, u32>,
     /// What goes wrong.
     pub faults: Faults,

@@ -321,3 +321,38 @@ pub(super) fn resolve_username(
     }
     .into())
 }
+
+/// Begins an export.
+pub(super) fn begin_takeout(
+    world: &mut World,
+    asker: Asker,
+    _: tl::functions::account::InitTakeoutSession,
+) -> Answer<tl::enums::account::Takeout> {
+    let me = asker.person()?;
+    world.takeouts.insert(me);
+    Ok(tl::types::account::Takeout { id: takeout_of(me) }.into())
+}
+
+pub(super) fn end_takeout(
+    world: &mut World,
+    asker: Asker,
+    _: tl::functions::account::FinishTakeoutSession,
+) -> Answer<bool> {
+    Ok(world.takeouts.remove(&asker.person()?))
+}
+
+fn takeout_of(me: i64) -> i64 {
+    me * 3
+}
+
+/// What is asked for as part of an export.
+pub(super) fn in_takeout<'b>(world: &mut World, asker: Asker, rest: &'b [u8]) -> Answer<&'b [u8]> {
+    let me = asker.person()?;
+    let (id, query) =
+        rest.split_first_chunk().map_or((0, rest), |(id, query)| (i64::from_le_bytes(*id), query));
+    if id != takeout_of(me) || !world.takeouts.contains(&me) {
+        return refused(400, "TAKEOUT_INVALID");
+    }
+    *world.asked.entry("InvokeWithTakeout").or_default() += 1;
+    Ok(query)
+}
