@@ -3,14 +3,15 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
+use sha2::{Digest, Sha256};
 
 use crate::{
     disappearing,
     engine::{Engine, Failure},
     event::Presence,
     handlers::{Op, PresenceSet, Read, Typing, Unread},
-    keys::CONTENT_KEY,
+    keys::{CONTENT_KEY, base32},
     matrix::appservice::Transaction,
     network::MessageRef,
     store::{Batch, StoreError},
@@ -49,8 +50,27 @@ fn is_relevant(kind: &str) -> bool {
     )
 }
 
+/// What a transaction is, whatever its number: the same for a repetition, another for other events. Synapse leaves what
+/// passes out when it repeats, so that only counts where there is nothing else.
+fn digest(events: &[(Value, &RawValue)], txn: &Transaction) -> String {
+    let mut hash = Sha256::new();
+    for (event, _) in events {
+        hash.update(field(event, "event_id"));
+        hash.update("\n");
+    }
+    if events.is_empty() {
+        for raw in txn.ephemeral.iter().chain(&txn.to_device) {
+            hash.update(raw.get());
+            hash.update("\n");
+        }
+    }
+    base32(&hash.finalize())
+}
+
 impl Engine {
-    /// Stores a transaction, once.
+    /// Stores a transaction, once. Its number alone does not say that it came before: Synapse on `SQLite` counts from one again
+    /// when it is restarted with nothing on its way
+    /// ([element-hq/synapse#14556](https://github.com/element-hq/synapse/issues/14556)).
     pub(crate) async fn take_transaction(
         self: &Arc<Self>,
         txn_id: &str,
@@ -58,35 +78,44 @@ impl Engine {
     ) -> Result<(), Failure> {
         // One after the other, so that events keep their order.
         let _turn = self.readback.turn.lock().await;
-        if self.store.knows_txn(txn_id).await? {
+        let mut events = Vec::with_capacity(txn.events.len());
+        for raw in &txn.events {
+            let Ok(event) = serde_json::from_str::<Value>(raw.get()) else {
+                tracing::warn!("the homeserver sent an event that is no JSON");
+                continue;
+            };
+            events.push((event, raw.as_ref()));
+        }
+        let digest = digest(&events, &txn);
+        let before = self.store.digest_of_txn(txn_id).await?;
+        if before.as_ref() == Some(&digest) {
             // It did not hear the answer: to the homeserver it has failed.
             self.doubt_transactions();
             return Ok(());
+        }
+        if before.is_some() {
+            tracing::info!(txn_id, "the homeserver counts its transactions anew");
         }
         self.note_transaction(txn_id);
         let mut batch = Batch::new();
         let mut wake = BTreeSet::new();
         let mut control = false;
         let mut caught_up = BTreeSet::new();
-        for raw in &txn.events {
-            let Ok(event) = serde_json::from_str::<Value>(raw.get()) else {
-                tracing::warn!("the homeserver sent an event that is no JSON");
-                continue;
-            };
-            let room_id = field(&event, "room_id");
+        for (event, raw) in &events {
+            let room_id = field(event, "room_id");
             if caught_up.insert(room_id.to_owned())
                 && let Some(portal) = self.portal_of_room(room_id).await?
             {
                 // Events the homeserver has lost must come before those it sends now.
                 self.catch_up_if_behind(&portal).await?;
             }
-            match self.add_event(&mut batch, &event, raw.get()).await? {
+            match self.add_event(&mut batch, event, raw.get()).await? {
                 Taken::Portal(id) => drop(wake.insert(id)),
                 Taken::Control => control = true,
                 Taken::Not => {}
             }
         }
-        batch.add_txn(txn_id, self.now());
+        batch.add_txn(txn_id, &digest, self.now());
         // That something was read starts its time: unlike other receipts this may not be forgotten.
         self.start_read(&mut batch, &txn).await?;
         self.store.commit(batch).await?;

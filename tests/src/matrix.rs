@@ -112,21 +112,31 @@ impl User {
     /// Every event of a room's timeline, oldest first.
     pub async fn timeline(&self, room: &str) -> Result<Vec<Value>> {
         let mut events = Vec::new();
+        self.read_on(room, &mut events).await?;
+        Ok(events)
+    }
+
+    /// Adds what came to a room's timeline since `known`, the events before, oldest first. Work is by what is new.
+    pub async fn read_on(&self, room: &str, known: &mut Vec<Value>) -> Result<()> {
+        let newest = known.last().map(|event| event["event_id"].clone());
+        let mut new = Vec::new();
         let mut from = String::new();
-        loop {
+        'pages: loop {
             let path =
                 format!("/_matrix/client/v3/rooms/{}/messages?dir=b&limit=500{from}", escape(room));
             let page = self.call(Method::GET, &path, None).await?;
-            let chunk = page["chunk"].as_array().cloned().unwrap_or_default();
-            let Some(end) = page["end"].as_str().filter(|_| !chunk.is_empty()) else {
-                events.extend(chunk);
-                break;
-            };
+            let chunk = page["chunk"].as_array().map(Vec::as_slice).unwrap_or_default();
+            for event in chunk {
+                if newest.as_ref() == Some(&event["event_id"]) {
+                    break 'pages;
+                }
+                new.push(event.clone());
+            }
+            let Some(end) = page["end"].as_str().filter(|_| !chunk.is_empty()) else { break };
             from = format!("&from={}", escape(end));
-            events.extend(chunk);
         }
-        events.reverse();
-        Ok(events)
+        known.extend(new.into_iter().rev());
+        Ok(())
     }
 }
 

@@ -6,13 +6,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use sqlx::{PgPool, SqlitePool};
+use sqlx::PgPool;
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::{
     DatabaseError, Row, Sql, Transaction, Value, postgres,
     row::RowKind,
-    sqlite,
+    sqlite::{self, Readers},
     transaction::{SqliteWriter, TransactionKind},
 };
 
@@ -52,7 +52,7 @@ pub(crate) enum Kind {
     Sqlite {
         path: PathBuf,
         writer: Arc<AsyncMutex<SqliteWriter>>,
-        readers: SqlitePool,
+        readers: Readers,
         lock: Mutex<Option<File>>,
     },
     Postgres {
@@ -73,8 +73,10 @@ impl Database {
         let path = url.strip_prefix("sqlite:").ok_or(DatabaseError::UnknownEngine)?;
         let path = PathBuf::from(path.strip_prefix("//").unwrap_or(path));
         let lock = if options.exclusive { Some(sqlite::lock(&path)?) } else { None };
-        let (writer, readers) = sqlite::open(&path, options).await?;
-        let writer = Arc::new(AsyncMutex::new(SqliteWriter::new(writer)));
+        // The writer comes first: it creates the file.
+        let writer = SqliteWriter::new(sqlite::writer(&path).await?);
+        let writer = Arc::new(AsyncMutex::new(writer));
+        let readers = Readers::new(&path, options.readers);
         Ok(Self(Arc::new(Kind::Sqlite { path, writer, readers, lock: Mutex::new(lock) })))
     }
 
@@ -100,7 +102,7 @@ impl Database {
         let sql = sql.into();
         Ok(match &*self.0 {
             Kind::Sqlite { readers, .. } => {
-                let rows = sqlite::query(sql, args).fetch_all(readers).await?;
+                let rows = readers.fetch(sql.for_sqlite(), args, usize::MAX).await?;
                 rows.into_iter().map(|row| Row(RowKind::Sqlite(row))).collect()
             }
             Kind::Postgres { .. } if postgres::has_zero(&args) => Vec::new(),
@@ -120,8 +122,8 @@ impl Database {
         let sql = sql.into();
         Ok(match &*self.0 {
             Kind::Sqlite { readers, .. } => {
-                let row = sqlite::query(sql, args).fetch_optional(readers).await?;
-                row.map(|row| Row(RowKind::Sqlite(row)))
+                let rows = readers.fetch(sql.for_sqlite(), args, 1).await?;
+                rows.into_iter().next().map(|row| Row(RowKind::Sqlite(row)))
             }
             Kind::Postgres { .. } if postgres::has_zero(&args) => None,
             Kind::Postgres { pool, .. } => {
@@ -137,7 +139,7 @@ impl Database {
         Ok(Transaction(match &*self.0 {
             Kind::Sqlite { writer, .. } => {
                 let mut guard = Arc::clone(writer).lock_owned().await;
-                guard.begin().await?;
+                guard.clear().await;
                 TransactionKind::Sqlite(guard)
             }
             Kind::Postgres { pool, .. } => TransactionKind::Postgres(pool.begin().await?),

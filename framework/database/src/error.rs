@@ -1,5 +1,10 @@
 //! What can go wrong between us and a database.
 
+use tokio_rusqlite::rusqlite::{
+    self,
+    ffi::{SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE},
+};
+
 /// An error of the database or of its use.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -7,9 +12,15 @@ pub enum DatabaseError {
     /// The URL names no engine we know.
     #[error("the database URL must begin with `sqlite:` or `postgres://`")]
     UnknownEngine,
-    /// The engine refused, or could not be reached.
+    /// Postgres refused, or could not be reached.
     #[error(transparent)]
-    Engine(#[from] sqlx::Error),
+    Postgres(#[from] sqlx::Error),
+    /// SQLite refused.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    /// It was closed.
+    #[error("the database is closed")]
+    Closed,
     /// A column did not hold what the code expects, which is a bug or a damaged database.
     #[error("column {column}: expected {expected}")]
     Column {
@@ -59,8 +70,22 @@ impl DatabaseError {
     /// Whether a unique or primary key was violated.
     pub fn is_unique_violation(&self) -> bool {
         match self {
-            Self::Engine(sqlx::Error::Database(e)) => e.is_unique_violation(),
+            Self::Postgres(sqlx::Error::Database(e)) => e.is_unique_violation(),
+            Self::Sqlite(rusqlite::Error::SqliteFailure(e, _)) => {
+                matches!(e.extended_code, SQLITE_CONSTRAINT_UNIQUE | SQLITE_CONSTRAINT_PRIMARYKEY)
+            }
             _ => false,
+        }
+    }
+}
+
+impl From<tokio_rusqlite::Error> for DatabaseError {
+    fn from(error: tokio_rusqlite::Error) -> Self {
+        match error {
+            tokio_rusqlite::Error::Error(error) | tokio_rusqlite::Error::Close((_, error)) => {
+                Self::Sqlite(error)
+            }
+            _ => Self::Closed,
         }
     }
 }

@@ -45,7 +45,6 @@ mod sqlite;
 pub mod testing;
 #[cfg(test)]
 mod tests;
-mod together;
 mod transaction;
 mod value;
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
+use sqlx::{SqlSafeStr as _, SqlStr};
 
 /// The text of a statement.
 #[derive(Clone, Copy, Debug)]
@@ -32,19 +32,9 @@ impl Sql {
     }
 
     /// As written: lists are still to be translated.
-    pub(crate) fn sqlite_text(self) -> &'static str {
+    pub(crate) fn for_sqlite(self) -> &'static str {
         match self {
             Self::Both(text) | Self::Each { sqlite: text, .. } => text,
-        }
-    }
-
-    pub(crate) fn for_sqlite(self) -> SqlStr {
-        match self {
-            Self::Each { sqlite, .. } => sqlite.into_sql_str(),
-            Self::Both(text) => match lists_for_sqlite(text) {
-                Cow::Borrowed(_) => text.into_sql_str(),
-                Cow::Owned(text) => AssertSqlSafe(text).into_sql_str(),
-            },
         }
     }
 }

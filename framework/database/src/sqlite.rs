@@ -1,53 +1,127 @@
-//! How we use SQLite: one writer, a pool of readers, WAL, every commit synced to disk.
+//! How we use SQLite: one writer, a few readers, WAL, every commit synced to disk.
+//!
+//! Each connection has a thread of its own, and going there and back costs more than most statements do. So what can go in one
+//! trip does: a whole answer comes back at once, and what a transaction puts off goes with what it waits for.
 
 use std::{
     fs::{File, TryLockError},
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use sqlx::{
-    ConnectOptions as _, Connection as _, SqlStr, Sqlite, SqlitePool,
-    query::Query,
-    sqlite::{
-        SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode,
-        SqlitePoolOptions, SqliteSynchronous,
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio_rusqlite::{
+    CachedStatement, Connection, OpenFlags,
+    rusqlite::{
+        self,
+        types::{Null, ToSqlOutput, ValueRef},
     },
 };
 
-use crate::{DatabaseError, Options, Sql, Value};
+use crate::{DatabaseError, Value, row::Cell, sql::lists_for_sqlite};
 
 /// Statements that each connection keeps prepared: above the number the program has.
 const STATEMENTS: usize = 512;
 
-pub(crate) async fn open(
-    path: &Path,
-    options: &Options,
-) -> Result<(SqliteConnection, SqlitePool), DatabaseError> {
-    let base = SqliteConnectOptions::new()
-        .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(10))
-        .statement_cache_capacity(STATEMENTS)
-        .disable_statement_logging();
-    // The writer comes first: it creates the file.
-    let writer = base.clone().create_if_missing(true).connect().await?;
-    let readers = SqlitePoolOptions::new()
-        .max_connections(options.readers)
-        .min_connections(1)
-        .connect_with(base.pragma("query_only", "on"))
+async fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DatabaseError> {
+    let flags = flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).await?;
+    connection
+        .call(|c| {
+            c.busy_timeout(Duration::from_secs(10))?;
+            c.set_prepared_statement_cache_capacity(STATEMENTS);
+            c.execute_batch("PRAGMA foreign_keys = ON")
+        })
         .await?;
-    Ok((writer, readers))
+    Ok(connection)
+}
+
+/// The connection that writes. It makes the file where there is none.
+pub(crate) async fn writer(path: &Path) -> Result<Connection, DatabaseError> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_CREATE).await?;
+    connection
+        .call(|c| c.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL"))
+        .await?;
+    Ok(connection)
+}
+
+/// The connections that read, opened when they are needed.
+pub(crate) struct Readers {
+    path: PathBuf,
+    turns: Semaphore,
+    count: u32,
+    idle: Mutex<Vec<Connection>>,
+}
+
+/// A connection that goes back when this is dropped: also when whoever waits for its answer goes away, which the thread does
+/// not notice.
+struct Reader<'a> {
+    readers: &'a Readers,
+    connection: Connection,
+    _turn: SemaphorePermit<'a>,
+}
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        self.readers.idle().push(self.connection.clone());
+    }
+}
+
+impl Readers {
+    pub(crate) fn new(path: &Path, count: u32) -> Self {
+        let turns = Semaphore::new(count as usize);
+        Self { path: path.to_owned(), turns, count, idle: Mutex::default() }
+    }
+
+    /// Nothing panics while it holds the lock; if it did, the list would still be sound.
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn reader(&self) -> Result<Reader<'_>, DatabaseError> {
+        let turn = self.turns.acquire().await.map_err(|_| DatabaseError::Closed)?;
+        let idle = self.idle().pop();
+        let connection = if let Some(connection) = idle {
+            connection
+        } else {
+            let connection = connect(&self.path, OpenFlags::empty()).await?;
+            connection.call(|c| c.execute_batch("PRAGMA query_only = ON")).await?;
+            connection
+        };
+        Ok(Reader { readers: self, connection, _turn: turn })
+    }
+
+    /// All rows of an answer, or the first `limit`.
+    pub(crate) async fn fetch(
+        &self,
+        text: &'static str,
+        args: Vec<Value>,
+        limit: usize,
+    ) -> Result<Vec<Vec<Cell>>, DatabaseError> {
+        let reader = self.reader().await?;
+        Ok(reader.connection.call(move |c| fetch(c, text, &args, limit)).await?)
+    }
+
+    /// Closes the connections, after what they are doing.
+    pub(crate) async fn close(&self) {
+        let all = self.turns.acquire_many(self.count).await;
+        self.turns.close();
+        drop(all);
+        let idle = std::mem::take(&mut *self.idle());
+        for connection in idle {
+            if let Err(error) = connection.close().await {
+                tracing::warn!(%error, "a connection to the database could not be closed");
+            }
+        }
+    }
 }
 
 /// Writes a consistent copy, while others read and write.
 pub(crate) async fn copy(path: &Path, to: &Path) -> Result<(), DatabaseError> {
-    let mut connection = SqliteConnectOptions::new().filename(path).connect().await?;
-    let to = to.to_string_lossy().into_owned();
-    let vacuum = Sql::Both("VACUUM INTO $1");
-    query(vacuum, vec![Value::Text(to)]).execute(&mut connection).await?;
+    let connection = connect(path, OpenFlags::empty()).await?;
+    let to = vec![Value::Text(to.to_string_lossy().into_owned())];
+    connection.call(move |c| execute(c, "VACUUM INTO $1", &to)).await?;
     Ok(connection.close().await?)
 }
 
@@ -66,27 +140,71 @@ pub(crate) fn lock(path: &Path) -> Result<File, DatabaseError> {
     }
 }
 
-/// A statement with its arguments.
-pub(crate) fn query<'q>(sql: Sql, args: Vec<Value>) -> Query<'q, Sqlite, SqliteArguments> {
-    bound(sql.for_sqlite(), args)
+/// Runs a statement; the number of rows it touched.
+pub(crate) fn execute(
+    connection: &rusqlite::Connection,
+    text: &'static str,
+    args: &[Value],
+) -> rusqlite::Result<u64> {
+    let mut statement = prepare(connection, text, args)?;
+    if statement.column_count() == 0 {
+        return Ok(statement.raw_execute()? as u64);
+    }
+    // One that answers, whose answer nobody wants, is to run to its end nevertheless.
+    let mut rows = statement.raw_query();
+    while rows.next()?.is_some() {}
+    drop(rows);
+    Ok(connection.changes())
 }
 
-/// A text with its arguments.
-pub(crate) fn bound<'q>(text: SqlStr, args: Vec<Value>) -> Query<'q, Sqlite, SqliteArguments> {
-    let mut query = sqlx::query(text);
-    for value in args {
-        query = match value {
-            Value::Int(v) => query.bind(v),
-            Value::Text(v) => query.bind(v),
-            Value::Blob(v) => query.bind(v),
-            Value::NullInt => query.bind(None::<i64>),
-            Value::NullText => query.bind(None::<String>),
-            Value::NullBlob => query.bind(None::<Vec<u8>>),
-            Value::Ints(list) => query.bind(json_numbers(&list)),
-            Value::Texts(list) => query.bind(json_strings(&list)),
-        };
+/// The rows of a statement's answer, `limit` at most.
+pub(crate) fn fetch(
+    connection: &rusqlite::Connection,
+    text: &'static str,
+    args: &[Value],
+    limit: usize,
+) -> rusqlite::Result<Vec<Vec<Cell>>> {
+    let mut statement = prepare(connection, text, args)?;
+    let columns = statement.column_count();
+    let mut rows = statement.raw_query();
+    let mut out = Vec::new();
+    while out.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        let cells = (0..columns).map(|column| Ok(row.get_ref(column)?.into()));
+        out.push(cells.collect::<rusqlite::Result<_>>()?);
     }
-    query
+    Ok(out)
+}
+
+/// A statement with its arguments. SQLite counts `$2` by where it first stands, so each place is looked up by its name.
+fn prepare<'c>(
+    connection: &'c rusqlite::Connection,
+    text: &'static str,
+    args: &[Value],
+) -> rusqlite::Result<CachedStatement<'c>> {
+    let mut statement = connection.prepare_cached(&lists_for_sqlite(text))?;
+    for place in 1..=statement.parameter_count() {
+        let name = statement.parameter_name(place).unwrap_or_default();
+        let number: usize = name.trim_start_matches('$').parse().unwrap_or_default();
+        let value = number.checked_sub(1).and_then(|index| args.get(index));
+        let value = value.ok_or_else(|| rusqlite::Error::InvalidParameterName(name.to_owned()))?;
+        statement.raw_bind_parameter(place, value)?;
+    }
+    Ok(statement)
+}
+
+impl rusqlite::ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self {
+            Self::Int(v) => ToSqlOutput::from(*v),
+            Self::Text(v) => ToSqlOutput::Borrowed(ValueRef::Text(v.as_bytes())),
+            Self::Blob(v) => ToSqlOutput::Borrowed(ValueRef::Blob(v)),
+            Self::NullInt | Self::NullText | Self::NullBlob => ToSqlOutput::from(Null),
+            Self::Ints(list) => ToSqlOutput::from(json_numbers(list)),
+            Self::Texts(list) => ToSqlOutput::from(json_strings(list)),
+        })
+    }
 }
 
 fn json_numbers(list: &[i64]) -> String {

@@ -86,6 +86,42 @@ async fn a_commit_that_is_dropped_halfway_leaves_the_writer_usable() {
 }
 
 #[tokio::test]
+async fn a_reading_that_is_dropped_halfway_leaves_the_readers_usable() {
+    let test = TestDatabase::new();
+    let db = database(&test).await;
+    let one = "SELECT CAST(1 AS BIGINT)";
+    for _ in 0..20 {
+        let _ = tokio::time::timeout(std::time::Duration::ZERO, db.fetch(one, args![])).await;
+    }
+    let all = (0..20).map(|_| db.fetch_optional(one, args![]));
+    for row in futures::future::try_join_all(all).await.unwrap() {
+        assert_eq!(row.unwrap().int(0).unwrap(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_closed_database_says_so() {
+    let test = TestDatabase::new();
+    let db = database(&test).await;
+    db.fetch("SELECT CAST(1 AS BIGINT)", args![]).await.unwrap();
+    db.close().await;
+    assert!(db.fetch("SELECT CAST(1 AS BIGINT)", args![]).await.is_err());
+}
+
+#[tokio::test]
+async fn numbers_are_read_as_texts_where_they_stand_in_a_text_column() {
+    let test = TestDatabase::new();
+    let db = database(&test).await;
+    let mut tx = db.begin().await.unwrap();
+    let insert = "INSERT INTO thing (name, size, id) VALUES ($2, $1, $3)";
+    tx.execute(insert, args![5, "12", 1]).await.unwrap();
+    tx.commit().await.unwrap();
+    let row = db.fetch_optional("SELECT name, size FROM thing", args![]).await.unwrap().unwrap();
+    assert_eq!((row.text(0).unwrap().as_str(), row.int(1).unwrap()), ("12", 5));
+    assert!(row.int(7).is_err());
+}
+
+#[tokio::test]
 async fn what_is_put_off_runs_in_order_before_what_is_waited_for() {
     let test = TestDatabase::new();
     let db = database(&test).await;

@@ -1,9 +1,12 @@
 //! Writing: a transaction of either engine.
 
-use sqlx::{AssertSqlSafe, Executor as _, sqlite::SqliteConnection};
 use tokio::sync::OwnedMutexGuard;
+use tokio_rusqlite::{Connection, rusqlite};
 
-use crate::{DatabaseError, Row, Sql, Value, postgres, row::RowKind, sqlite, together::Together};
+use crate::{DatabaseError, Row, Sql, Value, postgres, row::RowKind, sqlite};
+
+/// How many statements are put off at most.
+const PUT_OFF: usize = 512;
 
 /// A transaction. Dropping it rolls it back.
 pub struct Transaction(pub(crate) TransactionKind);
@@ -15,57 +18,69 @@ pub(crate) enum TransactionKind {
 
 /// SQLite's one writing connection.
 ///
-/// sqlx's own transaction borrows its connection; ours outlives the call that began it, so the
-/// connection remembers whether a transaction is open and the next one rolls back what was dropped.
+/// Its transaction begins with the first statement that runs. It may be dropped at any moment, also while its connection's thread
+/// is at work: the connection remembers whether a transaction may be open, and the next one rolls it back.
 pub(crate) struct SqliteWriter {
-    connection: SqliteConnection,
+    connection: Connection,
     open: bool,
-    together: Together,
+    put_off: Vec<(&'static str, Vec<Value>)>,
 }
 
 impl SqliteWriter {
-    pub(crate) fn new(connection: SqliteConnection) -> Self {
-        Self { connection, open: false, together: Together::default() }
+    pub(crate) fn new(connection: Connection) -> Self {
+        Self { connection, open: false, put_off: Vec::new() }
     }
 
-    pub(crate) async fn begin(&mut self) -> Result<(), DatabaseError> {
+    /// Leaves nothing of the transaction before.
+    pub(crate) async fn clear(&mut self) {
+        self.put_off.clear();
         if self.open {
             // Whoever dropped it may have been at its COMMIT, which ran nevertheless: then there is nothing to undo.
-            let _ = self.run("ROLLBACK").await;
+            let _ = self.connection.call(|c| c.execute_batch("ROLLBACK")).await;
+            self.open = false;
         }
-        self.open = true;
-        self.together.clear();
-        self.run("BEGIN IMMEDIATE").await
     }
 
-    async fn end(&mut self, statement: &'static str) -> Result<(), DatabaseError> {
-        self.run(statement).await?;
+    /// Runs what was put off, and then this, within the transaction, in one trip to the connection's thread.
+    async fn run<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, DatabaseError> {
+        let first = !std::mem::replace(&mut self.open, true);
+        let put_off = std::mem::take(&mut self.put_off);
+        let outcome = self.connection.call(move |c| {
+            if first {
+                sqlite::execute(c, "BEGIN IMMEDIATE", &[])?;
+            }
+            for (text, args) in &put_off {
+                sqlite::execute(c, text, args)?;
+            }
+            work(c)
+        });
+        Ok(outcome.await?)
+    }
+
+    async fn flush(&mut self) -> Result<(), DatabaseError> {
+        if self.put_off.is_empty() { Ok(()) } else { self.run(|_| Ok(())).await }
+    }
+
+    async fn commit(&mut self) -> Result<(), DatabaseError> {
+        if !self.open && self.put_off.is_empty() {
+            return Ok(());
+        }
+        self.run(|c| sqlite::execute(c, "COMMIT", &[])).await?;
         self.open = false;
         Ok(())
     }
 
-    async fn flush(&mut self) -> Result<(), DatabaseError> {
-        for (text, args) in self.together.take() {
-            sqlite::bound(text, args).execute(&mut self.connection).await?;
-        }
-        Ok(())
-    }
-
     pub(crate) async fn finish(&mut self) {
-        if std::mem::take(&mut self.open) {
-            let _ = self.run("ROLLBACK").await;
-        }
-        let _ = self.run("PRAGMA wal_checkpoint(TRUNCATE)").await;
-    }
-
-    async fn run(&mut self, statement: &'static str) -> Result<(), DatabaseError> {
-        sqlite::query(Sql::Both(statement), Vec::new()).execute(&mut self.connection).await?;
-        Ok(())
+        self.clear().await;
+        let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+        let _ = self.connection.call(move |c| sqlite::execute(c, checkpoint, &[])).await;
     }
 
     pub(crate) async fn define(&mut self, text: String) -> Result<(), DatabaseError> {
-        self.connection.execute(sqlx::raw_sql(AssertSqlSafe(text))).await?;
-        Ok(())
+        self.run(move |c| c.execute_batch(&text)).await
     }
 }
 
@@ -75,7 +90,7 @@ fn without_zero(args: &[Value]) -> Result<(), DatabaseError> {
 }
 
 impl Transaction {
-    /// Runs a statement before the next one whose answer is waited for, or with [`flush`](Self::flush), which bring its error.
+    /// Runs a statement before the next one whose answer is waited for, or with the commit, which bring its error.
     pub async fn later(
         &mut self,
         sql: impl Into<Sql>,
@@ -84,7 +99,8 @@ impl Transaction {
         let sql = sql.into();
         match &mut self.0 {
             TransactionKind::Sqlite(writer) => {
-                if writer.together.add(sql, args) {
+                writer.put_off.push((sql.for_sqlite(), args));
+                if writer.put_off.len() >= PUT_OFF {
                     writer.flush().await?;
                 }
             }
@@ -96,14 +112,6 @@ impl Transaction {
         Ok(())
     }
 
-    /// Runs what was put off.
-    pub async fn flush(&mut self) -> Result<(), DatabaseError> {
-        match &mut self.0 {
-            TransactionKind::Sqlite(writer) => writer.flush().await,
-            TransactionKind::Postgres(_) => Ok(()),
-        }
-    }
-
     /// Runs a statement; the number of rows it touched.
     pub async fn execute(
         &mut self,
@@ -113,8 +121,8 @@ impl Transaction {
         let sql = sql.into();
         Ok(match &mut self.0 {
             TransactionKind::Sqlite(writer) => {
-                writer.flush().await?;
-                sqlite::query(sql, args).execute(&mut writer.connection).await?.rows_affected()
+                let text = sql.for_sqlite();
+                writer.run(move |c| sqlite::execute(c, text, &args)).await?
             }
             TransactionKind::Postgres(tx) => {
                 without_zero(&args)?;
@@ -132,8 +140,8 @@ impl Transaction {
         let sql = sql.into();
         Ok(match &mut self.0 {
             TransactionKind::Sqlite(writer) => {
-                writer.flush().await?;
-                let rows = sqlite::query(sql, args).fetch_all(&mut writer.connection).await?;
+                let text = sql.for_sqlite();
+                let rows = writer.run(move |c| sqlite::fetch(c, text, &args, usize::MAX)).await?;
                 rows.into_iter().map(|row| Row(RowKind::Sqlite(row))).collect()
             }
             TransactionKind::Postgres(tx) => {
@@ -156,10 +164,7 @@ impl Transaction {
     /// Makes it durable: on SQLite the log is synced to disk, on Postgres the server's setting holds.
     pub async fn commit(self) -> Result<(), DatabaseError> {
         match self.0 {
-            TransactionKind::Sqlite(mut writer) => {
-                writer.flush().await?;
-                writer.end("COMMIT").await
-            }
+            TransactionKind::Sqlite(mut writer) => writer.commit().await,
             TransactionKind::Postgres(tx) => Ok(tx.commit().await?),
         }
     }
@@ -167,7 +172,10 @@ impl Transaction {
     /// Undoes it now instead of with the next transaction.
     pub async fn rollback(self) -> Result<(), DatabaseError> {
         match self.0 {
-            TransactionKind::Sqlite(mut writer) => writer.end("ROLLBACK").await,
+            TransactionKind::Sqlite(mut writer) => {
+                writer.clear().await;
+                Ok(())
+            }
             TransactionKind::Postgres(tx) => Ok(tx.rollback().await?),
         }
     }

@@ -122,6 +122,23 @@ impl Engine {
         Ok(Content::Poll(poll))
     }
 
+    /// A poll of the network as it is on Matrix; otherwise what becomes of what is about it.
+    async fn known_poll(
+        self: &Arc<Self>,
+        case: &Case<'_>,
+        poll: &str,
+    ) -> Result<Result<(MessageRow, PollRow), Verdict>, Failure> {
+        let target = match self.target(case.portal, &MessageRef::whole(poll)).await? {
+            Ok(target) => target,
+            Err(verdict) => return Ok(Err(verdict)),
+        };
+        let known = self.store.poll(case.portal.id, poll).await?;
+        Ok(match known {
+            Some(known) => Ok((target, known)),
+            None => Err(Verdict::Drop("the poll is shown as text")),
+        })
+    }
+
     pub(super) async fn convert_vote(
         self: &Arc<Self>,
         case: &Case<'_>,
@@ -129,12 +146,9 @@ impl Engine {
         poll: &str,
         choices: &[String],
     ) -> Result<Verdict, Failure> {
-        let target = match self.target(case.portal, &MessageRef::whole(poll)).await? {
-            Ok(target) => target,
+        let (target, known) = match self.known_poll(case, poll).await? {
+            Ok(found) => found,
             Err(verdict) => return Ok(verdict),
-        };
-        let Some(known) = self.store.poll(case.portal.id, poll).await? else {
-            return Ok(Verdict::Drop("its poll is shown as text"));
         };
         let voter = reactor(&case.actor);
         let before = self.store.vote_of(case.portal.id, poll, &voter).await?;
@@ -167,12 +181,9 @@ impl Engine {
         counts: &[(String, u64)],
         ended: bool,
     ) -> Result<Verdict, Failure> {
-        let target = match self.target(case.portal, &MessageRef::whole(poll)).await? {
-            Ok(target) => target,
+        let (target, known) = match self.known_poll(case, poll).await? {
+            Ok(found) => found,
             Err(verdict) => return Ok(verdict),
-        };
-        let Some(known) = self.store.poll(case.portal.id, poll).await? else {
-            return Ok(Verdict::Drop("the poll is shown as text"));
         };
         let counts = in_order(&known, counts);
         if known.ended || counts == known.counts && !ended {
@@ -231,12 +242,9 @@ impl Engine {
         case: &Case<'_>,
         poll: &str,
     ) -> Result<Verdict, Failure> {
-        let target = match self.target(case.portal, &MessageRef::whole(poll)).await? {
-            Ok(target) => target,
+        let (target, known) = match self.known_poll(case, poll).await? {
+            Ok(found) => found,
             Err(verdict) => return Ok(verdict),
-        };
-        let Some(known) = self.store.poll(case.portal.id, poll).await? else {
-            return Ok(Verdict::Drop("the poll is shown as text"));
         };
         if known.ended {
             return Ok(Verdict::Drop("it has ended already"));

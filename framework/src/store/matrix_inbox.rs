@@ -16,10 +16,13 @@ pub(crate) struct MatrixInboxRow {
 }
 
 impl Store {
-    pub(crate) async fn knows_txn(&self, txn_id: &str) -> Result<bool, StoreError> {
-        let row =
-            self.db.fetch_optional("SELECT 1 FROM as_txn WHERE txn_id = $1", args![txn_id]).await?;
-        Ok(row.is_some())
+    /// What the transaction of this number was that came last, if one did.
+    pub(crate) async fn digest_of_txn(&self, txn_id: &str) -> Result<Option<String>, StoreError> {
+        let row = self
+            .db
+            .fetch_optional("SELECT digest FROM as_txn WHERE txn_id = $1", args![txn_id])
+            .await?;
+        Ok(row.map(|row| row.text(0)).transpose()?)
     }
     /// Events of a portal that wait; `None`: of rooms that are no portals.
     pub(crate) async fn ready_matrix_inbox(
@@ -77,10 +80,11 @@ impl Store {
 }
 
 impl Batch {
-    pub(crate) fn add_txn(&mut self, txn_id: &str, now: i64) {
+    pub(crate) fn add_txn(&mut self, txn_id: &str, digest: &str, now: i64) {
         self.push(
-            "INSERT INTO as_txn (txn_id, received_at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-            args![txn_id, now],
+            "INSERT INTO as_txn (txn_id, digest, received_at) VALUES ($1, $2, $3)
+             ON CONFLICT (txn_id) DO UPDATE SET digest = excluded.digest, received_at = excluded.received_at",
+            args![txn_id, digest, now],
         );
     }
     /// Adds an event, unless it is known.

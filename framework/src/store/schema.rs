@@ -3,7 +3,7 @@
 
 use landbridge_database::{Database, DatabaseError, Migrations, args};
 
-pub(super) const MIGRATIONS: Migrations = Migrations::new("bridge", &[V1, V2]);
+pub(super) const MIGRATIONS: Migrations = Migrations::new("bridge", &[V1, V2, V3]);
 
 const V1: &str = "
 -- A remote chat and its room.
@@ -165,6 +165,10 @@ CREATE TABLE space_job (
   attempts BIGINT NOT NULL DEFAULT 0);
 INSERT INTO space_job (child, version)
   SELECT room_id, 0 FROM portal WHERE room_id IS NOT NULL AND parent IS NOT NULL;
+";
+
+const V3: &str = "
+ALTER TABLE as_txn ADD COLUMN digest TEXT NOT NULL DEFAULT '';  -- of its events: a number may be used again
 ";
 
 /// The highest number any row has: see [`super::Store::next_id`]. Asked of the writer, behind whatever it still does.

@@ -39,12 +39,12 @@ async fn batches_that_wait_together_fail_alone() {
     };
     let (a, b, c) = tokio::join!(store.commit(put(1)), store.commit(put(2)), async {
         let mut batch = Batch::new();
-        batch.add_txn("other", 1);
+        batch.add_txn("other", "digest", 1);
         store.commit(batch).await
     });
     assert!(a.is_ok() != b.is_ok(), "exactly one of two equal keys is taken");
     assert_eq!(c.unwrap(), [1]);
-    assert!(store.knows_txn("other").await.unwrap());
+    assert_eq!(store.digest_of_txn("other").await.unwrap().as_deref(), Some("digest"));
 }
 
 #[tokio::test]

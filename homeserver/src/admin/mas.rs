@@ -323,7 +323,7 @@ async fn rename_device(
     Json(body): Json<Device>,
 ) -> ApiResult<Reply<Empty>> {
     let account = find(&app, &body.localpart).await?;
-    let name = body.name()?.ok_or_else(|| ApiError::missing_param("display_name is missing"))?;
+    let name = body.name()?.ok_or_else(|| ApiError::missing("display_name"))?;
     if app.devices.rename(&account.user_id, &device(&body.id)?, Some(name)).await? {
         Ok(EMPTY)
     } else {

@@ -38,9 +38,8 @@ struct Body {
 impl Body {
     /// The recipient, who must be one of ours, and the content.
     async fn check(&self, app: &App) -> ApiResult<(OwnedUserId, Box<RawValue>)> {
-        let missing = |key: &str| ApiError::missing_param(format!("{key} is missing"));
-        let user = self.user_id.as_deref().ok_or_else(|| missing("user_id"))?;
-        let content = self.content.as_deref().ok_or_else(|| missing("content"))?;
+        let user = self.user_id.as_deref().ok_or_else(|| ApiError::missing("user_id"))?;
+        let content = self.content.as_deref().ok_or_else(|| ApiError::missing("content"))?;
         let user = UserId::parse(user)
             .map_err(|error| ApiError::invalid_param(format!("user_id: {error}")))?;
         if user.server_name() != app.config.server_name {

@@ -127,8 +127,7 @@ impl Params {
 
     /// A number that must be there.
     pub(super) fn required(&self, name: &str) -> ApiResult<i64> {
-        let missing = || ApiError::missing_param(format!("{name} is missing"));
-        self.number(name)?.ok_or_else(missing)
+        self.number(name)?.ok_or_else(|| ApiError::missing(name))
     }
 
     /// `from` and `limit`.

@@ -49,7 +49,7 @@ struct Change {
 impl Change {
     fn new_password(&self) -> ApiResult<&str> {
         let new = self.new_password.as_deref();
-        new.ok_or_else(|| ApiError::missing_param("new_password is missing"))
+        new.ok_or_else(|| ApiError::missing("new_password"))
     }
 }
 

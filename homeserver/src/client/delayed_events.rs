@@ -122,7 +122,7 @@ async fn update(
     Json(body): Json<Update>,
 ) -> ApiResult<Reply<Empty>> {
     limit(&app, &address)?;
-    let action = body.action.ok_or_else(|| ApiError::missing_param("action is missing"))?;
+    let action = body.action.ok_or_else(|| ApiError::missing("action"))?;
     let action = action_of(&action)
         .ok_or_else(|| ApiError::invalid_param("action must be cancel, restart or send"))?;
     app.delayed.act(&app, &id, action).await?;

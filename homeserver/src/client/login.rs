@@ -74,7 +74,7 @@ impl Login {
             }
             (None, Some(user), ..) => login_user(user, &app.config.server_name).map(Some),
             (None, None, Some(medium), Some(address)) => app.threepids.owner(medium, address).await,
-            _ => Err(ApiError::missing_param("identifier is missing")),
+            _ => Err(ApiError::missing("identifier")),
         }
     }
 }
@@ -204,20 +204,15 @@ async fn login(
     }
     let user = match login.kind.as_str() {
         "m.login.password" => {
-            let password = login
-                .password
-                .as_deref()
-                .ok_or_else(|| ApiError::missing_param("password is missing"))?;
+            let password =
+                login.password.as_deref().ok_or_else(|| ApiError::missing("password"))?;
             if let Some(address) = login.third_party() {
                 limit_address(&app, address)?;
             }
             by_password_of(&app, login.named(&app).await?, password).await?
         }
         TOKEN => {
-            let token = login
-                .token
-                .as_deref()
-                .ok_or_else(|| ApiError::missing_param("token is missing"))?;
+            let token = login.token.as_deref().ok_or_else(|| ApiError::missing("token"))?;
             match app.sessions.take_login_token(token).await? {
                 Some(user) if app.accounts.active(&user).await? => user,
                 _ => return Err(ApiError::forbidden("That log-in token is not valid")),

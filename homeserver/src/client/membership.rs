@@ -162,7 +162,7 @@ async fn invite(
     let target = match body.user_id {
         Some(user) => user,
         None if body.by_address.is_empty() => {
-            return Err(ApiError::missing_param("user_id is missing"));
+            return Err(ApiError::missing("user_id"));
         }
         None => {
             let invited = body.by_address.check()?;

@@ -37,8 +37,7 @@ struct Page {
 
 async fn page(app: &App, requester: &Requester, uri: &Uri, from: &str) -> ApiResult<Page> {
     requester.limit(app, Limit::Other)?;
-    let user =
-        query_one(uri, "user_id").ok_or_else(|| ApiError::missing_param("user_id is missing"))?;
+    let user = query_one(uri, "user_id").ok_or_else(|| ApiError::missing("user_id"))?;
     let user = UserId::parse(&user)
         .map_err(|error| ApiError::invalid_param(format!("{user:?} is not a user ID: {error}")))?;
     if user == requester.user {

@@ -103,7 +103,7 @@ fn rule(kind: &RuleKind, id: &str, body: Rule) -> ApiResult<NewPushRule> {
             NewPushRule::Override(NewConditionalPushRule::new(id.to_owned(), conditions, actions))
         }
         RuleKind::Content => {
-            let pattern = pattern.ok_or_else(|| ApiError::missing_param("pattern is missing"))?;
+            let pattern = pattern.ok_or_else(|| ApiError::missing("pattern"))?;
             NewPushRule::Content(NewPatternedPushRule::new(id.to_owned(), pattern, actions))
         }
         RuleKind::Room => {

@@ -50,7 +50,7 @@ fn text<'a>(body: &'a Map<String, Value>, key: &str) -> ApiResult<&'a str> {
     match body.get(key) {
         Some(Value::String(text)) => Ok(text),
         Some(_) => Err(ApiError::bad_json(format!("{key} must be a string"))),
-        None => Err(ApiError::missing_param(format!("{key} is missing"))),
+        None => Err(ApiError::missing(key)),
     }
 }
 
@@ -63,10 +63,8 @@ fn definition(outbound: &Outbound, body: &Map<String, Value>) -> ApiResult<Strin
     if let Some(tag) = body.get("profile_tag").and_then(Value::as_str) {
         kept.insert("profile_tag".to_owned(), Value::from(tag));
     }
-    let data = body
-        .get("data")
-        .and_then(Value::as_object)
-        .ok_or_else(|| ApiError::missing_param("data is missing"))?;
+    let data =
+        body.get("data").and_then(Value::as_object).ok_or_else(|| ApiError::missing("data"))?;
     match text(body, "kind")? {
         "http" => {
             let url = text(data, "url")?;

@@ -116,8 +116,7 @@ pub(super) fn may_log_in(service: &Appservice) -> ApiResult<()> {
 
 /// Creates a user of an application service (Application Service API, "Server admin style permissions").
 async fn ghost(app: &App, service: &Appservice, body: Register) -> ApiResult<Map<String, Value>> {
-    let name =
-        body.username.as_deref().ok_or_else(|| ApiError::missing_param("username is missing"))?;
+    let name = body.username.as_deref().ok_or_else(|| ApiError::missing("username"))?;
     let user_id = appservice_user_id(name, &app.config.server_name)?;
     if !service.owns_user(&user_id) {
         let text = format!("{user_id} is not in the namespaces of the application service");
@@ -175,8 +174,7 @@ async fn user(app: &App, from: &str, body: Register) -> ApiResult<Map<String, Va
         .uia
         .authorise(&app.accounts, &app.config.server_name, operation, body.auth.as_ref())
         .await?;
-    let password =
-        body.password.as_deref().ok_or_else(|| ApiError::missing_param("password is missing"))?;
+    let password = body.password.as_deref().ok_or_else(|| ApiError::missing("password"))?;
     app.limits.check(Limit::Registration, from)?;
     let hash = app.accounts.hash_password(password).await?;
     if guest.is_some() {
@@ -193,8 +191,7 @@ async fn user(app: &App, from: &str, body: Register) -> ApiResult<Map<String, Va
 /// The guest who registers to become a user: whose token it is, and who says that name.
 async fn guest_of(app: &App, body: &Register) -> ApiResult<Option<OwnedUserId>> {
     let Some(token) = &body.guest_access_token else { return Ok(None) };
-    let name =
-        body.username.as_deref().ok_or_else(|| ApiError::missing_param("username is missing"))?;
+    let name = body.username.as_deref().ok_or_else(|| ApiError::missing("username"))?;
     match app.sessions.find(token).await? {
         Lookup::Live(session) if session.guest && session.user.localpart() == name => {
             Ok(Some(session.user.clone()))

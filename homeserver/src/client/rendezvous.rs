@@ -58,8 +58,7 @@ fn full() -> ApiError {
 
 /// The header's value, if it is text.
 fn text(headers: &HeaderMap, name: &HeaderName) -> ApiResult<String> {
-    let value =
-        headers.get(name).ok_or_else(|| ApiError::missing_param(format!("{name} is missing")))?;
+    let value = headers.get(name).ok_or_else(|| ApiError::missing(name.as_str()))?;
     let text = value.to_str().map(ToOwned::to_owned);
     text.map_err(|_| ApiError::invalid_param(format!("{name} is not text")))
 }

@@ -45,26 +45,22 @@ struct Body {
     next_link: Option<String>,
 }
 
-fn missing(key: &str) -> ApiError {
-    ApiError::missing_param(format!("{key} is missing"))
-}
-
 fn unsupported(text: &'static str) -> ApiError {
     ApiError::new(StatusCode::BAD_REQUEST, "M_THREEPID_MEDIUM_NOT_SUPPORTED", text)
 }
 
 impl Body {
     fn read(self, domains: &[String]) -> ApiResult<Asked> {
-        let client_secret = self.client_secret.ok_or_else(|| missing("client_secret"))?;
+        let client_secret = self.client_secret.ok_or_else(|| ApiError::missing("client_secret"))?;
         let allowed = |c: u8| c.is_ascii_alphanumeric() || b".=_-".contains(&c);
         if !(1..=255).contains(&client_secret.len()) || !client_secret.bytes().all(allowed) {
             let text = "client_secret must be 1 to 255 of 0-9, a-z, A-Z and . = _ -";
             return Err(ApiError::invalid_param(text));
         }
-        let email = self.email.ok_or_else(|| missing("email"))?;
+        let email = self.email.ok_or_else(|| ApiError::missing("email"))?;
         let address = parse_email(&email)
             .ok_or_else(|| ApiError::invalid_param("email is not an e-mail address"))?;
-        let send_attempt = self.send_attempt.ok_or_else(|| missing("send_attempt"))?;
+        let send_attempt = self.send_attempt.ok_or_else(|| ApiError::missing("send_attempt"))?;
         let next_link = self.next_link.map(|link| next_link(&link, domains)).transpose()?;
         Ok(Asked { address, client_secret, send_attempt, next_link })
     }

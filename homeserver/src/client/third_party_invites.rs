@@ -47,9 +47,7 @@ impl ByAddress {
 
     /// What a client says, if it is all there.
     pub(super) fn check(self) -> ApiResult<Invited> {
-        let needed = |value: Option<String>, key: &str| {
-            value.ok_or_else(|| ApiError::missing_param(format!("{key} is missing")))
-        };
+        let needed = |value: Option<String>, key: &str| value.ok_or_else(|| ApiError::missing(key));
         let invited = Invited {
             medium: needed(self.medium, "medium")?,
             address: needed(self.address, "address")?,

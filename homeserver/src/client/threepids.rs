@@ -55,9 +55,8 @@ async fn add(
     Json(body): Json<Add>,
 ) -> ApiResult<Reply<Empty>> {
     requester.limit(&app, Limit::Other)?;
-    let missing = |key: &str| ApiError::missing_param(format!("{key} is missing"));
-    let sid = body.sid.ok_or_else(|| missing("sid"))?;
-    let secret = body.client_secret.ok_or_else(|| missing("client_secret"))?;
+    let sid = body.sid.ok_or_else(|| ApiError::missing("sid"))?;
+    let secret = body.client_secret.ok_or_else(|| ApiError::missing("client_secret"))?;
     let proven = app.threepids.proven(Purpose::Add, &sid, &secret).await?;
     uia::confirm(&app, &requester, "account/3pid/add", body.auth.as_ref()).await?;
     let address = proven.threepid().1.to_owned();
@@ -113,12 +112,11 @@ struct Named {
 impl Named {
     /// The medium and the address.
     fn threepid(&self) -> ApiResult<(&str, &str)> {
-        let missing = |key: &str| ApiError::missing_param(format!("{key} is missing"));
-        let medium = self.medium.as_deref().ok_or_else(|| missing("medium"))?;
+        let medium = self.medium.as_deref().ok_or_else(|| ApiError::missing("medium"))?;
         if !matches!(medium, "email" | "msisdn") {
             return Err(ApiError::invalid_param("medium must be email or msisdn"));
         }
-        Ok((medium, self.address.as_deref().ok_or_else(|| missing("address"))?))
+        Ok((medium, self.address.as_deref().ok_or_else(|| ApiError::missing("address"))?))
     }
 }
 

@@ -197,7 +197,6 @@ impl Queue {
         let mut tx = CommitTx::new(self.db.begin().await?, self.stream.head);
         for unit in units {
             AssertUnwindSafe(unit.write(&mut tx)).catch_unwind().await.map_err(panicked)??;
-            tx.sql().flush().await?;
         }
         for hook in &self.hooks {
             hook.before_commit(&mut tx).await?;

@@ -137,8 +137,9 @@ proptest! {
     }
 }
 
-fn built(content: serde_json::Value) -> Pdu {
-    let template = Template {
+/// A message by Alice, alone in its room.
+fn template(content: serde_json::Value) -> Template {
+    Template {
         room_id: Some(room_id!("!room:here.example").to_owned()),
         sender: UserId::parse("@alice:here.example").unwrap(),
         kind: TimelineEventType::RoomMessage,
@@ -150,28 +151,24 @@ fn built(content: serde_json::Value) -> Pdu {
         auth_events: Vec::new(),
         redacts: None,
         sticky: None,
-    };
-    template.build(&RoomVersionId::V11.rules().unwrap(), &key()).unwrap()
+    }
+}
+
+fn built(content: serde_json::Value) -> Pdu {
+    template(content).build(&RoomVersionId::V11.rules().unwrap(), &key()).unwrap()
 }
 
 #[test]
 fn rooms_that_are_made_alike_are_two_rooms() {
     let rules = RoomVersionId::V12.rules().unwrap();
     let create = || {
-        let template = Template {
+        let create = Template {
             room_id: None,
-            sender: UserId::parse("@alice:here.example").unwrap(),
             kind: TimelineEventType::RoomCreate,
             state_key: Some(String::new()),
-            content: serde_json::from_value(json!({ "room_version": "12" })).unwrap(),
-            origin_server_ts: 5,
-            depth: 1,
-            prev_events: Vec::new(),
-            auth_events: Vec::new(),
-            redacts: None,
-            sticky: None,
+            ..template(json!({ "room_version": "12" }))
         };
-        template.build(&rules, &key()).unwrap()
+        create.build(&rules, &key()).unwrap()
     };
     let (one, other) = (create(), create());
     assert_ne!(one.room_id, other.room_id);

@@ -70,6 +70,11 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "M_MISSING_PARAM", error)
     }
 
+    /// The same for a key or parameter that isn't there.
+    pub fn missing(key: &str) -> Self {
+        Self::missing_param(format!("{key} is missing"))
+    }
+
     /// 400 `M_UNKNOWN`: the errcode for what has none of its own.
     pub fn unknown(error: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "M_UNKNOWN", error)

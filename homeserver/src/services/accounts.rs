@@ -107,29 +107,33 @@ impl Accounts {
     pub async fn create_with(&self, account: Account, passed: Passed) -> ApiResult<()> {
         let now = self.clock.now_ms();
         let user = account.user_id.clone();
-        let created = self
-            .committer
-            .run(move |tx| {
-                let (account, passed) = (account.clone(), passed.clone());
-                async move {
-                    if accounts::get_in(tx, &account.user_id).await?.is_some() {
-                        return Ok(Err(user_in_use()));
+        // Who was just made is about to do something: a ghost joins, a person logs in.
+        let made = async {
+            let kept = Arc::new(account.clone());
+            let created: ApiResult<()> = self
+                .committer
+                .run(move |tx| {
+                    let (account, passed) = (account.clone(), passed.clone());
+                    async move {
+                        if accounts::get_in(tx, &account.user_id).await?.is_some() {
+                            return Ok(Err(user_in_use()));
+                        }
+                        if let Err(error) = use_up(tx, &account.user_id, &passed, now).await? {
+                            return Ok(Err(error));
+                        }
+                        if !accounts::insert(tx, &account, now).await? {
+                            return Ok(Err(user_in_use()));
+                        }
+                        let words = words_of(&account.user_id, None);
+                        user_directory::set(tx, &account.user_id, &words).await?;
+                        Ok(Ok(()))
                     }
-                    if let Err(error) = use_up(tx, &account.user_id, &passed, now).await? {
-                        return Ok(Err(error));
-                    }
-                    if !accounts::insert(tx, &account, now).await? {
-                        return Ok(Err(user_in_use()));
-                    }
-                    let words = words_of(&account.user_id, None);
-                    user_directory::set(tx, &account.user_id, &words).await?;
-                    Ok(Ok(()))
-                }
-                .boxed()
-            })
-            .await?;
-        self.known.forget(&user);
-        created
+                    .boxed()
+                })
+                .await?;
+            created.map(|()| Some(kept))
+        };
+        self.known.fill(&user, made).await.map(drop)
     }
 
     /// Makes a guest a user with a password (Client-Server API, "Guest Access"), with what they showed for it: all or nothing.

@@ -32,6 +32,15 @@ impl<K: Eq + Hash + Clone, V: Clone> LoadCache<K, V> {
         if let Some(value) = self.values.get(key) {
             return Ok(Some(value));
         }
+        self.fill(key, load).await
+    }
+
+    /// The same without a look at what is there: for a value that `load` only makes.
+    pub async fn fill<E>(
+        &self,
+        key: &K,
+        load: impl Future<Output = Result<Option<V>, E>>,
+    ) -> Result<Option<V>, E> {
         let before = self.changes.load(Ordering::SeqCst);
         let Some(value) = load.await? else { return Ok(None) };
         self.values.insert(key.clone(), value.clone());

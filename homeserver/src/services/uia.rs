@@ -305,10 +305,7 @@ impl Uia {
                 Ok(Passed { email: Some(email), ..Passed::default() })
             }
             REGISTRATION_TOKEN => {
-                let token = auth
-                    .token
-                    .as_deref()
-                    .ok_or_else(|| ApiError::missing_param("token is missing"))?;
+                let token = auth.token.as_deref().ok_or_else(|| ApiError::missing("token"))?;
                 if self.token_fits(token, Some(session)).await? {
                     Ok(Passed { token: self.counted(token), ..Passed::default() })
                 } else {
@@ -316,14 +313,12 @@ impl Uia {
                 }
             }
             _ => {
-                let password = auth
-                    .password
-                    .as_deref()
-                    .ok_or_else(|| ApiError::missing_param("password is missing"))?;
+                let password =
+                    auth.password.as_deref().ok_or_else(|| ApiError::missing("password"))?;
                 let named = match (&auth.identifier, &auth.user) {
                     (Some(identifier), _) => named(&self.threepids, identifier, server).await?,
                     (None, Some(user)) => Some(login_user(user, server)?),
-                    (None, None) => return Err(ApiError::missing_param("identifier is missing")),
+                    (None, None) => return Err(ApiError::missing("identifier")),
                 };
                 let named = named.filter(|named| Some(&**named) == operation.user);
                 let named = named.ok_or_else(|| {
@@ -341,7 +336,7 @@ impl Uia {
     /// The address that a client has proven for what it is about to do.
     async fn proven(&self, operation: &Operation<'_>, auth: &Auth) -> ApiResult<Proven> {
         let creds = auth.threepid_creds.as_ref().or(auth.old_threepid_creds.as_ref());
-        let creds = creds.ok_or_else(|| ApiError::missing_param("threepid_creds is missing"))?;
+        let creds = creds.ok_or_else(|| ApiError::missing("threepid_creds"))?;
         let purpose = purpose(operation.name);
         let proven = self.threepids.proven(purpose, &creds.sid, &creds.client_secret).await;
         // Clients ask again and again until the link was followed.

@@ -85,9 +85,19 @@ pub async fn unbind_later(
     bind: &Bind,
     at_ms: i64,
 ) -> Result<(), StorageError> {
+    set_time(tx, LATER, user, bind, at_ms).await
+}
+
+async fn set_time(
+    tx: &mut CommitTx,
+    sql: &'static str,
+    user: &UserId,
+    bind: &Bind,
+    at_ms: i64,
+) -> Result<(), StorageError> {
     let (medium, address) = (bind.medium.as_str(), bind.address.as_str());
     let values = args![user.as_str(), medium, address, bind.id_server.as_str(), at_ms];
-    tx.sql().execute(LATER, values).await?;
+    tx.sql().execute(sql, values).await?;
     Ok(())
 }
 
@@ -119,10 +129,7 @@ pub async fn postpone(
     bind: &Bind,
     at_ms: i64,
 ) -> Result<(), StorageError> {
-    let (medium, address) = (bind.medium.as_str(), bind.address.as_str());
-    let values = args![user.as_str(), medium, address, bind.id_server.as_str(), at_ms];
-    tx.sql().execute(POSTPONE, values).await?;
-    Ok(())
+    set_time(tx, POSTPONE, user, bind, at_ms).await
 }
 
 /// What identity servers are to be asked to forget by now, the oldest first.

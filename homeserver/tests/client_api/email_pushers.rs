@@ -23,6 +23,13 @@ async fn pushers(user: &User<'_>) -> usize {
     answer["pushers"].as_array().unwrap().len()
 }
 
+/// A server that sends e-mail, and its clock.
+async fn start(smtp: &Smtp) -> (TestServer, Arc<Later>) {
+    let clock = Arc::new(Later::default());
+    let time = Arc::clone(&clock) as Arc<dyn Clock>;
+    (TestServer::start_with_at(|config| mail(config, smtp), time).await, clock)
+}
+
 /// Alice, who gets e-mails, and Bob, who writes to her in a room.
 struct Scene<'a> {
     clock: &'a Later,
@@ -71,12 +78,7 @@ impl<'a> Scene<'a> {
 #[tokio::test]
 async fn what_is_unread_for_a_while_is_told_by_email_and_ever_more_seldom() {
     let smtp = Smtp::start().await;
-    let clock = Arc::new(Later::default());
-    let server = TestServer::start_with_at(
-        |config| mail(config, &smtp),
-        Arc::clone(&clock) as Arc<dyn Clock>,
-    )
-    .await;
+    let (server, clock) = start(&smtp).await;
     let scene = Scene::new(&server, &smtp, &clock).await;
     let before = smtp.count();
     scene.say("first").await;
@@ -133,12 +135,7 @@ async fn what_is_unread_for_a_while_is_told_by_email_and_ever_more_seldom() {
 #[tokio::test]
 async fn a_mailbox_that_is_not_there_loses_its_pusher() {
     let smtp = Smtp::start().await;
-    let clock = Arc::new(Later::default());
-    let server = TestServer::start_with_at(
-        |config| mail(config, &smtp),
-        Arc::clone(&clock) as Arc<dyn Clock>,
-    )
-    .await;
+    let (server, clock) = start(&smtp).await;
     let scene = Scene::new(&server, &smtp, &clock).await;
     let refused = "refused@example.org";
     let addresses = vec![ADDRESS.to_owned(), refused.to_owned()];
@@ -163,12 +160,7 @@ async fn a_mailbox_that_is_not_there_loses_its_pusher() {
 #[tokio::test]
 async fn who_is_locked_out_gets_no_emails() {
     let smtp = Smtp::start().await;
-    let clock = Arc::new(Later::default());
-    let server = TestServer::start_with_at(
-        |config| mail(config, &smtp),
-        Arc::clone(&clock) as Arc<dyn Clock>,
-    )
-    .await;
+    let (server, clock) = start(&smtp).await;
     let scene = Scene::new(&server, &smtp, &clock).await;
     let (carol, address) = (server.register("carol").await, "carol@example.org");
     add(&server, &smtp, &carol, address).await;
@@ -196,12 +188,7 @@ async fn who_is_locked_out_gets_no_emails() {
 #[tokio::test]
 async fn emails_go_to_ones_own_address_until_they_are_stopped() {
     let smtp = Smtp::start().await;
-    let clock = Arc::new(Later::default());
-    let server = TestServer::start_with_at(
-        |config| mail(config, &smtp),
-        Arc::clone(&clock) as Arc<dyn Clock>,
-    )
-    .await;
+    let (server, clock) = start(&smtp).await;
     let scene = Scene::new(&server, &smtp, &clock).await;
     let set = "v3/pushers/set";
     let refused = scene.bob.refused(Method::POST, set, pusher(ADDRESS)).await;

@@ -35,6 +35,8 @@ const PORTAL: &str = "#playground_lobby:crash.test";
 const SPEAKER: &str = "bob";
 /// Nothing new for this long means that nothing more will come.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// How long after a look the next one comes, at least.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// The three processes.
 struct Rig {
@@ -122,28 +124,29 @@ impl Rig {
     }
 }
 
-/// Waits until `expected` numbers have arrived, or until nothing new comes.
-async fn arrived<F>(expected: usize, mut read: impl FnMut() -> F) -> Result<Vec<usize>>
-where
-    F: Future<Output = Result<Vec<usize>>>,
-{
+/// Waits until `expected` numbers have arrived, or until nothing new comes. `read` says what there is: anew, or what it
+/// knew with what came since.
+async fn arrived(
+    expected: usize,
+    mut read: impl AsyncFnMut(bool) -> Result<Vec<usize>>,
+) -> Result<Vec<usize>> {
     let (mut last, mut since) = (0, Instant::now());
     loop {
         let started = Instant::now();
-        let numbers = read().await?;
+        let numbers = read(false).await?;
         let took = started.elapsed();
         if numbers.len() >= expected {
             // A doubled message may still be on its way.
             tokio::time::sleep(Duration::from_secs(3)).await;
-            return read().await;
+            return read(true).await;
         }
         if numbers.len() > last {
             (last, since) = (numbers.len(), Instant::now());
         } else if since.elapsed() > PATIENCE {
-            return Ok(numbers);
+            return read(true).await;
         }
         // Looking must not keep the homeserver from what is looked for.
-        tokio::time::sleep((took * 4).max(Duration::from_millis(500))).await;
+        tokio::time::sleep((took * 4).clamp(LOOK, LOOK * 20)).await;
     }
 }
 
@@ -194,13 +197,17 @@ async fn run() -> Result<bool> {
     };
     tokio::try_join!(outward, inward, killing)?;
 
-    let on_matrix = arrived(messages, || async {
-        let events = alice.timeline(&room).await?;
+    let mut events = Vec::new();
+    let on_matrix = arrived(messages, async |anew| {
+        if anew {
+            events.clear();
+        }
+        alice.read_on(&room, &mut events).await?;
         let from_ghosts = events.iter().filter(|event| event["sender"] != alice.id.as_str());
         let texts = from_ghosts.filter_map(|event| event["content"]["body"].as_str());
         Ok(texts.filter_map(|text| numbered::number("in", text)).collect())
     });
-    let on_network = arrived(messages, || async {
+    let on_network = arrived(messages, async |_| {
         let sent = network.messages(CHAT).await?;
         let texts = sent.iter().filter_map(|message| message["text"].as_str());
         Ok(texts.filter_map(|text| numbered::number("out", text)).collect())

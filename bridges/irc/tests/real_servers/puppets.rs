@@ -64,10 +64,17 @@ impl Rig {
 
     /// The next line with this command that the bot sees.
     async fn next(&mut self, command: &str) -> Message {
+        self.next_of(&[command]).await
+    }
+
+    /// The next line with one of these commands that the bot sees.
+    async fn next_of(&mut self, commands: &[&str]) -> Message {
         loop {
             let event = tokio::time::timeout(Duration::from_mins(1), self.events.recv()).await;
             match event.expect("the server says something").expect("the connection lives") {
-                ClientEvent::Line(line) if line.message.command == command => return line.message,
+                ClientEvent::Line(line) if commands.contains(&line.message.command.as_str()) => {
+                    return line.message;
+                }
                 _ => {}
             }
         }
@@ -115,16 +122,33 @@ async fn who_was_kicked_comes_back_with_the_next_word_and_who_is_banned_does_not
         rig.say(&author("anna"), "one").await.unwrap();
         rig.as_bot("KICK", &["#c", "anna", "out"]).await;
         rig.next("KICK").await;
-        rig.say(&author("anna"), "two").await.unwrap();
-        assert_eq!(rig.next("JOIN").await.nick(), "anna");
+        // The puppet may hear of it after the bot, and these servers let it speak from outside: then it comes back with its next word.
+        let seen = loop {
+            rig.say(&author("anna"), "two").await.unwrap();
+            let seen = rig.next_of(&["JOIN", "PRIVMSG"]).await;
+            if seen.command == "JOIN" {
+                break seen;
+            }
+        };
+        assert_eq!(seen.nick(), "anna");
         assert_eq!(rig.next("PRIVMSG").await.last(), "two");
 
         let ident = rig.hub.ident_of("@anna:hs.test");
         rig.as_bot("MODE", &["#c", "+b", &format!("*!*{ident}@*")]).await;
         rig.as_bot("KICK", &["#c", "anna", "out"]).await;
-        let refused = rig.say(&author("anna"), "three").await;
-        let told = matches!(&refused, Err(SendError::Refused { user }) if user.contains("banned"));
-        assert!(told, "{software:?}: {refused:?}");
+        rig.next("KICK").await;
+        let mut answers = Vec::new();
+        let told = loop {
+            let refused = rig.say(&author("anna"), "three").await;
+            let told =
+                matches!(&refused, Err(SendError::Refused { user }) if user.contains("banned"));
+            answers.push(refused.map(drop));
+            if told || answers.len() == 100 {
+                break told;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        assert!(told, "{software:?}: {answers:?}");
     }
 }
 

@@ -99,6 +99,46 @@ async fn a_transaction_that_never_came_is_read_back_in_order() {
     assert_eq!(world.heard(), ["ann: one", "ann: two", "ann: three"]);
 }
 
+/// A transaction as the homeserver sends it: its number, and the ids and texts of ann's messages.
+async fn transaction(
+    world: &World,
+    bridge: &crate::Bridge<Sim>,
+    number: u64,
+    room: &str,
+    messages: &[(&str, &str)],
+) {
+    let events: Vec<Value> = messages
+        .iter()
+        .map(|(id, text)| {
+            json!({"type": "m.room.message", "event_id": id, "room_id": room, "sender": "@ann:hs.example",
+                   "origin_server_ts": 1, "content": {"msgtype": "m.text", "body": text}})
+        })
+        .collect();
+    let token = world.registration.hs_token.expose();
+    let request = http::Request::builder()
+        .method(Method::PUT)
+        .uri(format!("/_matrix/app/v1/transactions/{number}"))
+        .header("authorization", format!("Bearer {token}"))
+        .body(axum::body::Body::from(json!({ "events": events }).to_string()))
+        .unwrap();
+    assert!(bridge.appservice_router().oneshot(request).await.unwrap().status().is_success());
+}
+
+/// [element-hq/synapse#14556](https://github.com/element-hq/synapse/issues/14556): after a restart Synapse on SQLite counts from one
+/// again, and what it sends then is not what had that number before.
+#[tokio::test]
+async fn a_homeserver_that_counts_its_transactions_anew_is_heard() {
+    let (world, _ann, room, bridge) = World::with_room_on(Kind::Synapse, |_| {}).await;
+    // No room has these events, so that nothing but their transaction can bring them.
+    transaction(&world, &bridge, 900, &room, &[("$one", "one")]).await;
+    transaction(&world, &bridge, 900, &room, &[("$two", "two"), ("$three", "three")]).await;
+    // The answer was lost: the same again.
+    transaction(&world, &bridge, 900, &room, &[("$two", "two"), ("$three", "three")]).await;
+    transaction(&world, &bridge, 901, &room, &[("$four", "four")]).await;
+    eventually("all of them", || world.heard().len() >= 4).await;
+    assert_eq!(world.heard(), ["ann: one", "ann: two", "ann: three", "ann: four"]);
+}
+
 /// Synapse, when it is overloaded: no process ended, and nothing else says that it believes a transaction to have failed.
 #[tokio::test]
 async fn a_transaction_that_comes_again_makes_the_next_numbers_matter() {
@@ -108,14 +148,8 @@ async fn a_transaction_that_comes_again_makes_the_next_numbers_matter() {
     eventually("an empty queue", || world.homeserver.undelivered() == 0).await;
     // Long after the start.
     world.clock.0.fetch_add(3_600_000, Ordering::SeqCst);
-    let token = world.registration.hs_token.expose();
-    let again = http::Request::builder()
-        .method(Method::PUT)
-        .uri("/_matrix/app/v1/transactions/1")
-        .header("authorization", format!("Bearer {token}"))
-        .body(axum::body::Body::from(r#"{"events":[]}"#))
-        .unwrap();
-    assert!(bridge.appservice_router().oneshot(again).await.unwrap().status().is_success());
+    transaction(&world, &bridge, 1, &room, &[]).await;
+    transaction(&world, &bridge, 1, &room, &[]).await;
     world.homeserver.lose_transaction();
     ann.say(&room, "two").unwrap();
     eventually("a loss", || world.homeserver.undelivered() == 0).await;

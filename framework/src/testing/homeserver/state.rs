@@ -97,6 +97,9 @@ impl State {
         if self.kind == Kind::Synapse {
             self.queue.clear();
             self.txns.clear();
+            // On SQLite it counts on from what is on its way, and else from one.
+            self.next_txn =
+                self.in_flight.as_ref().and_then(|t| t.id.parse().ok()).unwrap_or_default();
         }
     }
 

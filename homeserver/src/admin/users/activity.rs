@@ -131,8 +131,7 @@ async fn username_available(
     _: Admin,
     params: Params,
 ) -> ApiResult<Reply<Value>> {
-    let name =
-        params.text("username").ok_or_else(|| ApiError::missing_param("username is missing"))?;
+    let name = params.text("username").ok_or_else(|| ApiError::missing("username"))?;
     register::must_be_free(&app, name).await?;
     Ok(Reply(json!({ "available": true })))
 }

@@ -54,6 +54,8 @@ async fn address(app: &App, user: &UserId, pushkey: &str) -> ApiResult<Option<Ad
 
 /// Sends an e-mail if it is time for one.
 pub(super) async fn step(app: &App, user: &UserId, mut pusher: Pusher) -> Result<Step, Problem> {
+    // Taken first: what is due by it is decided by what is known after it.
+    let now = app.clock.now_ms();
     // Who is locked out reads nothing this way either.
     let locked = app.accounts.get(user).await?.is_some_and(|account| account.locked);
     if !app.mailer.is_on() || locked {
@@ -86,12 +88,13 @@ pub(super) async fn step(app: &App, user: &UserId, mut pusher: Pusher) -> Result
     let reads = mailed.count > 0 && receipts::any_since(&app.db, user, mailed.pos).await?;
     let count = if reads { 0 } else { mailed.count };
     let delay_ms = app.config.email.notification_delay_seconds as i64 * 1000;
-    let now = app.clock.now_ms();
     let due = due(oldest, delay_ms, Mailed { count, ..mailed });
     if now < due {
         return Ok(Step::Wait(Duration::from_millis((due - now) as u64)));
     }
     let mut told = Told::default();
+    // What was noted meanwhile goes with it: the next e-mail may be hours away.
+    let upto = app.notifications.noted();
     let page = notifications::after(&app.db, user, pusher.pos, upto, MOST).await?;
     told.more = page.len() == MOST;
     for row in page {

@@ -56,7 +56,7 @@ fn check(new: &Dehydration) -> ApiResult<()> {
         return Err(ApiError::bad_json("device_data needs an algorithm"));
     }
     if new.keys.device_keys.is_none() {
-        return Err(ApiError::missing_param("device_keys is missing"));
+        return Err(ApiError::missing("device_keys"));
     }
     Ok(())
 }
