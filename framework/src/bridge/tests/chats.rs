@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{eventually, stage::What, staged::Staged};
-use crate::{event::ChatKind, testing::SimHomeserver};
+use crate::{config::PortalConfig, event::ChatKind, testing::SimHomeserver};
 
 fn say(id: &str, text: &str) -> What {
     What::Say { id: id.into(), text: text.into() }
@@ -58,6 +58,21 @@ async fn a_login_may_have_a_space_of_its_own() {
     let there = || world.homeserver.membership(&space, ann.id()).as_deref() == Some("join");
     eventually("her in it", there).await;
     assert_eq!(world.homeserver.state(&space, "m.room.create", "").unwrap()["type"], "m.space");
+}
+
+#[tokio::test]
+async fn who_runs_the_bridge_may_open_a_chat_to_everybody() {
+    let mut world = Staged::new().await;
+    let open = PortalConfig { remote_id: "c".into(), public: true, ..PortalConfig::default() };
+    let closed = PortalConfig { remote_id: "d".into(), ..PortalConfig::default() };
+    world.config.portals = vec![open, closed];
+    let _bridge = world.start().await;
+    eventually("their rooms", || world.room_of("c").is_some() && world.room_of("d").is_some())
+        .await;
+    let room = |chat: &str| world.room_of(chat).unwrap_or_default();
+    let carl = world.homeserver.user("@carl:hs.example");
+    eventually("somebody who was not invited", || carl.join(&room("c"))).await;
+    assert!(!carl.join(&room("d")));
 }
 
 #[tokio::test]
