@@ -96,6 +96,9 @@ pub enum Raw {
         message: i32,
         /// Who reacted with what.
         all: Vec<Reacted>,
+        /// The chat.
+        #[serde(default)]
+        known: Known,
     },
     /// Messages were deleted. Telegram does not say in which chat (or topic) unless it is a channel: the client has looked it up.
     Deleted {

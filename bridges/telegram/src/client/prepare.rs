@@ -251,6 +251,7 @@ impl Live {
             topic: update.top_msg_id,
             message: update.msg_id,
             all: all.collect(),
+            known: self.known(&BTreeSet::from([(&update.peer).into()])).await?,
         }))
     }
 

@@ -46,6 +46,15 @@ pub(super) fn known() -> Known {
     .into()
 }
 
+/// The same, where the supergroup is a forum.
+pub(super) fn forum() -> Known {
+    let mut known = known();
+    if let Some(facts) = known.get_mut("c500") {
+        facts.forum = true;
+    }
+    known
+}
+
 /// A message of Alice's in the direct chat with her.
 pub(super) fn message(text: &str) -> tl::types::Message {
     tl::types::Message {

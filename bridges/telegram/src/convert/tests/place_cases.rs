@@ -27,13 +27,9 @@ pub(super) fn all() -> Vec<(&'static str, Raw)> {
         fwd_from: Some(header.into()),
         ..message("news!")
     };
-    let mut forum = known();
-    if let Some(facts) = forum.get_mut("c500") {
-        facts.forum = true;
-    }
     let general = Raw::Past {
         message: Box::new(crate::raw::Tl(tl::enums::Message::Message(in_channel("in general")))),
-        known: forum,
+        known: forum(),
     };
     let post = tl::types::Message {
         post: true,

@@ -77,6 +77,18 @@ fn messages() -> Vec<(&'static str, Raw)> {
                 topic: Some(77),
                 message: 42,
                 all: vec![(Tl(user(ALICE)), Tl(thumb())), (Tl(channel(NEWS)), Tl(heart()))],
+                known: known(),
+            },
+        ),
+        (
+            "reactions_in_general_topic",
+            Raw::Reactions {
+                seen: SEEN,
+                peer: Tl(channel(CHANNEL)),
+                topic: None,
+                message: 42,
+                all: vec![(Tl(user(ALICE)), Tl(thumb()))],
+                known: forum(),
             },
         ),
         (
@@ -87,6 +99,7 @@ fn messages() -> Vec<(&'static str, Raw)> {
                 topic: None,
                 message: 42,
                 all: vec![],
+                known: known(),
             },
         ),
         (

@@ -6,7 +6,8 @@ use grammers_tl_types as tl;
 use landbridge_framework::{
     RemoteId as _,
     event::{
-        Body, CallNotice, ChatDelta, Content, Disappear, MemberChange, Membership, Message, Sender,
+        Body, CallNotice, ChatDelta, Content, Disappear, MemberChange, Membership, Message,
+        RemoteEvent, Sender,
     },
     format::{Rich, Style, UserTarget},
 };
@@ -62,10 +63,26 @@ impl Reader<'_> {
         };
         let opens = matches!(body, Body::Message(_) | Body::ChatInfo(_) | Body::Members(_));
         let mut event = self.event(chat, sender, message.date, format!("m{}", message.id), body);
-        if !opens {
+        let moved = self.moved_here(message, peer);
+        if !opens || moved.is_some() {
             event = event.only_in_known_portals();
         }
-        Ok(vec![event.ordered(i64::from(message.id))])
+        let event = event.ordered(i64::from(message.id));
+        Ok(moved.into_iter().chain([event]).collect())
+    }
+
+    /// A supergroup's first message says which group it was. Whether that or the group's own last message is read first: the group's room
+    /// goes on with the supergroup, and no other is opened for it.
+    fn moved_here(
+        &self,
+        message: &tl::types::MessageService,
+        peer: Peer,
+    ) -> Option<RemoteEvent<Telegram>> {
+        let Action::ChannelMigrateFrom(from) = &message.action else { return None };
+        let group = ChatId::of(Peer::Group(from.chat_id));
+        let body = Body::PortalMoved { to: self.portal(ChatId::of(peer)) };
+        let key = format!("moved{}", message.id);
+        Some(self.event(group, Sender::System, message.date, key, body).only_in_known_portals())
     }
 
     fn members(&self, users: &[i64], membership: Membership) -> Told {

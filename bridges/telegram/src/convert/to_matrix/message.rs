@@ -51,7 +51,13 @@ impl Reader<'_> {
     }
 
     /// An edited message. The version is the chat's own counter, the same for every account that sees it.
-    pub(super) fn edited(&self, message: &tl::enums::Message, pts: i32, known: &Known) -> Read {
+    pub(super) fn edited(
+        &self,
+        seen: i64,
+        message: &tl::enums::Message,
+        pts: i32,
+        known: &Known,
+    ) -> Read {
         let tl::enums::Message::Message(message) = message else { return Ok(Vec::new()) };
         let (chat, new) = self.remote_message(message, known);
         let version = u64::try_from(pts).unwrap_or_default();
@@ -76,7 +82,7 @@ impl Reader<'_> {
         if let Some(tl::enums::MessageReactions::Reactions(reactions)) = &message.reactions {
             let at =
                 (Peer::from(&message.peer_id), topic_of(message.reply_to.as_ref()), message.id);
-            events.extend(self.reactions(i64::from(pts), at, reactions, known));
+            events.extend(self.reactions(seen, at, reactions, known));
         }
         Ok(events)
     }

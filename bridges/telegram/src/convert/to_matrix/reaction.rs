@@ -81,16 +81,15 @@ impl Reader<'_> {
     pub(super) fn all_reactions(
         &self,
         seen: i64,
-        peer: Peer,
-        topic: Option<i32>,
-        message: i32,
+        at: (Peer, Option<i32>, i32),
         all: &[Reacted],
+        known: &Known,
     ) -> Vec<RemoteEvent<Telegram>> {
         let all = all
             .iter()
             .filter_map(|(peer, reaction)| Some((UserId((&peer.0).into()), emoji(&reaction.0)?)))
             .collect();
-        self.synced(seen, (peer, topic, message), all, &Known::new())
+        self.synced(seen, at, all, known)
     }
 
     fn synced(

@@ -35,8 +35,9 @@ impl<'a> Reader<'a> {
         match raw {
             Raw::Update { seen, update, known } => self.update(*seen, &update.0, known),
             Raw::Past { message, known } => self.past(&message.0, known),
-            Raw::Reactions { seen, peer, topic, message, all } => {
-                Ok(self.all_reactions(*seen, (&peer.0).into(), *topic, *message, all))
+            Raw::Reactions { seen, peer, topic, message, all, known } => {
+                let at = ((&peer.0).into(), *topic, *message);
+                Ok(self.all_reactions(*seen, at, all, known))
             }
             Raw::Deleted { seen, chats } => self.deleted(*seen, chats),
             Raw::Pinned { seen, pinned, chats } => self.pinned(*seen, *pinned, chats),

@@ -33,9 +33,11 @@ impl Reader<'_> {
         Ok(match update {
             Update::NewMessage(update) => return self.message(&update.message, known),
             Update::NewChannelMessage(update) => return self.message(&update.message, known),
-            Update::EditMessage(update) => return self.edited(&update.message, update.pts, known),
+            Update::EditMessage(update) => {
+                return self.edited(seen, &update.message, update.pts, known);
+            }
             Update::EditChannelMessage(update) => {
-                return self.edited(&update.message, update.pts, known);
+                return self.edited(seen, &update.message, update.pts, known);
             }
             Update::MessageReactions(update) => {
                 let tl::enums::MessageReactions::Reactions(reactions) = &update.reactions;
