@@ -24,13 +24,13 @@ const MAX_PAGES: usize = 200;
 const MAX_CHAT_PAGES: usize = 20;
 
 impl Follower {
-    /// Brings the messages of a channel after the last one seen.
-    pub(super) async fn fill_channel(&mut self, id: i64) -> Result<(), End> {
+    /// Brings the messages of a channel after the last one seen, up to `top` as far as history can't be read. Says whether it could.
+    pub(super) async fn fill_channel(&mut self, id: i64, top: i32) -> Result<bool, End> {
         let last = self.channels.get(&id).map_or(0, |mark| mark.last);
         if last == 0 {
-            return Ok(());
+            return Ok(false);
         }
-        self.fill(Peer::Channel(id), last).await
+        self.fill(Peer::Channel(id), last, top).await
     }
 
     /// Brings the messages of all chats that belong to the account after the last one seen.
@@ -42,36 +42,17 @@ impl Follower {
         }
         for (peer, top) in self.chats(MAX_CHAT_PAGES).await? {
             if peer.is_account_wide() && top > last {
-                self.fill(peer, last).await?;
+                self.fill(peer, last, top).await?;
                 self.noticed_gap(peer).await?;
             }
         }
         Ok(())
     }
 
-    async fn fill(&mut self, peer: Peer, after: i32) -> Result<(), End> {
-        let input = match self.live.input(peer).await {
-            Ok(input) => input,
-            Err(error @ ApiError::Unknown(_)) => {
-                tracing::warn!(%peer, %error, "what was missed can't be asked for");
-                return Ok(());
-            }
-            Err(error) => return Err(error.into()),
-        };
+    async fn fill(&mut self, peer: Peer, after: i32, top: i32) -> Result<bool, End> {
         let mut from = after;
         for _ in 0..MAX_PAGES {
-            // From the oldest on: `add_offset` goes back from the first message after `offset_id`.
-            let request = tl::functions::messages::GetHistory {
-                peer: input.clone(),
-                offset_id: from + 1,
-                offset_date: 0,
-                add_offset: -PAGE,
-                limit: PAGE,
-                max_id: 0,
-                min_id: from,
-                hash: 0,
-            };
-            let answer = match self.live.api.invoke(&request).await {
+            let answer = match self.page_after(peer, from, top).await {
                 Ok(answer) => answer,
                 Err(error) if error.wait().is_some() => {
                     self.wait_or(error).await?;
@@ -82,18 +63,61 @@ impl Follower {
                 }
                 Err(error) => {
                     tracing::warn!(%peer, %error, "what was missed can't be had");
-                    return Ok(());
+                    return Ok(false);
                 }
             };
             let (mut messages, users, chats) = messages_of(answer);
             self.live.peers.learn(&users, &chats).await?;
             messages.retain(|message| message_key(message).is_some_and(|(_, _, id)| id > from));
             messages.sort_by_key(|message| message_key(message).map(|(_, _, id)| id));
-            let Some((_, _, newest)) = messages.last().and_then(message_key) else { return Ok(()) };
+            let newest = messages.last().and_then(message_key).map(|(_, _, id)| id);
             self.put_past(messages).await?;
-            from = newest;
+            from = match newest {
+                // A page by numbers may be of nothing but what was deleted.
+                _ if self.live.bot => from.saturating_add(PAGE),
+                Some(newest) => newest,
+                None => return Ok(true),
+            };
+            if self.live.bot && from >= top {
+                return Ok(true);
+            }
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// The oldest messages of a chat after one of them.
+    async fn page_after(
+        &self,
+        peer: Peer,
+        from: i32,
+        top: i32,
+    ) -> Result<tl::enums::messages::Messages, ApiError> {
+        if self.live.bot {
+            // Bots may not read history, but may ask for messages by their numbers.
+            let Peer::Channel(channel) = peer else {
+                return Err(ApiError::Unknown("what else was said there".into()));
+            };
+            let channel = self.live.peers.input_channel(channel).await?;
+            let numbers = from.saturating_add(1)..=top.min(from.saturating_add(PAGE));
+            let id = numbers.map(|id| tl::types::InputMessageId { id }.into()).collect();
+            return self
+                .live
+                .api
+                .invoke(&tl::functions::channels::GetMessages { channel, id })
+                .await;
+        }
+        // From the oldest on: `add_offset` goes back from the first message after `offset_id`.
+        let request = tl::functions::messages::GetHistory {
+            peer: self.live.input(peer).await?,
+            offset_id: from + 1,
+            offset_date: 0,
+            add_offset: -PAGE,
+            limit: PAGE,
+            max_id: 0,
+            min_id: from,
+            hash: 0,
+        };
+        self.live.api.invoke(&request).await
     }
 
     /// Stores messages of history, oldest first.

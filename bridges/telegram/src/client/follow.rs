@@ -210,6 +210,7 @@ impl Follower {
                 tracing::warn!(%error, "where the account's updates stand is no longer known to Telegram");
                 self.fill_account().await?;
                 self.begin_anew().await?;
+                self.live.inbox.state(LoginState::Connected);
                 return Ok(());
             }
             Err(error) => return self.wait_or(error).await,
@@ -261,22 +262,22 @@ impl Follower {
             Err(error) => return self.wait_or(error).await,
         };
         let too_long = matches!(answer, tl::enums::updates::ChannelDifference::TooLong(_));
-        let pts = match &answer {
-            tl::enums::updates::ChannelDifference::Empty(difference) => Some(difference.pts),
-            tl::enums::updates::ChannelDifference::Difference(difference) => Some(difference.pts),
+        let (pts, top) = match &answer {
+            tl::enums::updates::ChannelDifference::Empty(difference) => (Some(difference.pts), 0),
+            tl::enums::updates::ChannelDifference::Difference(difference) => {
+                (Some(difference.pts), 0)
+            }
             tl::enums::updates::ChannelDifference::TooLong(difference) => {
                 match &difference.dialog {
-                    tl::enums::Dialog::Dialog(dialog) => dialog.pts,
-                    _ => None,
+                    tl::enums::Dialog::Dialog(dialog) => (dialog.pts, dialog.top_message),
+                    _ => (None, 0),
                 }
             }
         };
-        if too_long {
-            self.fill_channel(id).await?;
-        }
+        let filled = too_long && self.fill_channel(id, top).await?;
         let (updates, users, chats) = self.boxes.apply_channel_difference(answer);
         // What comes with it is the newest, which history has brought, in order with the rest.
-        let updates = if too_long { Vec::new() } else { updates };
+        let updates = if filled { Vec::new() } else { updates };
         self.store((updates, users, chats)).await?;
         if let Some(pts) = pts {
             self.keep_channel(id, pts, Vec::new()).await?;
