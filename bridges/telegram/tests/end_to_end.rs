@@ -2,6 +2,8 @@
 
 #[path = "end_to_end/accounts.rs"]
 mod accounts;
+#[path = "end_to_end/chats.rs"]
+mod chats;
 #[path = "end_to_end/guarantee.rs"]
 mod guarantee;
 #[path = "end_to_end/polls.rs"]

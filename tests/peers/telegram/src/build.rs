@@ -1,6 +1,10 @@
 //! Telegram's types, built of what the server knows.
 
+mod groups;
+
 use grammers_tl_types as tl;
+
+pub(crate) use groups::{group, group_full, topic};
 
 use crate::world::{Channel, Message, Person};
 
@@ -95,7 +99,7 @@ pub(crate) fn channel(id: i64, channel: &Channel) -> tl::enums::Chat {
         noforwards: false,
         join_to_send: false,
         join_request: false,
-        forum: false,
+        forum: channel.topics.is_some(),
         stories_hidden: false,
         stories_hidden_min: false,
         stories_unavailable: false,
@@ -137,6 +141,27 @@ pub(crate) fn message(
     peer: tl::enums::Peer,
     out: bool,
 ) -> tl::enums::Message {
+    if let Some(action) = &said.action {
+        return tl::types::MessageService {
+            out,
+            mentioned: false,
+            media_unread: false,
+            reactions_are_possible: false,
+            silent: false,
+            post: false,
+            legacy: false,
+            id,
+            from_id: Some(peer_user(said.from)),
+            peer_id: peer,
+            saved_peer_id: None,
+            reply_to: None,
+            date: said.date,
+            action: action.clone(),
+            reactions: None,
+            ttl_period: None,
+        }
+        .into();
+    }
     tl::types::Message {
         out,
         mentioned: false,
@@ -163,7 +188,7 @@ pub(crate) fn message(
         via_bot_id: None,
         via_business_bot_id: None,
         guestchat_via_from: None,
-        reply_to: said.reply_to.map(|id| reply(id).into()),
+        reply_to: reply(said).map(Into::into),
         date: said.date,
         message: said.text.clone(),
         media: said.media.clone(),
@@ -204,27 +229,29 @@ fn buttons(said: &Message) -> Option<tl::enums::ReplyMarkup> {
     };
     let rows: Vec<tl::enums::KeyboardInlineButtonRow> = said.buttons.iter().map(row).collect();
     let markup =
-        (!rows.is_empty()).then(|| tl::types::ReplyInlineMarkup { force_reply: false, rows });
+        (!rows.is_empty()).then_some(tl::types::ReplyInlineMarkup { force_reply: false, rows });
     markup.map(Into::into)
 }
 
-fn reply(id: i32) -> tl::types::MessageReplyHeader {
-    tl::types::MessageReplyHeader {
+/// What a message answers: in a topic at least the topic's first.
+fn reply(said: &Message) -> Option<tl::types::MessageReplyHeader> {
+    let id = said.reply_to.or(said.topic)?;
+    Some(tl::types::MessageReplyHeader {
         reply_to_scheduled: false,
-        forum_topic: false,
+        forum_topic: said.topic.is_some(),
         quote: false,
         reply_to_ephemeral: false,
         reply_to_msg_id: Some(id),
         reply_to_peer_id: None,
         reply_from: None,
         reply_media: None,
-        reply_to_top_id: None,
+        reply_to_top_id: said.topic.filter(|_| said.reply_to.is_some()),
         quote_text: None,
         quote_entities: None,
         quote_offset: None,
         todo_item_id: None,
         poll_option: None,
-    }
+    })
 }
 
 /// All reactions of a message; everybody is named.
@@ -340,7 +367,7 @@ pub(crate) fn channel_full(id: i64, channel: &Channel) -> tl::enums::ChatFull {
     .into()
 }
 
-fn notify_settings() -> tl::enums::PeerNotifySettings {
+pub(crate) fn notify_settings() -> tl::enums::PeerNotifySettings {
     tl::types::PeerNotifySettings {
         show_previews: None,
         silent: None,

@@ -1,8 +1,8 @@
-//! A server that speaks MTProto to unmodified clients, for tests: everything after the key exchange, which clients do only with Telegram
+//! A server that speaks `MTProto` to unmodified clients, for tests: everything after the key exchange, which clients do only with Telegram
 //! itself. Client and server make their keys of a seed instead.
 //!
-//! It has people, a bot, direct chats, supergroups with counters of their own, differences, history, files and logins; it can drop
-//! connections, answers and updates, repeat updates, and ask to be left alone.
+//! It has people, a bot, direct chats, basic groups, supergroups with counters of their own, forums, differences, history, files and
+//! logins; it can drop connections, answers and updates, repeat updates, and ask to be left alone.
 
 mod build;
 mod keys;

@@ -1,8 +1,16 @@
 //! Requests and their answers.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::unnecessary_wraps,
+    reason = "whatever a method needs of its request, all have one form"
+)]
+
 mod files;
+mod groups;
 mod password;
 mod reading;
+mod rooms;
 mod signing_in;
 mod writing;
 
@@ -84,6 +92,9 @@ methods! {
     tl::functions::updates::GetChannelDifference => reading::channel_difference,
     tl::functions::messages::GetDialogs => reading::dialogs,
     tl::functions::messages::GetHistory => reading::history,
+    tl::functions::messages::GetReplies => reading::replies,
+    tl::functions::messages::GetFullChat => groups::full,
+    tl::functions::messages::GetForumTopicsById => groups::topics,
     tl::functions::account::InitTakeoutSession => reading::begin_takeout,
     tl::functions::account::FinishTakeoutSession => reading::end_takeout,
     tl::functions::messages::GetMessages => reading::messages,
@@ -101,10 +112,10 @@ methods! {
     tl::functions::messages::UpdatePinnedMessage => writing::pin,
     tl::functions::messages::SetTyping => writing::typing,
     tl::functions::messages::GetBotCallbackAnswer => writing::press,
-    tl::functions::messages::ReadHistory => writing::read,
-    tl::functions::channels::ReadHistory => writing::read_channel,
-    tl::functions::channels::JoinChannel => writing::join,
-    tl::functions::channels::EditTitle => writing::title,
+    tl::functions::messages::ReadHistory => rooms::read,
+    tl::functions::channels::ReadHistory => rooms::read_channel,
+    tl::functions::channels::JoinChannel => rooms::join,
+    tl::functions::channels::EditTitle => rooms::title,
     tl::functions::upload::SaveFilePart => files::save_part,
     tl::functions::upload::SaveBigFilePart => files::save_big_part,
     tl::functions::upload::GetFile => files::get,
@@ -172,6 +183,12 @@ pub(crate) fn place(world: &World, me: i64, peer: &tl::enums::InputPeer) -> Answ
             Ok(Place::Direct(me, user.user_id))
         }
         tl::enums::InputPeer::PeerSelf => Ok(Place::Direct(me, me)),
+        tl::enums::InputPeer::Chat(chat) => match world.groups.get(&chat.chat_id) {
+            Some(group) if group.members.contains(&me) && group.became.is_none() => {
+                Ok(Place::Group(chat.chat_id))
+            }
+            _ => refused(400, "PEER_ID_INVALID"),
+        },
         tl::enums::InputPeer::Channel(channel)
             if may_name(world, me, channel.channel_id, channel.access_hash) =>
         {

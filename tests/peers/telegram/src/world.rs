@@ -10,9 +10,12 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::build::{self, DATE};
 
+mod forums;
+mod groups;
 mod polls;
 mod updates;
 
+pub(crate) use groups::Group;
 pub use polls::Asked;
 use polls::Vote;
 
@@ -24,7 +27,8 @@ pub const CODE: &str = "12345";
 pub struct World {
     pub(crate) people: BTreeMap<i64, Person>,
     pub(crate) channels: BTreeMap<i64, Channel>,
-    /// Direct messages; each of the two has numbers of their own for them.
+    pub(crate) groups: BTreeMap<i64, Group>,
+    /// Direct messages and those of basic groups; each who has one has a number of their own for it.
     pub(crate) direct: Vec<Option<Message>>,
     pub(crate) signed_in: HashMap<[u8; 8], i64>,
     pub(crate) connections: Vec<Connection>,
@@ -72,6 +76,8 @@ pub enum Place {
     Direct(i64, i64),
     /// In a supergroup.
     Channel(i64),
+    /// In a basic group.
+    Group(i64),
 }
 
 /// What was said, as a test sees it.
@@ -85,10 +91,14 @@ pub struct Said {
     pub edited: bool,
     /// The reactions: who, and with what.
     pub reactions: Vec<(i64, String)>,
+    /// The number of the message that it answers.
+    pub reply_to: Option<i32>,
+    /// The topic that it belongs to, in a forum.
+    pub topic: Option<i32>,
 }
 
 impl Message {
-    fn plain(from: i64, text: &str) -> Self {
+    pub(crate) fn plain(from: i64, text: &str) -> Self {
         Self {
             from,
             text: text.into(),
@@ -96,6 +106,8 @@ impl Message {
             date: 0,
             edited: None,
             reply_to: None,
+            topic: None,
+            action: None,
             media: None,
             reactions: Vec::new(),
             buttons: Vec::new(),
@@ -114,13 +126,31 @@ pub(crate) struct Person {
     pub(crate) pts: i32,
     pub(crate) qts: i32,
     pub(crate) next: i32,
-    /// Their numbers of direct messages: with whom, and which.
-    pub(crate) mailbox: BTreeMap<i32, (i64, usize)>,
+    /// Their numbers of messages: with whom or in which group, and which.
+    pub(crate) mailbox: BTreeMap<i32, (Other, usize)>,
     pub(crate) log: Vec<Logged>,
+}
+
+/// The other end of what is not in a supergroup.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Other {
+    Person(i64),
+    Group(i64),
+}
+
+impl Other {
+    pub(crate) fn peer(self) -> tl::enums::Peer {
+        match self {
+            Self::Person(user_id) => tl::types::PeerUser { user_id }.into(),
+            Self::Group(chat_id) => tl::types::PeerChat { chat_id }.into(),
+        }
+    }
 }
 
 pub(crate) struct Channel {
     pub(crate) title: String,
+    /// The topics, by the messages that began them; `None`: it is no forum.
+    pub(crate) topics: Option<BTreeMap<i32, String>>,
     pub(crate) members: BTreeSet<i64>,
     pub(crate) pts: i32,
     pub(crate) next: i32,
@@ -136,6 +166,10 @@ pub(crate) struct Message {
     pub(crate) date: i32,
     pub(crate) edited: Option<i32>,
     pub(crate) reply_to: Option<i32>,
+    /// The topic of a forum that it belongs to.
+    pub(crate) topic: Option<i32>,
+    /// What happened, if nothing was said.
+    pub(crate) action: Option<tl::enums::MessageAction>,
     pub(crate) media: Option<tl::enums::MessageMedia>,
     pub(crate) reactions: Vec<(i64, tl::enums::Reaction)>,
     /// Buttons under it: what they say, and what their bot is told.
@@ -205,6 +239,7 @@ impl World {
     pub fn channel(&mut self, id: i64, title: &str, members: &[i64]) {
         let channel = Channel {
             title: title.into(),
+            topics: None,
             members: members.iter().copied().collect(),
             pts: 1,
             next: 1,
@@ -237,7 +272,7 @@ impl World {
 
     /// Somebody changes what they said in a supergroup.
     pub fn edit(&mut self, channel: i64, number: i32, text: &str) {
-        let now = self.now();
+        let now = now();
         let there = self.channels.get_mut(&channel);
         if let Some(message) = there.and_then(|channel| channel.messages.get_mut(&number)) {
             message.text = text.into();
@@ -269,7 +304,10 @@ impl World {
 
     /// What was said, in order.
     pub fn said(&self, place: Place) -> Vec<Said> {
+        let spoken = |message: &&Message| message.action.is_none();
         let said = |message: &Message| Said {
+            reply_to: message.reply_to,
+            topic: message.topic,
             from: message.from,
             text: message.text.clone(),
             edited: message.edited.is_some(),
@@ -286,15 +324,28 @@ impl World {
                 .collect(),
         };
         match place {
-            Place::Channel(id) => {
-                self.channels.get(&id).map(|channel| channel.messages.values().map(said).collect())
+            Place::Channel(id) => self
+                .channels
+                .get(&id)
+                .map(|channel| channel.messages.values().filter(spoken).map(said).collect()),
+            Place::Direct(a, b) => {
+                let with = self.mail(a, Other::Person(b)).into_iter();
+                Some(with.map(|(_, message)| message).filter(spoken).map(said).collect())
             }
-            Place::Direct(a, b) => self.people.get(&a).map(|person| {
-                let with = person.mailbox.values().filter(|(other, _)| *other == b);
-                with.filter_map(|(_, at)| self.direct.get(*at)?.as_ref()).map(said).collect()
+            Place::Group(id) => self.groups.get(&id).and_then(|group| {
+                let in_it = self.mail(*group.members.first()?, Other::Group(id)).into_iter();
+                Some(in_it.map(|(_, message)| message).filter(spoken).map(said).collect())
             }),
         }
         .unwrap_or_default()
+    }
+
+    /// What somebody has of a direct chat or group, by their own numbers.
+    pub(crate) fn mail(&self, who: i64, other: Other) -> Vec<(i32, &Message)> {
+        let mailbox = self.people.get(&who).into_iter().flat_map(|person| &person.mailbox);
+        let with = mailbox.filter(|(_, (known, _))| *known == other);
+        with.filter_map(|(number, (_, at))| Some((*number, self.direct.get(*at)?.as_ref()?)))
+            .collect()
     }
 
     /// Breaks all connections.
@@ -332,14 +383,9 @@ impl World {
         true
     }
 
-    pub(crate) fn now(&self) -> i32 {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        now.map_or(DATE, |now| now.as_secs() as i32)
-    }
-
     /// Adds a message, and tells of it; gives its number for its author.
     pub(crate) fn add(&mut self, place: Place, mut message: Message) -> i32 {
-        message.date = self.now();
+        message.date = now();
         match place {
             Place::Channel(id) => {
                 let Some(channel) = self.channels.get_mut(&id) else { return 0 };
@@ -350,23 +396,33 @@ impl World {
                 number
             }
             Place::Direct(a, b) => {
-                let from = message.from;
-                let at = self.direct.len();
-                self.direct.push(Some(message));
-                let mut own = 0;
-                for (who, other) in [(a, b), (b, a)] {
-                    let Some(person) = self.people.get_mut(&who) else { continue };
-                    let number = person.next;
-                    person.next += 1;
-                    person.mailbox.insert(number, (other, at));
-                    if who == from {
-                        own = number;
-                    }
-                    self.log_person(who, What::New(number));
-                }
-                own
+                self.deliver(message, vec![(a, Other::Person(b)), (b, Other::Person(a))])
+            }
+            Place::Group(id) => {
+                let members = self.groups.get(&id).map(|group| group.members.clone());
+                let to = members.unwrap_or_default().into_iter();
+                self.deliver(message, to.map(|who| (who, Other::Group(id))).collect())
             }
         }
+    }
+
+    /// Gives a message to those who have numbers of their own for it; gives its author's.
+    fn deliver(&mut self, message: Message, to: Vec<(i64, Other)>) -> i32 {
+        let from = message.from;
+        let at = self.direct.len();
+        self.direct.push(Some(message));
+        let mut own = 0;
+        for (who, other) in to {
+            let Some(person) = self.people.get_mut(&who) else { continue };
+            let number = person.next;
+            person.next += 1;
+            person.mailbox.insert(number, (other, at));
+            if who == from {
+                own = number;
+            }
+            self.log_person(who, What::New(number));
+        }
+        own
     }
 
     /// The people of whom a direct message is, with their numbers of it.
@@ -389,6 +445,12 @@ impl World {
         self.counts.answers += 1;
         due(self.faults.lose_answer, self.counts.answers)
     }
+}
+
+/// The time, in seconds since the Unix epoch.
+pub(crate) fn now() -> i32 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(DATE, |now| now.as_secs() as i32)
 }
 
 fn due(every: Option<u32>, count: u32) -> bool {

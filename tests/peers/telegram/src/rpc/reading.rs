@@ -7,7 +7,7 @@ use grammers_tl_types as tl;
 use super::{Answer, Asker, channel, place, refused};
 use crate::{
     build::{self, DATE, peer_channel, peer_user},
-    world::{Logged, Place, What, World},
+    world::{Logged, Other, Place, What, World},
 };
 
 pub(super) fn users(
@@ -143,14 +143,14 @@ pub(super) fn dialogs(
         dialogs.push(build::dialog(peer_channel(*id), top, Some(channel.pts)));
         messages.extend(world.in_channel(*id, top, me));
     }
-    let others: BTreeSet<i64> = world
+    let others: BTreeSet<Other> = world
         .people
         .get(&me)
         .map(|person| person.mailbox.values().map(|(other, _)| *other).collect())
         .unwrap_or_default();
     for other in others {
-        if let Some(top) = numbers(world, me, Place::Direct(me, other)).last() {
-            dialogs.push(build::dialog(peer_user(other), *top, None));
+        if let Some((top, _)) = world.mail(me, other).last() {
+            dialogs.push(build::dialog(other.peer(), *top, None));
             messages.extend(world.in_mailbox(me, *top));
         }
     }
@@ -165,24 +165,21 @@ pub(super) fn dialogs(
 
 /// The numbers of a chat's messages, for somebody, in order.
 fn numbers(world: &World, me: i64, place: Place) -> Vec<i32> {
-    match place {
+    let other = match place {
         Place::Channel(id) => {
-            world.channels.get(&id).map(|channel| channel.messages.keys().copied().collect())
+            let there = world.channels.get(&id);
+            return there.map(|there| there.messages.keys().copied().collect()).unwrap_or_default();
         }
-        Place::Direct(_, other) => world.people.get(&me).map(|person| {
-            let with = person.mailbox.iter().filter(|(_, (who, _))| *who == other);
-            with.filter(|(_, (_, at))| world.direct.get(*at).is_some_and(Option::is_some))
-                .map(|(number, _)| *number)
-                .collect()
-        }),
-    }
-    .unwrap_or_default()
+        Place::Direct(_, other) => Other::Person(other),
+        Place::Group(id) => Other::Group(id),
+    };
+    world.mail(me, other).into_iter().map(|(number, _)| number).collect()
 }
 
 fn page(world: &World, me: i64, place: Place, numbers: &[i32]) -> tl::enums::messages::Messages {
     let message = |number: &i32| match place {
         Place::Channel(id) => world.in_channel(id, *number, me),
-        Place::Direct(..) => world.in_mailbox(me, *number),
+        Place::Direct(..) | Place::Group(_) => world.in_mailbox(me, *number),
     };
     tl::types::messages::Messages {
         messages: numbers.iter().filter_map(message).collect(),
@@ -193,7 +190,6 @@ fn page(world: &World, me: i64, place: Place, numbers: &[i32]) -> tl::enums::mes
     .into()
 }
 
-/// As core.telegram.org/api/offsets has it: newest first; `add_offset` moves the window from `offset_id`.
 pub(super) fn history(
     world: &mut World,
     asker: Asker,
@@ -204,24 +200,65 @@ pub(super) fn history(
         return refused(400, "BOT_METHOD_INVALID");
     }
     let place = place(world, me, &request.peer)?;
-    let mut all = numbers(world, me, place);
-    all.reverse();
-    // The first that is older than the offset.
-    let from = if request.offset_id == 0 {
-        0
-    } else {
-        all.iter().position(|number| *number < request.offset_id).unwrap_or(all.len())
+    let window = Window {
+        offset: request.offset_id,
+        add: request.add_offset,
+        limit: request.limit,
+        min: request.min_id,
+        max: request.max_id,
     };
-    let begin = from as i64 + i64::from(request.add_offset);
-    let end = (begin + i64::from(request.limit.clamp(0, 100))).clamp(0, all.len() as i64) as usize;
-    let begin = (begin.max(0) as usize).min(end);
-    let wanted: Vec<i32> = all[begin..end]
-        .iter()
-        .copied()
-        .filter(|number| {
-            *number > request.min_id && (request.max_id == 0 || *number < request.max_id)
-        })
-        .collect();
+    let wanted = window.of(numbers(world, me, place));
+    Ok(page(world, me, place, &wanted))
+}
+
+/// What is asked for of history (core.telegram.org/api/offsets): newest first; `add` moves the window from `offset`.
+struct Window {
+    offset: i32,
+    add: i32,
+    limit: i32,
+    min: i32,
+    max: i32,
+}
+
+impl Window {
+    fn of(&self, mut all: Vec<i32>) -> Vec<i32> {
+        all.reverse();
+        // The first that is older than the offset.
+        let from = if self.offset == 0 {
+            0
+        } else {
+            all.iter().position(|number| *number < self.offset).unwrap_or(all.len())
+        };
+        let begin = from as i64 + i64::from(self.add);
+        let end = (begin + i64::from(self.limit.clamp(0, 100))).clamp(0, all.len() as i64) as usize;
+        let begin = (begin.max(0) as usize).min(end);
+        let fits = |number: &i32| *number > self.min && (self.max == 0 || *number < self.max);
+        all[begin..end].iter().copied().filter(fits).collect()
+    }
+}
+
+/// The same of a topic.
+pub(super) fn replies(
+    world: &mut World,
+    asker: Asker,
+    request: tl::functions::messages::GetReplies,
+) -> Answer<tl::enums::messages::Messages> {
+    let me = asker.person()?;
+    if world.people.get(&me).is_some_and(|person| person.bot) {
+        return refused(400, "BOT_METHOD_INVALID");
+    }
+    let place = place(world, me, &request.peer)?;
+    let Place::Channel(id) = place else { return refused(400, "MSG_ID_INVALID") };
+    let all = world.channels.get(&id).into_iter().flat_map(|channel| &channel.messages);
+    let topic = all.filter(|(_, message)| message.topic == Some(request.msg_id));
+    let window = Window {
+        offset: request.offset_id,
+        add: request.add_offset,
+        limit: request.limit,
+        min: request.min_id,
+        max: request.max_id,
+    };
+    let wanted = window.of(topic.map(|(number, _)| *number).collect());
     Ok(page(world, me, place, &wanted))
 }
 

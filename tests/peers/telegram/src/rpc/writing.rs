@@ -5,13 +5,16 @@ use grammers_tl_types as tl;
 use super::{Answer, Asker, Refusal, channel, files, member, place, refused};
 use crate::{
     build::{peer_channel, peer_user},
-    world::{Message, Place, What, World},
+    world::{Message, Place, What, World, now},
 };
 
-fn answers(reply: Option<&tl::enums::InputReplyTo>) -> Option<i32> {
-    match reply? {
-        tl::enums::InputReplyTo::Message(reply) => Some(reply.reply_to_msg_id),
-        _ => None,
+/// What a message answers, and in which topic, as a request has it.
+fn answers(reply: Option<&tl::enums::InputReplyTo>) -> (Option<i32>, Option<i32>) {
+    match reply {
+        Some(tl::enums::InputReplyTo::Message(reply)) => {
+            (Some(reply.reply_to_msg_id), reply.top_msg_id)
+        }
+        _ => (None, None),
     }
 }
 
@@ -44,7 +47,7 @@ struct New {
     random_id: i64,
     text: String,
     entities: Option<Vec<tl::enums::MessageEntity>>,
-    reply_to: Option<i32>,
+    answers: (Option<i32>, Option<i32>),
     media: Option<tl::enums::InputMedia>,
 }
 
@@ -67,18 +70,9 @@ fn add(world: &mut World, asker: Asker, new: New) -> Answer<tl::enums::Updates> 
         return refused(500, "RANDOM_ID_DUPLICATE");
     }
     let media = new.media.map(|media| files::made(world, media)).transpose()?;
-    let message = Message {
-        from: me,
-        text: new.text,
-        entities: shown(new.entities),
-        date: 0,
-        edited: None,
-        reply_to: new.reply_to,
-        media,
-        reactions: Vec::new(),
-        buttons: Vec::new(),
-        votes: Vec::new(),
-    };
+    let (reply_to, topic) = world.answered_in(place, new.answers.0, new.answers.1);
+    let entities = shown(new.entities);
+    let message = Message { entities, reply_to, topic, media, ..Message::plain(me, &new.text) };
     let id = world.add(place, message);
     let update = tl::types::UpdateMessageId { id, random_id: new.random_id }.into();
     Ok(answered(world, me, place, id, vec![update]))
@@ -96,7 +90,7 @@ fn answered(
         Place::Channel(channel) => {
             world.channels.get(&channel).and_then(|channel| channel.log.last())
         }
-        Place::Direct(..) => world.people.get(&me).and_then(|person| {
+        Place::Direct(..) | Place::Group(_) => world.people.get(&me).and_then(|person| {
             person.log.iter().rev().find(|logged| match logged.what {
                 What::New(number)
                 | What::Edit(number)
@@ -107,7 +101,7 @@ fn answered(
     };
     let update = logged.and_then(|logged| match place {
         Place::Channel(channel) => world.channel_update(channel, logged, me),
-        Place::Direct(..) => world.person_update(me, logged),
+        Place::Direct(..) | Place::Group(_) => world.person_update(me, logged),
     });
     updates.extend(update);
     world.updates(me, updates)
@@ -118,7 +112,7 @@ pub(super) fn send(
     asker: Asker,
     request: tl::functions::messages::SendMessage,
 ) -> Answer<tl::enums::Updates> {
-    let reply_to = answers(request.reply_to.as_ref());
+    let answers = answers(request.reply_to.as_ref());
     let (peer, random_id) = (request.peer, request.random_id);
     add(
         world,
@@ -128,7 +122,7 @@ pub(super) fn send(
             random_id,
             text: request.message,
             entities: request.entities,
-            reply_to,
+            answers,
             media: None,
         },
     )
@@ -139,13 +133,13 @@ pub(super) fn send_media(
     asker: Asker,
     request: tl::functions::messages::SendMedia,
 ) -> Answer<tl::enums::Updates> {
-    let reply_to = answers(request.reply_to.as_ref());
+    let answers = answers(request.reply_to.as_ref());
     let (peer, random_id) = (request.peer, request.random_id);
     let media = Some(request.media);
     add(
         world,
         asker,
-        New { peer, random_id, text: request.message, entities: request.entities, reply_to, media },
+        New { peer, random_id, text: request.message, entities: request.entities, answers, media },
     )
 }
 
@@ -166,7 +160,7 @@ fn change(
             work(there.messages.get_mut(&id).ok_or_else(none)?)?;
             world.log_channel(channel, what(id));
         }
-        Place::Direct(..) => {
+        Place::Direct(..) | Place::Group(_) => {
             let (_, at) = *world
                 .people
                 .get(&me)
@@ -192,7 +186,7 @@ pub(super) fn edit(
         let tl::enums::Poll::Poll(new) = new.poll;
         return close(world, me, place, request.id, new.closed);
     }
-    let now = world.now();
+    let now = now();
     let text = request.message.unwrap_or_default();
     let entities = shown(request.entities);
     change(world, me, place, request.id, What::Edit, |message| {
@@ -243,7 +237,7 @@ pub(super) fn vote(
         return refused(400, "MESSAGE_ID_INVALID");
     };
     member(world, me, id)?;
-    if !world.cast(me, id, request.msg_id, request.options) {
+    if !world.cast(me, id, request.msg_id, &request.options) {
         return refused(400, "MESSAGE_POLL_CLOSED");
     }
     Ok(world.updates(me, Vec::new()))
@@ -312,14 +306,14 @@ pub(super) fn react(
                 there.members.iter().map(|member| (*member, peer_channel(id), request.msg_id)),
             );
         }
-        Place::Direct(..) => {
+        Place::Direct(..) | Place::Group(_) => {
             let mailbox = world.people.get(&me).map(|person| &person.mailbox);
             let (_, at) =
                 *mailbox.and_then(|mailbox| mailbox.get(&request.msg_id)).ok_or_else(none)?;
             done(world.direct.get_mut(at).and_then(Option::as_mut).ok_or_else(none)?);
             for (who, number) in world.holders(at) {
                 let other = world.people.get(&who).and_then(|person| person.mailbox.get(&number));
-                tell.extend(other.map(|(other, _)| (who, peer_user(*other), number)));
+                tell.extend(other.map(|(other, _)| (who, other.peer(), number)));
             }
         }
     }
@@ -329,7 +323,7 @@ pub(super) fn react(
             Place::Channel(id) => {
                 world.channels.get(&id).and_then(|channel| channel.messages.get(&number))
             }
-            Place::Direct(..) => world
+            Place::Direct(..) | Place::Group(_) => world
                 .people
                 .get(&who)
                 .and_then(|person| person.mailbox.get(&number))
@@ -387,6 +381,8 @@ pub(super) fn typing(
             };
             world.push(other, vec![update.into()]);
         }
+        // Who types in a basic group is not told here.
+        Place::Group(_) => {}
         Place::Channel(id) => {
             let others: Vec<i64> = world
                 .channels
@@ -421,7 +417,7 @@ pub(super) fn press(
             member(world, me, id)?;
             world.channels.get(&id).and_then(|channel| channel.messages.get(&request.msg_id))
         }
-        Place::Direct(..) => {
+        Place::Direct(..) | Place::Group(_) => {
             let mailbox = world.people.get(&me).map(|person| &person.mailbox);
             let at = mailbox.and_then(|mailbox| mailbox.get(&request.msg_id));
             at.and_then(|(_, at)| world.direct.get(*at)?.as_ref())
@@ -439,59 +435,4 @@ pub(super) fn press(
         cache_time: 0,
     }
     .into())
-}
-
-pub(super) fn read(
-    world: &mut World,
-    asker: Asker,
-    request: tl::functions::messages::ReadHistory,
-) -> Answer<tl::enums::messages::AffectedMessages> {
-    let me = asker.person()?;
-    place(world, me, &request.peer)?;
-    let pts = world.people.get(&me).map_or(1, |person| person.pts);
-    Ok(tl::types::messages::AffectedMessages { pts, pts_count: 0 }.into())
-}
-
-pub(super) fn read_channel(
-    world: &mut World,
-    asker: Asker,
-    request: tl::functions::channels::ReadHistory,
-) -> Answer<bool> {
-    let me = asker.person()?;
-    channel(world, me, &request.channel)?;
-    Ok(true)
-}
-
-pub(super) fn join(
-    world: &mut World,
-    asker: Asker,
-    request: tl::functions::channels::JoinChannel,
-) -> Answer<tl::enums::messages::ChatInviteJoinResult> {
-    let me = asker.person()?;
-    let tl::enums::InputChannel::Channel(input) = request.channel else {
-        return refused(400, "CHANNEL_INVALID");
-    };
-    let Some(channel) = world.channels.get_mut(&input.channel_id) else {
-        return refused(400, "CHANNEL_INVALID");
-    };
-    channel.members.insert(me);
-    let updates = world.updates(me, Vec::new());
-    Ok(tl::types::messages::ChatInviteJoinResultOk { updates }.into())
-}
-
-pub(super) fn title(
-    world: &mut World,
-    asker: Asker,
-    request: tl::functions::channels::EditTitle,
-) -> Answer<tl::enums::Updates> {
-    let me = asker.person()?;
-    let id = channel(world, me, &request.channel)?;
-    match world.channels.get_mut(&id) {
-        Some(channel) if channel.title == request.title => refused(400, "CHAT_NOT_MODIFIED"),
-        Some(channel) => {
-            channel.title = request.title;
-            Ok(world.updates(me, Vec::new()))
-        }
-        None => refused(400, "CHANNEL_INVALID"),
-    }
 }

@@ -98,8 +98,8 @@ impl World {
 
     /// Somebody who isn't bridged votes for the options at these places.
     pub fn vote(&mut self, who: i64, channel: i64, number: i32, places: &[usize]) -> bool {
-        let options = places.iter().map(|at| vec![*at as u8]).collect();
-        self.cast(who, channel, number, options)
+        let options: Vec<Vec<u8>> = places.iter().map(|at| vec![*at as u8]).collect();
+        self.cast(who, channel, number, &options)
     }
 
     /// Takes a vote, and tells of it: the bot that asked is told who has voted, people how it stands. `false`: it is not taken.
@@ -108,7 +108,7 @@ impl World {
         who: i64,
         channel: i64,
         number: i32,
-        options: Vec<Vec<u8>>,
+        options: &[Vec<u8>],
     ) -> bool {
         let Some(there) = self.channels.get_mut(&channel) else { return false };
         let Some(message) = there.messages.get_mut(&number) else { return false };
@@ -120,7 +120,7 @@ impl World {
         }
         message.votes.retain(|(voter, _)| *voter != who);
         if !options.is_empty() {
-            message.votes.push((who, options.clone()));
+            message.votes.push((who, options.to_vec()));
         }
         let results = results(&poll, &message.votes);
         if let Some(tl::enums::MessageMedia::Poll(media)) = &mut message.media {
@@ -145,7 +145,7 @@ impl World {
                 tl::types::UpdateMessagePollVote {
                     poll_id: poll.id,
                     peer: peer_user(who),
-                    options: options.clone(),
+                    options: options.to_vec(),
                     positions: Vec::new(),
                     qts: person.qts,
                 }
@@ -180,12 +180,12 @@ fn text(words: &tl::enums::TextWithEntities) -> String {
 /// How it stands, without what the asker has chosen.
 fn results(poll: &tl::types::Poll, votes: &[Vote]) -> tl::enums::PollResults {
     let one = |answer: &tl::types::PollAnswer| {
-        let voters = votes.iter().filter(|(_, options)| options.contains(&answer.option)).count();
+        let number = votes.iter().filter(|(_, options)| options.contains(&answer.option)).count();
         tl::types::PollAnswerVoters {
             chosen: false,
             correct: false,
             option: answer.option.clone(),
-            voters: Some(voters as i32),
+            voters: Some(number as i32),
             // In one flag with the number.
             recent_voters: Some(Vec::new()),
         }

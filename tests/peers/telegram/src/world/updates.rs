@@ -3,7 +3,7 @@
 use grammers_tl_types as tl;
 
 use super::{Logged, What, World, due};
-use crate::build::{self, DATE, peer_channel, peer_user};
+use crate::build::{self, DATE, peer_channel};
 
 impl World {
     pub(crate) fn log_channel(&mut self, id: i64, what: What) {
@@ -40,11 +40,11 @@ impl World {
         Some(build::message(number, said, peer_channel(id), said.from == viewer))
     }
 
-    /// A direct message, as one of the two sees it.
+    /// A direct message or a basic group's, as one of those who have it sees it.
     pub(crate) fn in_mailbox(&self, viewer: i64, number: i32) -> Option<tl::enums::Message> {
         let (other, at) = *self.people.get(&viewer)?.mailbox.get(&number)?;
         let said = self.direct.get(at)?.as_ref()?;
-        Some(build::message(number, said, peer_user(other), said.from == viewer))
+        Some(build::message(number, said, other.peer(), said.from == viewer))
     }
 
     pub(crate) fn channel_update(
@@ -103,7 +103,7 @@ impl World {
                 let (other, _) = *self.people.get(&id)?.mailbox.get(number)?;
                 tl::types::UpdatePinnedMessages {
                     pinned: *pinned,
-                    peer: peer_user(other),
+                    peer: other.peer(),
                     messages: vec![*number],
                     pts,
                     pts_count: 1,
@@ -118,10 +118,12 @@ impl World {
         self.people.iter().map(|(id, person)| build::user(*id, person, *id == viewer)).collect()
     }
 
-    /// The supergroups that somebody is in.
+    /// The groups and supergroups that somebody is in.
     pub(crate) fn chats(&self, viewer: i64) -> Vec<tl::enums::Chat> {
         let there = self.channels.iter().filter(|(_, channel)| channel.members.contains(&viewer));
-        there.map(|(id, channel)| build::channel(*id, channel)).collect()
+        let groups = self.groups.iter().filter(|(_, group)| group.members.contains(&viewer));
+        let channels = there.map(|(id, channel)| build::channel(*id, channel));
+        channels.chain(groups.map(|(id, group)| build::group(*id, group))).collect()
     }
 
     pub(crate) fn updates(
