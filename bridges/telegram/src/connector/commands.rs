@@ -29,12 +29,10 @@ pub(super) async fn press(
     let live = client.live()?;
     let target = Target::of(&live, at.id, None, None).await?;
     let messages = latest(&live, &target).await?;
-    let found = messages.iter().find_map(|message| match message {
-        tl::enums::Message::Message(message) if belongs(message, at.id) => {
-            let buttons = numbered(message.reply_markup.as_ref()?);
-            Some((message.id, buttons)).filter(|(_, buttons)| !buttons.is_empty())
-        }
-        _ => None,
+    let mut here = messages.iter().filter(|message| belongs(message, at.id));
+    let found = here.find_map(|message| {
+        let buttons = numbered(message.reply_markup.as_ref()?);
+        Some((message.id, buttons)).filter(|(_, buttons)| !buttons.is_empty())
     });
     let Some((message, buttons)) = found else {
         return Err(SendError::refused("none of the chat's latest messages has a button"));

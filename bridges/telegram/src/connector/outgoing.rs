@@ -14,9 +14,12 @@ use crate::{
     ids::{ChatId, GENERAL, Peer},
 };
 
-/// How far back a message is looked for that may have been sent.
-const LOOK_BACK: i32 = 50;
-/// How long after not finding it it is looked for again.
+/// How many messages are looked at at once for one that may have been sent, and how often further back.
+const PAGE: i32 = 100;
+const PAGES: u32 = 40;
+/// How many of a bot's numbers after the newest seen are looked at: its own update may not have come yet.
+const AHEAD: i32 = 50;
+/// How long after not finding it it is looked for again, for each page that was looked at.
 const AGAIN: Duration = Duration::from_secs(3);
 
 /// What is sent in a chat: as answer to what, and in which topic.
@@ -103,14 +106,13 @@ pub(super) struct Looked<'a> {
     pub(super) since_ms: i64,
 }
 
-/// The number of a message that Telegram has already. It says only that it has (`RANDOM_ID_DUPLICATE`), not where: the chat's latest own
-/// messages are looked through for it. Messages go out one after the other in a chat, so the newest that fits is it.
+/// The number of a message that Telegram has already. It says only that it has (`RANDOM_ID_DUPLICATE`), not where: the chat is looked
+/// through for it, back to when the message was written. Messages go out one after the other in a chat, so the newest that fits is it.
 pub(super) async fn already_sent(
     live: &Live,
     target: &Target,
     looked: &Looked<'_>,
 ) -> Result<i32, SendError> {
-    let messages = latest(live, target).await?;
     // Clocks differ by some minutes.
     let since = looked.since_ms / 1000 - 600;
     let fits = |message: &tl::types::Message| {
@@ -124,31 +126,52 @@ pub(super) async fn already_sent(
             && message.message == looked.text
             && i64::from(message.date) >= since
     };
-    messages
-        .iter()
-        .find_map(|message| match message {
-            tl::enums::Message::Message(message) if fits(message) => Some(message.id),
-            _ => None,
-        })
-        // Its update may not have come yet, and with it the number around which is looked.
-        .ok_or_else(|| SendError::Retry {
-            after: Some(AGAIN),
-            scope: LimitScope::Chat,
-            reason: "Telegram has the message already, but it was not found yet".into(),
-        })
+    let mut before = None;
+    let mut pages = 0;
+    while pages < PAGES {
+        pages += 1;
+        let page = page(live, target, before).await?;
+        if let Some(message) = page.messages.iter().find(|message| fits(message)) {
+            return Ok(message.id);
+        }
+        let passed = page.messages.last().is_some_and(|oldest| i64::from(oldest.date) < since);
+        match page.before {
+            Some(next) if !passed => before = Some(next),
+            _ => break,
+        }
+    }
+    Err(SendError::Retry {
+        after: Some(AGAIN * pages),
+        scope: LimitScope::Chat,
+        reason: "Telegram has the message already, but it was not found yet".into(),
+    })
 }
 
 /// The latest messages of a chat, newest first.
 pub(super) async fn latest(
     live: &Live,
     target: &Target,
-) -> Result<Vec<tl::enums::Message>, SendError> {
-    let answer = if live.bot {
+) -> Result<Vec<tl::types::Message>, SendError> {
+    Ok(page(live, target, None).await?.messages)
+}
+
+/// Some of a chat's messages.
+struct Page {
+    /// Newest first.
+    messages: Vec<tl::types::Message>,
+    /// The number that the next page lies before; none if there are no more.
+    before: Option<i32>,
+}
+
+async fn page(live: &Live, target: &Target, before: Option<i32>) -> Result<Page, SendError> {
+    let peer = target.chat.peer;
+    let (answer, next) = if live.bot {
         // Bots may not read history, but may ask for messages by their numbers.
-        let newest = live.newest(target.chat.peer).unwrap_or(0);
-        let around = (newest - LOOK_BACK).max(0) + 1..=newest + LOOK_BACK;
-        let id = around.map(|id| tl::types::InputMessageId { id }.into()).collect();
-        match target.chat.peer {
+        let newest = live.newest(peer).unwrap_or(0);
+        let end = before.unwrap_or_else(|| newest.saturating_add(AHEAD + 1));
+        let begin = end.saturating_sub(PAGE).max(1);
+        let id = (begin..end).map(|id| tl::types::InputMessageId { id }.into()).collect();
+        let answer = match peer {
             Peer::Channel(channel) => {
                 let channel = live.peers.input_channel(channel).await?;
                 live.api.invoke(&tl::functions::channels::GetMessages { channel, id }).await?
@@ -156,30 +179,34 @@ pub(super) async fn latest(
             Peer::User(_) | Peer::Group(_) => {
                 live.api.invoke(&tl::functions::messages::GetMessages { id }).await?
             }
-        }
+        };
+        (answer, Some(begin).filter(|begin| *begin > 1))
     } else {
         let request = tl::functions::messages::GetHistory {
             peer: target.peer.clone(),
-            offset_id: 0,
+            offset_id: before.unwrap_or(0),
             offset_date: 0,
             add_offset: 0,
-            limit: LOOK_BACK,
+            limit: PAGE,
             max_id: 0,
             min_id: 0,
             hash: 0,
         };
-        live.api.invoke(&request).await?
+        (live.api.invoke(&request).await?, None)
     };
-    let (mut messages, users, chats) = messages_of(answer);
+    let (messages, users, chats) = messages_of(answer);
     live.learn(&users, &chats).await?;
-    let place = |message: &tl::enums::Message| match message {
-        tl::enums::Message::Message(message) => Some((Peer::from(&message.peer_id), message.id)),
+    let oldest = messages.iter().map(tl::enums::Message::id).min();
+    let before = if live.bot { next } else { oldest };
+    let ordinary = |message| match message {
+        tl::enums::Message::Message(message) => Some(message),
         tl::enums::Message::Service(_) | tl::enums::Message::Empty(_) => None,
     };
+    let mut messages: Vec<_> = messages.into_iter().filter_map(ordinary).collect();
     // The account's numbers are shared by its chats.
-    messages.retain(|message| place(message).is_some_and(|(peer, _)| peer == target.chat.peer));
-    messages.sort_by_key(|message| std::cmp::Reverse(place(message).map(|(_, id)| id)));
-    Ok(messages)
+    messages.retain(|message| Peer::from(&message.peer_id) == peer);
+    messages.sort_by_key(|message| std::cmp::Reverse(message.id));
+    Ok(Page { messages, before })
 }
 
 /// Entities in Telegram's types; people of whom there is no access hash are only named.

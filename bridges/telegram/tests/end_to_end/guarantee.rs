@@ -89,3 +89,45 @@ async fn a_lost_connection_is_caught_up_with() {
     }
     assert_eq!(numbers(&rig.heard(&room)), (0..10).collect::<Vec<_>>());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bots_read_by_number_what_differences_no_longer_hold() {
+    let mut rig = Rig::start().await;
+    let room = rig.lobby().await;
+    rig.peer.world().say(BOB, LOBBY, "c 0");
+    eventually("the first is there", || rig.heard(&room) == ["c 0"]).await;
+    rig.kill().await;
+    {
+        let mut world = rig.peer.world();
+        let said: Vec<i32> =
+            (1..=260).map(|number| world.say(BOB, LOBBY, &format!("c {number}"))).collect();
+        // More than are asked for at once, so that a page has none.
+        said[..210].iter().for_each(|number| world.delete(5000, *number));
+        world.faults = Faults { difference: Some(10), ..Faults::default() };
+    }
+    rig.go().await;
+    eventually("all of them are there", || rig.heard(&room).len() >= 51).await;
+    let wanted: Vec<u32> = [0].into_iter().chain(211..=260).collect();
+    assert_eq!(numbers(&rig.heard(&room)), wanted);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_sent_is_found_behind_much_that_was_said_since() {
+    let mut rig = Rig::start().await;
+    let room = rig.lobby().await;
+    // Everything is done, but no answer comes.
+    rig.peer.world().faults = Faults { lose_answer: Some(1), ..Faults::default() };
+    rig.ann.say(&room, "m 0").expect("Ann may speak");
+    eventually("it is on Telegram", || rig.said_by(LOBBY, BOT).len() == 1).await;
+    rig.kill().await;
+    rig.peer.world().faults = Faults::default();
+    for number in 0..300 {
+        rig.peer.world().say(BOB, LOBBY, &format!("t {number}"));
+    }
+    rig.go().await;
+    rig.ann.say(&room, "m 1").expect("Ann may speak");
+    eventually("what came after it is on Telegram", || rig.said_by(LOBBY, BOT).len() >= 2).await;
+    eventually("everything is on Matrix", || rig.heard(&room).len() >= 300).await;
+    assert_eq!(numbers(&rig.said_by(LOBBY, BOT)), [0, 1]);
+    assert_eq!(numbers(&rig.heard(&room)), (0..300).collect::<Vec<_>>());
+}
