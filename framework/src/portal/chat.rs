@@ -16,7 +16,7 @@ use crate::{
         Sender,
     },
     format::{self, Rich},
-    network::PortalKey,
+    network::{PortalKey, Scope},
     plain::Plain,
     store::{BackfillRow, Batch, PortalRow, PortalState},
 };
@@ -251,8 +251,16 @@ impl Engine {
                 if let Some(other) = other {
                     self.forget_portal(&other).await?;
                 }
-                let row =
-                    self.change_portal_in(&mut effects, case.portal, |row| row.key = to.clone());
+                // What numbers its messages for one account alone gives them others where they are everybody's.
+                let renumbered = matches!(case.portal.row().key.scope, Scope::Private(_))
+                    && to.scope == Scope::Shared;
+                if renumbered {
+                    effects.forget_numbers(case.portal.id);
+                }
+                let row = self.change_portal_in(&mut effects, case.portal, |row| {
+                    row.key = to.clone();
+                    row.generation += i64::from(renumbered);
+                });
                 self.unplace(&mut effects, &row);
                 Ok(Verdict::effects(effects))
             }
