@@ -7,6 +7,7 @@ mod doctor;
 mod homeserver;
 mod playground;
 mod room;
+mod slack;
 pub(crate) mod user;
 
 use std::{fmt::Display, io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode};
@@ -41,6 +42,9 @@ enum Command {
     /// Registration files for bridges that run alone
     #[command(subcommand)]
     Registration(RegistrationCommand),
+    /// What Slack wants to know
+    #[command(subcommand)]
+    Slack(SlackCommand),
     /// Run the Playground's network alone
     Playground(PlaygroundArguments),
     /// Print the default configuration, each key explained
@@ -66,6 +70,12 @@ enum Command {
         /// The folder that `backup` made
         folder: PathBuf,
     },
+}
+
+#[derive(Subcommand)]
+enum SlackCommand {
+    /// Print the manifest of the app that the bridge needs, to be pasted at <https://api.slack.com/apps>
+    Manifest,
 }
 
 #[derive(Subcommand)]
@@ -143,6 +153,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Some(Command::Registration(RegistrationCommand::Generate { name, output })) => {
             bridge::generate(&loaded()?.config, name, output)
         }
+        Some(Command::Slack(SlackCommand::Manifest)) => slack::manifest(&loaded()?.config),
         Some(Command::User(command)) => user::run(&loaded()?.config, command).await,
         Some(Command::Room(command)) => room::run(&loaded()?.config, command).await,
         Some(Command::Media(command)) => room::run_media(&loaded()?.config, command).await,

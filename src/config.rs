@@ -95,6 +95,8 @@ pub(crate) struct Bridges {
     pub(crate) irc: Bridge<landbridge_irc::IrcConfig>,
     /// The bridge to the Playground.
     pub(crate) playground: Bridge<landbridge_playground::Config>,
+    /// The bridge to Slack.
+    pub(crate) slack: Bridge<landbridge_slack::SlackConfig>,
     /// The bridge to Telegram.
     pub(crate) telegram: Bridge<landbridge_telegram::Config>,
 }
@@ -104,6 +106,7 @@ impl Default for Bridges {
         Self {
             irc: Bridge::of::<landbridge_irc::Irc>(),
             playground: Bridge::of::<landbridge_playground::Playground>(),
+            slack: Bridge::of::<landbridge_slack::Slack>(),
             telegram: Bridge::of::<landbridge_telegram::Telegram>(),
         }
     }

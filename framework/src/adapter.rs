@@ -105,7 +105,7 @@ pub(crate) trait Connector: Send + Sync + 'static {
         relogin: Option<&str>,
         finish: FinishLogin,
     ) -> Result<LoginProcess, LoginError>;
-    fn commands(&self) -> Vec<(&'static str, &'static str)>;
+    fn commands(&self) -> Vec<crate::control::ConnectorCommand>;
 }
 
 /// A [`crate::Client`], erased.

@@ -153,7 +153,11 @@ impl Commands {
             return Ok(list::help(&**control, level));
         }
         let Some(command) = list::find(name) else {
-            if control.connector_commands().iter().any(|(own, _)| own == name) {
+            let own = control.connector_commands();
+            if let Some(command) = own.iter().find(|command| command.name == name) {
+                if level < command.level {
+                    return Err(may_not(command.name));
+                }
                 return control
                     .run_command(
                         context.user,
@@ -169,10 +173,7 @@ impl Commands {
             )));
         };
         if level < command.level {
-            return Err(ControlError::Denied(format!(
-                "You may not use `{}` on this bridge.",
-                command.name
-            )));
+            return Err(may_not(command.name));
         }
         if context.args.len() < command.min_args {
             return Err(ControlError::NotFound(usage(command, &control.about().command_prefix)));
@@ -221,6 +222,10 @@ impl Commands {
         }
         own
     }
+}
+
+fn may_not(name: &str) -> ControlError {
+    ControlError::Denied(format!("You may not use `{name}` on this bridge."))
 }
 
 fn usage(command: &Command, prefix: &str) -> String {

@@ -207,7 +207,7 @@ pub struct PortalConfig {
     pub room: Option<String>,
     /// The room's alias: its localpart.
     pub alias: Option<String>,
-    /// Whether everybody may join the room that is created. Existing rooms stay as they are.
+    /// Whether everybody may join the room that is created, even if the chat is open to fewer.
     pub public: bool,
     /// Who is invited, by Matrix ID.
     pub invite: Vec<String>,

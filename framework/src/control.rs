@@ -29,6 +29,17 @@ pub enum ControlError {
     Failed(String),
 }
 
+/// A command of the connector's own.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectorCommand {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does.
+    pub help: &'static str,
+    /// Who may give it.
+    pub level: Level,
+}
+
 /// What a bridge bridges.
 #[derive(Clone, Debug, Serialize)]
 pub struct About {
@@ -244,8 +255,8 @@ pub trait Control: Send + Sync + 'static {
     /// The way of a message, by its Matrix event ID, its ID on the network, or its trace.
     async fn trace(&self, query: &str) -> Result<Option<Trace>, ControlError>;
 
-    /// The connector's own commands: name and help.
-    fn connector_commands(&self) -> Vec<(String, String)>;
+    /// The connector's own commands.
+    fn connector_commands(&self) -> Vec<ConnectorCommand>;
     /// Runs one; the answer is Markdown.
     async fn run_command(
         &self,

@@ -84,6 +84,8 @@ pub(crate) type Erased<N, R> =
 /// A connector's command of the bot.
 pub(crate) struct Command<N: Network> {
     pub(crate) help: &'static str,
+    /// Whether it is for administrators of the bridge only.
+    pub(crate) admin: bool,
     pub(crate) run: Erased<N, String>,
 }
 

@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use landbridge_framework::Network;
 use landbridge_irc::Irc;
 use landbridge_playground::Playground;
+use landbridge_slack::Slack;
 use landbridge_telegram::Telegram;
 
 use super::{Failure, say};
@@ -22,6 +23,8 @@ pub(crate) enum Name {
     Irc,
     /// The Playground
     Playground,
+    /// Slack
+    Slack,
     /// Telegram
     Telegram,
 }
@@ -32,6 +35,7 @@ pub(super) async fn run(config: Config, name: Name) -> Result<(), Failure> {
     let alone = match name {
         Name::Irc => bridges::alone::<Irc>(&config.bridges.irc).await?,
         Name::Playground => bridges::alone::<Playground>(&config.bridges.playground).await?,
+        Name::Slack => bridges::alone::<Slack>(&config.bridges.slack).await?,
         Name::Telegram => bridges::alone::<Telegram>(&config.bridges.telegram).await?,
     };
     say(format_args!("The bridge listens for its homeserver on {}", alone.address()))?;
@@ -47,6 +51,7 @@ pub(super) fn generate(
     match name {
         Name::Irc => generate_of::<Irc>(&config.bridges.irc, output),
         Name::Playground => generate_of::<Playground>(&config.bridges.playground, output),
+        Name::Slack => generate_of::<Slack>(&config.bridges.slack, output),
         Name::Telegram => generate_of::<Telegram>(&config.bridges.telegram, output),
     }
 }

@@ -48,6 +48,9 @@ pub(crate) async fn beside(
                 .await?,
         );
     }
+    if bridges.slack.enabled {
+        running.push(one_beside::<landbridge_slack::Slack>(server, config, &bridges.slack).await?);
+    }
     if bridges.telegram.enabled {
         running.push(
             one_beside::<landbridge_telegram::Telegram>(server, config, &bridges.telegram).await?,

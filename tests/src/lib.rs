@@ -6,6 +6,8 @@ pub mod matrix;
 pub mod numbered;
 pub mod playground;
 pub mod process;
+pub mod slack;
+pub mod stack;
 
 /// What the environment says, if it says something of that type.
 pub fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {

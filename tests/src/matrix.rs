@@ -98,6 +98,17 @@ impl User {
         Ok(answer["room_id"].as_str().unwrap_or_default().to_owned())
     }
 
+    /// Joins a room that a bridge makes at its start, or when it is asked for.
+    pub async fn join_soon(&self, alias: &str) -> Result<String> {
+        for _ in 0..100 {
+            if let Ok(room) = self.join(alias).await {
+                return Ok(room);
+            }
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        self.join(alias).await
+    }
+
     /// Sends a text; the same transaction id sends it once however often it is repeated.
     pub async fn send(&self, room: &str, txn: &str, text: &str) -> Result<()> {
         let path = format!(

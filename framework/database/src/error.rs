@@ -18,6 +18,9 @@ pub enum DatabaseError {
     /// SQLite refused.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
+    /// A statement of this transaction failed before.
+    #[error("the transaction takes nothing more, because one of its statements failed")]
+    Aborted,
     /// It was closed.
     #[error("the database is closed")]
     Closed,

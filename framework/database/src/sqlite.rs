@@ -59,12 +59,16 @@ pub(crate) struct Readers {
 struct Reader<'a> {
     readers: &'a Readers,
     connection: Connection,
+    /// Whether its thread has ended: the next one to need a connection opens another.
+    ended: bool,
     _turn: SemaphorePermit<'a>,
 }
 
 impl Drop for Reader<'_> {
     fn drop(&mut self) {
-        self.readers.idle().push(self.connection.clone());
+        if !self.ended {
+            self.readers.idle().push(self.connection.clone());
+        }
     }
 }
 
@@ -89,7 +93,7 @@ impl Readers {
             connection.call(|c| c.execute_batch("PRAGMA query_only = ON")).await?;
             connection
         };
-        Ok(Reader { readers: self, connection, _turn: turn })
+        Ok(Reader { readers: self, connection, ended: false, _turn: turn })
     }
 
     /// All rows of an answer, or the first `limit`.
@@ -99,8 +103,10 @@ impl Readers {
         args: Vec<Value>,
         limit: usize,
     ) -> Result<Vec<Vec<Cell>>, DatabaseError> {
-        let reader = self.reader().await?;
-        Ok(reader.connection.call(move |c| fetch(c, text, &args, limit)).await?)
+        let mut reader = self.reader().await?;
+        let answer = reader.connection.call(move |c| fetch(c, text, &args, limit)).await;
+        reader.ended = matches!(answer, Err(tokio_rusqlite::Error::ConnectionClosed));
+        Ok(answer?)
     }
 
     /// Closes the connections, after what they are doing.

@@ -145,6 +145,23 @@ async fn what_is_put_off_runs_in_order_before_what_is_waited_for() {
 }
 
 #[tokio::test]
+async fn a_transaction_takes_nothing_more_once_a_statement_failed() {
+    let test = TestDatabase::new();
+    let db = database(&test).await;
+    let insert = "INSERT INTO thing (id) VALUES ($1)";
+    let mut tx = db.begin().await.unwrap();
+    tx.execute(insert, args![1]).await.unwrap();
+    assert!(tx.execute(insert, args![1]).await.unwrap_err().is_unique_violation());
+    assert!(tx.execute(insert, args![2]).await.is_err());
+    drop(tx);
+    let mut tx = db.begin().await.unwrap();
+    tx.execute(insert, args![2]).await.unwrap();
+    tx.commit().await.unwrap();
+    let rows = db.fetch("SELECT id FROM thing", args![]).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.int(0).unwrap()).collect::<Vec<_>>(), [2]);
+}
+
+#[tokio::test]
 async fn what_was_put_off_and_fails_fails_what_comes_next() {
     let test = TestDatabase::new();
     let db = database(&test).await;

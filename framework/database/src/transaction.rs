@@ -22,22 +22,33 @@ pub(crate) enum TransactionKind {
 /// is at work: the connection remembers whether a transaction may be open, and the next one rolls it back.
 pub(crate) struct SqliteWriter {
     connection: Connection,
-    open: bool,
+    state: State,
     put_off: Vec<(&'static str, Vec<Value>)>,
+}
+
+/// How far the writer's transaction is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nothing of it has run.
+    Fresh,
+    /// It runs, or did when it was dropped.
+    Open,
+    /// A statement of it failed: as on Postgres it takes nothing more, for what was put off with that statement is not in it.
+    Failed,
 }
 
 impl SqliteWriter {
     pub(crate) fn new(connection: Connection) -> Self {
-        Self { connection, open: false, put_off: Vec::new() }
+        Self { connection, state: State::Fresh, put_off: Vec::new() }
     }
 
     /// Leaves nothing of the transaction before.
     pub(crate) async fn clear(&mut self) {
         self.put_off.clear();
-        if self.open {
+        if self.state != State::Fresh {
             // Whoever dropped it may have been at its COMMIT, which ran nevertheless: then there is nothing to undo.
             let _ = self.connection.call(|c| c.execute_batch("ROLLBACK")).await;
-            self.open = false;
+            self.state = State::Fresh;
         }
     }
 
@@ -46,7 +57,10 @@ impl SqliteWriter {
         &mut self,
         work: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, DatabaseError> {
-        let first = !std::mem::replace(&mut self.open, true);
+        if self.state == State::Failed {
+            return Err(DatabaseError::Aborted);
+        }
+        let first = std::mem::replace(&mut self.state, State::Open) == State::Fresh;
         let put_off = std::mem::take(&mut self.put_off);
         let outcome = self.connection.call(move |c| {
             if first {
@@ -57,7 +71,11 @@ impl SqliteWriter {
             }
             work(c)
         });
-        Ok(outcome.await?)
+        let outcome = outcome.await;
+        if outcome.is_err() {
+            self.state = State::Failed;
+        }
+        Ok(outcome?)
     }
 
     async fn flush(&mut self) -> Result<(), DatabaseError> {
@@ -65,11 +83,11 @@ impl SqliteWriter {
     }
 
     async fn commit(&mut self) -> Result<(), DatabaseError> {
-        if !self.open && self.put_off.is_empty() {
+        if self.state == State::Fresh && self.put_off.is_empty() {
             return Ok(());
         }
         self.run(|c| sqlite::execute(c, "COMMIT", &[])).await?;
-        self.open = false;
+        self.state = State::Fresh;
         Ok(())
     }
 

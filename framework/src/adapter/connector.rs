@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::{Abilities, Account, Connector, FinishLogin, StoredLogin, TypedAccount};
 use crate::{
+    control::{ConnectorCommand, Level},
     event::{ChatInfo, Member, RemoteEvent, Sender},
     handlers::{Handlers, Idempotency, RoomCaps},
     login::{LoginError, LoginProcess, Logins, NewLogin},
@@ -151,8 +152,15 @@ impl<N: Network> Connector for TypedConnector<N> {
             finish(stored(login, Some(mxid)))
         }))
     }
-    fn commands(&self) -> Vec<(&'static str, &'static str)> {
-        self.handlers.commands.iter().map(|(name, command)| (*name, command.help)).collect()
+    fn commands(&self) -> Vec<ConnectorCommand> {
+        let commands = self.handlers.commands.iter();
+        commands
+            .map(|(name, command)| ConnectorCommand {
+                name,
+                help: command.help,
+                level: if command.admin { Level::Admin } else { Level::Relay },
+            })
+            .collect()
     }
 }
 

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use super::Slot;
 use crate::{
     control::{
-        About, Contact, Control, ControlError, DeadLetter, FlowInfo, Hop, LoginInfo, PortalInfo,
-        Trace,
+        About, ConnectorCommand, Contact, Control, ControlError, DeadLetter, FlowInfo, Hop,
+        LoginInfo, PortalInfo, Trace,
     },
     engine::{Engine, Failure, guarded_async},
     event::ThreadMode,
@@ -369,9 +369,8 @@ impl<F: Find> Control for Handle<F> {
             hops: hops.collect(),
         }))
     }
-    fn connector_commands(&self) -> Vec<(String, String)> {
-        let commands = self.engine().map(|engine| engine.connector.commands()).unwrap_or_default();
-        commands.into_iter().map(|(name, help)| (name.into(), help.into())).collect()
+    fn connector_commands(&self) -> Vec<ConnectorCommand> {
+        self.engine().map(|engine| engine.connector.commands()).unwrap_or_default()
     }
     async fn run_command(
         &self,

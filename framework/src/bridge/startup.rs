@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use landbridge_registration::{Blueprint, ParseError, Registration};
-use serde_json::json;
 
 use crate::{
     config::{BridgeConfig, PortalConfig},
@@ -114,14 +113,6 @@ impl Engine {
         };
         if let Some(alias) = &wanted.alias {
             bot.create_alias(&self.full_alias(alias), &room).await?;
-        }
-        if wanted.public && !portal.row().plumbed {
-            // Whatever the network says of the chat: who runs the bridge has opened it.
-            let open = json!({ "join_rule": "public" });
-            let rule = bot.get_state(&room, "m.room.join_rules", "").await?;
-            if rule.as_ref() != Some(&open) {
-                bot.state(&room, "m.room.join_rules", "", &open, None).await?;
-            }
         }
         for mxid in &wanted.invite {
             match bot.invite(&room, mxid, None).await {

@@ -191,8 +191,8 @@ pub(super) fn help(control: &dyn Control, level: Level) -> String {
         let space = if command.usage.is_empty() { "" } else { " " };
         let _ = writeln!(out, "- `{}{space}{}`: {}", command.name, command.usage, command.help);
     }
-    for (name, text) in control.connector_commands() {
-        let _ = writeln!(out, "- `{name}`: {text}");
+    for command in control.connector_commands().iter().filter(|c| c.level <= level) {
+        let _ = writeln!(out, "- `{}`: {}", command.name, command.help);
     }
     out.trim_end().to_owned()
 }

@@ -8,7 +8,9 @@ use landbridge_registration::{Registration, Token};
 use serde_json::json;
 
 use super::*;
-use crate::control::{About, Contact, DeadLetter, FlowInfo, LoginInfo, PortalInfo, Trace};
+use crate::control::{
+    About, ConnectorCommand, Contact, DeadLetter, FlowInfo, LoginInfo, PortalInfo, Trace,
+};
 use crate::kv::MemoryKv;
 use crate::login::tests::{demo_flows, finish};
 use crate::login::{LoginProcess, Logins};
@@ -184,8 +186,11 @@ impl Control for Fake {
             hops: vec![hop("received", 100), hop("sent", 150)],
         }))
     }
-    fn connector_commands(&self) -> Vec<(String, String)> {
-        vec![("whois".into(), "Look somebody up.".into())]
+    fn connector_commands(&self) -> Vec<ConnectorCommand> {
+        vec![
+            ConnectorCommand { name: "whois", help: "Look somebody up.", level: Level::Relay },
+            ConnectorCommand { name: "install", help: "Get a link.", level: Level::Admin },
+        ]
     }
     async fn run_command(
         &self,
@@ -279,6 +284,9 @@ async fn the_bot_answers_where_it_is_meant_and_whom_it_may() {
     assert!(help.contains("ping") && !help.contains("dead-letters") && !help.contains("logout"));
     assert!(world.say(&mallory, &shared, "!sim logout x").await.contains("You may not"));
     assert_eq!(world.say(&alice, &own, "whois a b").await, "whois a,b");
+    assert!(world.say(&alice, &own, "install").await.contains("may not use install"));
+    let help = world.say(&alice, &own, "help").await;
+    assert!(help.contains("whois") && !help.contains("install"), "{help}");
     assert!(world.done().is_empty());
 }
 

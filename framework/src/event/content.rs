@@ -127,7 +127,6 @@ impl From<IdempotencyKey> for EchoOf {
 }
 
 /// One part of a message.
-#[derive(Clone)]
 pub struct Part<N: Network> {
     /// Its name within the message; empty for the main part.
     pub id: PartId,
@@ -150,6 +149,17 @@ pub struct LinkPreview {
     pub description: Option<String>,
     /// Its picture.
     pub image: Option<MediaRef>,
+}
+// By hand, because the derived one would ask the network itself to be `Clone`.
+impl<N: Network> Clone for Part<N> {
+    fn clone(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            content: self.content.clone(),
+            meta: self.meta.clone(),
+            previews: self.previews.clone(),
+        }
+    }
 }
 // `meta` stays out of logs: it is the connector's, and may be secret.
 impl<N: Network> std::fmt::Debug for Part<N> {

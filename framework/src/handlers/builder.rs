@@ -234,7 +234,18 @@ impl<N: Network> Handlers<N> {
         help: &'static str,
         h: impl Handler<N, A, String>,
     ) -> Self {
-        self.commands.insert(name, Command { help, run: erase(h) });
+        self.commands.insert(name, Command { help, admin: false, run: erase(h) });
+        self
+    }
+    /// The same, for administrators of the bridge only.
+    #[must_use]
+    pub fn admin_command<A: 'static>(
+        mut self,
+        name: &'static str,
+        help: &'static str,
+        h: impl Handler<N, A, String>,
+    ) -> Self {
+        self.commands.insert(name, Command { help, admin: true, run: erase(h) });
         self
     }
     /// Takes away, for single rooms, from what was declared above: clients are told so, and what is done nevertheless is the

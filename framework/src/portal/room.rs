@@ -56,6 +56,13 @@ impl Engine {
         }
     }
 
+    /// Whether the configuration opens a portal's room to everybody.
+    fn is_configured_public(&self, row: &PortalRow) -> bool {
+        let mut portals = self.config.portals.iter();
+        row.key.scope == Scope::Shared
+            && portals.any(|portal| portal.public && portal.remote_id == row.key.id)
+    }
+
     /// Makes sure that a portal has a room.
     pub(crate) async fn ensure_room(
         self: &Arc<Self>,
@@ -69,8 +76,11 @@ impl Engine {
         if let Some(room) = portal.room_id() {
             return Ok(room);
         }
-        let info = self.ask_chat(portal, via).await?;
+        let mut info = self.ask_chat(portal, via).await?;
         let row = portal.row();
+        if self.is_configured_public(&row) {
+            info.join_rule = JoinRule::Public;
+        }
         // Creating a room can't be repeated harmlessly: if it was tried before, look whether it came about.
         let found = if row.state == PortalState::Creating {
             self.find_created(&row).await?

@@ -168,7 +168,8 @@ impl Template {
             redacts: self.redacts,
             sticky: self.sticky,
             content: RawValue::from_string(content).expect("canonical JSON is JSON"),
-            raw: Bytes::from(raw),
+            // Without the room that it was written with: an event is kept for long.
+            raw: Bytes::from(raw.into_bytes().into_boxed_slice()),
             room_id_implied,
         })
     }

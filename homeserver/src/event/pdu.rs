@@ -137,7 +137,7 @@ impl Pdu {
         };
         let event_id = event_id.map_err(|error| format_error("event_id", error))?;
         let raw = canonical_string(&object);
-        Self::read(Bytes::from(raw), event_id, rules)
+        Self::read(Bytes::from(raw.into_bytes().into_boxed_slice()), event_id, rules)
     }
 
     /// Reads an event that this server stored; `redacts` was stored beside it.

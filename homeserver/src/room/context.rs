@@ -46,7 +46,7 @@ pub struct RoomLimits {
 
 impl Default for RoomLimits {
     fn default() -> Self {
-        Self { event_cache: 24 << 20, state_cache: 100_000, rooms: 1024, idle_ms: 15 * 60 * 1000 }
+        Self { event_cache: 16 << 20, state_cache: 100_000, rooms: 1024, idle_ms: 15 * 60 * 1000 }
     }
 }
 

@@ -82,10 +82,15 @@ impl<'a> Lens<'a> {
         Ok(self.memberships.known.first().copied())
     }
 
-    /// Whether the user was out of the room just below a place, or at some time since.
-    pub async fn was_away_since(&mut self, ord: TimelineOrd) -> Result<bool, RoomError> {
-        Ok(self.membership_below(ord).await? != Membership::Join
-            || self.memberships.any_from(ord, |membership| membership != Membership::Join))
+    /// Whether the user was out of the room just below a place, or at some time from there to below another.
+    pub async fn was_away(
+        &mut self,
+        from: TimelineOrd,
+        below: TimelineOrd,
+    ) -> Result<bool, RoomError> {
+        let before = self.membership_below(from).await?;
+        let mut since = self.memberships.known.iter().filter(|(at, _)| (from..below).contains(at));
+        Ok(before != Membership::Join || since.any(|(_, now)| *now != Membership::Join))
     }
 
     /// Whether the user joined at a place or after it.

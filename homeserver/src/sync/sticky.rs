@@ -61,7 +61,7 @@ pub(in crate::sync) async fn collect(
         }
         let snapshot = app.rooms.handle(room).await?.snapshot();
         let mut lens = Lens::new(&app.rooms, &viewer.user, &snapshot.state);
-        if lens.was_away_since((since + 1) << ORD_SHIFT).await? {
+        if lens.was_away((since + 1) << ORD_SHIFT, (next + 1) << ORD_SHIFT).await? {
             found.extend(app.sticky.between(0, since, viewer.now, |other| other == room));
         }
     }

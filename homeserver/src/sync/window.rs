@@ -1,12 +1,14 @@
 //! The stretch of a room's timeline that an answer tells.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::app::App;
 use crate::event::{Event, Flags};
 use crate::nid::{EventNid, ORD_SHIFT, Pos, RoomNid, TimelineOrd};
-use crate::room::{Membership, RoomError, RoomSnapshot};
+use crate::room::{MEMBER, Membership, RoomError, RoomSnapshot, UserRoom};
 use crate::storage::timeline_read;
+use crate::sync::access::leaving;
 use crate::sync::filter::RoomEventFilter;
 use crate::sync::lens::Lens;
 use crate::sync::viewer::Viewer;
@@ -33,6 +35,16 @@ pub(in crate::sync) struct Window {
 }
 
 impl Window {
+    /// What became of a user who was out already, and nothing else.
+    pub(in crate::sync) fn of_one(
+        event: Arc<Event>,
+        membership: Membership,
+        limited: bool,
+    ) -> Self {
+        let start = event.place().map_or(TimelineOrd::MIN, |place| place.ord);
+        Self { events: vec![(event, membership)], limited, start, ..Self::default() }
+    }
+
     /// The events of the stretch that are part of the room's DAG, and so have a state before and after them; imported history is
     /// outside of it.
     pub(in crate::sync) fn dag(&self) -> impl DoubleEndedIterator<Item = &Arc<Event>> {
@@ -75,6 +87,9 @@ pub(in crate::sync) async fn window(
     }
     // Events beyond the last that was taken, should there turn out to be another one to tell.
     let mut beyond = 0;
+    // State that was set by events which the client doesn't get. An older value of it in the timeline would be the last that the client
+    // hears of, so the timeline begins after it.
+    let mut kept_back: HashSet<(String, String)> = HashSet::new();
     while let Some(event) = back.next().await? {
         let Some(place) = event.place() else { continue };
         if place.pos <= floor {
@@ -91,7 +106,8 @@ pub(in crate::sync) async fn window(
         let seen = lens.see(&event).await?;
         let full = window.events.len() >= span.limit;
         if let (true, Some(membership)) = (passes, seen) {
-            if full {
+            if full || !kept_back.is_empty() && key(&event).is_some_and(|k| kept_back.contains(&k))
+            {
                 window.limited = true;
                 break;
             }
@@ -99,6 +115,8 @@ pub(in crate::sync) async fn window(
             beyond = 0;
         } else if full {
             beyond += 1;
+        } else {
+            kept_back.extend(key(&event));
         }
         if seen.is_none() {
             window.unseen.push(event.nid);
@@ -117,6 +135,35 @@ pub(in crate::sync) async fn window(
     window.all.reverse();
     window.events.reverse();
     Ok(window)
+}
+
+/// The entry of the room's state that an event sets.
+fn key(event: &Event) -> Option<(String, String)> {
+    let key = event.pdu.state_key().filter(|_| !event.flags.has(Flags::IMPORTED))?;
+    Some((event.kind().to_string(), key.to_owned()))
+}
+
+/// Whether anything happened after a user's leaving that is his to see all the same, because he was asked in again. His client heard of the
+/// invitation at most, and wants to read back to there. Whoever was never inside may not read the room.
+pub(in crate::sync) async fn saw_as_invited(
+    app: &App,
+    snapshot: &RoomSnapshot,
+    lens: &mut Lens<'_>,
+    viewer: &Viewer,
+    mine: &UserRoom,
+) -> Result<bool, RoomError> {
+    let left = leaving(app, mine.event).await?;
+    let Some(since) = left.and_then(|left| left.place()).map(|place| place.pos) else {
+        return Ok(false);
+    };
+    let filter = RoomEventFilter::default();
+    let span = Span { filter: &filter, since: Some(since), upto: mine.pos, limit: MAX_SCANNED };
+    let window = window(app, snapshot, lens, viewer, &span).await?;
+    let is_own = |event: &Event| {
+        event.kind().to_string() == MEMBER && event.pdu.state_key() == Some(viewer.user.as_str())
+    };
+    let mut events = window.events.iter();
+    Ok(events.any(|(event, membership)| *membership == Membership::Invite && !is_own(event)))
 }
 
 /// The newest event of a room's DAG at or before a position.

@@ -10,9 +10,8 @@
 use std::{
     env,
     error::Error,
-    fs,
     path::{Path, PathBuf},
-    process::{Command, ExitCode},
+    process::ExitCode,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -23,13 +22,12 @@ use landbridge_tests::{
     playground::Network,
     process::{Process, checkout, free_port, kill_often},
     setting,
+    stack::{SECRET, Stack},
 };
 use tokio::sync::Mutex;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-const SERVER: &str = "crash.test";
-const SECRET: &str = "crash-secret";
 const CHAT: &str = "lobby";
 const PORTAL: &str = "#playground_lobby:crash.test";
 const SPEAKER: &str = "bob";
@@ -49,12 +47,7 @@ struct Rig {
 
 impl Rig {
     fn prepare(folder: &Path) -> Result<Self> {
-        let checkout = checkout();
-        let appservices = folder.join("appservices");
-        fs::create_dir_all(&appservices)?;
-        let (client, federation, bridge, network) =
-            (free_port()?, free_port()?, free_port()?, free_port()?);
-        let base = format!("http://127.0.0.1:{client}");
+        let network = free_port()?;
         let network_url = format!("http://127.0.0.1:{network}");
         let binary = env::var("LANDBRIDGE_BINARY")?;
 
@@ -69,49 +62,14 @@ impl Rig {
         .args(["--data".to_owned(), folder.join("network").display().to_string()]);
 
         let launcher = env::var("CRASH_LAUNCHER")
-            .map_or_else(|_| checkout.join("tests/launch-homeserver"), PathBuf::from);
-        let homeserver = Process::new(
-            "homeserver",
-            launcher,
-            &folder.join("homeserver.log"),
-            &format!("{base}/_matrix/client/versions"),
-        )
-        .env("SERVER_NAME", SERVER)
-        .env("DATA_DIR", folder.join("homeserver").display())
-        .env("CLIENT_PORT", client)
-        .env("FEDERATION_PORT", federation)
-        .env("REGISTRATION_SHARED_SECRET", SECRET)
-        .env("APPSERVICES_DIR", appservices.display());
-        fs::create_dir_all(folder.join("homeserver"))?;
-
-        let bridge_env = [
-            ("HS_URL", base.clone()),
-            ("SERVER_NAME", SERVER.to_owned()),
-            ("DATA_DIR", folder.join("bridge").display().to_string()),
-            ("APPSERVICE_PORT", bridge.to_string()),
-            ("REGISTRATION", appservices.join("playground.yaml").display().to_string()),
-            ("NETWORK_URL", network_url.clone()),
-            ("NETWORK_TOKEN", String::new()),
-        ];
-        let launcher = checkout.join("tests/launch-bridge");
-        let registered = Command::new(&launcher)
-            .args(["playground", "register"])
-            .envs(bridge_env.iter().map(|(name, value)| (name, value)))
-            .status()?;
-        if !registered.success() {
-            return Err(format!("launch-bridge playground register: {registered}").into());
-        }
-        let ready = format!("http://127.0.0.1:{bridge}/health");
-        let mut process = Process::new("bridge", launcher, &folder.join("bridge.log"), &ready)
-            .args(["playground"]);
-        for (name, value) in bridge_env {
-            process = process.env(name, value);
-        }
+            .map_or_else(|_| checkout().join("tests/launch-homeserver"), PathBuf::from);
+        let settings = [("NETWORK_URL", network_url.as_str()), ("NETWORK_TOKEN", "")];
+        let stack = Stack::prepare(folder, &launcher, "playground", &settings)?;
         Ok(Self {
-            base,
+            base: stack.base,
             network,
-            homeserver: Arc::new(Mutex::new(homeserver)),
-            bridge: Arc::new(Mutex::new(process)),
+            homeserver: Arc::new(Mutex::new(stack.homeserver)),
+            bridge: Arc::new(Mutex::new(stack.bridge)),
             network_url,
         })
     }

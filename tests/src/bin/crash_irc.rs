@@ -17,21 +17,15 @@
 #[allow(dead_code, reason = "the bridge's own tests use the rest")]
 mod servers;
 
-use std::{
-    error::Error,
-    fs,
-    path::Path,
-    process::{Command, ExitCode},
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{error::Error, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use landbridge_tests::{
     irc::{self, Person, Span},
     matrix::User,
     numbered::{self, Verdict},
-    process::{Process, checkout, free_port, kill_often},
+    process::{Process, checkout, kill_often},
     setting,
+    stack::{SECRET, Stack, settled},
 };
 use serde_json::Value;
 use servers::{Server, Software};
@@ -39,8 +33,6 @@ use tokio::sync::Mutex;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-const SERVER: &str = "crash.test";
-const SECRET: &str = "crash-secret";
 /// The channel of the puppets and that of the relay, and their aliases: their rooms are made by whoever joins first.
 const CHANNEL: &str = "#crash";
 const ALIAS: &str = "#irc_#crash:crash.test";
@@ -48,8 +40,8 @@ const RELAY_CHANNEL: &str = "#relayed";
 const RELAY_ALIAS: &str = "#irc_relay/#relayed:crash.test";
 /// The bot that listens in the puppets' channel.
 const BOT: &str = "crashbot";
-/// Nothing new for this long means that nothing more will come.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// For so long what is doubled may still be on its way.
+const REST: Duration = Duration::from_secs(5);
 
 struct Sizes {
     messages: usize,
@@ -68,81 +60,15 @@ struct Rig {
 
 impl Rig {
     fn prepare(folder: &Path, irc_port: u16) -> Result<Self> {
-        let appservices = folder.join("appservices");
-        fs::create_dir_all(&appservices)?;
-        fs::create_dir_all(folder.join("homeserver"))?;
-        let (client, bridge) = (free_port()?, free_port()?);
-        let base = format!("http://127.0.0.1:{client}");
-        let homeserver = Process::new(
-            "homeserver",
-            checkout().join("tests/launch-homeserver"),
-            &folder.join("homeserver.log"),
-            &format!("{base}/_matrix/client/versions"),
-        )
-        .env("SERVER_NAME", SERVER)
-        .env("DATA_DIR", folder.join("homeserver").display())
-        .env("CLIENT_PORT", client)
-        .env("REGISTRATION_SHARED_SECRET", SECRET)
-        .env("APPSERVICES_DIR", appservices.display());
-        let bridge_env = [
-            ("HS_URL", base.clone()),
-            ("SERVER_NAME", SERVER.to_owned()),
-            ("DATA_DIR", folder.join("bridge").display().to_string()),
-            ("APPSERVICE_PORT", bridge.to_string()),
-            ("REGISTRATION", appservices.join("irc.yaml").display().to_string()),
-            ("NETWORK_URL", format!("irc://127.0.0.1:{irc_port}")),
-        ];
-        let launcher = checkout().join("tests/launch-bridge");
-        let registered =
-            Command::new(&launcher).args(["irc", "register"]).envs(bridge_env.clone()).status()?;
-        if !registered.success() {
-            return Err(format!("launch-bridge irc register: {registered}").into());
-        }
-        let ready = format!("http://127.0.0.1:{bridge}/health");
-        let mut process =
-            Process::new("bridge", launcher, &folder.join("bridge.log"), &ready).args(["irc"]);
-        for (name, value) in bridge_env {
-            process = process.env(name, value);
-        }
+        let launcher = checkout().join("tests/launch-homeserver");
+        let network = format!("irc://127.0.0.1:{irc_port}");
+        let stack = Stack::prepare(folder, &launcher, "irc", &[("NETWORK_URL", &network)])?;
         Ok(Self {
-            base,
-            homeserver: Arc::new(Mutex::new(homeserver)),
-            bridge: Arc::new(Mutex::new(process)),
+            base: stack.base,
+            homeserver: Arc::new(Mutex::new(stack.homeserver)),
+            bridge: Arc::new(Mutex::new(stack.bridge)),
         })
     }
-}
-
-/// Waits until `expected` things have arrived, or until nothing new comes.
-async fn settled<F>(expected: usize, mut count: impl FnMut() -> F) -> Result<()>
-where
-    F: Future<Output = Result<usize>>,
-{
-    let (mut last, mut since) = (0, Instant::now());
-    loop {
-        let now = count().await?;
-        if now >= expected || (now == last && since.elapsed() > PATIENCE) {
-            // What is doubled may still be on its way.
-            tokio::time::sleep(Duration::from_secs(5)).await;
-            return Ok(());
-        }
-        if now > last {
-            (last, since) = (now, Instant::now());
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-}
-
-/// Joins a room by its alias; the bridge, asked for it, makes the room.
-async fn join(user: &User, alias: &str) -> Result<String> {
-    let mut room = Err("not tried".into());
-    for _ in 0..100 {
-        room = user.join(alias).await.map_err(Box::<dyn Error + Send + Sync>::from);
-        if room.is_ok() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(300)).await;
-    }
-    room
 }
 
 /// Sends `count` numbered messages, in turn from each of the users, each after the one before was taken.
@@ -204,11 +130,11 @@ async fn bridged(
         users.push(User::register(&rig.base, SECRET, &format!("user{number}")).await?);
     }
     let relayed = [User::register(&rig.base, SECRET, "relayed").await?];
-    let room = join(&users[0], ALIAS).await?;
+    let room = users[0].join_soon(ALIAS).await?;
     for user in &users[1..] {
         user.join(&room).await?;
     }
-    let relay_room = join(&relayed[0], RELAY_ALIAS).await?;
+    let relay_room = relayed[0].join_soon(RELAY_ALIAS).await?;
 
     // As long as there is killing there are messages on their way.
     let pause = Duration::from_secs(3) * u32::try_from(sizes.kills)?
@@ -234,8 +160,9 @@ async fn bridged(
         killing
     )?;
 
-    settled(sizes.messages, || async { Ok(heard(person, CHANNEL, "out").len()) }).await?;
-    settled(sizes.relayed, || async { Ok(heard(person, RELAY_CHANNEL, "rel").len()) }).await?;
+    settled(sizes.messages, REST, || async { Ok(heard(person, CHANNEL, "out").len()) }).await?;
+    settled(sizes.relayed, REST, || async { Ok(heard(person, RELAY_CHANNEL, "rel").len()) })
+        .await?;
     let on_matrix = || async {
         let events = users[0].timeline(&room).await?;
         let texts = events.iter().filter(|event| {
@@ -251,7 +178,7 @@ async fn bridged(
     // The bot has been there since its last start: what was said from then on comes.
     let listening = person.listening();
     let in_the_end = irc::due(&said_at, &listening[listening.len().saturating_sub(1)..], &[]);
-    settled(in_the_end.len(), || async {
+    settled(in_the_end.len(), REST, || async {
         let arrived = on_matrix().await?;
         Ok(in_the_end.iter().filter(|number| arrived.contains(number)).count())
     })

@@ -61,21 +61,6 @@ async fn a_login_may_have_a_space_of_its_own() {
 }
 
 #[tokio::test]
-async fn who_runs_the_bridge_may_open_a_chat_to_everybody() {
-    let mut world = Staged::new().await;
-    let open = PortalConfig { remote_id: "c".into(), public: true, ..PortalConfig::default() };
-    let closed = PortalConfig { remote_id: "d".into(), ..PortalConfig::default() };
-    world.config.portals = vec![open, closed];
-    let _bridge = world.start().await;
-    eventually("their rooms", || world.room_of("c").is_some() && world.room_of("d").is_some())
-        .await;
-    let room = |chat: &str| world.room_of(chat).unwrap_or_default();
-    let carl = world.homeserver.user("@carl:hs.example");
-    eventually("somebody who was not invited", || carl.join(&room("c"))).await;
-    assert!(!carl.join(&room("d")));
-}
-
-#[tokio::test]
 async fn who_is_in_a_space_may_join_what_is_in_it() {
     let world = Staged::new().await;
     world.stage.chat("guild", ChatKind::Space, None);
@@ -90,6 +75,24 @@ async fn who_is_in_a_space_may_join_what_is_in_it() {
     let allowed: Vec<_> =
         rule["allow"].as_array().unwrap().iter().map(|from| from["room_id"].clone()).collect();
     assert_eq!(allowed, [room("texts"), room("guild")]);
+}
+
+#[tokio::test]
+async fn a_configured_room_may_be_open_to_everybody() {
+    let mut world = Staged::new().await;
+    world.stage.chat("lobby", ChatKind::Group, None);
+    world.stage.chat("office", ChatKind::Group, None);
+    let portal =
+        |id: &str, public| PortalConfig { remote_id: id.into(), public, ..PortalConfig::default() };
+    world.config.portals = vec![portal("lobby", true), portal("office", false)];
+    let _bridge = world.start().await;
+    eventually("both rooms", || {
+        world.room_of("lobby").is_some() && world.room_of("office").is_some()
+    })
+    .await;
+    let bea = world.homeserver.user("@bea:hs.example");
+    assert!(bea.join(&world.room_of("lobby").unwrap()));
+    assert!(!bea.join(&world.room_of("office").unwrap()));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::sync::filter::RoomEventFilter;
 use crate::sync::lazy::Session;
 use crate::sync::lens::Lens;
 use crate::sync::v3::summary::heroes;
-use crate::sync::window::{Span, Window, window};
+use crate::sync::window::{Span, Window, saw_as_invited, window};
 
 /// Members who moved in a gap and are told though nobody in the timeline needs them.
 const MAX_MOVED: usize = 50;
@@ -142,15 +142,18 @@ impl Looking<'_> {
     async fn inside(self, mut lens: Lens<'_>, lazy: &mut Session) -> Result<Look, RoomError> {
         let (build, wanted) = (self.build, &self.wanted.details);
         let is_in = self.membership == Membership::Join;
-        let again = match self.bound {
-            Some(bound) if is_in && self.mine.pos > bound => {
-                lens.was_away_since(boundary(bound)).await?
+        // What happened while he was away may be his to see since he came back, also if he left once more.
+        let again = match self.bound.filter(|bound| self.mine.pos > *bound).map(boundary) {
+            Some(from) if is_in => lens.was_away(from, boundary(build.upto)).await?,
+            Some(from) => {
+                lens.membership_below(from).await? != Membership::Join
+                    && lens.came_since(from).await?
             }
-            _ => false,
+            None => false,
         };
         let known = self.bound.filter(|_| !again);
         if !is_in && !self.was_in(&mut lens, known).await? {
-            return self.turned_down().await;
+            return self.turned_down(&mut lens).await;
         }
         // Whoever was banned after he left does not see what happened in between.
         let leaving = if is_in { None } else { leaving(build.app, self.mine.event).await? };
@@ -162,7 +165,15 @@ impl Looking<'_> {
         let since = known.filter(|_| !expanded);
         let span = Span { filter: &filter, since, upto, limit: wanted.limit };
         let app = build.app;
-        let window = window(app, &self.snapshot, &mut lens, build.viewer, &span).await?;
+        let outside = !is_in && upto < self.mine.pos;
+        let window = if outside
+            && saw_as_invited(app, &self.snapshot, &mut lens, build.viewer, self.mine).await?
+            && let Some(leave) = app.rooms.events(&[self.mine.event]).await?.pop()
+        {
+            Window::of_one(leave, self.membership, true)
+        } else {
+            window(app, &self.snapshot, &mut lens, build.viewer, &span).await?
+        };
         let end = self.end(upto, leaving.as_deref()).await?;
 
         let whole = (!window.limited && since.is_some()).then_some(&window);
@@ -221,8 +232,8 @@ impl Looking<'_> {
         }
     }
 
-    /// An invitation was turned down or withdrawn, or a knock: of the room itself nothing was ever the user's to see.
-    async fn turned_down(self) -> Result<Look, RoomError> {
+    /// An invitation was turned down or withdrawn, or a knock: it told nothing of the room itself.
+    async fn turned_down(self, lens: &mut Lens<'_>) -> Result<Look, RoomError> {
         let build = self.build;
         if self.bound.is_none() {
             // The client never heard of it, either.
@@ -231,11 +242,11 @@ impl Looking<'_> {
         let Some(leave) = build.app.rooms.events(&[self.mine.event]).await?.pop() else {
             return Ok(Look::Quiet);
         };
-        let start = leave.place().map_or(TimelineOrd::MIN, |place| place.ord);
+        let gap = saw_as_invited(build.app, &self.snapshot, lens, build.viewer, self.mine).await?;
         let me = build.viewer.user.as_str();
         let required = &self.wanted.details.required;
         let required = required.admits(MEMBER, me) || required.lazy;
-        let window = Window { events: vec![(leave, self.membership)], start, ..Window::default() };
+        let window = Window::of_one(leave, self.membership, gap);
         let inside = Inside {
             live: live(&window, build.since()),
             window,

@@ -3,8 +3,10 @@
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::rig::{Person, Rig};
+use super::rig::{Person, Rig, bodies};
+use crate::nid::{ORD_SHIFT, TimelineOrd};
 use crate::room::{Preset, Room};
+use crate::sync::lens::Lens;
 
 const SLIDING: &str = "unstable/org.matrix.simplified_msc3575/sync";
 
@@ -147,4 +149,125 @@ async fn whoever_left_and_was_banned_sees_the_state_that_he_left() {
     }
     let page = bob.get(&format!("v3/rooms/{id}/messages?dir=b&limit=9&filter={lazy}")).await;
     assert!(!page.to_string().contains("later"), "{page}");
+}
+
+#[tokio::test]
+async fn what_was_said_while_one_was_asked_in_again_and_declined_is_to_be_read_back() {
+    let rig = Rig::new().await;
+    let (alice, bob) = (rig.person("alice").await, rig.person("bob").await);
+    let room = alice.room(Preset::PublicChat, Some("invited")).await;
+    let id = room.id().as_str();
+    bob.join(&room).await;
+    let sliding = json!({"lists": {"all": {"ranges": [[0, 9]], "timeline_limit": 9}}});
+    let slide = async |pos: &str| {
+        let path = format!("{SLIDING}?pos={pos}");
+        bob.call(Method::POST, &path, sliding.clone()).await
+    };
+    let pos_of = |answer: &Value| answer["pos"].as_str().unwrap().to_owned();
+    let (_, inside) = bob.sync(None, json!({})).await;
+    let pos_inside = pos_of(&bob.call(Method::POST, SLIDING, sliding.clone()).await);
+    bob.leave(&room).await;
+    let (_, outside) = bob.sync(Some(&inside), json!({})).await;
+    alice.say(&room, "among us").await;
+    alice.member(&room, &bob.id, "invite").await;
+    alice.say(&room, "come back").await;
+    let (_, asked) = bob.sync(Some(&outside), json!({})).await;
+    let pos_asked = pos_of(&slide(&pos_inside).await);
+    bob.leave(&room).await;
+    let ways = [("when he was asked", &asked), ("when out", &outside), ("when in", &inside)];
+    for (way, since) in ways {
+        let (answer, _) = bob.sync(Some(since), json!({})).await;
+        let told = &answer["rooms"]["leave"][id]["timeline"];
+        assert_eq!(told["limited"], true, "{way}: {answer}");
+        let from = told["prev_batch"].as_str().unwrap();
+        let page = bob.get(&format!("v3/rooms/{id}/messages?dir=b&limit=3&from={from}")).await;
+        assert_eq!(bodies(&page["chunk"]), ["come back"], "{way}");
+    }
+    let answer = slide(&pos_asked).await;
+    let told = &answer["rooms"][id];
+    assert_eq!(told["limited"], true, "{answer}");
+    let from = told["prev_batch"].as_str().unwrap();
+    let page = bob.get(&format!("v3/rooms/{id}/messages?dir=b&limit=3&from={from}")).await;
+    assert_eq!(bodies(&page["chunk"]), ["come back"]);
+
+    // Whoever was never inside is told of no gap that he could not read.
+    let carol = rig.person("carol").await;
+    let (_, before) = carol.sync(None, json!({})).await;
+    alice.member(&room, &carol.id, "invite").await;
+    alice.say(&room, "come in").await;
+    carol.leave(&room).await;
+    let (answer, _) = carol.sync(Some(&before), json!({})).await;
+    assert_eq!(answer["rooms"]["leave"][id]["timeline"]["limited"], false, "{answer}");
+}
+
+#[tokio::test]
+async fn what_was_missed_outside_is_told_to_whoever_came_back_and_left_once_more() {
+    let rig = Rig::new().await;
+    let (alice, bob) = (rig.person("alice").await, rig.person("bob").await);
+    let room = alice.room(Preset::PublicChat, Some("shared")).await;
+    let id = room.id().as_str();
+    bob.join(&room).await;
+    let body = json!({"lists": {"all": {"ranges": [[0, 9]], "timeline_limit": 9}}});
+    let mut pos = String::new();
+    let mut answer = Value::Null;
+    for step in 0..4 {
+        match step {
+            1 => drop(bob.leave(&room).await),
+            2 => drop(alice.say(&room, "without you").await),
+            3 => {
+                bob.join(&room).await;
+                bob.leave(&room).await;
+            }
+            _ => {}
+        }
+        answer = bob.call(Method::POST, &format!("{SLIDING}{pos}"), body.clone()).await;
+        pos = format!("?pos={}", answer["pos"].as_str().unwrap());
+    }
+    assert!(bodies(&answer["rooms"][id]["timeline"]).contains(&"without you"), "{answer}");
+}
+
+#[tokio::test]
+async fn an_older_value_of_hidden_state_is_not_told_after_it() {
+    let rig = Rig::new().await;
+    let (alice, bob) = (rig.person("alice").await, rig.person("bob").await);
+    // Everybody may see the first name; who comes later doesn't see the second.
+    let room = alice.room(Preset::PublicChat, Some("shared")).await;
+    let id = room.id().as_str();
+    let name = |name: &str| json!({ "name": name });
+    alice.set(&room, "m.room.name", "", &name("first")).await;
+    let hide = json!({"history_visibility": "joined"});
+    alice.set(&room, "m.room.history_visibility", "", &hide).await;
+    let second = alice.set(&room, "m.room.name", "", &name("second")).await;
+    bob.join(&room).await;
+    let (answer, _) = bob.sync(None, json!({"room": {"timeline": {"limit": 50}}})).await;
+    let told = &answer["rooms"]["join"][id];
+    let state = told["state"]["events"].as_array().unwrap().iter();
+    let timeline = told["timeline"]["events"].as_array().unwrap().iter();
+    let names: Vec<&Value> =
+        state.chain(timeline).filter(|event| event["type"] == "m.room.name").collect();
+    assert_eq!(names.last().unwrap()["event_id"], second.as_str(), "{told}");
+    assert_eq!(told["timeline"]["limited"], true, "{told}");
+    let from = told["timeline"]["prev_batch"].as_str().unwrap();
+    let page = bob.get(&format!("v3/rooms/{id}/messages?dir=b&limit=50&from={from}")).await;
+    let older = page["chunk"].as_array().unwrap().iter();
+    assert_eq!(older.filter(|event| event["type"] == "m.room.name").count(), 1, "{page}");
+}
+
+#[tokio::test]
+async fn whoever_leaves_and_comes_back_after_an_answers_end_was_not_away_within_it() {
+    let rig = Rig::new().await;
+    let (alice, bob) = (rig.person("alice").await, rig.person("bob").await);
+    let room = alice.room(Preset::PublicChat, None).await;
+    let place = || (rig.app().feed.head() + 1) << ORD_SHIFT;
+    bob.join(&room).await;
+    let from = place();
+    alice.say(&room, "within").await;
+    let below = place();
+    bob.leave(&room).await;
+    bob.join(&room).await;
+    let snapshot = room.snapshot();
+    let mut lens = Lens::new(&rig.app().rooms, &bob.id, &snapshot.state);
+    assert!(!lens.was_away(from, below).await.unwrap());
+    assert!(lens.was_away(from, place()).await.unwrap());
+    assert!(lens.was_away(TimelineOrd::MIN, below).await.unwrap());
 }

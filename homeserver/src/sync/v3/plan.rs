@@ -16,7 +16,7 @@ use crate::sync::access::leaving;
 use crate::sync::invites::hidden;
 use crate::sync::lazy::Session;
 use crate::sync::lens::Lens;
-use crate::sync::window::{Span, Window, window};
+use crate::sync::window::{Span, Window, saw_as_invited, window};
 
 /// The rooms of an answer.
 #[derive(Default)]
@@ -149,7 +149,7 @@ async fn joined(
 ) -> Result<RoomPlan, RoomError> {
     let filter = &build.request.filter.room;
     let newly_joined = match build.since {
-        Some(since) if mine.pos > since => lens.was_away_since(boundary(since)).await?,
+        Some(since) if mine.pos > since => lens.was_away(boundary(since), boundary(upto)).await?,
         _ => false,
     };
     let known = build.since.filter(|_| !newly_joined);
@@ -186,15 +186,9 @@ async fn left(
         }
     };
     if !was_in {
-        // An invitation turned down, or withdrawn: of the room itself nothing was ever the user's to see.
-        let start = leave.place().map_or(TimelineOrd::MIN, |place| place.ord);
-        let window = Window {
-            all: Vec::new(),
-            unseen: Vec::new(),
-            events: vec![(leave, mine.membership)],
-            limited: false,
-            start,
-        };
+        // An invitation turned down, or withdrawn: it told nothing of the room itself.
+        let gap = saw_as_invited(build.app, &snapshot, &mut lens, build.viewer, mine).await?;
+        let window = Window::of_one(leave, mine.membership, gap);
         let told = Told::default();
         return Ok(Some(RoomPlan {
             room,
@@ -208,14 +202,17 @@ async fn left(
     }
     let known = build.since.filter(|_| !came_within);
     // He may have been banned after he left; what changed in between is not his to see.
-    let leaving = leaving(build.app, mine.event).await?.unwrap_or(leave);
-    let span = Span {
-        filter: &filter.timeline,
-        since: known,
-        upto: leaving.place().map_or(mine.pos, |place| place.pos),
-        limit: filter.timeline.limit(),
+    let leaving = leaving(build.app, mine.event).await?.unwrap_or_else(|| leave.clone());
+    let upto = leaving.place().map_or(mine.pos, |place| place.pos);
+    let window = if upto < mine.pos
+        && saw_as_invited(build.app, &snapshot, &mut lens, build.viewer, mine).await?
+    {
+        Window::of_one(leave, mine.membership, true)
+    } else {
+        let limit = filter.timeline.limit();
+        let span = Span { filter: &filter.timeline, since: known, upto, limit };
+        window(build.app, &snapshot, &mut lens, build.viewer, &span).await?
     };
-    let window = window(build.app, &snapshot, &mut lens, build.viewer, &span).await?;
     let group = leaving.state_after;
     let state = match group {
         Some(group) => room.state_of(group).await?,

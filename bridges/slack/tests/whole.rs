@@ -1,0 +1,327 @@
+//! The whole bridge between a homeserver in memory and a Slack of the test's own, which speaks the Web API and Socket Mode over sockets: what
+//! crosses, and what comes of broken connections and lost answers.
+
+#![allow(clippy::unwrap_used, reason = "a failing test may panic")]
+
+#[path = "whole/slack.rs"]
+mod slack;
+
+use std::time::Duration;
+
+use landbridge_database::{Database, testing::TestDatabase};
+use landbridge_framework::{
+    Bridge, BridgeConfig,
+    config::PortalConfig,
+    login::StepKind,
+    permissions::Level,
+    testing::{Faults, Kind, SimHomeserver, SimUser},
+};
+use landbridge_registration::Registration;
+use landbridge_slack::{Slack, SlackConfig, config::Secret};
+use serde_json::{Value, json};
+use slack::Workspace;
+
+const SERVER: &str = "hs.example";
+
+/// A bridge with everything around it.
+struct World {
+    slack: Workspace,
+    homeserver: SimHomeserver,
+    config: BridgeConfig,
+    registration: Registration,
+    database: Database,
+    _files: TestDatabase,
+}
+
+impl World {
+    async fn new() -> Self {
+        // reqwest wants TLS to be possible, even where nothing uses it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut config = BridgeConfig::for_network("slack");
+        config.permissions.insert("*".into(), Level::User);
+        config.homeserver_is_durable = Some(true);
+        config.backfill.on_create = 0;
+        config.portals = vec![PortalConfig {
+            remote_id: "T01-C01".into(),
+            invite: vec!["@ann:hs.example".into()],
+            ..PortalConfig::default()
+        }];
+        let registration = config.registration("slack", SERVER, None, &mut rand::rng()).unwrap();
+        let homeserver =
+            SimHomeserver::new(SERVER, registration.clone(), Kind::Ours, Faults::new(3));
+        let files = TestDatabase::new();
+        let database = files.open().await.unwrap();
+        let slack = Workspace::start().await;
+        Self { slack, homeserver, config, registration, database, _files: files }
+    }
+
+    async fn start(&self) -> Bridge<Slack> {
+        let network = SlackConfig {
+            app_token: Some(Secret::new("xapp-test")),
+            bot_tokens: vec![Secret::new("xoxb-test")],
+            api_url: self.slack.base.clone(),
+            ..SlackConfig::default()
+        };
+        let bridge = Bridge::<Slack>::builder(
+            network,
+            self.config.clone(),
+            SERVER,
+            self.registration.clone(),
+            self.homeserver.carrier(),
+            self.database.clone(),
+        );
+        let bridge = bridge.start().await.unwrap();
+        self.homeserver.attach(bridge.appservice_router());
+        bridge
+    }
+
+    /// With Ann in the room of the channel, and the bridge connected.
+    async fn opened(&self) -> (SimUser, String, Bridge<Slack>) {
+        let bridge = self.start().await;
+        let room_named = || {
+            let named = |room: &String| {
+                self.homeserver
+                    .state(room, "m.room.name", "")
+                    .is_some_and(|state| state["name"] == "general")
+            };
+            self.homeserver.all_rooms().into_iter().find(named)
+        };
+        eventually("the channel's room", || room_named().is_some()).await;
+        let room = room_named().unwrap();
+        let ann = self.homeserver.user("@ann:hs.example");
+        eventually("an invitation", || ann.join(&room)).await;
+        eventually("a connection", || self.slack.connections() == 1).await;
+        eventually("the app in the channel", || self.slack.called("conversations.join") > 0).await;
+        (ann, room, bridge)
+    }
+
+    /// What ghosts said in a room, oldest first.
+    fn said(&self, room: &str) -> Vec<String> {
+        let ghosts = |sender: &str| sender.starts_with("@slack_");
+        let all = self.homeserver.messages(room).into_iter();
+        all.filter(|(sender, _)| ghosts(sender)).map(|(_, body)| body).collect()
+    }
+
+    /// The last event of a type.
+    fn last(&self, room: &str, kind: &str) -> Value {
+        let timeline = self.homeserver.timeline(room);
+        timeline.into_iter().rev().find(|event| event["type"] == kind).unwrap_or_default()
+    }
+
+    /// The event of the message with this text.
+    fn event_of(&self, room: &str, body: &str) -> Value {
+        let timeline = self.homeserver.timeline(room);
+        timeline.into_iter().find(|event| event["content"]["body"] == body).unwrap_or_default()
+    }
+}
+
+/// Waits until something holds.
+async fn eventually(what: &str, holds: impl Fn() -> bool) {
+    for _ in 0..6_000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it never came: {what}");
+}
+
+#[tokio::test]
+async fn what_matrix_says_is_said_in_slack() {
+    let world = World::new().await;
+    let (ann, room, _bridge) = world.opened().await;
+    let slack = &world.slack;
+    let event = ann.say(&room, "hello *Slack*").unwrap();
+    eventually("a message", || slack.texts() == ["hello *Slack*"]).await;
+    let message = slack.messages().remove(0);
+    assert_eq!(message["username"], "ann");
+    assert_eq!(message["metadata"]["event_type"], "landbridge_message");
+    let ts = message["ts"].as_str().unwrap().to_owned();
+    ann.edit(&room, &event, "hullo").unwrap();
+    eventually("its edit", || slack.texts() == ["hullo"]).await;
+    let reaction = ann.react(&room, &event, "👍").unwrap();
+    eventually("a reaction", || slack.messages()[0]["reactions"][0]["name"] == "+1").await;
+    ann.redact(&room, &reaction).unwrap();
+    eventually("its end", || slack.messages()[0]["reactions"] == json!([])).await;
+    // In the message's thread.
+    let content = json!({ "msgtype": "m.text", "body": "below", "m.relates_to": {
+        "rel_type": "m.thread", "event_id": event, "is_falling_back": true,
+        "m.in_reply_to": { "event_id": event } } });
+    ann.send(&room, "m.room.message", &content).unwrap();
+    eventually("a reply", || slack.texts() == ["hullo", "below"]).await;
+    assert_eq!(slack.messages()[1]["thread_ts"], ts.as_str());
+    ann.redact(&room, &event).unwrap();
+    eventually("its deletion", || slack.texts() == ["below"]).await;
+    assert!(world.said(&room).is_empty(), "nothing of it comes back: {:?}", world.said(&room));
+}
+
+#[tokio::test]
+async fn what_slack_says_is_said_on_matrix() {
+    let world = World::new().await;
+    let (_ann, room, _bridge) = world.opened().await;
+    let slack = &world.slack;
+    let ts = slack.say("U01", json!({ "text": "hi <@U02> :wave:" }));
+    eventually("a message", || world.said(&room) == ["hi @Ben 👋"]).await;
+    let event = world.event_of(&room, "hi @Ben 👋");
+    let sender = event["sender"].as_str().unwrap();
+    assert_eq!(world.homeserver.profile(sender)["displayname"], "Alice");
+    slack.change(&ts, "hey");
+    eventually("an edit", || world.said(&room) == ["hey"]).await;
+    slack.react("U02", &ts, "parrot", true);
+    eventually("a reaction", || {
+        world.last(&room, "m.reaction")["content"]["m.relates_to"]["event_id"] == event["event_id"]
+    })
+    .await;
+    slack.say("U02", json!({ "text": "below", "thread_ts": ts }));
+    eventually("a reply", || world.said(&room).len() == 2).await;
+    let reply = world.event_of(&room, "below");
+    assert_eq!(reply["content"]["m.relates_to"]["rel_type"], "m.thread");
+    assert_eq!(reply["content"]["m.relates_to"]["event_id"], event["event_id"]);
+    // One message, seen in both.
+    let both = json!({ "text": "both", "thread_ts": ts, "subtype": "thread_broadcast" });
+    let both = slack.say("U02", both);
+    eventually("both views", || world.said(&room).iter().filter(|it| *it == "both").count() == 2)
+        .await;
+    slack.change(&both, "all");
+    eventually("both edits", || world.said(&room).iter().filter(|it| *it == "all").count() == 2)
+        .await;
+    slack.delete(&both);
+    eventually("both gone", || !world.said(&room).contains(&"all".to_owned())).await;
+    slack.emit(&json!({ "type": "pin_added", "user": "U01", "channel_id": "C01",
+        "item": { "type": "message", "message": { "ts": ts } }, "event_ts": "4100000000.000001" }));
+    eventually("a pin", || {
+        let pins = world.homeserver.state(&room, "m.room.pinned_events", "");
+        pins.is_some_and(|pins| pins["pinned"] == json!([event["event_id"]]))
+    })
+    .await;
+    eventually("every event acknowledged", || slack.unacknowledged() == 0).await;
+}
+
+#[tokio::test]
+async fn what_was_missed_comes_first_and_in_order() {
+    let world = World::new().await;
+    let (_ann, room, bridge) = world.opened().await;
+    let slack = &world.slack;
+    let thread = slack.say("U01", json!({ "text": "0" }));
+    eventually("the first", || world.said(&room) == ["0"]).await;
+    // The connection breaks, and what is said then nobody hears.
+    slack.cut();
+    for number in 1..=3 {
+        slack.say("U01", json!({ "text": number.to_string() }));
+    }
+    slack.say("U02", json!({ "text": "4", "thread_ts": thread }));
+    slack.mend();
+    eventually("a new connection", || slack.connections() == 1).await;
+    slack.say("U01", json!({ "text": "5" }));
+    eventually("all of it", || world.said(&room) == ["0", "1", "2", "3", "4", "5"]).await;
+    // The same when the bridge itself is away, with an edit and a deletion of what it missed.
+    drop(bridge);
+    world.homeserver.detach();
+    let changed = slack.say("U01", json!({ "text": "6" }));
+    let deleted = slack.say("U01", json!({ "text": "never" }));
+    slack.change(&changed, "six");
+    slack.change(&thread, "zero");
+    slack.delete(&deleted);
+    slack.react("U02", &changed, "+1", true);
+    let _bridge = world.start().await;
+    eventually("what it missed", || world.said(&room) == ["zero", "1", "2", "3", "4", "5", "six"])
+        .await;
+    let six = world.event_of(&room, "six");
+    eventually("the reaction to it", || {
+        world.last(&room, "m.reaction")["content"]["m.relates_to"]["event_id"] == six["event_id"]
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn somebody_who_logs_in_speaks_for_themselves() {
+    let world = World::new().await;
+    let (ann, room, bridge) = world.opened().await;
+    let slack = &world.slack;
+    let control = bridge.control();
+    let mut login = control.start_login(ann.id(), "token", None).await.unwrap();
+    let step = login.next().await;
+    login.answer(step.number, [("token".to_owned(), slack::PERSON.to_owned())].into()).unwrap();
+    let end = login.next().await;
+    assert!(matches!(end.kind, StepKind::Done(_)), "{end:?}");
+    eventually("their conversations", || slack.called("users.conversations") > 0).await;
+    ann.say(&room, "mine").unwrap();
+    eventually("a message of their own", || slack.texts() == ["mine"]).await;
+    let message = slack.messages().remove(0);
+    assert_eq!((&message["user"], &message["username"]), (&json!("U07"), &Value::Null));
+    // A direct message gets a room of theirs.
+    slack.emit(&json!({ "type": "message", "channel": "D01", "channel_type": "im", "user": "U02",
+        "text": "psst", "ts": "4000000500.000001", "event_ts": "4000000500.000001" }));
+    let direct = || {
+        let all = world.homeserver.all_rooms().into_iter();
+        all.filter(|it| *it != room).find(|it| world.said(it) == ["psst"])
+    };
+    eventually("the direct message", || direct().is_some()).await;
+    let direct = direct().unwrap();
+    eventually("an invitation to it", || ann.join(&direct)).await;
+    ann.say(&direct, "yes?").unwrap();
+    eventually("the answer", || slack.texts() == ["mine", "yes?"]).await;
+    assert_eq!(slack.messages()[1]["channel"], "D01");
+    // What they say in Slack is said once, though the app hears it, too.
+    slack.say("U07", json!({ "text": "from Slack" }));
+    slack.say("U01", json!({ "text": "end" }));
+    eventually("all of it", || world.said(&room) == ["end"]).await;
+    let all = world.homeserver.messages(&room);
+    let all: Vec<(&str, &str)> = all.iter().map(|(who, what)| (&**who, &**what)).collect();
+    let alice = world.event_of(&room, "end")["sender"].clone();
+    let expected = [(ann.id(), "mine"), (ann.id(), "from Slack"), (alice.as_str().unwrap(), "end")];
+    assert_eq!(all, expected, "it is their own account that says it on Matrix");
+    assert_eq!(slack.texts(), ["mine", "yes?", "from Slack", "end"], "and it doesn't come back");
+}
+
+#[tokio::test]
+async fn what_never_came_is_found_although_a_later_message_did() {
+    let world = World::new().await;
+    let (_ann, room, _bridge) = world.opened().await;
+    let slack = &world.slack;
+    slack.say("U01", json!({ "text": "0" }));
+    eventually("the first", || world.said(&room) == ["0"]).await;
+    slack.say_unheard("U01", "late");
+    slack.say("U01", json!({ "text": "1" }));
+    eventually("the next", || world.said(&room) == ["0", "1"]).await;
+    slack.cut();
+    slack.mend();
+    eventually("the one between", || world.said(&room) == ["0", "1", "late"]).await;
+}
+
+#[tokio::test]
+async fn a_lost_answer_doubles_nothing() {
+    let world = World::new().await;
+    let (ann, room, _bridge) = world.opened().await;
+    let slack = &world.slack;
+    slack.lose_answers(1);
+    ann.say(&room, "one").unwrap();
+    ann.say(&room, "two").unwrap();
+    eventually("both", || slack.texts().len() >= 2).await;
+    // What is doubled would have come before the second.
+    assert_eq!(slack.texts(), ["one", "two"]);
+    assert_eq!(slack.called("chat.postMessage"), 2);
+    assert!(slack.called("conversations.history") > 0, "it was looked for");
+    slack.limit(1);
+    ann.say(&room, "three").unwrap();
+    eventually("what had to wait", || slack.texts() == ["one", "two", "three"]).await;
+    assert!(world.said(&room).is_empty(), "nothing of it comes back: {:?}", world.said(&room));
+}
+
+#[tokio::test]
+async fn what_cannot_be_stored_is_not_acknowledged() {
+    let world = World::new().await;
+    let (_ann, room, _bridge) = world.opened().await;
+    let slack = &world.slack;
+    // The history can't be read after a new connection: nothing is taken before what came before it.
+    slack.cut();
+    slack.say("U01", json!({ "text": "missed" }));
+    slack.refuse_history(true);
+    slack.mend();
+    eventually("a new connection", || slack.connections() == 1).await;
+    slack.say("U01", json!({ "text": "live" }));
+    eventually("it was tried", || slack.called("conversations.history") > 0).await;
+    assert!(slack.unacknowledged() > 0 && world.said(&room).is_empty());
+    slack.refuse_history(false);
+    eventually("both, in order", || world.said(&room) == ["missed", "live"]).await;
+}

@@ -1,0 +1,416 @@
+//! A workspace of the test's own: one channel, three people, one of whom has a direct conversation and a token, one app. It speaks as much of the Web API and of Socket Mode as the bridge uses.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use axum::{
+    Router,
+    body::to_bytes,
+    extract::{
+        Request, State,
+        ws::{Message, WebSocket, WebSocketUpgrade},
+    },
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde_json::{Map, Value, json};
+use tokio::{net::TcpListener, sync::mpsc};
+
+/// The first message's second: after the bridge's own clock, whenever the test runs.
+const BEGIN: u64 = 4_000_000_000;
+/// The token of U07.
+pub(crate) const PERSON: &str = "xoxp-ann";
+
+#[derive(Default)]
+struct Inside {
+    address: String,
+    count: u64,
+    messages: Vec<Value>,
+    sockets: Vec<mpsc::UnboundedSender<String>>,
+    closed: bool,
+    sent: usize,
+    acknowledged: usize,
+    calls: BTreeMap<String, usize>,
+    lose: usize,
+    limit: usize,
+    no_history: bool,
+}
+
+/// See the module. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Workspace {
+    pub(crate) base: String,
+    inside: Arc<Mutex<Inside>>,
+}
+
+type Shared = Arc<Mutex<Inside>>;
+
+impl Workspace {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let inside = Arc::new(Mutex::new(Inside { address: address.clone(), ..Inside::default() }));
+        let router =
+            Router::new().route("/link", get(link)).fallback(call).with_state(inside.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { base: format!("http://{address}/api"), inside }
+    }
+
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap()
+    }
+
+    /// What is in the channel, oldest first.
+    pub(crate) fn messages(&self) -> Vec<Value> {
+        self.inside().messages.clone()
+    }
+    /// Its texts.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        self.messages()
+            .iter()
+            .map(|it| it["text"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    }
+    /// How many sockets are open.
+    pub(crate) fn connections(&self) -> usize {
+        self.inside().sockets.iter().filter(|socket| !socket.is_closed()).count()
+    }
+    /// Events that were sent and not acknowledged.
+    pub(crate) fn unacknowledged(&self) -> usize {
+        let inside = self.inside();
+        inside.sent.saturating_sub(inside.acknowledged)
+    }
+    /// How often a method was called.
+    pub(crate) fn called(&self, method: &str) -> usize {
+        self.inside().calls.get(method).copied().unwrap_or_default()
+    }
+
+    /// Somebody says something; gives its `ts`.
+    pub(crate) fn say(&self, user: &str, mut message: Value) -> String {
+        let mut inside = self.inside();
+        message["type"] = "message".into();
+        message["user"] = user.into();
+        let message = inside.add(message);
+        let ts = message["ts"].as_str().unwrap().to_owned();
+        inside.tell(&with_channel(message));
+        ts
+    }
+
+    /// Somebody says something, and the event of it never comes.
+    pub(crate) fn say_unheard(&self, user: &str, text: &str) {
+        self.inside().add(json!({ "type": "message", "user": user, "text": text }));
+    }
+
+    /// Somebody changes what they said.
+    pub(crate) fn change(&self, ts: &str, text: &str) {
+        let mut inside = self.inside();
+        let at = inside.next_ts();
+        let message = inside.messages.iter_mut().find(|it| it["ts"] == ts).unwrap();
+        let before = message.clone();
+        message["text"] = text.into();
+        message["edited"] = json!({ "user": before["user"], "ts": at });
+        let after = message.clone();
+        inside.tell(&changed(&at, &before, &after));
+    }
+
+    /// Somebody deletes what they said.
+    pub(crate) fn delete(&self, ts: &str) {
+        let mut inside = self.inside();
+        inside.remove(ts);
+    }
+
+    /// Somebody reacts.
+    pub(crate) fn react(&self, user: &str, ts: &str, name: &str, set: bool) {
+        let mut inside = self.inside();
+        inside.react(user, ts, name, set);
+    }
+
+    /// Anything else happens.
+    pub(crate) fn emit(&self, event: &Value) {
+        self.inside().tell(event);
+    }
+
+    /// The connections break, and none can be made.
+    pub(crate) fn cut(&self) {
+        let mut inside = self.inside();
+        inside.closed = true;
+        inside.sockets.clear();
+        // What nobody heard is not sent again.
+        inside.sent = inside.acknowledged;
+    }
+    /// They can be made again.
+    pub(crate) fn mend(&self) {
+        self.inside().closed = false;
+    }
+    /// So many messages are taken, and their answers lost.
+    pub(crate) fn lose_answers(&self, count: usize) {
+        self.inside().lose = count;
+    }
+    /// So many messages are told to wait a second.
+    pub(crate) fn limit(&self, count: usize) {
+        self.inside().limit = count;
+    }
+    /// Whether the history fails.
+    pub(crate) fn refuse_history(&self, refuse: bool) {
+        self.inside().no_history = refuse;
+    }
+}
+
+fn with_channel(mut message: Value) -> Value {
+    message["channel"] = channel_of(&message).into();
+    message
+}
+
+/// Where a message is.
+fn channel_of(message: &Value) -> String {
+    message["channel"].as_str().unwrap_or("C01").to_owned()
+}
+
+fn changed(at: &str, before: &Value, after: &Value) -> Value {
+    json!({ "type": "message", "subtype": "message_changed", "hidden": true, "channel": "C01", "ts": at,
+        "message": after, "previous_message": before })
+}
+
+impl Inside {
+    fn next_ts(&mut self) -> String {
+        self.count += 1;
+        format!("{}.{:06}", BEGIN + self.count, self.count)
+    }
+
+    fn add(&mut self, mut message: Value) -> Value {
+        message["ts"] = self.next_ts().into();
+        if let Some(root) = message["thread_ts"].as_str().map(ToOwned::to_owned)
+            && let Some(root) = self.messages.iter_mut().find(|it| it["ts"] == root.as_str())
+        {
+            let replies = root["reply_count"].as_u64().unwrap_or_default() + 1;
+            root["reply_count"] = replies.into();
+            root["thread_ts"] = root["ts"].clone();
+            root["latest_reply"] = message["ts"].clone();
+        }
+        self.messages.push(message.clone());
+        message
+    }
+
+    fn remove(&mut self, ts: &str) -> bool {
+        let Some(place) = self.messages.iter().position(|it| it["ts"] == ts) else { return false };
+        let before = self.messages.remove(place);
+        let at = self.next_ts();
+        self.tell(&json!({ "type": "message", "subtype": "message_deleted", "hidden": true, "channel": "C01",
+            "ts": at, "deleted_ts": ts, "previous_message": before }));
+        true
+    }
+
+    fn react(&mut self, user: &str, ts: &str, name: &str, set: bool) {
+        let at = self.next_ts();
+        let message = self.messages.iter_mut().find(|it| it["ts"] == ts).unwrap();
+        message["reactions"] =
+            if set { json!([{ "name": name, "users": [user], "count": 1 }]) } else { json!([]) };
+        let kind = if set { "reaction_added" } else { "reaction_removed" };
+        self.tell(&json!({ "type": kind, "user": user, "reaction": name, "event_ts": at,
+            "item": { "type": "message", "channel": "C01", "ts": ts } }));
+    }
+
+    /// Tells the app what happened.
+    fn tell(&mut self, event: &Value) {
+        self.count += 1;
+        let id = self.count;
+        // The app sees the channel; only who is in it sees a direct conversation.
+        let seer = if channel_of(event).starts_with('D') {
+            json!({ "team_id": "T01", "user_id": "U07", "is_bot": false })
+        } else {
+            json!({ "team_id": "T01", "user_id": "UBOT", "is_bot": true })
+        };
+        self.sockets.retain(|socket| !socket.is_closed());
+        let envelope = json!({ "type": "events_api", "envelope_id": format!("e{id}"), "accepts_response_payload": false,
+            "payload": { "type": "event_callback", "team_id": "T01", "api_app_id": "A01", "event_id": format!("Ev{id}"),
+                "event": event, "authorizations": [seer] } });
+        // One of the connections gets it.
+        if let Some(socket) = self.sockets.last()
+            && socket.send(envelope.to_string()).is_ok()
+        {
+            self.sent += 1;
+        }
+    }
+}
+
+async fn link(State(inside): State<Shared>, upgrade: WebSocketUpgrade) -> Response {
+    if inside.lock().unwrap().closed {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    upgrade.on_upgrade(move |socket| carry(inside, socket))
+}
+
+async fn carry(inside: Shared, mut socket: WebSocket) {
+    let (sender, mut envelopes) = mpsc::unbounded_channel();
+    let hello = json!({ "type": "hello", "num_connections": 1 }).to_string();
+    if socket.send(Message::Text(hello.into())).await.is_err() {
+        return;
+    }
+    inside.lock().unwrap().sockets.push(sender);
+    loop {
+        tokio::select! {
+            envelope = envelopes.recv() => {
+                let Some(envelope) = envelope else { return };
+                if socket.send(Message::Text(envelope.into())).await.is_err() {
+                    return;
+                }
+            }
+            frame = socket.recv() => match frame {
+                Some(Ok(Message::Text(text))) if text.contains("envelope_id") => {
+                    inside.lock().unwrap().acknowledged += 1;
+                }
+                Some(Ok(_)) => {}
+                _ => return,
+            },
+        }
+    }
+}
+
+async fn call(State(inside): State<Shared>, request: Request) -> Response {
+    let method = request.uri().path().trim_start_matches("/api/").to_owned();
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let token = request.headers().get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());
+    let person = token.and_then(|it| it.strip_prefix("Bearer ")) == Some(PERSON);
+    let body = to_bytes(request.into_body(), 1 << 20).await.unwrap();
+    let asked: Value = serde_json::from_slice(&body).unwrap_or_else(|_| {
+        let pairs = url::form_urlencoded::parse(query.as_bytes());
+        let pairs: Map<String, Value> =
+            pairs.map(|(key, value)| (key.into_owned(), value.into_owned().into())).collect();
+        Value::Object(pairs)
+    });
+    let mut inside = inside.lock().unwrap();
+    *inside.calls.entry(method.clone()).or_default() += 1;
+    match inside.answer(&method, &asked, person) {
+        Ok(mut answer) => {
+            answer["ok"] = true.into();
+            axum::Json(answer).into_response()
+        }
+        Err("lost") => StatusCode::BAD_GATEWAY.into_response(),
+        Err("limited") => {
+            (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "1")], "{}").into_response()
+        }
+        Err(code) => axum::Json(json!({ "ok": false, "error": code })).into_response(),
+    }
+}
+
+impl Inside {
+    fn answer(
+        &mut self,
+        method: &str,
+        asked: &Value,
+        by_person: bool,
+    ) -> Result<Value, &'static str> {
+        let field = |key: &str| asked[key].as_str().unwrap_or_default();
+        let person = |id: &str, name: &str| json!({ "user": { "id": id, "profile": { "display_name": name } } });
+        Ok(match method {
+            "auth.test" if by_person => {
+                json!({ "team_id": "T01", "team": "Test", "user_id": "U07", "user": "ann" })
+            }
+            "auth.test" => {
+                json!({ "team_id": "T01", "team": "Test", "user_id": "UBOT", "user": "bridge", "bot_id": "BBOT" })
+            }
+            "apps.connections.open" if self.closed => return Err("internal_error"),
+            "apps.connections.open" => json!({ "url": format!("ws://{}/link", self.address) }),
+            "users.conversations" => json!({ "channels": [{ "id": "C01" }, { "id": "D01" }] }),
+            "conversations.info" if field("channel") == "D01" => {
+                json!({ "channel": { "id": "D01", "is_im": true, "user": "U02" } })
+            }
+            "conversations.info" => json!({ "channel": { "id": "C01", "name": "general" } }),
+            "conversations.members" => json!({ "members": ["UBOT", "U01", "U02", "U07"] }),
+            "conversations.join" | "conversations.leave" | "pins.add" | "pins.remove" => json!({}),
+            "team.info" => json!({ "team": { "id": "T01", "name": "Test" } }),
+            "users.info" if field("user") == "U01" => person("U01", "Alice"),
+            "users.info" if field("user") == "U02" => person("U02", "Ben"),
+            "users.info" if field("user") == "U07" => person("U07", "Ann of Slack"),
+            "emoji.list" => json!({ "emoji": {} }),
+            "usergroups.list" => json!({ "usergroups": [] }),
+            "conversations.history" | "conversations.replies" if self.no_history => {
+                return Err("internal_error");
+            }
+            "conversations.history" => self.history(asked),
+            "conversations.replies" => self.replies(asked),
+            "chat.postMessage" => return self.post(asked, by_person),
+            "chat.update" => {
+                let at = self.next_ts();
+                let found = self.messages.iter_mut().find(|it| it["ts"] == asked["ts"]);
+                let message = found.ok_or("message_not_found")?;
+                let before = message.clone();
+                message["text"] = asked["text"].clone();
+                message["blocks"] = asked["blocks"].clone();
+                message["edited"] = json!({ "user": "UBOT", "ts": at });
+                let after = message.clone();
+                self.tell(&changed(&at, &before, &after));
+                json!({ "ts": asked["ts"] })
+            }
+            "chat.delete" if self.remove(field("ts")) => json!({}),
+            "chat.delete" => return Err("message_not_found"),
+            "reactions.add" | "reactions.remove" => {
+                self.react("UBOT", field("timestamp"), field("name"), method == "reactions.add");
+                json!({})
+            }
+            _ => return Err("unknown_method"),
+        })
+    }
+
+    fn post(&mut self, asked: &Value, by_person: bool) -> Result<Value, &'static str> {
+        if self.limit > 0 {
+            self.limit -= 1;
+            return Err("limited");
+        }
+        let mut message = if by_person {
+            json!({ "type": "message", "user": "U07", "app_id": "A01" })
+        } else {
+            json!({ "type": "message", "subtype": "bot_message", "user": "UBOT", "bot_id": "BBOT" })
+        };
+        for key in ["channel", "text", "blocks", "thread_ts", "username", "metadata"] {
+            if let Some(value) = asked.get(key) {
+                message[key] = value.clone();
+            }
+        }
+        let message = self.add(message);
+        // As Slack's events come: without the metadata, and often before the answer.
+        let mut told = with_channel(message.clone());
+        if let Some(told) = told.as_object_mut() {
+            told.remove("metadata");
+        }
+        self.tell(&told);
+        if self.lose > 0 {
+            self.lose -= 1;
+            return Err("lost");
+        }
+        Ok(json!({ "channel": channel_of(&message), "ts": message["ts"], "message": message }))
+    }
+
+    /// Newest first, as Slack has it; without replies, but for those that were sent to the channel too.
+    fn history(&self, asked: &Value) -> Value {
+        let bound = |key: &str| asked[key].as_str().and_then(|ts| ts.parse::<f64>().ok());
+        let (oldest, latest) = (bound("oldest"), bound("latest"));
+        let within = |message: &&Value| {
+            let ts = message["ts"].as_str().unwrap_or_default();
+            let at = ts.parse::<f64>().unwrap_or_default();
+            let inclusive = asked["inclusive"] == "true";
+            let after = oldest.is_none_or(|oldest| at > oldest || inclusive && at >= oldest);
+            let before = latest.is_none_or(|latest| at < latest || inclusive && at <= latest);
+            let reply = message["thread_ts"].is_string() && message["thread_ts"] != message["ts"];
+            let here = channel_of(message) == asked["channel"].as_str().unwrap_or_default();
+            here && after && before && (!reply || message["subtype"] == "thread_broadcast")
+        };
+        let limit = asked["limit"].as_str().and_then(|limit| limit.parse().ok()).unwrap_or(100);
+        let mut found: Vec<&Value> = self.messages.iter().filter(within).collect();
+        found.reverse();
+        let more = found.len() > limit;
+        found.truncate(limit);
+        json!({ "messages": found, "has_more": more })
+    }
+
+    /// The root, and its replies, oldest first.
+    fn replies(&self, asked: &Value) -> Value {
+        let within =
+            |message: &&Value| message["ts"] == asked["ts"] || message["thread_ts"] == asked["ts"];
+        let found: Vec<&Value> = self.messages.iter().filter(within).collect();
+        json!({ "messages": found })
+    }
+}
