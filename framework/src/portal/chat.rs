@@ -16,7 +16,6 @@ use crate::{
         Sender,
     },
     format::{self, Rich},
-    network::{PortalKey, Scope},
     plain::Plain,
     store::{BackfillRow, Batch, PortalRow, PortalState},
 };
@@ -219,51 +218,6 @@ impl Engine {
             rows: vec![case.out_as(Actor::Bot, "gone", op, Vec::new())],
             effects,
             opens: Vec::new(),
-        }
-    }
-
-    /// The chat goes on under another name; its room goes with it. Where the new name has a room already, that one stays.
-    pub(super) async fn convert_moved(
-        self: &Arc<Self>,
-        case: &Case<'_>,
-        to: &PortalKey<Plain>,
-    ) -> Result<Verdict, Failure> {
-        let other = self.known_portal(to).await?;
-        let mut effects = Batch::new();
-        match other {
-            Some(other) if other.room_id().is_some() => {
-                let row = self.change_portal_in(&mut effects, case.portal, |row| {
-                    row.state = PortalState::Gone;
-                });
-                self.unplace(&mut effects, &row);
-                let room = other.room_id().unwrap_or_default();
-                let op = state(
-                    "m.room.tombstone",
-                    json!({ "body": "This chat goes on elsewhere.", "replacement_room": room }),
-                );
-                Ok(Verdict::Send {
-                    rows: vec![case.out_as(Actor::Bot, "moved", op, Vec::new())],
-                    effects,
-                    opens: Vec::new(),
-                })
-            }
-            other => {
-                if let Some(other) = other {
-                    self.forget_portal(&other).await?;
-                }
-                // What numbers its messages for one account alone gives them others where they are everybody's.
-                let renumbered = matches!(case.portal.row().key.scope, Scope::Private(_))
-                    && to.scope == Scope::Shared;
-                if renumbered {
-                    effects.forget_numbers(case.portal.id);
-                }
-                let row = self.change_portal_in(&mut effects, case.portal, |row| {
-                    row.key = to.clone();
-                    row.generation += i64::from(renumbered);
-                });
-                self.unplace(&mut effects, &row);
-                Ok(Verdict::effects(effects))
-            }
         }
     }
 

@@ -327,7 +327,6 @@ impl Batch {
     /// Forgets which of a portal's messages the network has under which identifiers: from now on it gives them anew.
     pub(crate) fn forget_numbers(&mut self, portal: i64) {
         for sql in [
-            "UPDATE task SET event_key = 'before:' || event_key WHERE portal_id = $1",
             "DELETE FROM message WHERE portal_id = $1",
             "DELETE FROM reaction WHERE portal_id = $1",
             "DELETE FROM backfill WHERE portal_id = $1",
