@@ -97,7 +97,9 @@ where
 {
     let (mut last, mut since) = (0, Instant::now());
     loop {
+        let began = Instant::now();
         let now = count().await?;
+        let took = began.elapsed();
         if now >= expected || (now == last && since.elapsed() > PATIENCE) {
             tokio::time::sleep(rest).await;
             return Ok(());
@@ -105,6 +107,7 @@ where
         if now > last {
             (last, since) = (now, Instant::now());
         }
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        // Looking must not keep the homeserver from what is looked for.
+        tokio::time::sleep((took * 4).max(Duration::from_millis(500))).await;
     }
 }
