@@ -13,6 +13,7 @@ mod rooms;
 mod send;
 mod send_files;
 mod takeout;
+mod topics;
 
 use std::sync::Arc;
 
@@ -94,6 +95,11 @@ impl Network for Telegram {
                 "takeout",
                 "`takeout begin|end`: read history as an export, which Telegram limits less",
                 takeout::takeout,
+            )
+            .command(
+                "topic",
+                "`topic new NAME|rename NAME|close|reopen`: make a topic in this forum, or change the room's",
+                topics::command,
             )
             .narrow(send::narrow)
     }

@@ -11,6 +11,7 @@ use landbridge_framework::{
 use super::{
     Telegram,
     send::{Here, Me},
+    topics,
 };
 use crate::{
     client::{ApiError, Live},
@@ -45,7 +46,12 @@ async fn change(
         return Err(SendError::refused("a direct chat has no name or picture of its own"));
     }
     if let Some(topic) = at.id.topic {
-        return change_topic(&live, peer, topic, change).await;
+        let ChatEdit::Name(name) = change else {
+            return Err(SendError::refused(
+                "a topic has nothing but a name; change the forum's own room instead",
+            ));
+        };
+        return topics::rename(&live, peer, topic, &name).await;
     }
     let done = match change {
         ChatEdit::Name(title) if title.trim().is_empty() => {
@@ -136,31 +142,6 @@ pub(super) fn unchanged_is_done(done: Result<(), ApiError>) -> Result<Done, Send
         }
         done => done.map(|()| Done).map_err(SendError::from),
     }
-}
-
-async fn change_topic(
-    live: &Live,
-    peer: Peer,
-    topic: i32,
-    change: ChatEdit,
-) -> Result<Done, SendError> {
-    let ChatEdit::Name(title) = change else {
-        return Err(SendError::refused(
-            "a topic has nothing but a name; change the forum's own room instead",
-        ));
-    };
-    if title.trim().is_empty() {
-        return Err(SendError::refused("a topic must have a name"));
-    }
-    let request = tl::functions::messages::EditForumTopic {
-        peer: live.input(peer).await?,
-        topic_id: topic,
-        title: Some(title.chars().take(128).collect()),
-        icon_emoji_id: None,
-        closed: None,
-        hidden: None,
-    };
-    unchanged_is_done(live.api.invoke(&request).await.map(drop))
 }
 
 /// Makes people administrators, or no longer: those of the network, and those with an account of their own there.

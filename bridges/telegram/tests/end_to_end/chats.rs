@@ -79,6 +79,52 @@ async fn topics_are_rooms_in_their_forums_space() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn topics_are_made_renamed_and_closed_from_matrix() {
+    let rig = Rig::start().await;
+    {
+        let mut world = rig.peer.world();
+        world.channel(FORUM, "Forum", &[ALICE, BOB]);
+        world.forum(FORUM);
+    }
+    rig.log_in("+15550001").await;
+    eventually("Alice is connected", || rig.peer.world().is_connected(ALICE)).await;
+    rig.peer.world().say(BOB, Place::Channel(FORUM), "hello all");
+    let general = rig.room_named("General").await;
+    let answered = async |room: &str, said: &str, answer: &str| {
+        rig.ann.say(room, said).expect("Ann may speak");
+        eventually(answer, || rig.heard(room).iter().any(|body| body.contains(answer))).await;
+    };
+    answered(&general, "!telegram topic", "Say what").await;
+    answered(&general, "!telegram topic new", "must have a name").await;
+    answered(&general, "!telegram topic new Big plans", "is made").await;
+    let plans = rig.room_named("Big plans").await;
+    let topic = rig.peer.world().topics(FORUM);
+    assert_eq!(topic.iter().map(|(_, name)| &**name).collect::<Vec<_>>(), ["Big plans"]);
+    let topic = topic[0].0;
+    rig.ann.say(&plans, "which?").expect("Ann may speak");
+    eventually("it is said in the topic", || {
+        let said = rig.peer.world().said(Place::Channel(FORUM));
+        said.iter().any(|said| said.text == "which?" && said.topic == Some(topic))
+    })
+    .await;
+
+    answered(&plans, "!telegram topic rename Small plans", "its new name").await;
+    assert_eq!(rig.peer.world().topic(FORUM, topic), Some("Small plans"));
+    eventually("its room has the name", || {
+        rig.homeserver.state(&plans, "m.room.name", "").is_some_and(|s| s["name"] == "Small plans")
+    })
+    .await;
+    answered(&plans, "!telegram topic close", "is closed").await;
+    assert!(rig.peer.world().is_closed(FORUM, topic));
+    eventually("people see it", || rig.heard(&plans).contains(&"Closed the topic".to_owned()))
+        .await;
+    answered(&plans, "!telegram topic reopen", "open again").await;
+    assert!(!rig.peer.world().is_closed(FORUM, topic));
+    // To change it into what it is does no harm.
+    answered(&plans, "!telegram topic reopen", "open again").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_group_keeps_its_room_when_it_becomes_a_supergroup() {
     let rig = Rig::start().await;
     rig.peer.world().group(CLUB, "Club", &[ALICE, BOB]);
@@ -91,16 +137,7 @@ async fn a_group_keeps_its_room_when_it_becomes_a_supergroup() {
     eventually("Ann's are Alice's", || rig.said_by(Place::Group(CLUB), ALICE) == ["indeed"]).await;
 
     rig.peer.world().upgrade(BOB, CLUB, SUPERCLUB);
-    let control = rig.control();
-    let until = std::time::Instant::now() + std::time::Duration::from_mins(2);
-    loop {
-        let portal = control.portal(&room).await.expect("the bridge answers");
-        if portal.is_some_and(|portal| portal.remote_id == format!("c{SUPERCLUB}")) {
-            break;
-        }
-        assert!(std::time::Instant::now() < until, "the room goes on with the supergroup");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    // It is said before the bridge has read of the move.
     rig.peer.world().say(BOB, Place::Channel(SUPERCLUB), "after");
     eventually("the supergroup's are there", || rig.heard(&room).contains(&"after".to_owned()))
         .await;

@@ -154,7 +154,7 @@ pub(crate) fn message(
             from_id: Some(peer_user(said.from)),
             peer_id: peer,
             saved_peer_id: None,
-            reply_to: None,
+            reply_to: reply(said).map(Into::into),
             date: said.date,
             action: action.clone(),
             reactions: None,

@@ -95,6 +95,8 @@ methods! {
     tl::functions::messages::GetReplies => reading::replies,
     tl::functions::messages::GetFullChat => groups::full,
     tl::functions::messages::GetForumTopicsById => groups::topics,
+    tl::functions::messages::CreateForumTopic => groups::begin_topic,
+    tl::functions::messages::EditForumTopic => groups::edit_topic,
     tl::functions::account::InitTakeoutSession => reading::begin_takeout,
     tl::functions::account::FinishTakeoutSession => reading::end_takeout,
     tl::functions::messages::GetMessages => reading::messages,

@@ -151,6 +151,8 @@ pub(crate) struct Channel {
     pub(crate) title: String,
     /// The topics, by the messages that began them; `None`: it is no forum.
     pub(crate) topics: Option<BTreeMap<i32, String>>,
+    /// Of the topics, those in which only administrators write.
+    pub(crate) closed: BTreeSet<i32>,
     pub(crate) members: BTreeSet<i64>,
     pub(crate) pts: i32,
     pub(crate) next: i32,
@@ -240,6 +242,7 @@ impl World {
         let channel = Channel {
             title: title.into(),
             topics: None,
+            closed: BTreeSet::new(),
             members: members.iter().copied().collect(),
             pts: 1,
             next: 1,

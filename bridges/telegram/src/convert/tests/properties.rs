@@ -21,6 +21,8 @@ enum Piece {
     Plain(String),
     Bold(String),
     Link(String, u8),
+    /// A link that says nothing but itself, which Telegram finds by itself again.
+    Bare(u8),
     Mention(String, i64),
     Code(String),
     Spoiler(String),
@@ -36,6 +38,7 @@ fn pieces() -> impl Strategy<Value = Vec<Piece>> {
         word().prop_map(Piece::Plain),
         word().prop_map(Piece::Bold),
         (word(), any::<u8>()).prop_map(|(text, n)| Piece::Link(text, n)),
+        any::<u8>().prop_map(Piece::Bare),
         (word(), 1_i64..1_000_000).prop_map(|(text, id)| Piece::Mention(text, id)),
         word().prop_map(Piece::Code),
         word().prop_map(Piece::Spoiler),
@@ -59,6 +62,7 @@ fn said(pieces: &[Piece]) -> (String, Vec<tl::enums::MessageEntity>) {
     let mut entities = Vec::new();
     for piece in pieces {
         let offset = utf16::len(&text) as i32;
+        let bare;
         let (words, entity): (&str, Option<tl::enums::MessageEntity>) = match piece {
             Piece::Plain(words) => (words, None),
             Piece::Bold(words) => {
@@ -69,6 +73,11 @@ fn said(pieces: &[Piece]) -> (String, Vec<tl::enums::MessageEntity>) {
                 let (length, url) =
                     (utf16::len(words) as i32, format!("https://example.org/{n}?a=1&b=2"));
                 (words, Some(tl::types::MessageEntityTextUrl { offset, length, url }.into()))
+            }
+            Piece::Bare(n) => {
+                bare = format!("https://example.org/{n}?a=1&b=2");
+                let length = utf16::len(&bare) as i32;
+                (&bare, Some(tl::types::MessageEntityUrl { offset, length }.into()))
             }
             Piece::Mention(words, user_id) => {
                 let length = utf16::len(words) as i32;

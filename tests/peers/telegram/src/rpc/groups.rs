@@ -5,7 +5,7 @@ use grammers_tl_types as tl;
 use super::{Answer, Asker, member, place, refused};
 use crate::{
     build::{self, DATE},
-    world::{Place, World},
+    world::{Message, Place, World},
 };
 
 pub(super) fn full(
@@ -57,4 +57,74 @@ pub(super) fn topics(
         pts: DATE,
     }
     .into())
+}
+
+/// The forum that a request means.
+fn forum(world: &World, me: i64, peer: &tl::enums::InputPeer) -> Answer<i64> {
+    let Place::Channel(id) = place(world, me, peer)? else {
+        return refused(400, "CHANNEL_FORUM_MISSING");
+    };
+    member(world, me, id)?;
+    match world.channels.get(&id) {
+        Some(channel) if channel.topics.is_some() => Ok(id),
+        _ => refused(400, "CHANNEL_FORUM_MISSING"),
+    }
+}
+
+pub(super) fn begin_topic(
+    world: &mut World,
+    asker: Asker,
+    request: tl::functions::messages::CreateForumTopic,
+) -> Answer<tl::enums::Updates> {
+    let me = asker.person()?;
+    let id = forum(world, me, &request.peer)?;
+    if request.title.is_empty() {
+        return refused(400, "TOPIC_TITLE_EMPTY");
+    }
+    if !world.taken.insert((me, request.random_id)) {
+        return refused(500, "RANDOM_ID_DUPLICATE");
+    }
+    world.begin_topic(me, id, &request.title);
+    Ok(world.updates(me, Vec::new()))
+}
+
+pub(super) fn edit_topic(
+    world: &mut World,
+    asker: Asker,
+    request: tl::functions::messages::EditForumTopic,
+) -> Answer<tl::enums::Updates> {
+    let me = asker.person()?;
+    let id = forum(world, me, &request.peer)?;
+    let topic = request.topic_id;
+    let known = world.topic(id, topic).map(str::to_owned);
+    let Some(known) = known else { return refused(400, "TOPIC_ID_INVALID") };
+    let renamed = request.title.as_ref().is_some_and(|title| *title != known);
+    let turned = request.closed.is_some_and(|closed| closed != world.is_closed(id, topic));
+    if !renamed && !turned {
+        return refused(400, "TOPIC_NOT_MODIFIED");
+    }
+    if let Some(channel) = world.channels.get_mut(&id) {
+        if let (Some(topics), Some(title)) = (&mut channel.topics, &request.title) {
+            topics.insert(topic, title.clone());
+        }
+        match request.closed {
+            Some(true) => {
+                channel.closed.insert(topic);
+            }
+            Some(false) => {
+                channel.closed.remove(&topic);
+            }
+            None => {}
+        }
+    }
+    let action = tl::types::MessageActionTopicEdit {
+        title: request.title,
+        icon_emoji_id: None,
+        closed: request.closed,
+        hidden: None,
+    };
+    let message =
+        Message { action: Some(action.into()), topic: Some(topic), ..Message::plain(me, "") };
+    world.add(Place::Channel(id), message);
+    Ok(world.updates(me, Vec::new()))
 }

@@ -39,9 +39,20 @@ impl World {
         self.add(Place::Channel(channel), message)
     }
 
+    /// The topics that were begun, in order, with their names.
+    pub fn topics(&self, channel: i64) -> Vec<(i32, String)> {
+        let topics = self.channels.get(&channel).and_then(|channel| channel.topics.as_ref());
+        topics.into_iter().flatten().map(|(id, name)| (*id, name.clone())).collect()
+    }
+
     /// A topic's name.
     pub fn topic(&self, channel: i64, topic: i32) -> Option<&str> {
         self.channels.get(&channel)?.topics.as_ref()?.get(&topic).map(String::as_str)
+    }
+
+    /// Whether only administrators write in a topic.
+    pub fn is_closed(&self, channel: i64, topic: i32) -> bool {
+        self.channels.get(&channel).is_some_and(|channel| channel.closed.contains(&topic))
     }
 
     /// What a message answers, and the topic that it belongs to, as a request names them (core.telegram.org/api/forum): what answers a
