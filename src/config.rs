@@ -91,6 +91,8 @@ impl Default for PlaygroundService {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Bridges {
+    /// The bridge to Discord.
+    pub(crate) discord: Bridge<landbridge_discord::DiscordConfig>,
     /// The bridge to IRC.
     pub(crate) irc: Bridge<landbridge_irc::IrcConfig>,
     /// The bridge to the Playground.
@@ -104,6 +106,7 @@ pub(crate) struct Bridges {
 impl Default for Bridges {
     fn default() -> Self {
         Self {
+            discord: Bridge::of::<landbridge_discord::Discord>(),
             irc: Bridge::of::<landbridge_irc::Irc>(),
             playground: Bridge::of::<landbridge_playground::Playground>(),
             slack: Bridge::of::<landbridge_slack::Slack>(),

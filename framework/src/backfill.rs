@@ -152,21 +152,31 @@ impl Engine {
         let mut batch = Batch::new();
         let mut numbered = Vec::new();
         for entry in entries {
+            let decoded = crate::engine::guarded(|| self.connector.decode(&login, &entry.raw));
+            let events = match decoded {
+                Ok(Ok(events)) => Some(events),
+                _ => None,
+            };
+            // What is shown in rooms of its own (a thread's past among its chat's) is left to those.
+            if let Some(events) = &events
+                && !events.iter().any(|event| self.belongs(&portal.row(), event))
+            {
+                continue;
+            }
             let seq = self.store.next_id();
-            batch.hold_inbox(seq, via, &entry.key, entry.raw.clone(), now);
-            numbered.push((seq, entry.raw));
+            batch.hold_inbox(seq, via, &entry.key, entry.raw, now);
+            numbered.push((seq, events));
         }
         // Held until its tasks are there: the decoder would put them behind what waits already.
         let taken = self.store.commit(batch).await?;
         let mut batch = Batch::new();
         let mut found = false;
         let first = self.store.next_id();
-        for ((seq, raw), taken) in numbered.into_iter().zip(taken) {
+        for ((seq, events), taken) in numbered.into_iter().zip(taken) {
             if taken == 0 {
                 continue;
             }
-            let events = crate::engine::guarded(|| self.connector.decode(&login, &raw));
-            let Ok(Ok(events)) = events else {
+            let Some(events) = events else {
                 batch.inbox_dead(seq, "it can't be decoded");
                 continue;
             };

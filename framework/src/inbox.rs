@@ -7,7 +7,10 @@ use async_trait::async_trait;
 pub(crate) mod decode;
 pub(crate) mod gate;
 
-use crate::network::{Closed, EventKey, LoginState, Network, PortalKey, Scope};
+use crate::{
+    network::{Closed, EventKey, LoginState, NetError, Network, PortalKey, Scope},
+    plain::{Plain, ToPlain},
+};
 
 /// A login's way into the bridge. Cheap to clone.
 pub struct Inbox<N: Network> {
@@ -29,6 +32,17 @@ pub enum Put {
     Seen,
 }
 
+/// What became of the wish to end a chat's bridging.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unbridged {
+    /// It is ended.
+    Done,
+    /// It was not bridged.
+    NotBridged,
+    /// The configuration says that it is bridged, and would bridge it again.
+    Configured,
+}
+
 /// One event to put: its key, its raw JSON, and whether it is passing and never stored.
 pub(crate) struct Entry {
     pub(crate) key: String,
@@ -46,6 +60,7 @@ pub(crate) trait InboxPort: Send + Sync + 'static {
     async fn passing(&self, raw: String) -> Result<(), Closed>;
     async fn cursor(&self, stream: &str) -> Result<Option<String>, Closed>;
     async fn portals(&self) -> Result<Vec<(String, Option<String>)>, Closed>;
+    async fn unbridge(&self, key: PortalKey<Plain>, why: &str) -> Result<Unbridged, NetError>;
     fn state(&self, state: LoginState);
 }
 
@@ -127,6 +142,12 @@ impl<N: Network> Inbox<N> {
         };
         let keys: Result<Vec<_>, crate::network::BadId> = stored.into_iter().map(read).collect();
         keys.map_err(|error| Closed::Store(error.to_string()))
+    }
+
+    /// Ends a chat's bridging, as somebody on the network wants it who may decide that: the room stays, and is told `why` in
+    /// words. Whether they may is the connector's to know.
+    pub async fn unbridge(&self, chat: &PortalKey<N>, why: &str) -> Result<Unbridged, NetError> {
+        self.port.unbridge(chat.clone().plain(), why).await
     }
 
     /// Says how the connection stands.

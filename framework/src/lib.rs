@@ -52,7 +52,7 @@ pub use config::BridgeConfig;
 pub use directory::{Directory, MediaSource};
 pub use handlers::{Handlers, Idempotency, IdempotencyKey};
 pub use history::{Dir, History, Next, Page, PageQuery};
-pub use inbox::{Inbox, Put};
+pub use inbox::{Inbox, Put, Unbridged};
 pub use login::{LoginIo, Logins, NewLogin};
 pub use network::{
     BadId, CancellationToken, Client, Closed, ConnectError, DecodeError, EventKey, Exit, Login,

@@ -12,6 +12,7 @@ pub mod lens;
 pub mod order;
 pub mod page;
 pub mod personal;
+pub mod ranking;
 mod service;
 pub mod sliding;
 mod sticky;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use landbridge_discord::Discord;
 use landbridge_framework::Network;
 use landbridge_irc::Irc;
 use landbridge_playground::Playground;
@@ -19,6 +20,8 @@ use crate::{
 /// The bridges there are.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Name {
+    /// Discord
+    Discord,
     /// IRC
     Irc,
     /// The Playground
@@ -33,6 +36,7 @@ pub(crate) enum Name {
 pub(super) async fn run(config: Config, name: Name) -> Result<(), Failure> {
     let stop = signals::stop_on_signals().map_err(Failure::io("signals"))?;
     let alone = match name {
+        Name::Discord => bridges::alone::<Discord>(&config.bridges.discord).await?,
         Name::Irc => bridges::alone::<Irc>(&config.bridges.irc).await?,
         Name::Playground => bridges::alone::<Playground>(&config.bridges.playground).await?,
         Name::Slack => bridges::alone::<Slack>(&config.bridges.slack).await?,
@@ -49,6 +53,7 @@ pub(super) fn generate(
     output: Option<PathBuf>,
 ) -> Result<(), Failure> {
     match name {
+        Name::Discord => generate_of::<Discord>(&config.bridges.discord, output),
         Name::Irc => generate_of::<Irc>(&config.bridges.irc, output),
         Name::Playground => generate_of::<Playground>(&config.bridges.playground, output),
         Name::Slack => generate_of::<Slack>(&config.bridges.slack, output),

@@ -39,6 +39,11 @@ pub(crate) async fn beside(
 ) -> Result<Vec<Box<dyn RunningBridge>>, Failure> {
     let mut running = Vec::new();
     let bridges = &config.bridges;
+    if bridges.discord.enabled {
+        running.push(
+            one_beside::<landbridge_discord::Discord>(server, config, &bridges.discord).await?,
+        );
+    }
     if bridges.irc.enabled {
         running.push(one_beside::<landbridge_irc::Irc>(server, config, &bridges.irc).await?);
     }

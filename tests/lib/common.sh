@@ -53,6 +53,18 @@ release_build() {
     export LANDBRIDGE_BINARY=$CARGO_TARGET_DIR/release/landbridge
 }
 
+# Slack's stand-in with what it needs, in the programs' environment.
+need_slack() {
+    export SLACK_STAND_IN=$WORK/slack
+    export SLACK_NODE=$SLACK_STAND_IN/node_modules/node/bin/node
+    mkdir -p "$SLACK_STAND_IN"
+    cp tests/networks/slack/package.json tests/networks/slack/server.mjs "$SLACK_STAND_IN/"
+    [ -d "$SLACK_STAND_IN/node_modules/emulate" ] && return
+    need_command npm npm
+    # The stand-in needs a newer Node than most systems have.
+    (cd "$SLACK_STAND_IN" && npm install --silent --no-audit --no-fund && npm install --silent --no-audit --no-fund --no-save node@24)
+}
+
 # A free TCP port on the loopback interface.
 free_port() {
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'

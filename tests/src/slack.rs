@@ -1,7 +1,11 @@
-//! A person in a Slack workspace, by the Web API.
+//! Slack's stand-in, and a person in its workspace, by the Web API.
+
+use std::{env, io, path::Path, path::PathBuf};
 
 use reqwest::Client;
 use serde_json::{Value, json};
+
+use crate::process::{Process, free_port};
 
 /// Why somebody in Slack could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -9,6 +13,30 @@ use serde_json::{Value, json};
 pub struct SlackFailure(String);
 
 type Result<T> = std::result::Result<T, SlackFailure>;
+
+/// Prepares the stand-in, and says where it will listen: there, and at the next port for Socket Mode. `SLACK_NODE` is a Node of at least
+/// 22.15, and `SLACK_STAND_IN` the stand-in's folder with what it needs installed.
+pub fn stand_in(folder: &Path) -> io::Result<(String, Process)> {
+    let place = env::var("SLACK_STAND_IN").map_or_else(|_| PathBuf::from("."), PathBuf::from);
+    let node = env::var("SLACK_NODE").unwrap_or_else(|_| "node".into());
+    let port = two_ports()?;
+    let base = format!("http://127.0.0.1:{port}");
+    let ready = format!("{base}/health");
+    let stand_in = Process::new("stand-in", node, &folder.join("slack-stand-in.log"), &ready)
+        .args([place.join("server.mjs").display().to_string(), port.to_string()]);
+    Ok((base, stand_in))
+}
+
+/// A free port with another one behind it.
+fn two_ports() -> io::Result<u16> {
+    for _ in 0..50 {
+        let port = free_port()?;
+        if std::net::TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(io::Error::other("there are no two free ports side by side"))
+}
 
 /// A person with a token.
 #[derive(Clone)]

@@ -1,10 +1,10 @@
 //! A homeserver and a bridge beside it, each a process of its own as the launchers start it, and the waiting for what they carry.
 
 use std::{
-    fs,
+    env, fs,
     io::{Error, Result},
-    path::Path,
-    process::Command,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -32,74 +32,91 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Prepares a homeserver that `launcher` starts and a bridge to `network`, which is registered with it. `settings` are what the
-    /// bridge's launcher needs to know of the network.
-    pub fn prepare(
-        folder: &Path,
-        launcher: &Path,
-        network: &str,
-        settings: &[(&str, &str)],
-    ) -> Result<Self> {
-        let appservices = folder.join("appservices");
-        fs::create_dir_all(&appservices)?;
-        fs::create_dir_all(folder.join("homeserver"))?;
-        let (client, federation, port) = (free_port()?, free_port()?, free_port()?);
-        let base = format!("http://127.0.0.1:{client}");
-        let ready = format!("{base}/_matrix/client/versions");
-        let homeserver =
-            Process::new("homeserver", launcher, &folder.join("homeserver.log"), &ready)
-                .env("SERVER_NAME", SERVER)
-                .env("DATA_DIR", folder.join("homeserver").display())
-                .env("CLIENT_PORT", client)
-                .env("FEDERATION_PORT", federation)
-                .env("REGISTRATION_SHARED_SECRET", SECRET)
-                .env("APPSERVICES_DIR", appservices.display());
-
-        let registration = appservices.join(format!("{network}.yaml")).display().to_string();
-        let data = folder.join("bridge").display().to_string();
-        let port = port.to_string();
-        let mut environment = vec![
-            ("HS_URL", base.as_str()),
-            ("SERVER_NAME", SERVER),
-            ("DATA_DIR", &data),
-            ("APPSERVICE_PORT", &port),
-            ("REGISTRATION", &registration),
-        ];
-        environment.extend_from_slice(settings);
-        let launcher = checkout().join("tests/launch-bridge");
-        // The registration file has to be there when the homeserver starts.
-        let registered = Command::new(&launcher)
-            .args([network, "register"])
-            .envs(environment.iter().copied())
-            .status()?;
-        if !registered.success() {
-            let problem = format!("launch-bridge {network} register: {registered}");
-            return Err(Error::other(problem));
-        }
-        let ready = format!("http://127.0.0.1:{port}/health");
-        let bridge =
-            Process::new("bridge", launcher, &folder.join("bridge.log"), &ready).args([network]);
-        let bridge =
-            environment.iter().fold(bridge, |bridge, (name, value)| bridge.env(name, value));
+    /// Prepares a homeserver (see [`homeserver`]) and a bridge to `network`, which is registered with it. `settings` are what the bridge's
+    /// launcher needs to know of the network.
+    pub fn prepare(folder: &Path, network: &str, settings: &[(&str, &str)]) -> Result<Self> {
+        let (base, homeserver) = homeserver(folder)?;
+        let bridge = bridge(folder, &base, network, settings)?;
         Ok(Self { base, homeserver, bridge })
     }
 }
 
+/// Prepares a homeserver, and says where it will listen: ours, unless `HOMESERVER_LAUNCHER` names the launcher of another one.
+pub fn homeserver(folder: &Path) -> Result<(String, Process)> {
+    let named = env::var_os("HOMESERVER_LAUNCHER").map(PathBuf::from);
+    let launcher = named.unwrap_or_else(|| checkout().join("tests/launch-homeserver"));
+    let appservices = folder.join("appservices");
+    fs::create_dir_all(&appservices)?;
+    fs::create_dir_all(folder.join("homeserver"))?;
+    let (client, federation) = (free_port()?, free_port()?);
+    let base = format!("http://127.0.0.1:{client}");
+    let ready = format!("{base}/_matrix/client/versions");
+    let homeserver = Process::new("homeserver", launcher, &folder.join("homeserver.log"), &ready)
+        .env("SERVER_NAME", SERVER)
+        .env("DATA_DIR", folder.join("homeserver").display())
+        .env("CLIENT_PORT", client)
+        .env("FEDERATION_PORT", federation)
+        .env("REGISTRATION_SHARED_SECRET", SECRET)
+        .env("APPSERVICES_DIR", appservices.display());
+    Ok((base, homeserver))
+}
+
+/// Prepares a bridge to `network` beside the homeserver at `base`, which has to be started after it was registered by this.
+pub fn bridge(
+    folder: &Path,
+    base: &str,
+    network: &str,
+    settings: &[(&str, &str)],
+) -> Result<Process> {
+    let registration = folder.join("appservices").join(format!("{network}.yaml"));
+    let (registration, data) = (registration.display().to_string(), folder.join(network));
+    let (data, port) = (data.display().to_string(), free_port()?.to_string());
+    let mut environment = vec![
+        ("HS_URL", base),
+        ("SERVER_NAME", SERVER),
+        ("DATA_DIR", &data),
+        ("APPSERVICE_PORT", &port),
+        ("REGISTRATION", &registration),
+    ];
+    environment.extend_from_slice(settings);
+    launch_bridge(&[network, "register"], &environment)?;
+    let ready = format!("http://127.0.0.1:{port}/health");
+    let log = folder.join(format!("{network}.log"));
+    let bridge = Process::new(network, launcher(), &log, &ready).args([network]);
+    Ok(environment.iter().fold(bridge, |bridge, (name, value)| bridge.env(name, value)))
+}
+
+/// The part of a configuration that has a bridge to `network` run in the homeserver's process.
+pub fn within(network: &str, settings: &[(&str, &str)]) -> Result<String> {
+    let environment = [&[("SERVER_NAME", SERVER)], settings].concat();
+    launch_bridge(&[network, "within"], &environment)
+}
+
+fn launcher() -> PathBuf {
+    checkout().join("tests/launch-bridge")
+}
+
+/// Has the launcher do something that ends, and gives what it printed.
+fn launch_bridge(args: &[&str], environment: &[(&str, &str)]) -> Result<String> {
+    let mut command = Command::new(launcher());
+    command.args(args).envs(environment.iter().copied()).stderr(Stdio::inherit());
+    let done = command.output()?;
+    if !done.status.success() {
+        return Err(Error::other(format!("launch-bridge {}: {}", args.join(" "), done.status)));
+    }
+    String::from_utf8(done.stdout).map_err(Error::other)
+}
+
 /// Waits until `expected` things have arrived, or until nothing new comes; and then for `rest`, because what is doubled may still be on its
 /// way.
-pub async fn settled<F>(
+pub async fn settled(
     expected: usize,
     rest: Duration,
-    mut count: impl FnMut() -> F,
-) -> Counted<()>
-where
-    F: Future<Output = Counted<usize>>,
-{
+    mut count: impl AsyncFnMut() -> Counted<usize>,
+) -> Counted<()> {
     let (mut last, mut since) = (0, Instant::now());
     loop {
-        let began = Instant::now();
         let now = count().await?;
-        let took = began.elapsed();
         if now >= expected || (now == last && since.elapsed() > PATIENCE) {
             tokio::time::sleep(rest).await;
             return Ok(());
@@ -107,7 +124,6 @@ where
         if now > last {
             (last, since) = (now, Instant::now());
         }
-        // Looking must not keep the homeserver from what is looked for.
-        tokio::time::sleep((took * 4).max(Duration::from_millis(500))).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }

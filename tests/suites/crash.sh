@@ -8,5 +8,5 @@ check "our homeserver, Playground network, bridge" env \
     CRASH_MESSAGES="${CRASH_MESSAGES:-400}" CRASH_KILLS="${CRASH_KILLS:-6}" "$PROGRAM"
 
 need_python synapse matrix-synapse
-check "Synapse, Playground network, bridge" env CRASH_LAUNCHER="$PWD/tests/bench/launchers/synapse" SYNAPSE_PYTHON="$PYTHON" \
+check "Synapse, Playground network, bridge" env HOMESERVER_LAUNCHER="$PWD/tests/bench/launchers/synapse" SYNAPSE_PYTHON="$PYTHON" \
     CRASH_MESSAGES="${CRASH_SYNAPSE_MESSAGES:-200}" CRASH_KILLS="${CRASH_SYNAPSE_KILLS:-3}" "$PROGRAM"

@@ -144,6 +144,18 @@ impl Style {
             Self::CodeBlock { .. } | Self::Quote | Self::ListItem { .. } | Self::Heading { .. }
         )
     }
+
+    /// Whether it stands for one thing, so that two of them side by side are two.
+    fn is_whole(&self) -> bool {
+        matches!(
+            self,
+            Self::User(_)
+                | Self::Room(_)
+                | Self::Everyone
+                | Self::Emoji { .. }
+                | Self::RemoteEmoji { .. }
+        )
+    }
 }
 
 impl Rgb {
@@ -381,7 +393,7 @@ impl Rich {
     }
 
     /// Joins spans of the same inline style that touch or overlap, so that markup cut into pieces reads as
-    /// one again.
+    /// one again. Mentions and emoji that only touch stay two.
     #[must_use]
     pub fn joined(mut self) -> Self {
         let mut out: Vec<Span> = Vec::with_capacity(self.spans.len());
@@ -389,7 +401,7 @@ impl Rich {
         for span in self.spans.drain(..) {
             if !span.style.is_block()
                 && let Some(&i) = last.get(&span.style)
-                && out[i].range.end >= span.range.start
+                && out[i].range.end >= span.range.start + usize::from(span.style.is_whole())
             {
                 out[i].range.end = out[i].range.end.max(span.range.end);
                 continue;

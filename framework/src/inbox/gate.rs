@@ -10,11 +10,12 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{Entry, InboxPort, Put};
+use super::{Entry, InboxPort, Put, Unbridged};
 use crate::{
     engine::Engine,
     event::ChatKind,
-    network::{Closed, LoginState, Scope},
+    network::{Closed, LoginState, NetError, PortalKey, Scope},
+    plain::Plain,
     store::{Batch, StoreError},
 };
 
@@ -118,6 +119,9 @@ impl InboxPort for LoginPort {
                 Scope::Private(login) => (portal.key.id, Some(login)),
             })
             .collect())
+    }
+    async fn unbridge(&self, key: PortalKey<Plain>, why: &str) -> Result<Unbridged, NetError> {
+        self.engine.unbridge_for_network(&key, why).await.map_err(NetError::temporary)
     }
     fn state(&self, state: LoginState) {
         self.engine.login_state(&self.login, &state);

@@ -98,6 +98,8 @@ async fn redirect(
 struct Start {
     provider: String,
     page: String,
+    #[serde(default)]
+    again: bool,
 }
 
 /// Begins a sign-in that ends on a page of this server.
@@ -110,7 +112,8 @@ async fn start(
     let page = page_address(&query.page);
     let page = page.ok_or_else(|| ApiError::invalid_param("page is not a path of this server"))?;
     pages_base(&app)?;
-    begin(&app, address, browser, &query.provider, Goal::Page(page.to_owned())).await
+    let goal = Goal::Page { path: page.to_owned(), again: query.again };
+    begin(&app, address, browser, &query.provider, goal).await
 }
 
 #[derive(Deserialize)]

@@ -6,7 +6,6 @@
 use std::fmt::Write as _;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
-use bytes::Bytes;
 use rand::RngExt as _;
 use ruma::{
     CanonicalJsonObject, EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId,
@@ -22,7 +21,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     ID_MAX_BYTES, MAX_PDU_BYTES, Pdu, STICKY, ServerKey,
-    canonical::{canonical_object, canonical_string, push_string},
+    canonical::{canonical_object, canonical_string, exact_bytes, push_string},
 };
 
 /// The most predecessors an event may have (room versions, "Event format").
@@ -168,8 +167,7 @@ impl Template {
             redacts: self.redacts,
             sticky: self.sticky,
             content: RawValue::from_string(content).expect("canonical JSON is JSON"),
-            // Without the room that it was written with: an event is kept for long.
-            raw: Bytes::from(raw.into_bytes().into_boxed_slice()),
+            raw: exact_bytes(raw),
             room_id_implied,
         })
     }

@@ -1,5 +1,6 @@
 //! Canonical JSON (appendices, "Canonical JSON"): one text for one value, so that it can be hashed and signed.
 
+use bytes::Bytes;
 use ruma::CanonicalJsonObject;
 
 /// JSON that has no canonical form.
@@ -19,6 +20,11 @@ pub fn canonical_object(json: &str) -> Result<CanonicalJsonObject, CanonicalErro
 pub fn canonical_string(object: &CanonicalJsonObject) -> String {
     // Strings, booleans, integers and maps with string keys: serialising them into memory can't fail.
     serde_json::to_string(object).expect("canonical JSON serialises")
+}
+
+/// A text's bytes without the room that it was written with: an event keeps them for long.
+pub(super) fn exact_bytes(text: String) -> Bytes {
+    Bytes::from(text.into_bytes().into_boxed_slice())
 }
 
 /// Appends `text` as a JSON string.

@@ -13,7 +13,7 @@ use ruma::{
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
-use super::canonical::canonical_string;
+use super::canonical::{canonical_string, exact_bytes};
 use crate::room::Membership;
 
 /// The greatest size of a PDU in bytes, signatures included (Client-Server API, "Size limits").
@@ -136,8 +136,7 @@ impl Pdu {
             EventId::new_v2_or_v3(&hash)
         };
         let event_id = event_id.map_err(|error| format_error("event_id", error))?;
-        let raw = canonical_string(&object);
-        Self::read(Bytes::from(raw.into_bytes().into_boxed_slice()), event_id, rules)
+        Self::read(exact_bytes(canonical_string(&object)), event_id, rules)
     }
 
     /// Reads an event that this server stored; `redacts` was stored beside it.

@@ -28,8 +28,8 @@ pub struct OtherWay {
 }
 
 /// The other ways to sign in; each leads to `onward` at its end.
-fn other_ways(app: &App, onward: &str) -> Vec<OtherWay> {
-    let links = app.sso.links(onward).into_iter();
+fn other_ways(app: &App, onward: &str, again: bool) -> Vec<OtherWay> {
+    let links = app.sso.links(onward, again).into_iter();
     links.map(|link| OtherWay { name: link.name, href: link.href }).collect()
 }
 
@@ -45,7 +45,8 @@ pub(super) async fn show(
     let notice = again.then(|| {
         html! { p role="status" { "Sign in again to confirm that it is you." } }
     });
-    form(&app, &visitor, onward(params.get("continue")), name.unwrap_or_default(), notice).await
+    let to = (onward(params.get("continue")), again);
+    form(&app, &visitor, to, name.unwrap_or_default(), notice).await
 }
 
 pub(super) async fn sign_in(
@@ -67,6 +68,7 @@ pub(super) async fn sign_in(
         Err(ApiError {
             status: StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED, error, ..
         }) => {
+            let to = (to, params.get("again").is_some());
             let mut response = form(&app, &visitor, to, name, Some(alert(&error))).await?;
             *response.status_mut() = StatusCode::FORBIDDEN;
             Ok(response)
@@ -88,17 +90,18 @@ pub(super) async fn sign_out(
 async fn form(
     app: &App,
     visitor: &Visitor,
-    to: &str,
+    (to, again): (&str, bool),
     name: &str,
     notice: Option<Markup>,
 ) -> PageResult {
-    let (others, open) = (other_ways(app, to), sign_up::is_open(app).await?);
+    let (others, open) = (other_ways(app, to, again), sign_up::is_open(app).await?);
     let body = html! {
         @if let Some(notice) = notice { (notice) }
         p { "Sign in to your account on " strong { (app.config.server_name) } "." }
         form method="post" action=(PATH) {
             (visitor.field())
             input type="hidden" name="continue" value=(to);
+            @if again { input type="hidden" name="again" value="1"; }
             label { "User name or e-mail address "
                 input name="username" autocomplete="username" autocapitalize="none" spellcheck="false" value=(name) required
                     autofocus[name.is_empty()];

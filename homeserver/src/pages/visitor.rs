@@ -20,10 +20,9 @@ use crate::client::request_token::prove;
 use crate::http::auth::Address;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::params::Params;
-use crate::services::browsers::SignedIn;
+use crate::services::browsers::{SignedIn, SigningIn};
 use crate::services::sessions::random_token;
 use crate::services::threepids::{Asked, Proven, Purpose, parse_email};
-use crate::storage::external_ids::Origin;
 use crate::storage::tokens::TokenHash;
 
 /// The field of forms with what only this browser knows.
@@ -80,10 +79,10 @@ async fn let_in(
     app: &App,
     secure: bool,
     old: Option<&str>,
-    (user, origin): (&UserId, Option<Origin>),
+    who: SigningIn<'_>,
     to: &str,
 ) -> ApiResult<Response> {
-    let token = app.browsers.sign_in(user, origin, old).await?;
+    let token = app.browsers.sign_in(who, old).await?;
     let mut response = see_other(to);
     set(&mut response, secure, &token, Some(app.browsers.lifetime().as_secs()));
     Ok(response)
@@ -93,7 +92,7 @@ async fn let_in(
 pub async fn welcome(
     app: &App,
     headers: &HeaderMap,
-    who: (&UserId, Option<Origin>),
+    who: SigningIn<'_>,
     to: &str,
 ) -> ApiResult<Response> {
     let secure = base(app)?.starts_with("https://");
@@ -215,7 +214,8 @@ impl Visitor {
         // Whoever was signed in as the same before came from where they came.
         let origin = self.signed_in.as_ref().filter(|who| who.user == user);
         let origin = origin.and_then(|who| who.origin.clone());
-        Ok(let_in(app, self.secure, old, (user, origin), to).await?)
+        let who = SigningIn { user, origin, proven_ms: Some(app.clock.now_ms()) };
+        Ok(let_in(app, self.secure, old, who, to).await?)
     }
 
     /// Signs out whoever is signed in in this browser and sends it onwards.

@@ -25,10 +25,21 @@ const RESET_MS: i64 = 10 * 60 * 1000;
 pub struct SignedIn {
     /// Who.
     pub user: OwnedUserId,
-    /// Whether they signed in just now.
+    /// Whether they showed just now who they are.
     pub fresh: bool,
     /// From which session at an identity provider they came, where what it ends ends here, too.
     pub origin: Option<Origin>,
+}
+
+/// Somebody who signs in in a browser.
+#[derive(Debug, Clone)]
+pub struct SigningIn<'a> {
+    /// Who.
+    pub user: &'a UserId,
+    /// From which session at an identity provider they come.
+    pub origin: Option<Origin>,
+    /// When they showed who they are, in ms since 1970; `None` where nobody knows.
+    pub proven_ms: Option<i64>,
 }
 
 /// The browsers in which somebody is signed in.
@@ -61,7 +72,7 @@ impl Browsers {
         let row = browsers::get(&self.db, TokenHash::of(token)).await?;
         let row = row.filter(|row| row.begun_ms + self.lifetime.as_millis() as i64 > now);
         Ok(row.map(|row| {
-            let fresh = row.begun_ms + FRESH_MS > now;
+            let fresh = row.proven_ms + FRESH_MS > now;
             SignedIn { user: row.user_id, fresh, origin: row.origin }
         }))
     }
@@ -69,12 +80,12 @@ impl Browsers {
     /// Signs somebody in: the token for their browser. What the browser had before ends, so that nobody can have put it there.
     pub async fn sign_in(
         &self,
-        user: &UserId,
-        origin: Option<Origin>,
+        who: SigningIn<'_>,
         old: Option<&str>,
     ) -> Result<String, CommitError> {
         let token = random_token();
         let (hash, old) = (TokenHash::of(&token), old.map(TokenHash::of));
+        let SigningIn { user, origin, proven_ms } = who;
         let (user, now) = (user.to_owned(), self.clock.now_ms());
         let ended = now - self.lifetime.as_millis() as i64;
         self.committer
@@ -85,7 +96,7 @@ impl Browsers {
                     if let Some(old) = old {
                         browsers::delete(tx, old).await?;
                     }
-                    browsers::insert(tx, hash, &user, origin.as_ref(), now).await
+                    browsers::insert(tx, hash, &user, origin.as_ref(), (now, proven_ms)).await
                 }
                 .boxed()
             })

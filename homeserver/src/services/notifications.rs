@@ -237,7 +237,8 @@ impl Notifications {
                     context.insert(context::of(&self.rooms, snapshot, ask.user, &ask.rules).await?)
                 }
             };
-            let verdict = judge(&ask.rules, &Subject::of(event, snapshot), context);
+            let subject = Subject::of(&self.rooms, event, snapshot).await?;
+            let verdict = judge(&ask.rules, &subject, context);
             if verdict.notify {
                 let thread = self.thread(event).await?;
                 tally.add(event.nid, place.ord, thread.as_deref(), verdict.highlight);

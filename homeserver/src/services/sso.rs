@@ -47,8 +47,20 @@ pub enum Goal {
     Client(Url),
     /// To confirm what a client is about to do, in this session of user-interactive authentication.
     Confirm(String),
-    /// To be known on a page of this server, which is at this path.
-    Page(String),
+    /// To be known on a page of this server.
+    Page {
+        /// Its path.
+        path: String,
+        /// Whether it is for what can't be taken back, so that who is signed in at the provider has to show again who they are.
+        again: bool,
+    },
+}
+
+impl Goal {
+    /// Whether being signed in at the provider is not enough.
+    const fn wants_proof(&self) -> bool {
+        matches!(self, Self::Confirm(_) | Self::Page { again: true, .. })
+    }
 }
 
 /// Somebody who is at a provider.
@@ -69,6 +81,8 @@ pub struct Back {
     pub sid: Option<String>,
     /// What they are called there.
     pub attributes: Attributes,
+    /// When they showed there who they are, in ms since 1970, as far as that is known.
+    pub proven_ms: Option<i64>,
     /// What for.
     pub goal: Goal,
 }
@@ -119,6 +133,7 @@ pub struct Sso {
     newcomers: Shelf<Back>,
     arrivals: Shelf<Arrival>,
     questions: Shelf<String>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Sso {
@@ -146,6 +161,7 @@ impl Sso {
             newcomers: Shelf::new(shelf_clock(), PATIENCE_MS),
             arrivals: Shelf::new(shelf_clock(), PATIENCE_MS),
             questions: Shelf::new(shelf_clock(), PATIENCE_MS),
+            clock: shelf_clock(),
         })
     }
 
@@ -179,12 +195,15 @@ impl Sso {
     }
 
     /// The ways to sign in for a page of this server. Whoever signed in comes to `page`, a path with or without a query, signed in
-    /// in their browser.
-    pub fn links(&self, page: &str) -> Vec<Link> {
+    /// in their browser; with `again`, after they have shown at the provider once more who they are.
+    pub fn links(&self, page: &str, again: bool) -> Vec<Link> {
         let link = |provider: &Provider| {
             let settings = provider.settings();
             let mut query = url::form_urlencoded::Serializer::new(String::new());
             query.append_pair("provider", &settings.id).append_pair("page", page);
+            if again {
+                query.append_pair("again", "true");
+            }
             Link {
                 id: settings.id.clone(),
                 name: settings.name.clone(),
@@ -207,7 +226,12 @@ impl Sso {
         let (nonce, verifier) = (random_token(), random_token());
         let state = random_token();
         let redirect_uri = self.redirect_uri();
-        let attempt = Attempt { redirect_uri: &redirect_uri, nonce: &nonce, verifier: &verifier };
+        let attempt = Attempt {
+            redirect_uri: &redirect_uri,
+            nonce: &nonce,
+            verifier: &verifier,
+            proof: goal.wants_proof(),
+        };
         let url = self.providers[index].authorize(&attempt, &state).await?;
         self.away.put_as(state, Away { provider: index, nonce, verifier, goal }, browser);
         Ok(url)
@@ -228,11 +252,18 @@ impl Sso {
         }
         let code = code.map_err(|error| ProviderError::Refused(provider::logged(error)))?;
         let redirect_uri = self.redirect_uri();
-        let attempt =
-            Attempt { redirect_uri: &redirect_uri, nonce: &away.nonce, verifier: &away.verifier };
-        let Identity { subject, sid, attributes } = provider.identify(code, &attempt).await?;
+        let attempt = Attempt {
+            redirect_uri: &redirect_uri,
+            nonce: &away.nonce,
+            verifier: &away.verifier,
+            proof: away.goal.wants_proof(),
+        };
+        let Identity { subject, sid, attributes, proven_ms } =
+            provider.identify(code, &attempt).await?;
         let id = ExternalId { provider: provider.settings().id.clone(), subject };
-        Ok(Back { id, sid, attributes, goal: away.goal })
+        // A provider that doesn't say when was at least asked to have them prove it now.
+        let proven_ms = proven_ms.or_else(|| attempt.proof.then(|| self.clock.now_ms()));
+        Ok(Back { id, sid, attributes, proven_ms, goal: away.goal })
     }
 
     /// Keeps somebody who has to say which account is theirs; gives a key for [`newcomer`](Self::newcomer).

@@ -25,5 +25,6 @@ pub const ACCOUNTS: Migrations = Migrations::new(
         include_str!("migrations/accounts_proof_tokens.sql"),
         include_str!("migrations/accounts_oauth_limits.sql"),
         include_str!("migrations/accounts_oauth_origin.sql"),
+        include_str!("migrations/accounts_browser_proof.sql"),
     ],
 );

@@ -11,10 +11,10 @@ use crate::storage::external_ids::Origin;
 use crate::storage::tokens::TokenHash;
 
 const INSERT: &str =
-    "INSERT INTO browser_sessions (hash, user_id, password, begun_ms, provider, subject, sid)
-    VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    "INSERT INTO browser_sessions (hash, user_id, password, begun_ms, provider, subject, sid, proven_ms)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 const GET: &str =
-    "SELECT b.user_id, b.begun_ms, b.password, a.password, b.provider, b.subject, b.sid
+    "SELECT b.user_id, b.begun_ms, b.password, a.password, b.provider, b.subject, b.sid, b.proven_ms
     FROM browser_sessions b JOIN accounts a ON a.user_id = b.user_id
     WHERE b.hash = $1 AND a.deactivated = 0 AND a.locked = 0";
 const DELETE: &str = "DELETE FROM browser_sessions WHERE hash = $1";
@@ -33,6 +33,8 @@ pub struct BrowserRow {
     pub user_id: OwnedUserId,
     /// Since when.
     pub begun_ms: i64,
+    /// When they showed who they are; 0 where nobody knows.
+    pub proven_ms: i64,
     /// From which session at an identity provider they came.
     pub origin: Option<Origin>,
 }
@@ -42,19 +44,20 @@ fn mark(password: Option<&str>) -> Vec<u8> {
     Sha256::digest(password.unwrap_or_default()).to_vec()
 }
 
-/// Notes that somebody signed in.
+/// Notes that somebody signed in, when, and when they showed who they are.
 pub async fn insert(
     tx: &mut CommitTx,
     hash: TokenHash,
     user: &UserId,
     origin: Option<&Origin>,
-    now_ms: i64,
+    (now_ms, proven_ms): (i64, Option<i64>),
 ) -> Result<(), StorageError> {
     let row = tx.sql().fetch_optional(PASSWORD, args![user.as_str()]).await?;
     let password = row.map(|row| row.opt_text(0)).transpose()?.flatten();
     let (provider, subject, sid) = Origin::columns(origin);
     let mark = mark(password.as_deref());
-    let values = args![&hash.0[..], user.as_str(), mark, now_ms, provider, subject, sid];
+    let proven_ms = proven_ms.unwrap_or(0);
+    let values = args![&hash.0[..], user.as_str(), mark, now_ms, provider, subject, sid, proven_ms];
     tx.sql().execute(INSERT, values).await?;
     Ok(())
 }
@@ -66,7 +69,8 @@ pub async fn get(db: &Database, hash: TokenHash) -> Result<Option<BrowserRow>, S
         return Ok(None);
     }
     let (user_id, origin) = (parse_user(&row.text(0)?)?, Origin::read(&row, 4)?);
-    Ok(Some(BrowserRow { user_id, begun_ms: row.int(1)?, origin }))
+    let (begun_ms, proven_ms) = (row.int(1)?, row.int(7)?);
+    Ok(Some(BrowserRow { user_id, begun_ms, proven_ms, origin }))
 }
 
 /// Notes that somebody signed out.

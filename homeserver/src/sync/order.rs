@@ -2,15 +2,18 @@
 //!
 //! A room is known from the first time that somebody's list has it; from then on the feed keeps it true.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use landbridge_database::Database;
-use ruma::{OwnedRoomId, events::TimelineEventType};
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use ruma::{OwnedRoomId, OwnedUserId, UserId, events::TimelineEventType};
 
+use super::ranking::Ranking;
 use crate::feed::{Change, FeedObserver, Published};
 use crate::nid::{Pos, RoomNid};
-use crate::room::bumps;
+use crate::room::{UserRooms, bumps};
 use crate::storage::StorageError;
 use crate::storage::sliding::{RoomFacts, facts};
 
@@ -18,6 +21,10 @@ use crate::storage::sliding::{RoomFacts, facts};
 const MAX_ROOMS: usize = 300_000;
 /// Rooms that are read at once.
 const CHUNK: usize = 5_000;
+/// Moves of rooms that are kept. A ranking that is older than all of them is made anew.
+const MAX_MOVES: usize = 65_536;
+/// Rooms in all rankings that are kept.
+const MAX_RANKED: u64 = 300_000;
 
 /// What is known of a room.
 #[derive(Debug, Clone)]
@@ -32,13 +39,53 @@ pub struct Facts {
     pub kind: Option<Arc<str>>,
 }
 
-/// What is known of rooms.
-#[derive(Debug, Default)]
-pub struct Order(RwLock<Inner>);
+/// What is known of rooms, and in which order they are for those who looked lately.
+pub struct Order {
+    inner: RwLock<Inner>,
+    rankings: Cache<OwnedUserId, Arc<Mutex<Ranked>>, ByRooms>,
+}
+
+/// A ranking, and the position up to which it knows what moved.
+#[derive(Default)]
+struct Ranked {
+    ranking: Ranking,
+    at: Pos,
+    /// As many rooms as it was kept for.
+    weight: usize,
+}
+
+#[derive(Clone)]
+struct ByRooms;
+
+impl Weighter<OwnedUserId, Arc<Mutex<Ranked>>> for ByRooms {
+    fn weight(&self, _: &OwnedUserId, ranked: &Arc<Mutex<Ranked>>) -> u64 {
+        // What a ranking takes beside its rooms is worth some more.
+        lock(ranked).weight as u64 + 8
+    }
+}
+
+/// What is known of a user's rooms while they are looked at in their order.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    rooms: &'a HashMap<RoomNid, Facts>,
+    loaded: &'a HashMap<RoomNid, Facts>,
+}
+
+impl Known<'_> {
+    /// What is known of a room.
+    pub fn get(&self, room: RoomNid) -> Option<&Facts> {
+        self.rooms.get(&room).or_else(|| self.loaded.get(&room))
+    }
+}
 
 #[derive(Debug, Default)]
 struct Inner {
     rooms: HashMap<RoomNid, Facts>,
+    /// What moved rooms up after `floor`, in order.
+    moves: VecDeque<(Pos, RoomNid)>,
+    floor: Pos,
+    /// The newest position that was published.
+    newest: Pos,
     /// Reads that are under way.
     reads: usize,
     /// What was published since the first of them began, to be laid over what they bring.
@@ -67,7 +114,94 @@ impl From<RoomFacts> for Facts {
     }
 }
 
+impl Inner {
+    fn moved(&mut self, pos: Pos, room: RoomNid) {
+        self.moves.push_back((pos, room));
+        if self.moves.len() > MAX_MOVES
+            && let Some((oldest, _)) = self.moves.pop_front()
+        {
+            self.floor = self.floor.max(oldest);
+        }
+    }
+
+    fn moves_after(&self, pos: Pos) -> impl ExactSizeIterator<Item = (Pos, RoomNid)> {
+        let first = self.moves.partition_point(|(at, _)| *at <= pos);
+        self.moves.range(first..).copied()
+    }
+}
+
 impl Order {
+    /// Knows nothing yet of what came up to the stream's head when the server starts.
+    pub fn new(head: Pos) -> Self {
+        Self {
+            inner: RwLock::new(Inner { floor: head, newest: head, ..Inner::default() }),
+            rankings: Cache::with_weighter(1_000, MAX_RANKED, ByRooms),
+        }
+    }
+
+    /// Calls `look` with the rooms of a user in their order, as they are by his memberships, and with what is known of all that are
+    /// shown. It must be quick: it holds up whoever else looks.
+    ///
+    /// It costs as much as has changed since the user's last look, and at most as much as the user has rooms.
+    pub async fn ranked<R>(
+        &self,
+        db: &Database,
+        user: &UserId,
+        memberships: &UserRooms,
+        look: impl FnOnce(&Ranking, Known<'_>) -> R,
+    ) -> Result<R, StorageError> {
+        let kept = self.kept(user, memberships.len());
+        let mut loaded: HashMap<RoomNid, Facts> = HashMap::new();
+        let mut began = self.read().newest;
+        loop {
+            let unknown = {
+                let inner = self.read();
+                let mut ranked = lock(&kept);
+                if began < inner.floor {
+                    // What was loaded may have moved since, and nobody knows any more.
+                    loaded.clear();
+                    began = inner.newest;
+                }
+                // More moves than rooms cost more than to begin anew.
+                let moves = inner.moves_after(ranked.at).len();
+                if ranked.at < inner.floor || moves > memberships.len() {
+                    ranked.ranking = Ranking::default();
+                    ranked.at = inner.newest;
+                }
+                let known = Known { rooms: &inner.rooms, loaded: &loaded };
+                match ranked.ranking.follow(memberships, |nid| Some(known.get(nid)?.bump)) {
+                    Ok(()) => {
+                        // What comes out of `loaded` doesn't have what came after it was begun to be read.
+                        let since =
+                            if loaded.is_empty() { ranked.at } else { ranked.at.min(began) };
+                        for (pos, nid) in inner.moves_after(since) {
+                            ranked.ranking.raise(nid, pos);
+                        }
+                        ranked.at = inner.newest;
+                        return Ok(look(&ranked.ranking, known));
+                    }
+                    Err(unknown) => unknown,
+                }
+            };
+            for chunk in unknown.chunks(CHUNK) {
+                loaded.extend(self.load(db, chunk).await?);
+            }
+        }
+    }
+
+    /// A user's ranking as it was kept, or a new one.
+    fn kept(&self, user: &UserId, rooms: usize) -> Arc<Mutex<Ranked>> {
+        let known = self.rankings.get(user);
+        let fits = |known: &Arc<Mutex<Ranked>>| rooms <= lock(known).weight.saturating_mul(2);
+        if let Some(known) = known.as_ref().filter(|known| fits(known)) {
+            return Arc::clone(known);
+        }
+        let kept = known.unwrap_or_default();
+        lock(&kept).weight = rooms.max(1);
+        self.rankings.insert(user.to_owned(), Arc::clone(&kept));
+        kept
+    }
+
     /// Calls `visit` with each of the rooms that is known, after those that were not have been read.
     pub async fn visit(
         &self,
@@ -127,12 +261,16 @@ impl Order {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Inner> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Inner> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn lock(ranked: &Mutex<Ranked>) -> MutexGuard<'_, Ranked> {
+    ranked.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A read that is under way; its end is noted even if it fails or is given up.
@@ -150,6 +288,7 @@ impl Drop for Reading<'_> {
 
 impl FeedObserver for Order {
     fn published(&self, batch: &[Published]) {
+        let Some(newest) = batch.iter().map(|published| published.pos).max() else { return };
         let news = batch.iter().filter_map(|published| {
             let Change::Event(event, _) = &published.change else { return None };
             let news = News {
@@ -160,11 +299,12 @@ impl FeedObserver for Order {
             (news.bump.is_some() || news.encrypted).then_some((event.room, news))
         });
         let news: Vec<_> = news.collect();
-        if news.is_empty() {
-            return;
-        }
         let mut inner = self.write();
+        inner.newest = inner.newest.max(newest);
         for (room, news) in news {
+            if let Some(bump) = news.bump {
+                inner.moved(bump, room);
+            }
             if let Some(facts) = inner.rooms.get_mut(&room) {
                 facts.learn(news);
             }

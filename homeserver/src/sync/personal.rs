@@ -15,7 +15,8 @@ use crate::storage::{StorageError, account_data, sliding};
 /// Users of whom it is kept.
 const MAX_USERS: usize = 10_000;
 
-type Tags = HashMap<String, HashSet<String>>;
+/// The tags of each room, by its id.
+pub type Tags = HashMap<String, HashSet<String>>;
 
 /// The direct chats and tags of users who sync.
 pub struct Personal {

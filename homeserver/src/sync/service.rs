@@ -49,7 +49,8 @@ const UNKNOWN: Pos = -1;
 impl SyncService {
     /// Follows the feed from where it stands.
     pub fn following(feed: &Feed) -> Self {
-        let (heads, order) = (Arc::new(Heads::new(feed.head())), Arc::<Order>::default());
+        let head = feed.head();
+        let (heads, order) = (Arc::new(Heads::new(head)), Arc::new(Order::new(head)));
         feed.observe(&heads);
         feed.observe(&order);
         Self {

@@ -8,6 +8,7 @@
 mod build;
 mod connection;
 mod extensions;
+mod filters;
 mod lists;
 mod request;
 mod required;

@@ -8,7 +8,6 @@ use crate::event::{Event, Flags};
 use crate::nid::{EventNid, ORD_SHIFT, Pos, RoomNid, TimelineOrd};
 use crate::room::{MEMBER, Membership, RoomError, RoomSnapshot, UserRoom};
 use crate::storage::timeline_read;
-use crate::sync::access::leaving;
 use crate::sync::filter::RoomEventFilter;
 use crate::sync::lens::Lens;
 use crate::sync::viewer::Viewer;
@@ -151,9 +150,9 @@ pub(in crate::sync) async fn saw_as_invited(
     lens: &mut Lens<'_>,
     viewer: &Viewer,
     mine: &UserRoom,
+    leaving: Option<&Event>,
 ) -> Result<bool, RoomError> {
-    let left = leaving(app, mine.event).await?;
-    let Some(since) = left.and_then(|left| left.place()).map(|place| place.pos) else {
+    let Some(since) = leaving.and_then(Event::place).map(|place| place.pos) else {
         return Ok(false);
     };
     let filter = RoomEventFilter::default();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::Method;
+use landbridge_homeserver::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 use super::sso_provider::{Browser, CLIENT, Idp, log_in, parameter, redirect, server, server_at};
@@ -230,6 +231,21 @@ async fn people_sign_in_to_pages_of_this_server() {
     assert_eq!((back.status, back.location.as_deref()), (303, Some("/_landbridge/link?a=b")));
     let account = browser.get("/_landbridge/account").await;
     assert!(account.body.contains("<strong>@ada:"), "{}", account.body);
+    // That they are known at the provider is not enough for what can't be taken back.
+    let reset = "/_landbridge/account?action=org.matrix.cross_signing_reset";
+    let now = SystemClock.now_ms() / 1000;
+    for (ago, status) in [(7_200, 403), (0, 303)] {
+        let asked = browser.get(reset).await.location.expect("a page to sign in again");
+        assert!(asked.starts_with("/_landbridge/sign-in?"), "{asked}");
+        let page = browser.get(&asked).await;
+        let sent = browser.get(&page.link("/_landbridge/sso/start?")).await.sent();
+        let query: std::collections::BTreeMap<_, _> = sent.query_pairs().into_owned().collect();
+        assert_eq!((&*query["prompt"], &*query["max_age"]), ("login", "0"));
+        let mut claims = ada();
+        claims["auth_time"] = (now - ago).into();
+        assert_eq!(browser.get(&idp.sign_in(&sent, &claims)).await.status, status);
+    }
+    assert_eq!(browser.get(reset).await.status, 200);
     for elsewhere in ["https://evil.test/", "//evil.test/", "/\\evil.test/"] {
         let elsewhere: String =
             url::form_urlencoded::byte_serialize(elsewhere.as_bytes()).collect();

@@ -2,15 +2,15 @@
 //! messages both ways while homeserver and bridge are killed at random points. Everything must come through
 //! once and in order.
 //!
-//! Sizes come from the environment: `CRASH_MESSAGES` each way, `CRASH_KILLS` of each of the two, `CRASH_SEED`,
-//! and `CRASH_LAUNCHER`, the homeserver's launcher (ours by default).
+//! Sizes come from the environment: `CRASH_MESSAGES` each way, `CRASH_KILLS` of each of the two, `CRASH_SEED`. The homeserver is ours, or
+//! that of `HOMESERVER_LAUNCHER`.
 
 #![allow(clippy::print_stdout, reason = "a program that reports on its standard output")]
 
 use std::{
     env,
     error::Error,
-    path::{Path, PathBuf},
+    path::Path,
     process::ExitCode,
     sync::Arc,
     time::{Duration, Instant},
@@ -20,7 +20,7 @@ use landbridge_tests::{
     matrix::User,
     numbered::{self, Verdict},
     playground::Network,
-    process::{Process, checkout, free_port, kill_often},
+    process::{Process, free_port, kill_often},
     setting,
     stack::{SECRET, Stack},
 };
@@ -61,10 +61,8 @@ impl Rig {
         .args([format!("127.0.0.1:{network}")])
         .args(["--data".to_owned(), folder.join("network").display().to_string()]);
 
-        let launcher = env::var("CRASH_LAUNCHER")
-            .map_or_else(|_| checkout().join("tests/launch-homeserver"), PathBuf::from);
         let settings = [("NETWORK_URL", network_url.as_str()), ("NETWORK_TOKEN", "")];
-        let stack = Stack::prepare(folder, &launcher, "playground", &settings)?;
+        let stack = Stack::prepare(folder, "playground", &settings)?;
         Ok(Self {
             base: stack.base,
             network,

@@ -23,7 +23,7 @@ use landbridge_tests::{
     irc::{self, Person, Span},
     matrix::User,
     numbered::{self, Verdict},
-    process::{Process, checkout, kill_often},
+    process::{Process, kill_often},
     setting,
     stack::{SECRET, Stack, settled},
 };
@@ -60,9 +60,8 @@ struct Rig {
 
 impl Rig {
     fn prepare(folder: &Path, irc_port: u16) -> Result<Self> {
-        let launcher = checkout().join("tests/launch-homeserver");
         let network = format!("irc://127.0.0.1:{irc_port}");
-        let stack = Stack::prepare(folder, &launcher, "irc", &[("NETWORK_URL", &network)])?;
+        let stack = Stack::prepare(folder, "irc", &[("NETWORK_URL", &network)])?;
         Ok(Self {
             base: stack.base,
             homeserver: Arc::new(Mutex::new(stack.homeserver)),

@@ -7,20 +7,14 @@
 
 #![allow(clippy::print_stdout, reason = "a program that reports on its standard output")]
 
-use std::{
-    env,
-    error::Error,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{error::Error, process::ExitCode, time::Duration};
 
 use landbridge_tests::{
     matrix::User,
     numbered,
-    process::{Process, checkout, free_port},
+    process::Process,
     setting,
-    slack::Person,
+    slack::{Person, stand_in},
     stack::{SECRET, Stack, settled},
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
@@ -31,26 +25,6 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 const ALIAS: &str = "#slack_lobby:crash.test";
 /// For so long what is doubled may still be on its way.
 const REST: Duration = Duration::from_secs(15);
-
-/// The stand-in. It listens on two ports: its own, and the next for Socket Mode.
-fn stand_in(folder: &Path, port: u16) -> Process {
-    let place = env::var("SLACK_STAND_IN").map_or_else(|_| PathBuf::from("."), PathBuf::from);
-    let node = env::var("SLACK_NODE").unwrap_or_else(|_| "node".into());
-    let ready = format!("http://127.0.0.1:{port}/health");
-    Process::new("stand-in", node, &folder.join("slack.log"), &ready)
-        .args([place.join("server.mjs").display().to_string(), port.to_string()])
-}
-
-/// Two ports side by side.
-fn ports() -> Result<u16> {
-    for _ in 0..50 {
-        let port = free_port()?;
-        if std::net::TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
-            return Ok(port);
-        }
-    }
-    Err("there are no two free ports side by side".into())
-}
 
 /// Kills the bridge again and again, each time after a while, and starts it again.
 async fn kill_often(bridge: &mut Process, kills: usize, seed: u64) -> Result<()> {
@@ -70,15 +44,12 @@ async fn run() -> Result<bool> {
     let seed = setting("SLACK_SEED", rand::random::<u32>().into());
     println!("   {messages} messages each way, {kills} kills, SLACK_SEED={seed}");
     let folder = tempfile::Builder::new().prefix("landbridge-crash-slack").tempdir()?;
-    let port = ports()?;
-    let slack = format!("http://127.0.0.1:{port}");
-    let mut network = stand_in(folder.path(), port);
+    let (slack, mut network) = stand_in(folder.path())?;
     network.start().await?;
     let person = Person::new(&slack, "xoxp-alice");
     let (chat, channel) = person.chat("general").await?;
-    let launcher = checkout().join("tests/launch-homeserver");
     let settings = [("NETWORK_URL", slack.as_str()), ("NETWORK_CHAT", &chat)];
-    let mut rig = Stack::prepare(folder.path(), &launcher, "slack", &settings)?;
+    let mut rig = Stack::prepare(folder.path(), "slack", &settings)?;
     rig.homeserver.start().await?;
     rig.bridge.start().await?;
     let user = User::register(&rig.base, SECRET, "ann").await?;

@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use crate::{
     adapter::{Account, StoredLogin},
     control::{Contact, ControlError, PortalInfo},
     engine::Engine,
+    format::{Rich, to_content},
+    inbox::Unbridged,
+    keys,
     login::{LoginError, Outcome},
     network::{PortalKey, Scope},
     plain::Plain,
@@ -140,6 +145,33 @@ impl Engine {
         }
         self.forget_portal(portal).await?;
         Ok(())
+    }
+
+    /// The same, as somebody on the network wants it: the room is told why.
+    pub(crate) async fn unbridge_for_network(
+        self: &Arc<Self>,
+        key: &PortalKey<Plain>,
+        why: &str,
+    ) -> Result<Unbridged, ControlError> {
+        let portal = self.known_portal(key).await?;
+        let Some((portal, room)) = portal.and_then(|p| p.room_id().map(|room| (p, room))) else {
+            return Ok(Unbridged::NotBridged);
+        };
+        if self.config.portals.iter().any(|configured| configured.remote_id == key.id) {
+            return Ok(Unbridged::Configured);
+        }
+        let bot = self.matrix.bot();
+        let generation = portal.row().generation;
+        let id = self.connector.id();
+        let txn = keys::txn_id(id, portal.id, bot.user_id(), "unbridge", "", "notice", generation);
+        let content = Value::Object(to_content(&Rich::plain(why), "m.notice"));
+        match bot.send(&room, "m.room.message", &txn, &content, None).await {
+            // A bot that may say nothing there can still leave.
+            Err(error) if !error.is_forbidden() => return Err(error.into()),
+            _ => {}
+        }
+        self.close_portal(&portal, &room).await?;
+        Ok(Unbridged::Done)
     }
 
     /// Makes a new login durable and connects it.

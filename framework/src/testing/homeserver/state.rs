@@ -191,8 +191,16 @@ impl State {
     ) -> Result<String, Refusal> {
         let room = self.room(room_id)?;
         let (own, of_target) = (room.membership(sender), room.membership(target));
-        let public =
-            room.state_content("m.room.join_rules", "").is_some_and(|c| c["join_rule"] == "public");
+        let rules = room.state_content("m.room.join_rules", "").cloned().unwrap_or_default();
+        let inside = |allow: &Value| {
+            let room = allow["room_id"].as_str().and_then(|room| self.room(room).ok());
+            room.is_some_and(|room| room.membership(target) == Some("join"))
+        };
+        let public = match rules["join_rule"].as_str() {
+            Some("public") => true,
+            Some("restricted") => rules["allow"].as_array().into_iter().flatten().any(inside),
+            _ => false,
+        };
         let stronger = room.power(sender) > room.power(target);
         let allowed = match membership {
             "join" => {

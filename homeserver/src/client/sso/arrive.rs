@@ -17,6 +17,7 @@ use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::Query;
 use crate::pages::onward;
 use crate::pages::visitor::welcome;
+use crate::services::browsers::SigningIn;
 use crate::services::sso::accounts::{self, Fate};
 use crate::services::sso::provider::ProviderError;
 use crate::services::sso::{Arrival, Back, Goal, SsoError, logout};
@@ -123,7 +124,7 @@ pub(super) async fn arrived(
             let key = app.sso.keep_arrival(arrival, browser.hash());
             Ok(browser.remembered(app, pages::unknown_client(&user, &client, &key)))
         }
-        Goal::Page(path) => to_page(app, headers, &arrival, path).await,
+        Goal::Page { path, .. } => to_page(app, headers, &arrival, path).await,
         Goal::Confirm(session) => {
             if app.uia.confirmed(session, SSO, &arrival.user) {
                 Ok(uia::done())
@@ -187,7 +188,11 @@ async fn to_page(
     arrival: &Arrival,
     path: &str,
 ) -> ApiResult<Response> {
-    let who = (&*arrival.user, logout::origin(app, arrival));
+    let who = SigningIn {
+        user: &arrival.user,
+        origin: logout::origin(app, arrival),
+        proven_ms: arrival.back.proven_ms,
+    };
     welcome(app, headers, who, onward(Some(path))).await
 }
 

@@ -28,9 +28,14 @@ impl Subject {
         Self { flat, sender, levels }
     }
 
-    /// An event of a room.
-    pub fn of(event: &Event, snapshot: &RoomSnapshot) -> Self {
-        Self::new(event.client_json(&Unsigned::default()), snapshot.power_levels().cloned())
+    /// An event of a room, with the power levels that held when it was sent.
+    pub async fn of(
+        rooms: &Rooms,
+        event: &Event,
+        snapshot: &RoomSnapshot,
+    ) -> Result<Self, RoomError> {
+        let levels = levels_at(rooms, event, snapshot).await?;
+        Ok(Self::new(event.client_json(&Unsigned::default()), levels))
     }
 
     /// Whether the sender has the power to notify people by a key of the power levels' `notifications`.
@@ -38,6 +43,26 @@ impl Subject {
         let (Some(levels), Some(sender)) = (&self.levels, &self.sender) else { return false };
         levels.user(sender) >= levels.notification(key)
     }
+}
+
+/// The power levels that held when an event was sent: the room's own, unless they were changed since.
+async fn levels_at(
+    rooms: &Rooms,
+    event: &Event,
+    snapshot: &RoomSnapshot,
+) -> Result<Option<Arc<PowerLevels>>, RoomError> {
+    let ord = |event: &Event| event.place().map(|place| place.ord);
+    let now = snapshot.power_levels_event().and_then(|levels| ord(levels));
+    if now.is_none() || ord(event).is_none_or(|sent| now <= Some(sent)) {
+        return Ok(snapshot.power_levels().cloned());
+    }
+    let (Some(group), Some(create)) = (event.state_before, snapshot.create_event()) else {
+        return Ok(None);
+    };
+    let then = rooms.state_of(group).await?.nid("m.room.power_levels", "");
+    let then = rooms.events(then.as_slice()).await?.pop();
+    let rules = &snapshot.info.rules.authorization;
+    Ok(Some(Arc::new(PowerLevels::of(create, then.as_deref(), rules))))
 }
 
 /// The room as one of its members' push rules see it.

@@ -308,7 +308,7 @@ impl Follower {
         }
         // Whether somebody may have come since, to whom the event was not sent.
         let moved_on = event.state_after.is_some() && event.state_after != snapshot.state_group();
-        let subject = Subject::of(event, &snapshot);
+        let subject = Subject::of(&self.app.rooms, event, &snapshot).await?;
         let mut found: BTreeMap<String, (bool, Vec<String>)> = BTreeMap::new();
         for (n, user) in people.iter().enumerate() {
             if n % AT_ONCE == AT_ONCE - 1 {

@@ -7,6 +7,8 @@ use crate::config::RequiredClaim;
 
 /// How far the provider's clock may be from ours.
 const LEEWAY_SECONDS: i64 = 60;
+/// Who has to show who they are may take so long about it.
+const PROOF_SECONDS: i64 = 20 * 60;
 /// The longest subject (OpenID Connect Core 1.0, section 2, says 255 ASCII characters; other claims may be longer).
 const MAX_SUBJECT: usize = 512;
 const LOGOUT: &str = "http://schemas.openid.net/event/backchannel-logout";
@@ -26,6 +28,9 @@ pub enum Disbelief {
     /// Not the answer to what was asked.
     #[error("it does not answer this request")]
     Nonce,
+    /// Of somebody who showed who they are long ago, and was to do it now.
+    #[error("it tells of an authentication of before")]
+    Stale,
     /// Without what it is about.
     #[error("the claim {0:?} is missing or unusable")]
     Missing(String),
@@ -99,6 +104,16 @@ impl Expected<'_> {
             return Err(Disbelief::Nonce);
         }
         Ok(())
+    }
+
+    /// When somebody showed who they are, in ms since 1970, if the token says so (`auth_time`). If it was to be now, not long ago.
+    pub fn proven(&self, claims: &Claims, now: bool) -> Result<Option<i64>, Disbelief> {
+        let Some(at) = seconds(claims, "auth_time") else { return Ok(None) };
+        if now && at < self.now().saturating_sub(PROOF_SECONDS + LEEWAY_SECONDS) {
+            return Err(Disbelief::Stale);
+        }
+        // A provider's clock may go before ours.
+        Ok(Some(at.min(self.now()).saturating_mul(1000)))
     }
 
     /// Checks a logout token (OpenID Connect Back-Channel Logout 1.0, section 2.6), whose signature was checked before. Gives the

@@ -75,6 +75,8 @@ pub struct Attempt<'a> {
     pub nonce: &'a str,
     /// The secret of PKCE.
     pub verifier: &'a str,
+    /// Whether people have to show who they are even if the provider knows them already.
+    pub proof: bool,
 }
 
 /// Who somebody is, by a provider's word.
@@ -86,6 +88,8 @@ pub struct Identity {
     pub sid: Option<String>,
     /// What they are called.
     pub attributes: Attributes,
+    /// When they showed who they are, in ms since 1970; `None` where the provider doesn't say.
+    pub proven_ms: Option<i64>,
 }
 
 /// An identity provider.
@@ -179,6 +183,10 @@ impl Provider {
             .append_pair("scope", &self.settings.scopes.join(" "))
             .append_pair("state", state)
             .append_pair("nonce", attempt.nonce);
+        if attempt.proof {
+            // The second has the provider say when that was (section 3.1.2.1).
+            query.append_pair("prompt", "login").append_pair("max_age", "0");
+        }
         if self.settings.pkce {
             let challenge = Sha256::digest(attempt.verifier.as_bytes());
             query
@@ -207,7 +215,9 @@ impl Provider {
         let endpoints = self.endpoints().await?;
         let tokens = self.trade(&endpoints, code, attempt).await?;
         let mut claims = self.open(&tokens.id_token).await?;
-        self.expected(&endpoints).id_token(&claims, attempt.nonce)?;
+        let expected = self.expected(&endpoints);
+        expected.id_token(&claims, attempt.nonce)?;
+        let proven_ms = expected.proven(&claims, attempt.proof)?;
         if let (Some(url), Some(token), true) =
             (&endpoints.userinfo, &tokens.access_token, self.settings.userinfo)
         {
@@ -226,6 +236,7 @@ impl Provider {
             subject: subject(&claims, &self.settings.subject_claim)?,
             sid: sid.filter(|sid| sid.len() <= 512 && !sid.contains('\0')),
             attributes: self.templates.attributes(&claims),
+            proven_ms,
         })
     }
 

@@ -10,6 +10,7 @@ use super::room::Shown;
 use super::sticky;
 use crate::http::error::{ApiError, ApiResult};
 use crate::nid::{Pos, RoomNid};
+use crate::room::Membership;
 use crate::services::push_rules::PUSH_RULES;
 use crate::services::{device_lists, receipts as told_receipts, threads};
 use crate::storage::account_data::{self, Entry};
@@ -266,17 +267,12 @@ async fn receipts(
         return Ok(false);
     }
     let (app, user) = (build.app, &build.viewer.user);
-    let inside: HashSet<RoomNid> = app
-        .rooms
-        .memberships(user)
-        .await?
-        .iter()
-        .filter(|(_, mine)| mine.membership == crate::room::Membership::Join)
-        .map(|(nid, _)| *nid)
-        .collect();
+    let memberships = app.rooms.memberships(user).await?;
+    let inside = |nid: &RoomNid| {
+        memberships.get(nid).is_some_and(|mine| mine.membership == Membership::Join)
+    };
     let (mut whole, mut changed) = (Vec::new(), BTreeMap::<Pos, Vec<RoomNid>>::new());
-    let wanted =
-        covered.iter().filter(|covered| covered.wanted.receipts && inside.contains(&covered.nid));
+    let wanted = covered.iter().filter(|covered| covered.wanted.receipts && inside(&covered.nid));
     for covered in wanted {
         match covered.bound.filter(|_| covered.extensions & RECEIPTS != 0) {
             None => whole.push(covered.nid),

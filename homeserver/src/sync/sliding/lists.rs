@@ -4,32 +4,19 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
 
 use ruma::RoomId;
-use serde::Deserialize;
 
 use super::build::Build;
 use super::connection::ToldList;
+use super::filters::{Kinds, Passes};
 use super::request::{Details, Filters, List, Request};
 use crate::http::error::ApiResult;
-use crate::nid::{Pos, RoomNid};
-use crate::room::{Membership, RoomError, UserRoom, UserRooms};
+use crate::nid::RoomNid;
+use crate::room::{RoomError, UserRoom, UserRooms};
 use crate::sync::invites::hidden;
-
-/// Spaces that a filter may name; the children of further ones are not looked at.
-const MAX_SPACES: usize = 200;
-
-/// A room that may be in a list.
-struct Candidate {
-    nid: RoomNid,
-    mine: UserRoom,
-    /// The higher, the further up.
-    rank: Pos,
-    id: ruma::OwnedRoomId,
-    encrypted: bool,
-    kind: Option<Arc<str>>,
-}
+use crate::sync::order::{Facts, Known};
+use crate::sync::ranking::{Place, Ranking, is_left};
 
 /// A room that a request is about.
 #[derive(Default)]
@@ -69,17 +56,16 @@ impl Chosen {
 pub(super) async fn choose(build: &Build<'_>, memberships: &UserRooms) -> ApiResult<Chosen> {
     let mut chosen = Chosen::default();
     let request = build.request;
-    let unseen = if request.subscriptions.is_empty() {
-        HashSet::new()
-    } else {
-        hidden_rooms(build, memberships).await?
-    };
+    if request.subscriptions.is_empty() && request.lists.is_empty() {
+        return Ok(chosen);
+    }
+    let around = Around::of(build, memberships).await?;
     for (id, details) in &request.subscriptions {
         let Some(nid) = number(build, id).await? else { continue };
         if request.sticky.is_some() {
             chosen.matched.insert(nid);
         }
-        let seen = !unseen.contains(&nid);
+        let seen = !around.unseen.contains(&nid);
         if seen && memberships.get(&nid).is_some_and(|mine| is_candidate(build, nid, mine)) {
             let wanted = chosen.want(nid, details);
             let wants = |extension: &Option<super::request::RoomExtension>| {
@@ -90,22 +76,17 @@ pub(super) async fn choose(build: &Build<'_>, memberships: &UserRooms) -> ApiRes
             wanted.typing |= wants(&request.typing);
         }
     }
-    if request.lists.is_empty() {
-        return Ok(chosen);
-    }
-    let candidates = candidates(build, memberships).await?;
     for list in &request.lists {
-        let mut rooms: Vec<&Candidate> = match &list.filters {
-            None => candidates.iter().collect(),
-            Some(filters) => filtered(build, &candidates, filters, memberships).await?,
+        let (count, places) = match &list.filters {
+            None => around.whole(list).await?,
+            Some(filters) => around.filtered(filters).await?,
         };
-        let count = rooms.len();
         if request.sticky.is_some() {
-            chosen.matched.extend(rooms.iter().map(|candidate| candidate.nid));
+            chosen.matched.extend(places.iter().map(|(_, nid)| *nid));
         }
         chosen.lists.insert(list.name.clone(), ToldList { asked: asked(list), count });
-        for candidate in window(&mut rooms, list.ranges.as_deref()) {
-            let wanted = chosen.want(candidate.nid, &list.details);
+        for nid in window(&places, list) {
+            let wanted = chosen.want(nid, &list.details);
             take_extensions(wanted, request, &list.name);
         }
     }
@@ -140,215 +121,144 @@ async fn number(build: &Build<'_>, id: &RoomId) -> Result<Option<RoomNid>, RoomE
 /// Whether a room is one to be told of: the user is in it or asked into it, was banned from it, or has left it since it was told, or since
 /// the connection was told anything.
 fn is_candidate(build: &Build<'_>, nid: RoomNid, mine: &UserRoom) -> bool {
-    match mine.membership {
-        Membership::Join | Membership::Invite | Membership::Knock => true,
-        Membership::Ban if !mine.forgotten => true,
-        Membership::Leave | Membership::Ban => {
-            let bound = build.told_bound(nid).or(build.since());
-            bound.is_some_and(|bound| mine.pos > bound)
-        }
-    }
+    let bound = || build.told_bound(nid).or(build.since());
+    !is_left(mine) || bound().is_some_and(|bound| mine.pos > bound)
 }
 
-async fn candidates(build: &Build<'_>, memberships: &UserRooms) -> ApiResult<Vec<Candidate>> {
-    let nids: Vec<RoomNid> = memberships
-        .iter()
-        .filter(|(nid, mine)| is_candidate(build, **nid, mine))
-        .map(|(nid, _)| *nid)
-        .collect();
-    let unseen = hidden_rooms(build, memberships).await?;
-    let mut candidates = Vec::with_capacity(nids.len());
-    build
-        .app
-        .sync
-        .order
-        .visit(&build.app.db, &nids, |nid, facts| {
-            let Some(mine) = memberships.get(&nid).copied() else { return };
-            if unseen.contains(&nid) {
-                return;
-            }
-            // Nothing of what happens in a room shows to whoever is not inside.
-            let rank = match mine.membership {
-                Membership::Join => facts.bump,
-                _ => mine.pos,
-            };
-            candidates.push(Candidate {
-                nid,
-                mine,
-                rank,
-                id: facts.id.clone(),
-                encrypted: facts.encrypted,
-                kind: facts.kind.clone(),
-            });
-        })
-        .await?;
-    Ok(candidates)
+/// A user's ranking, with what has to be passed over in it and what is not in it.
+struct Around<'a> {
+    build: &'a Build<'a>,
+    memberships: &'a UserRooms,
+    /// The rooms that the user is invited to and does not get to see.
+    unseen: HashSet<RoomNid>,
+    /// The rooms that were left and are told of all the same, in order.
+    left: Vec<(Place, Facts)>,
 }
 
-/// The rooms that the user is invited to and does not get to see.
-async fn hidden_rooms(
-    build: &Build<'_>,
-    memberships: &UserRooms,
-) -> Result<HashSet<RoomNid>, RoomError> {
-    let invited = memberships.iter().filter(|(_, mine)| mine.membership == Membership::Invite);
-    let invitations: Vec<_> = invited.map(|(_, mine)| mine.event).collect();
-    hidden(build.app, build.viewer, &invitations).await
-}
-
-/// The rooms in the ranges, the first ones first. Only as many as needed are put in order.
-fn window<'a>(
-    rooms: &mut [&'a Candidate],
-    ranges: Option<&[(usize, usize)]>,
-) -> Vec<&'a Candidate> {
-    let rank = |candidate: &&Candidate| (Reverse(candidate.rank), candidate.nid);
-    let Some(ranges) = ranges else {
-        rooms.sort_unstable_by_key(rank);
-        return rooms.to_vec();
-    };
-    let end = ranges.iter().map(|(_, to)| to.saturating_add(1)).max().unwrap_or(0);
-    let end = end.min(rooms.len());
-    if end == 0 {
-        return Vec::new();
-    }
-    if end < rooms.len() {
-        rooms.select_nth_unstable_by_key(end - 1, rank);
-    }
-    rooms[..end].sort_unstable_by_key(rank);
-    let inside = |place: usize| ranges.iter().any(|(from, to)| (*from..=*to).contains(&place));
-    rooms[..end]
-        .iter()
-        .enumerate()
-        .filter(|(place, _)| inside(*place))
-        .map(|(_, room)| *room)
-        .collect()
-}
-
-async fn filtered<'a>(
-    build: &Build<'_>,
-    candidates: &'a [Candidate],
-    filters: &Filters,
-    memberships: &UserRooms,
-) -> ApiResult<Vec<&'a Candidate>> {
-    let (db, user) = (&build.app.db, &build.viewer.user);
-    let spaces = match &filters.spaces {
-        Some(spaces) => Some(children(build, spaces, memberships).await?),
-        None => None,
-    };
-    let direct = &build.direct;
-    let tags = if filters.tags.is_some() || filters.not_tags.is_some() {
-        Some(build.app.sync.personal.tags(db, user).await?)
-    } else {
-        None
-    };
-    let has_tag = |id: &RoomId, wanted: &[String]| {
-        tags.as_ref()
-            .and_then(|tags| tags.get(id.as_str()))
-            .is_some_and(|tags| wanted.iter().any(|tag| tags.contains(tag)))
-    };
-    let mut rooms = Vec::new();
-    for candidate in candidates {
-        let id = &candidate.id;
-        let passes = filters.is_dm.is_none_or(|wanted| direct.contains(id.as_str()) == wanted)
-            && spaces.as_ref().is_none_or(|spaces| spaces.contains(id.as_str()))
-            && filters.is_encrypted.is_none_or(|wanted| candidate.encrypted == wanted)
-            && filters
-                .is_invite
-                .is_none_or(|wanted| (candidate.mine.membership == Membership::Invite) == wanted)
-            && filters.tags.as_ref().is_none_or(|wanted| has_tag(id, wanted))
-            && filters.not_tags.as_ref().is_none_or(|unwanted| !has_tag(id, unwanted));
-        if passes && type_passes(build, candidate, filters).await? {
-            rooms.push(candidate);
-        }
-    }
-    Ok(rooms)
-}
-
-async fn type_passes(
-    build: &Build<'_>,
-    candidate: &Candidate,
-    filters: &Filters,
-) -> Result<bool, RoomError> {
-    if filters.room_types.is_none() && filters.not_room_types.is_none() {
-        return Ok(true);
-    }
-    let kind = if let Some(kind) = &candidate.kind {
-        Arc::clone(kind)
-    } else {
-        let Some(room) = build.app.rooms.find(candidate.nid).await? else { return Ok(false) };
-        let snapshot = room.snapshot();
-        let create = snapshot.create_event();
-        let kind = create.and_then(|create| create.pdu.content_str("type")).unwrap_or_default();
-        build.app.sync.order.learn_kind(candidate.nid, &kind);
-        Arc::from(kind)
-    };
-    let is_among = |types: &Vec<Option<String>>| {
-        types.iter().any(|wanted| wanted.as_deref().unwrap_or_default() == &*kind)
-    };
-    Ok(filters.room_types.as_ref().is_none_or(is_among)
-        && !filters.not_room_types.as_ref().is_some_and(is_among))
-}
-
-/// The rooms that some spaces name as theirs, those spaces that the user is in.
-async fn children(
-    build: &Build<'_>,
-    spaces: &[String],
-    memberships: &UserRooms,
-) -> ApiResult<HashSet<String>> {
-    #[derive(Deserialize)]
-    struct Content {
-        #[serde(default)]
-        via: Vec<serde_json::Value>,
-    }
-    let mut children = HashSet::new();
-    for space in spaces.iter().take(MAX_SPACES) {
-        let Ok(id) = <&RoomId>::try_from(space.as_str()) else { continue };
-        let room = match build.app.rooms.get(id).await {
-            Err(RoomError::NotFound) => continue,
-            room => room?,
+impl<'a> Around<'a> {
+    async fn of(build: &'a Build<'a>, memberships: &'a UserRooms) -> ApiResult<Self> {
+        let mut around = Self { build, memberships, unseen: HashSet::new(), left: Vec::new() };
+        let (invitations, mut left): (_, Vec<RoomNid>) = around
+            .ranked(|ranking, _| {
+                let newly = build.since().map(|since| ranking.left_after(since).collect());
+                (ranking.invitations(), newly.unwrap_or_default())
+            })
+            .await?;
+        around.unseen = hidden(build.app, build.viewer, &invitations).await?;
+        // Those that were out of sight before they were left.
+        let out_of_sight = build.state.rooms.iter().filter(|(_, told)| told.bound.is_some());
+        left.extend(out_of_sight.map(|(nid, _)| *nid));
+        let is_told = |nid: RoomNid, mine| is_left(mine) && is_candidate(build, nid, mine);
+        left.retain(|nid| memberships.get(nid).is_some_and(|mine| is_told(*nid, mine)));
+        left.sort_unstable();
+        left.dedup();
+        let known = |nid: RoomNid, facts: &Facts| {
+            let pos = memberships.get(&nid).map_or(0, |mine| mine.pos);
+            around.left.push(((Reverse(pos), nid), facts.clone()));
         };
-        if memberships.get(&room.nid()).is_none_or(|mine| mine.membership != Membership::Join) {
-            continue;
-        }
-        let snapshot = room.snapshot();
-        let nids: Vec<_> =
-            snapshot.state.of_kind("m.space.child").map(|(_, entry)| entry.nid).collect();
-        for event in build.app.rooms.events(&nids).await? {
-            // A child without servers to join by has been taken out.
-            let content = serde_json::from_str::<Content>(event.pdu.content().get());
-            if content.is_ok_and(|content| !content.via.is_empty())
-                && let Some(child) = event.pdu.state_key()
-            {
-                children.insert(child.to_owned());
-            }
-        }
+        build.app.sync.order.visit(&build.app.db, &left, known).await?;
+        around.left.sort_unstable_by_key(|(place, _)| *place);
+        Ok(around)
     }
-    Ok(children)
+
+    async fn ranked<R>(&self, look: impl FnOnce(&Ranking, Known<'_>) -> R) -> ApiResult<R> {
+        let (app, user) = (self.build.app, &self.build.viewer.user);
+        Ok(app.sync.order.ranked(&app.db, user, self.memberships, look).await?)
+    }
+
+    /// How many rooms a list without filters has, and those up to the last one that it shows, in order.
+    async fn whole(&self, list: &List) -> ApiResult<(usize, Vec<Place>)> {
+        // What is stuck in rooms is told of all of them.
+        let end = if self.build.request.sticky.is_some() { usize::MAX } else { end(list) };
+        let look = |ranking: &Ranking, _: Known<'_>| {
+            let shown = ranking.shown();
+            let count = shown.len().saturating_sub(self.unseen.len());
+            let places = shown.filter(|(_, nid)| !self.unseen.contains(nid)).take(end);
+            (count, places.collect())
+        };
+        let (count, mut places): (_, Vec<Place>) = self.ranked(look).await?;
+        if !self.left.is_empty() {
+            places.extend(self.left.iter().map(|(place, _)| *place));
+            places.sort_unstable();
+        }
+        Ok((count + self.left.len(), places))
+    }
+
+    /// How many rooms a list with filters has, and all of them in order.
+    async fn filtered(&self, filters: &Filters) -> ApiResult<(usize, Vec<Place>)> {
+        let passes = Passes::of(self.build, filters, self.memberships).await?;
+        let mut kinds = Kinds::default();
+        let mut places = loop {
+            let look = |ranking: &Ranking, known: Known<'_>| {
+                let (mut places, mut unknown) = (Vec::new(), Vec::new());
+                let mut judge = |place: Place, facts: &Facts| {
+                    let Some(mine) = self.memberships.get(&place.1) else { return };
+                    match passes.judge(mine, facts, kinds.get(place.1, facts)) {
+                        Some(true) => places.push(place),
+                        Some(false) => {}
+                        None => unknown.push(place.1),
+                    }
+                };
+                for place in ranking.shown().filter(|(_, nid)| !self.unseen.contains(nid)) {
+                    if let Some(facts) = known.get(place.1) {
+                        judge(place, facts);
+                    }
+                }
+                self.left.iter().for_each(|(place, facts)| judge(*place, facts));
+                if unknown.is_empty() { Ok(places) } else { Err(unknown) }
+            };
+            match self.ranked(look).await? {
+                Ok(places) => break places,
+                Err(unknown) => kinds.learn(self.build.app, &unknown).await?,
+            }
+        };
+        if !self.left.is_empty() {
+            places.sort_unstable();
+        }
+        Ok((places.len(), places))
+    }
+}
+
+/// Behind the last place that a list asks for.
+fn end(list: &List) -> usize {
+    let Some(ranges) = &list.ranges else { return usize::MAX };
+    ranges.iter().map(|(_, to)| to.saturating_add(1)).max().unwrap_or(0)
+}
+
+/// The rooms in the ranges, the first ones first.
+fn window(places: &[Place], list: &List) -> Vec<RoomNid> {
+    let inside = |place: usize| {
+        let ranges = list.ranges.as_ref();
+        ranges.is_none_or(|ranges| ranges.iter().any(|(from, to)| (*from..=*to).contains(&place)))
+    };
+    let places = places.iter().take(end(list)).enumerate();
+    places.filter(|(place, _)| inside(*place)).map(|(_, (_, nid))| *nid).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::nid::EventNid;
+    use std::sync::Arc;
 
-    fn candidate(nid: i64, rank: Pos) -> Candidate {
-        let mine =
-            UserRoom { membership: Membership::Join, event: EventNid(0), pos: 0, forgotten: false };
-        let id = RoomId::parse(format!("!{nid}:h")).expect("an id");
-        Candidate { nid: RoomNid(nid), mine, rank, id, encrypted: false, kind: None }
-    }
+    use super::*;
 
     #[test]
     fn windows_are_the_highest_in_order() {
-        let all: Vec<Candidate> = (0..50).map(|n| candidate(n, (n * 7) % 50)).collect();
-        let shown = |ranges: Option<&[(usize, usize)]>| -> Vec<Pos> {
-            let mut rooms: Vec<&Candidate> = all.iter().collect();
-            window(&mut rooms, ranges).iter().map(|room| room.rank).collect()
+        let mut places: Vec<Place> = (0..50).map(|n| (Reverse((n * 7) % 50), RoomNid(n))).collect();
+        places.sort_unstable();
+        let shown = |ranges: Option<&[(usize, usize)]>| -> Vec<i64> {
+            let list = List {
+                name: "all".to_owned(),
+                ranges: ranges.map(<[_]>::to_vec),
+                details: Arc::default(),
+                filters: None,
+            };
+            window(&places, &list).iter().map(|nid| (nid.0 * 7) % 50).collect()
         };
         assert_eq!(shown(Some(&[(0, 2)])), [49, 48, 47]);
         assert_eq!(shown(Some(&[(0, 0), (2, 3)])), [49, 47, 46]);
         assert_eq!(shown(Some(&[(48, 90)])), [1, 0]);
         assert_eq!(shown(Some(&[(0, usize::MAX)])).len(), 50);
-        assert_eq!(shown(Some(&[])), Vec::<Pos>::new());
+        assert_eq!(shown(Some(&[])), Vec::<i64>::new());
         assert_eq!(shown(None).first(), Some(&49));
     }
 }

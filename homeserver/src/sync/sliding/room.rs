@@ -152,11 +152,11 @@ impl Looking<'_> {
             None => false,
         };
         let known = self.bound.filter(|_| !again);
+        let leaving = if is_in { None } else { leaving(build.app, self.mine.event).await? };
         if !is_in && !self.was_in(&mut lens, known).await? {
-            return self.turned_down(&mut lens).await;
+            return self.turned_down(&mut lens, leaving.as_deref()).await;
         }
         // Whoever was banned after he left does not see what happened in between.
-        let leaving = if is_in { None } else { leaving(build.app, self.mine.event).await? };
         let left = leaving.as_ref().and_then(|leaving| leaving.place());
         let upto = left.map_or(if is_in { build.upto } else { self.mine.pos }, |place| place.pos);
         let initial = known.is_none();
@@ -167,7 +167,7 @@ impl Looking<'_> {
         let app = build.app;
         let outside = !is_in && upto < self.mine.pos;
         let window = if outside
-            && saw_as_invited(app, &self.snapshot, &mut lens, build.viewer, self.mine).await?
+            && self.saw_as_invited(&mut lens, leaving.as_deref()).await?
             && let Some(leave) = app.rooms.events(&[self.mine.event]).await?.pop()
         {
             Window::of_one(leave, self.membership, true)
@@ -232,8 +232,21 @@ impl Looking<'_> {
         }
     }
 
+    async fn saw_as_invited(
+        &self,
+        lens: &mut Lens<'_>,
+        leaving: Option<&Event>,
+    ) -> Result<bool, RoomError> {
+        let (app, viewer) = (self.build.app, self.build.viewer);
+        saw_as_invited(app, &self.snapshot, lens, viewer, self.mine, leaving).await
+    }
+
     /// An invitation was turned down or withdrawn, or a knock: it told nothing of the room itself.
-    async fn turned_down(self, lens: &mut Lens<'_>) -> Result<Look, RoomError> {
+    async fn turned_down(
+        self,
+        lens: &mut Lens<'_>,
+        leaving: Option<&Event>,
+    ) -> Result<Look, RoomError> {
         let build = self.build;
         if self.bound.is_none() {
             // The client never heard of it, either.
@@ -242,7 +255,7 @@ impl Looking<'_> {
         let Some(leave) = build.app.rooms.events(&[self.mine.event]).await?.pop() else {
             return Ok(Look::Quiet);
         };
-        let gap = saw_as_invited(build.app, &self.snapshot, lens, build.viewer, self.mine).await?;
+        let gap = self.saw_as_invited(lens, leaving).await?;
         let me = build.viewer.user.as_str();
         let required = &self.wanted.details.required;
         let required = required.admits(MEMBER, me) || required.lazy;

@@ -185,9 +185,11 @@ async fn left(
             (before || within, within)
         }
     };
+    let leaving = leaving(build.app, mine.event).await?;
+    let left = leaving.as_deref();
     if !was_in {
         // An invitation turned down, or withdrawn: it told nothing of the room itself.
-        let gap = saw_as_invited(build.app, &snapshot, &mut lens, build.viewer, mine).await?;
+        let gap = saw_as_invited(build.app, &snapshot, &mut lens, build.viewer, mine, left).await?;
         let window = Window::of_one(leave, mine.membership, gap);
         let told = Told::default();
         return Ok(Some(RoomPlan {
@@ -202,10 +204,10 @@ async fn left(
     }
     let known = build.since.filter(|_| !came_within);
     // He may have been banned after he left; what changed in between is not his to see.
-    let leaving = leaving(build.app, mine.event).await?.unwrap_or_else(|| leave.clone());
-    let upto = leaving.place().map_or(mine.pos, |place| place.pos);
+    let left = left.unwrap_or(&leave);
+    let (upto, group) = (left.place().map_or(mine.pos, |place| place.pos), left.state_after);
     let window = if upto < mine.pos
-        && saw_as_invited(build.app, &snapshot, &mut lens, build.viewer, mine).await?
+        && saw_as_invited(build.app, &snapshot, &mut lens, build.viewer, mine, Some(left)).await?
     {
         Window::of_one(leave, mine.membership, true)
     } else {
@@ -213,7 +215,6 @@ async fn left(
         let span = Span { filter: &filter.timeline, since: known, upto, limit };
         window(build.app, &snapshot, &mut lens, build.viewer, &span).await?
     };
-    let group = leaving.state_after;
     let state = match group {
         Some(group) => room.state_of(group).await?,
         None => snapshot.state.clone(),

@@ -1,0 +1,245 @@
+//! A bridge with everything around it: the testing kit's homeserver, and a Discord of our own.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use http::{Request, header::AUTHORIZATION};
+use landbridge_database::{Database, Options};
+use landbridge_discord::{Discord, DiscordConfig, config::Secret};
+use landbridge_framework::{
+    Bridge, BridgeConfig,
+    config::PortalConfig,
+    login::StepKind,
+    permissions::Level,
+    testing::{Faults, Kind, SimHomeserver, SimUser},
+};
+use landbridge_registration::Registration;
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+use crate::fake::{CHANNEL, Fake, GUILD, TOKEN};
+
+const SERVER: &str = "hs.example";
+
+/// How long something may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+pub(crate) struct World {
+    pub(crate) fake: Fake,
+    pub(crate) homeserver: SimHomeserver,
+    pub(crate) user: SimUser,
+    pub(crate) room: String,
+    registration: Registration,
+    bridge_config: BridgeConfig,
+    network: DiscordConfig,
+    database: Database,
+    bridge: Option<Bridge<Discord>>,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    /// With a room for the channel, in which somebody is.
+    pub(crate) async fn opened() -> Self {
+        Self::opened_for(CHANNEL, |_| {}).await
+    }
+
+    /// The same for another channel, with another configuration.
+    pub(crate) async fn opened_for(channel: &str, change: impl FnOnce(&mut BridgeConfig)) -> Self {
+        let set_up = |bridge: &mut BridgeConfig, _: &mut DiscordConfig| {
+            bridge.portals[0].remote_id = channel.into();
+            change(bridge);
+        };
+        let mut world = Self::with(set_up).await;
+        let homeserver = world.homeserver.clone();
+        eventually("the room", || !homeserver.all_rooms().is_empty()).await;
+        let user = world.user.clone();
+        let in_it = || homeserver.all_rooms().into_iter().find(|room| user.join(room));
+        eventually("an invitation", || in_it().is_some()).await;
+        world.room = in_it().unwrap();
+        world
+    }
+
+    /// With another configuration; not waiting for anything.
+    pub(crate) async fn with(change: impl FnOnce(&mut BridgeConfig, &mut DiscordConfig)) -> Self {
+        // The client wants TLS to be possible, even where nothing uses it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let fake = Fake::start().await;
+        let mut bridge_config = BridgeConfig::for_network("discord");
+        bridge_config.permissions.insert("*".into(), Level::User);
+        bridge_config.homeserver_is_durable = Some(true);
+        bridge_config.double_puppet.automatic = false;
+        bridge_config.portals = vec![PortalConfig {
+            remote_id: CHANNEL.into(),
+            invite: vec!["@bob:hs.example".into()],
+            ..PortalConfig::default()
+        }];
+        let mut network = DiscordConfig {
+            token: Secret(TOKEN.into()),
+            api_url: format!("http://{}/api/v10/", fake.address),
+            cdn_url: format!("http://{}/cdn/", fake.address),
+            ..DiscordConfig::default()
+        };
+        change(&mut bridge_config, &mut network);
+        let registration =
+            bridge_config.registration("discord", SERVER, None, &mut rand::rng()).unwrap();
+        let homeserver =
+            SimHomeserver::new(SERVER, registration.clone(), Kind::Ours, Faults::new(7));
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("bridge.db").display());
+        let database = Database::open(&url, &Options::default()).await.unwrap();
+        let user = homeserver.user("@bob:hs.example");
+        let mut world = Self {
+            fake,
+            homeserver,
+            user,
+            room: String::new(),
+            registration,
+            bridge_config,
+            network,
+            database,
+            bridge: None,
+            _folder: folder,
+        };
+        world.start().await;
+        world
+    }
+
+    pub(crate) async fn start(&mut self) {
+        let bridge = Bridge::<Discord>::builder(
+            self.network.clone(),
+            self.bridge_config.clone(),
+            SERVER,
+            self.registration.clone(),
+            self.homeserver.carrier(),
+            self.database.clone(),
+        )
+        .start()
+        .await
+        .unwrap();
+        self.homeserver.attach(bridge.appservice_router());
+        self.bridge = Some(bridge);
+    }
+
+    /// Ends the bridge wherever it stands.
+    pub(crate) fn stop(&mut self) {
+        self.homeserver.detach();
+        self.bridge = None;
+    }
+
+    /// Sender and text of what is said in the room.
+    pub(crate) fn said(&self) -> Vec<(String, String)> {
+        self.homeserver.messages(&self.room)
+    }
+
+    /// Name and text of what Discord got.
+    pub(crate) fn heard(&self) -> Vec<(String, String)> {
+        self.fake.heard(CHANNEL)
+    }
+
+    /// How many events of a type there are.
+    pub(crate) fn count(&self, kind: &str) -> usize {
+        self.homeserver.timeline(&self.room).iter().filter(|event| event["type"] == kind).count()
+    }
+
+    /// The event of a message.
+    pub(crate) fn find(&self, body: &str) -> Value {
+        let found = self.homeserver.timeline(&self.room);
+        found.into_iter().find(|event| event["content"]["body"] == body).unwrap()
+    }
+
+    /// Its identifier.
+    pub(crate) fn event_of(&self, body: &str) -> String {
+        self.find(body)["event_id"].as_str().unwrap().to_owned()
+    }
+
+    /// How many requests of a method Discord got whose path has this in it.
+    pub(crate) fn asked(&self, method: &str, path: &str) -> usize {
+        let requests = self.fake.requests.lock().unwrap();
+        let fits = |r: &&Value| r["method"] == method && r["path"].as_str().unwrap().contains(path);
+        requests
+            .iter()
+            .filter(fits)
+            .filter(|r| {
+                !r["path"].as_str().unwrap().contains("/channels/") || path.contains("reactions")
+            })
+            .count()
+    }
+
+    /// The names of the files in a channel.
+    pub(crate) fn files(&self, channel: &str) -> Vec<String> {
+        let state = self.fake.state();
+        let messages = state.messages.get(channel).into_iter().flatten();
+        let files = messages.filter_map(|message| message["attachments"].as_array()).flatten();
+        files.filter_map(|file| file["filename"].as_str().map(ToOwned::to_owned)).collect()
+    }
+
+    /// Somebody's file; gives its address.
+    pub(crate) async fn upload(&self, bytes: &'static [u8]) -> String {
+        let token = self.homeserver.token(self.user.id());
+        let request = Request::post("/_matrix/media/v3/upload?filename=cat.png")
+            .header(AUTHORIZATION, format!("Bearer {token}"))
+            .header("content-type", "image/png")
+            .body(axum::body::Body::from(bytes))
+            .unwrap();
+        let response = self.homeserver.router().oneshot(request).await.unwrap();
+        let answer = axum::body::to_bytes(response.into_body(), 4_096).await.unwrap();
+        let answer: Value = serde_json::from_slice(&answer).unwrap();
+        answer["content_uri"].as_str().unwrap().to_owned()
+    }
+
+    /// The room that is called so, once the user is in it.
+    pub(crate) async fn enter(&self, name: &str) -> String {
+        let named = |room: &String| {
+            let state = self.homeserver.state(room, "m.room.name", "");
+            state.is_some_and(|state| state["name"] == name)
+        };
+        let found = || self.homeserver.all_rooms().into_iter().find(named);
+        eventually("the room", || found().is_some()).await;
+        let room = found().unwrap();
+        eventually("an invitation", || self.user.join(&room)).await;
+        room
+    }
+
+    /// Somebody who manages channels gives a command on Discord; gives the answer.
+    pub(crate) async fn command(&self, channel: &str, word: &str) -> String {
+        let before = self.fake.state().answers.len();
+        let id = self.fake.state().next_id().to_string();
+        let asked = serde_json::json!({
+            "id": id, "token": "t", "type": 2, "guild_id": GUILD, "channel_id": channel,
+            "member": { "user": Fake::user("ann"), "permissions": "16" },
+            "data": { "name": "matrix", "options": [{ "type": 1, "name": word }] },
+        });
+        self.fake.dispatch("INTERACTION_CREATE", &asked);
+        eventually("an answer", || self.fake.state().answers.len() > before).await;
+        let answer = self.fake.state().answers[before].clone();
+        assert_eq!(answer["data"]["flags"], 64, "nobody else sees it");
+        answer["data"]["content"].as_str().unwrap().to_owned()
+    }
+
+    /// Links the user by a code.
+    pub(crate) async fn link(&self, code: &str) {
+        let control = self.bridge.as_ref().unwrap().control();
+        let mut login = control.start_login(self.user.id(), "code", None).await.unwrap();
+        let step = login.next().await;
+        assert!(matches!(step.kind, StepKind::Ask(_)));
+        login.answer(step.number, BTreeMap::from([("code".into(), code.into())])).unwrap();
+        let end = login.next().await;
+        assert!(matches!(end.kind, StepKind::Done(_)), "{end:?}");
+    }
+
+    /// How the bot's connection stands.
+    pub(crate) async fn bot_state(&self) -> String {
+        let control = self.bridge.as_ref().unwrap().control();
+        let logins = control.logins(self.user.id()).await.unwrap();
+        logins.into_iter().find(|login| login.system).unwrap().state
+    }
+}
+
+/// Waits until something holds.
+pub(crate) async fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let patient = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, patient).await.is_ok(), "it never came: {what}");
+}
