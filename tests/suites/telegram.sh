@@ -8,5 +8,5 @@ check "our homeserver, the Telegram bridge" env \
     TELEGRAM_MESSAGES="${TELEGRAM_MESSAGES:-300}" TELEGRAM_KILLS="${TELEGRAM_KILLS:-4}" "$PROGRAM"
 
 need_python synapse matrix-synapse
-check "Synapse, the Telegram bridge" env CRASH_LAUNCHER="$PWD/tests/bench/launchers/synapse" SYNAPSE_PYTHON="$PYTHON" \
+check "Synapse, the Telegram bridge" env HOMESERVER_LAUNCHER="$PWD/tests/bench/launchers/synapse" SYNAPSE_PYTHON="$PYTHON" \
     TELEGRAM_MESSAGES="${TELEGRAM_SYNAPSE_MESSAGES:-200}" TELEGRAM_KILLS="${TELEGRAM_SYNAPSE_KILLS:-3}" "$PROGRAM"

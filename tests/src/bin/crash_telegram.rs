@@ -3,17 +3,17 @@
 //! lost or come twice, and Telegram asks to wait. Everything must come through once and in order.
 //!
 //! Sizes come from the environment: `TELEGRAM_MESSAGES` each way, `TELEGRAM_KILLS` of each of the two, `TELEGRAM_SEED`, and
-//! `CRASH_LAUNCHER`, the homeserver's launcher (ours by default).
+//! `HOMESERVER_LAUNCHER`, the homeserver's launcher (ours by default).
 
 #![allow(clippy::print_stdout, reason = "a program that reports on its standard output")]
 
-use std::{env, error::Error, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{error::Error, process::ExitCode, sync::Arc, time::Duration};
 
 use landbridge_telegram_peer::{Faults, Peer, Place};
 use landbridge_tests::{
     matrix::User,
     numbered,
-    process::{checkout, kill_often},
+    process::kill_often,
     setting,
     stack::{SECRET, Stack, settled},
 };
@@ -44,11 +44,9 @@ async fn run() -> Result<bool> {
         world.person(SPEAKER, "Bob", "+15550001");
         world.channel(LOBBY, "Lobby", &[BOT, SPEAKER]);
     }
-    let launcher = env::var("CRASH_LAUNCHER")
-        .map_or_else(|_| checkout().join("tests/launch-homeserver"), PathBuf::from);
     let address = format!("mtproto://{}", network.address());
     let settings = [("NETWORK_URL", address.as_str()), ("NETWORK_TOKEN", SEED)];
-    let mut rig = Stack::prepare(folder.path(), &launcher, "telegram", &settings)?;
+    let mut rig = Stack::prepare(folder.path(), "telegram", &settings)?;
     rig.homeserver.start().await?;
     rig.bridge.start().await?;
     let alice = User::register(&rig.base, SECRET, "alice").await?;
