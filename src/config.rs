@@ -99,6 +99,8 @@ pub(crate) struct Bridges {
     pub(crate) playground: Bridge<landbridge_playground::Config>,
     /// The bridge to Slack.
     pub(crate) slack: Bridge<landbridge_slack::SlackConfig>,
+    /// The bridge to Telegram.
+    pub(crate) telegram: Bridge<landbridge_telegram::Config>,
 }
 
 impl Default for Bridges {
@@ -108,6 +110,7 @@ impl Default for Bridges {
             irc: Bridge::of::<landbridge_irc::Irc>(),
             playground: Bridge::of::<landbridge_playground::Playground>(),
             slack: Bridge::of::<landbridge_slack::Slack>(),
+            telegram: Bridge::of::<landbridge_telegram::Telegram>(),
         }
     }
 }

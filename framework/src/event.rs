@@ -241,6 +241,9 @@ pub enum Body<N: Network> {
         for_me_only: bool,
     },
     /// The chat goes on under another identifier.
+    ///
+    /// Its messages keep theirs, unless the chat was one login's alone and is everybody's now: then they begin anew, and what was said
+    /// before can no longer be changed or answered from Matrix.
     PortalMoved {
         /// Its new name.
         to: PortalKey<N>,

@@ -21,6 +21,7 @@ mod import;
 mod inward;
 mod media;
 mod message;
+mod moving;
 mod outward;
 mod passing;
 mod pins;

@@ -8,6 +8,7 @@ use landbridge_framework::Network;
 use landbridge_irc::Irc;
 use landbridge_playground::Playground;
 use landbridge_slack::Slack;
+use landbridge_telegram::Telegram;
 
 use super::{Failure, say};
 use crate::{
@@ -27,6 +28,8 @@ pub(crate) enum Name {
     Playground,
     /// Slack
     Slack,
+    /// Telegram
+    Telegram,
 }
 
 /// Runs a bridge until the process is asked to stop.
@@ -37,6 +40,7 @@ pub(super) async fn run(config: Config, name: Name) -> Result<(), Failure> {
         Name::Irc => bridges::alone::<Irc>(&config.bridges.irc).await?,
         Name::Playground => bridges::alone::<Playground>(&config.bridges.playground).await?,
         Name::Slack => bridges::alone::<Slack>(&config.bridges.slack).await?,
+        Name::Telegram => bridges::alone::<Telegram>(&config.bridges.telegram).await?,
     };
     say(format_args!("The bridge listens for its homeserver on {}", alone.address()))?;
     alone.serve(stop).await
@@ -53,6 +57,7 @@ pub(super) fn generate(
         Name::Irc => generate_of::<Irc>(&config.bridges.irc, output),
         Name::Playground => generate_of::<Playground>(&config.bridges.playground, output),
         Name::Slack => generate_of::<Slack>(&config.bridges.slack, output),
+        Name::Telegram => generate_of::<Telegram>(&config.bridges.telegram, output),
     }
 }
 

@@ -56,6 +56,11 @@ pub(crate) async fn beside(
     if bridges.slack.enabled {
         running.push(one_beside::<landbridge_slack::Slack>(server, config, &bridges.slack).await?);
     }
+    if bridges.telegram.enabled {
+        running.push(
+            one_beside::<landbridge_telegram::Telegram>(server, config, &bridges.telegram).await?,
+        );
+    }
     Ok(running)
 }
 

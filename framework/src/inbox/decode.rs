@@ -99,6 +99,11 @@ impl Engine {
                     continue;
                 }
                 let portal = self.portal_for_event(&event).await?;
+                if let Body::PortalMoved { to } = &event.body
+                    && !self.rename_ahead(&mut batch, &portal, to, &wake).await?
+                {
+                    continue;
+                }
                 let seq = self.store.next_id();
                 if portal.note_login(&row.login) {
                     batch.add_portal_login(portal.id, &row.login);
@@ -174,7 +179,7 @@ impl Engine {
         };
         let decoded = self.decode(&login, &row.raw).and_then(|events| {
             let event = events.into_iter().nth(task.place);
-            let event = event.filter(|event| event.key.0 == task.key);
+            let event = event.filter(|event| task.is_of(&event.key.0));
             event.ok_or_else(|| DecodeError("it decodes to something else than before".into()))
         });
         Ok(decoded.map(|event| Arc::new((row.login, event))))

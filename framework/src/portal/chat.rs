@@ -16,7 +16,6 @@ use crate::{
         Sender,
     },
     format::{self, Rich},
-    network::PortalKey,
     plain::Plain,
     store::{BackfillRow, Batch, PortalRow, PortalState},
 };
@@ -219,43 +218,6 @@ impl Engine {
             rows: vec![case.out_as(Actor::Bot, "gone", op, Vec::new())],
             effects,
             opens: Vec::new(),
-        }
-    }
-
-    /// The chat goes on under another name; its room goes with it. Where the new name has a room already, that one stays.
-    pub(super) async fn convert_moved(
-        self: &Arc<Self>,
-        case: &Case<'_>,
-        to: &PortalKey<Plain>,
-    ) -> Result<Verdict, Failure> {
-        let other = self.known_portal(to).await?;
-        let mut effects = Batch::new();
-        match other {
-            Some(other) if other.room_id().is_some() => {
-                let row = self.change_portal_in(&mut effects, case.portal, |row| {
-                    row.state = PortalState::Gone;
-                });
-                self.unplace(&mut effects, &row);
-                let room = other.room_id().unwrap_or_default();
-                let op = state(
-                    "m.room.tombstone",
-                    json!({ "body": "This chat goes on elsewhere.", "replacement_room": room }),
-                );
-                Ok(Verdict::Send {
-                    rows: vec![case.out_as(Actor::Bot, "moved", op, Vec::new())],
-                    effects,
-                    opens: Vec::new(),
-                })
-            }
-            other => {
-                if let Some(other) = other {
-                    self.forget_portal(&other).await?;
-                }
-                let row =
-                    self.change_portal_in(&mut effects, case.portal, |row| row.key = to.clone());
-                self.unplace(&mut effects, &row);
-                Ok(Verdict::effects(effects))
-            }
         }
     }
 

@@ -249,7 +249,7 @@ impl Engine {
             Body::PollEnd { poll } => self.convert_poll_end(&case, poll).await,
             Body::MarkUnread(unread) => self.convert_unread(&case, *unread).await,
             Body::ChatGone { for_me_only } => Ok(self.convert_gone(&case, *for_me_only)),
-            Body::PortalMoved { to } => self.convert_moved(&case, to).await,
+            Body::PortalMoved { to } => self.convert_moved(&case, &event.portal, to).await,
             Body::Call(call) => Ok(super::chat::convert_call(&case, call)),
             Body::Resync => self.resync(&case).await,
             // Handled above, or passing and never queued.

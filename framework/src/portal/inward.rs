@@ -9,6 +9,7 @@ use std::{
 use super::{Portal, convert::Verdict, envelope::Outgoing};
 use crate::{
     engine::{Engine, guarded_async},
+    event::Body,
     keys,
     rate::backoff_ms,
     store::{Batch, NewMatrixOutbox, StoreError, TaskRow},
@@ -125,6 +126,12 @@ impl Engine {
                 }
             };
             let (via, event) = &*decoded;
+            // What came before a chat's move is to be settled under the names that it had.
+            let moves = matches!(event.body, Body::PortalMoved { .. });
+            if moves && !batch.is_empty() {
+                self.portals.decoded.insert((task.inbox_seq, task.place), decoded.clone());
+                break;
+            }
             // What refers to something that is queued in this very batch waits until that has its event id.
             if super::convert::refers_to(event).iter().any(|id| queued.contains(&**id)) {
                 self.portals.decoded.insert((task.inbox_seq, task.place), decoded.clone());
@@ -173,6 +180,9 @@ impl Engine {
                     break;
                 }
                 Err(failure) => self.bury(&mut batch, &task, &failure.to_string()),
+            }
+            if moves {
+                break;
             }
         }
         if !batch.is_empty() {

@@ -324,6 +324,18 @@ impl Batch {
             args![portal, login],
         );
     }
+    /// Forgets which of a portal's messages the network has under which identifiers: from now on it gives them anew.
+    pub(crate) fn forget_numbers(&mut self, portal: i64) {
+        for sql in [
+            "DELETE FROM message WHERE portal_id = $1",
+            "DELETE FROM reaction WHERE portal_id = $1",
+            "DELETE FROM backfill WHERE portal_id = $1",
+            "DELETE FROM poll WHERE portal_id = $1",
+            "DELETE FROM poll_vote WHERE portal_id = $1",
+        ] {
+            self.push(sql, args![portal]);
+        }
+    }
     /// Forgets a portal and everything that hangs on it.
     pub(crate) fn delete_portal(&mut self, portal: i64) {
         for sql in [

@@ -14,6 +14,9 @@ pub(crate) struct NewTask<'a> {
     pub(crate) now: i64,
 }
 
+/// Stands before the keys of events from before a chat gave its messages new identifiers.
+const BEFORE: &str = "before:";
+
 /// A task that waits.
 #[derive(Clone, Debug)]
 pub(crate) struct TaskRow {
@@ -23,6 +26,13 @@ pub(crate) struct TaskRow {
     pub(crate) place: usize,
     pub(crate) attempts: i64,
     pub(crate) not_before: i64,
+}
+
+impl TaskRow {
+    /// Whether it is of the event with this key.
+    pub(crate) fn is_of(&self, key: &str) -> bool {
+        self.key == key || self.key.strip_prefix(BEFORE) == Some(key)
+    }
 }
 
 impl Store {
@@ -86,6 +96,13 @@ impl Store {
 
 impl Batch {
     /// Adds a task, unless its portal had its key before, by whatever login; gives the statement's place.
+    /// Makes room for events whose keys a portal's events have had before. See [`TaskRow::is_of`].
+    pub(crate) fn age_tasks(&mut self, portal: i64) {
+        self.push(
+            "UPDATE task SET event_key = $2 || event_key WHERE portal_id = $1",
+            args![portal, BEFORE],
+        );
+    }
     pub(crate) fn add_task(&mut self, t: &NewTask<'_>) -> usize {
         self.push(
             "INSERT INTO task (seq, portal_id, event_key, inbox_seq, place, state, decoded_at)

@@ -95,6 +95,36 @@ async fn a_configured_room_may_be_open_to_everybody() {
     assert!(!bea.join(&world.room_of("office").unwrap()));
 }
 
+#[tokio::test]
+async fn a_chat_that_becomes_everybodys_begins_anew_with_its_numbers() {
+    let world = Staged::new().await;
+    let _bridge = world.start().await;
+    let react = || What::React { target: "1".into(), emoji: "👍".into(), file: None, set: true };
+    world.stage.tell("own club", "bob", say("1", "before"));
+    world.stage.tell("own club", "eve", react());
+    world.stage.tell("own club", "bob", What::Pin { target: "1".into(), pinned: true });
+    world.stage.tell("own club", "bob", What::Moved("club".into()));
+    world.stage.tell("club", "bob", say("1", "after"));
+    world.stage.tell("club", "eve", react());
+    world.stage.tell("club", "bob", What::Pin { target: "1".into(), pinned: true });
+    eventually("its room", || world.homeserver.all_rooms().len() == 1).await;
+    let room = world.homeserver.all_rooms().remove(0);
+    eventually("both reactions", || world.events(&room, "m.reaction").len() == 2).await;
+    let said = world.events(&room, "m.room.message");
+    let words: Vec<_> = said.iter().map(|event| &event["content"]["body"]).collect();
+    assert_eq!(words, ["before", "after"]);
+    let reactions = world.events(&room, "m.reaction");
+    for (said, reaction) in said.iter().zip(&reactions) {
+        assert_eq!(reaction["content"]["m.relates_to"]["event_id"], said["event_id"]);
+    }
+    let pinned = json!({ "pinned": [said[1]["event_id"]] });
+    eventually("the pin", || {
+        world.homeserver.state(&room, "m.room.pinned_events", "").as_ref() == Some(&pinned)
+    })
+    .await;
+    assert_eq!(world.homeserver.all_rooms().len(), 1);
+}
+
 #[test]
 fn spaces_are_complete_wherever_the_bridge_is_killed() {
     crate::testing::pump::run(async {

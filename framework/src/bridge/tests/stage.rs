@@ -69,6 +69,8 @@ pub(super) enum What {
     /// Its messages disappear so many milliseconds after they are sent.
     Timer(Option<u64>),
     Gone,
+    /// It goes on under another name.
+    Moved(String),
     /// Said by a program under a name.
     Named {
         id: String,
@@ -239,12 +241,28 @@ impl Network for Stage {
     fn decode(&self, _: &Login<Self>, raw: &Told) -> Result<Vec<RemoteEvent<Self>>, DecodeError> {
         let body = body(raw);
         let at = SystemTime::UNIX_EPOCH + Duration::from_millis(raw.ms);
-        let (portal, sender) = (PortalKey::shared(&*raw.chat), Sender::User(raw.user.clone()));
-        let event = RemoteEvent::<Self>::new(portal, sender, at, raw.seq.to_string(), body);
+        let (portal, sender) = (key(&raw.chat), Sender::User(raw.user.clone()));
+        // As networks do that number messages by chat.
+        let event_key = match &raw.what {
+            What::Say { id, .. } => format!("said {id}"),
+            _ => raw.seq.to_string(),
+        };
+        let event = RemoteEvent::<Self>::new(portal, sender, at, event_key, body);
         Ok(vec![match &raw.thread {
             Some((chat, root)) => event.in_thread_of(PortalKey::shared(&**chat), &**root),
             None => event,
         }])
+    }
+}
+
+/// Chats whose names begin so are the relay's alone.
+const OWN: &str = "own ";
+
+fn key(chat: &str) -> PortalKey<Stage> {
+    if chat.starts_with(OWN) {
+        PortalKey::private(chat, "relay".into())
+    } else {
+        PortalKey::shared(chat)
     }
 }
 
@@ -308,6 +326,7 @@ fn body(raw: &Told) -> Body<Stage> {
             ChatDelta::<Stage> { disappear: Some(timer), ..ChatDelta::default() }.into()
         }
         What::Gone => Body::ChatGone { for_me_only: false },
+        What::Moved(to) => Body::PortalMoved { to: key(to) },
     }
 }
 

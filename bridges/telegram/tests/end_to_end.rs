@@ -1,0 +1,14 @@
+//! The whole bridge between a homeserver in memory and a server that speaks Telegram's protocol, over sockets.
+
+#[path = "end_to_end/accounts.rs"]
+mod accounts;
+#[path = "end_to_end/chats.rs"]
+mod chats;
+#[path = "end_to_end/guarantee.rs"]
+mod guarantee;
+#[path = "end_to_end/polls.rs"]
+mod polls;
+#[path = "end_to_end/relay.rs"]
+mod relay;
+#[path = "end_to_end/rig.rs"]
+mod rig;
