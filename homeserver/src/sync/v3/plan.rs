@@ -65,16 +65,22 @@ pub(super) async fn plan(
         entry.room_id.is_empty() && (entry.kind == INVITE_PERMISSION || entry.kind == INVITE_FILTER)
     });
     let rooms_filter = &build.request.filter.room;
+    let asks_for_left =
+        rooms_filter.include_leave && (build.since.is_none() || build.request.full_state);
     for (nid, mine) in &memberships {
         let known = build.since.filter(|since| mine.pos <= *since);
         let quiet = known.is_some() && !build.request.full_state;
         match mine.membership {
             // The user's other devices must hear once that he left, even if he forgot the room at once.
-            _ if mine.forgotten && (known.is_some() || build.since.is_none()) => continue,
+            _ if mine.forgotten && mine.pos <= build.since.unwrap_or(upto) => continue,
             Membership::Join if quiet && with_data.is_empty() && !moved(build, *nid) => continue,
             Membership::Invite if quiet && !reopened => continue,
             Membership::Knock | Membership::Leave | Membership::Ban if quiet => continue,
-            Membership::Leave | Membership::Ban if !leave_is_told(build, mine) => continue,
+            Membership::Leave | Membership::Ban
+                if !leave_is_told(mine.pos, build.since, upto, asks_for_left) =>
+            {
+                continue;
+            }
             _ => {}
         }
         let Some(room) = build.app.rooms.find(*nid).await? else { continue };
@@ -122,15 +128,10 @@ fn moved(build: &Build<'_>, room: RoomNid) -> bool {
         || build.lags_behind_in(room)
 }
 
-/// Rooms left within the span are told; those left earlier only to who starts over and asks for them.
-fn leave_is_told(build: &Build<'_>, mine: &UserRoom) -> bool {
-    match build.since {
-        None => build.request.filter.room.include_leave,
-        Some(since) => {
-            mine.pos > since
-                || (build.request.full_state && build.request.filter.room.include_leave)
-        }
-    }
+/// Rooms left within the span are told; those left earlier only to who starts over and asks for them. A room that was left after the span
+/// is still the user's: whoever begins has to hear of it now, since what comes next counts on that.
+fn leave_is_told(left: Pos, since: Option<Pos>, upto: Pos, asked: bool) -> bool {
+    left > since.unwrap_or(upto) || asked
 }
 
 /// Whether the user is not to see an invitation.
@@ -257,4 +258,19 @@ async fn finish(
 /// The lowest place of what comes after a position.
 fn boundary(pos: Pos) -> TimelineOrd {
     (pos + 1) << ORD_SHIFT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_room_left_after_an_answers_end_is_still_told() {
+        let told = |left, since| leave_is_told(left, since, 10, false);
+        assert!(told(11, None), "joined as far as this answer goes");
+        assert!(!told(10, None));
+        assert!(told(10, Some(9)) && told(11, Some(9)));
+        assert!(!told(9, Some(9)));
+        assert!(leave_is_told(9, Some(9), 10, true) && leave_is_told(9, None, 10, true));
+    }
 }
