@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The number of your application: https://my.telegram.org, "API development tools". Needed.
+    /// The number of your application: <https://my.telegram.org>, "API development tools". Needed.
     pub api_id: i32,
     /// The hash that belongs to it. Needed, and secret.
     pub api_hash: Secret,

@@ -11,12 +11,13 @@ use super::{error::ApiError, session::Kept};
 use crate::config::Config;
 
 /// How long an answer may take.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 /// How many updates may wait to be stored. What comes when it is full is lost to the connection, and fetched again by `follow`.
 pub(super) const WAITING: usize = 4096;
 
 /// Requests of one session. Cheap to clone; the connections end with the last clone.
 #[derive(Clone)]
+#[allow(clippy::struct_field_names, reason = "Telegram calls them so")]
 pub struct Api {
     handle: SenderPoolHandle,
     session: Arc<Kept>,

@@ -40,6 +40,7 @@ pub(crate) fn messages_of(
     }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "it is given to map_err")]
 fn stored(error: landbridge_framework::Closed) -> ApiError {
     ApiError::Unreachable(error.to_string())
 }

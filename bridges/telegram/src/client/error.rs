@@ -9,7 +9,7 @@ use landbridge_framework::{
 };
 
 /// Longer waits are the whole account's: Telegram has had enough of it, not of one chat.
-const LONG: Duration = Duration::from_secs(120);
+const LONG: Duration = Duration::from_mins(2);
 
 /// Why a request failed.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -214,7 +214,9 @@ impl Live {
                 let request =
                     tl::functions::messages::GetCustomEmojiDocuments { document_id: vec![id] };
                 let documents = self.api.invoke(&request).await?;
-                documents.iter().for_each(|document| self.remember_document(document));
+                for document in &documents {
+                    self.remember_document(document);
+                }
             }
         }
         self.files

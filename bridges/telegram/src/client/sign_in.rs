@@ -258,7 +258,7 @@ pub async fn scanned(updates: &mut mpsc::Receiver<UpdatesLike>) {
         }
     }
     // The connection is gone; the code's expiry ends the wait.
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 fn user_of(authorization: tl::enums::auth::Authorization) -> Result<tl::types::User, SignInError> {

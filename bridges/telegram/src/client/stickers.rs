@@ -62,7 +62,7 @@ impl Live {
             match convert(converter, bytes.clone()).await {
                 Ok(picture) => return Ok(Some(whole(picture))),
                 Err(error) => {
-                    tracing::warn!(sticker = id, %error, "a sticker could not be converted")
+                    tracing::warn!(sticker = id, %error, "a sticker could not be converted");
                 }
             }
         }

@@ -122,7 +122,7 @@ impl Live {
                     tl::enums::messages::ChatInviteJoinResult::Ok(joined) => {
                         chats_of(joined.updates)
                     }
-                    _ => {
+                    tl::enums::messages::ChatInviteJoinResult::WebView(_) => {
                         return Err(ApiError::Unknown(
                             "that chat: it wants more than a link".into(),
                         ));

@@ -78,6 +78,7 @@ async fn keep(live: &Live, id: &str) -> Result<(), ApiError> {
     live.inbox.put_all(Vec::new(), Some((STREAM, id))).await.map(drop).map_err(closed)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "it is given to map_err")]
 fn closed(closed: Closed) -> ApiError {
     ApiError::Unreachable(closed.to_string())
 }

@@ -94,7 +94,7 @@ pub fn sending(file: tl::enums::InputFile, about: &Sending) -> tl::enums::InputM
             .into(),
         ),
         MediaKind::Video | MediaKind::VideoNote => {
-            attributes.push(video(seconds, w, h, about.kind == MediaKind::VideoNote, false).into())
+            attributes.push(video(seconds, w, h, about.kind == MediaKind::VideoNote, false).into());
         }
         MediaKind::Gif => {
             nosound_video = true;

@@ -30,6 +30,7 @@ use crate::{
 };
 
 /// What an action comes to.
+#[allow(clippy::large_enum_variant, reason = "one at a time is made, and taken apart at once")]
 enum Told {
     /// Something with a form of its own.
     Body(Body<Telegram>),
@@ -40,6 +41,7 @@ enum Told {
 }
 
 impl Reader<'_> {
+    #[allow(clippy::unnecessary_wraps, reason = "all that is read has one form")]
     pub(super) fn service(&self, message: &tl::types::MessageService, known: &Known) -> Read {
         let peer: Peer = (&message.peer_id).into();
         let topic = match &message.action {

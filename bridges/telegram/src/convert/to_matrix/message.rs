@@ -51,6 +51,7 @@ impl Reader<'_> {
     }
 
     /// An edited message. The version is the chat's own counter, the same for every account that sees it.
+    #[allow(clippy::unnecessary_wraps, reason = "all that is read has one form")]
     pub(super) fn edited(
         &self,
         seen: i64,
@@ -280,8 +281,9 @@ fn reply(
     }
     // Each message of a topic names the topic's first as what it answers, unless it answers another.
     let target = header.reply_to_msg_id.filter(|id| {
-        !elsewhere
-            && !(header.forum_topic && header.reply_to_top_id.is_none() && Some(*id) == topic)
+        let names_topic =
+            header.forum_topic && header.reply_to_top_id.is_none() && Some(*id) == topic;
+        !elsewhere && !names_topic
     });
     Answered { target, quote }
 }
