@@ -13,7 +13,7 @@ use landbridge_discord::{
     raw::{Raw, Scene},
 };
 use landbridge_framework::{
-    MessageRef, RemoteId as _,
+    MessageRef, RemoteId,
     event::{
         Body, Content, Emoji, MediaKind, MediaPart, Membership, Message, Part, Presence,
         RemoteEvent, Sender,
@@ -254,7 +254,7 @@ fn shown(event: &RemoteEvent<Discord>) -> Value {
             json!({ "member": sender(&changes[0].user), "is": is })
         }
         Body::Pins { ids } => {
-            json!({ "pins": ids.iter().map(|id| id.encode()).collect::<Vec<_>>() })
+            json!({ "pins": ids.iter().map(RemoteId::encode).collect::<Vec<_>>() })
         }
         other => json!({ "other": format!("{other:?}") }),
     }
@@ -292,7 +292,7 @@ fn content(content: &Content) -> Value {
             "max": poll.max_choices,
         }),
         Content::Unsupported { what, link } => json!({ "unsupported": what, "link": link }),
-        other => json!({ "other": format!("{other:?}") }),
+        other @ Content::Location(_) => json!({ "other": format!("{other:?}") }),
     }
 }
 
