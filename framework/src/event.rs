@@ -190,7 +190,7 @@ pub enum Body<N: Network> {
     },
     /// The sender's presence. Latest wins; never queued.
     Presence(Presence),
-    /// The chat's pinned messages, replacing what was known.
+    /// The chat's pinned messages, replacing what was known; of a thread that its chat's room shows, those in the thread.
     Pins {
         /// The pinned messages, in order.
         ids: Vec<N::MessageId>,

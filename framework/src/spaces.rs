@@ -289,7 +289,8 @@ impl Engine {
         self.portal_for_key(&PortalKey::shared(parent)).await.map(Some)
     }
 
-    /// The rooms of all that a chat is part of, nearest first. With `via` they are made, if need be, as that login sees them.
+    /// The rooms of the spaces that a chat is part of, nearest first, up to that of a chat which is no space: who is in a server need
+    /// not see what belongs to one of its channels. With `via` they are made, if need be, as that login sees them.
     pub(crate) async fn rooms_above(
         self: &Arc<Self>,
         portal: &Portal,
@@ -314,6 +315,9 @@ impl Engine {
                 }
             }
             rooms.extend(parent.room_id());
+            if parent.row().kind != ChatKind::Space {
+                break;
+            }
             next = self.parent_of(&parent).await?;
         }
         Ok(rooms)

@@ -46,7 +46,7 @@ pub(crate) use matrix_inbox::MatrixInboxRow;
 pub(crate) use matrix_outbox::{MatrixOutboxRow, NewMatrixOutbox};
 pub(crate) use messages::MessageRow;
 pub(crate) use polls::{PollOptionRow, PollRow};
-pub(crate) use portals::{PortalRow, PortalState};
+pub(crate) use portals::{KeptPin, PortalRow, PortalState};
 pub(crate) use reactions::ReactionRow;
 pub(crate) use remote_outbox::{NewRemoteOutbox, RemoteOutboxRow, SendState};
 pub(crate) use spaces::SpaceJob;

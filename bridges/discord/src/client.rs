@@ -7,6 +7,7 @@ pub mod error;
 pub mod gateway;
 pub mod hub;
 pub mod intake;
+mod lottie;
 pub mod media;
 pub mod pins;
 pub mod rest;

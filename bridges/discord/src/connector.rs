@@ -9,6 +9,7 @@ mod login;
 mod room;
 mod say;
 pub(crate) mod slash;
+mod tags;
 
 use std::sync::Arc;
 
@@ -122,6 +123,7 @@ impl Network for Discord {
                 "`channels SERVER`: the channels of a Discord server, and which are bridged",
                 commands::channels,
             )
+            .command("tags", "`tags`: the tags that posts of this forum may carry", tags::command)
     }
 
     fn logins(logins: Logins<Self>) -> Logins<Self> {

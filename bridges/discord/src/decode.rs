@@ -20,7 +20,7 @@ use crate::{
 };
 
 pub use chat::{GONE, OPEN, PINS, POWER, PROFILE};
-pub(crate) use chat::{join_rule, profile};
+pub(crate) use chat::{join_rule, join_rule_of_posts, profile};
 pub(crate) use messages::key_of;
 
 /// Reads what Discord said.

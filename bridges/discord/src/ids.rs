@@ -86,7 +86,7 @@ impl RemoteId for Id {
     }
 }
 
-/// A chat: a server, which is a space, or a channel, category or thread. The oldest servers share their number with their first
+/// A chat: a server or the posts of a forum, which are spaces, or a channel, category or thread. The oldest servers share their number with their first
 /// channel, so the two are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
@@ -94,6 +94,8 @@ pub enum Place {
     Guild(Id),
     /// A channel, a category or a thread.
     Channel(Id),
+    /// The space that holds the posts of a forum, where they have rooms. The forum itself is a channel: what is said there begins a post.
+    Posts(Id),
 }
 
 impl RemoteId for Place {
@@ -101,11 +103,15 @@ impl RemoteId for Place {
         match self {
             Self::Guild(id) => format!("g{id}"),
             Self::Channel(id) => id.to_string(),
+            Self::Posts(id) => format!("p{id}"),
         }
     }
     fn decode(text: &str) -> Result<Self, BadId> {
-        match text.strip_prefix('g') {
-            Some(id) => Ok(Self::Guild(id.parse()?)),
+        if let Some(id) = text.strip_prefix('g') {
+            return Ok(Self::Guild(id.parse()?));
+        }
+        match text.strip_prefix('p') {
+            Some(id) => Ok(Self::Posts(id.parse()?)),
             None => Ok(Self::Channel(text.parse()?)),
         }
     }
@@ -223,13 +229,14 @@ mod tests {
     fn identifiers_read_back() {
         same(&Place::Guild(Id(5)), "g5");
         same(&Place::Channel(Id(5)), "5");
+        same(&Place::Posts(Id(5)), "p5");
         same(&Person::User(Id(7)), "7");
         same(&Person::of_webhook(Id(7), "Deploys"), &Person::of_webhook(Id(7), "Deploys").encode());
         same(&Post::top(Id(1)), "1");
         same(&Post { id: Id(1), thread: Some(Id(2)) }, "1@2");
         same(&Account::Bot, "bot");
         same(&Account::Person(Id(3)), "u3");
-        for bad in ["", "+1", "g", "x", "-1", "99999999999999999999999"] {
+        for bad in ["", "+1", "g", "p", "gp1", "x", "-1", "99999999999999999999999"] {
             assert!(Place::decode(bad).is_err(), "{bad}");
             assert!(Post::decode(bad).is_err(), "{bad}");
             assert!(Account::decode(bad).is_err(), "{bad}");

@@ -43,6 +43,9 @@ pub struct Scene {
     /// The thread.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thread: Option<Thread>,
+    /// Whether the channel is a forum: its posts have a space of their own where they have rooms.
+    #[serde(skip_serializing_if = "is_false")]
+    pub forum: bool,
     /// Whether a room is made for the channel if it has none.
     #[serde(skip_serializing_if = "is_false")]
     pub open: bool,
@@ -85,6 +88,9 @@ pub struct Thread {
     pub name: String,
     /// Whether it is a post of a forum: its first message stands in the thread itself.
     pub post: bool,
+    /// The tags that a post carries, where they are told: in its first message, and where they have changed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// Whether only those see it who were asked into it: never shown in the channel's room.
     #[serde(skip_serializing_if = "is_false")]
     pub private: bool,

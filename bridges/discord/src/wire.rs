@@ -7,7 +7,7 @@ mod lax;
 mod message;
 
 pub use chat::{
-    Channel, ChannelKind, Emoji, Guild, GuildMember, Overwrite, Role, ThreadMetadata, User,
+    Channel, ChannelKind, Emoji, Guild, GuildMember, Overwrite, Role, Tag, ThreadMetadata, User,
 };
 pub use embed::{Embed, EmbedAuthor, EmbedField, EmbedFooter, EmbedMedia};
 pub use message::{

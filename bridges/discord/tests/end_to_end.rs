@@ -9,6 +9,8 @@ mod fake;
 mod fake_gateway;
 #[path = "end_to_end/fake_rest.rs"]
 mod fake_rest;
+#[path = "end_to_end/forums.rs"]
+mod forums;
 #[path = "end_to_end/world.rs"]
 mod world;
 
@@ -16,7 +18,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use fake::{CHANNEL, FORUM, Fake, GUILD, OTHER};
+use fake::{CHANNEL, Fake, GUILD, OTHER};
 use landbridge_framework::event::ThreadMode;
 use world::{World, eventually};
 
@@ -205,6 +207,39 @@ async fn pins_come_from_discord_also_those_of_a_gap() {
 }
 
 #[tokio::test]
+async fn pins_of_a_thread_are_shown_where_the_thread_is() {
+    let world = World::opened().await;
+    let root = world.fake.say(CHANNEL, "ann", "root");
+    eventually("the root", || world.said().len() == 1).await;
+    world.fake.begin_thread(CHANNEL, &root, "Aside");
+    let answer = world.fake.say(&root, "ann", "answer");
+    eventually("both", || world.said().len() == 2).await;
+    let events = [world.event_of("answer"), world.event_of("root")];
+    let pinned = |expected: &[String]| {
+        let state = world.homeserver.state(&world.room, "m.room.pinned_events", "");
+        state.is_some_and(|content| content["pinned"] == json!(expected))
+    };
+    world.fake.pin(&root, &answer);
+    eventually("the thread's pin", || pinned(&events[..1])).await;
+    world.fake.pin(CHANNEL, &root);
+    eventually("the channel's pin", || {
+        pinned(&[events[1].clone(), events[0].clone()]) || pinned(&events)
+    })
+    .await;
+    world.fake.unpin(&root, &answer);
+    eventually("the channel's pin alone", || pinned(&events[1..])).await;
+    // In a gap, too.
+    world.fake.faults(|faults| faults.deaf = true);
+    world.fake.pin(&root, &answer);
+    world.fake.faults(|faults| faults.deaf = false);
+    world.fake.forget_sessions();
+    eventually("the thread's pin again", || {
+        pinned(&[events[1].clone(), events[0].clone()]) || pinned(&events)
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_restart_misses_and_doubles_nothing() {
     let mut world = World::opened().await;
     world.fake.say(CHANNEL, "ann", "one");
@@ -260,6 +295,18 @@ async fn files_cross_both_ways() {
     );
     eventually("the sticker", || world.count("m.sticker") == 1).await;
     assert!(world.homeserver.uploads() >= 1);
+    world.fake.post(
+        CHANNEL,
+        json!({
+            "author": Fake::user("ann"), "content": "",
+            "sticker_items": [{ "id": "91", "name": "Roll", "format_type": 3 }],
+        }),
+    );
+    eventually("the drawn sticker", || world.count("m.sticker") == 2).await;
+    let timeline = world.homeserver.timeline(&world.room);
+    let drawn = timeline.iter().rfind(|event| event["type"] == "m.sticker").unwrap();
+    assert_eq!(drawn["content"]["info"]["mimetype"], "image/gif");
+    assert!(drawn["content"]["url"].as_str().unwrap().starts_with("mxc://"));
     let mxc = world.upload(b"a picture").await;
     let content = json!({ "msgtype": "m.image", "body": "cat.png", "url": mxc, "info": { "mimetype": "image/png" } });
     world.user.send(&world.room, "m.room.message", &content).unwrap();
@@ -312,38 +359,6 @@ async fn private_threads_stay_private() {
     world.fake.say("650", "ann", "among us");
     world.fake.say(CHANNEL, "ann", "for all");
     eventually("the public message", || texts(&world.said()) == ["for all"]).await;
-}
-
-#[tokio::test]
-async fn what_is_said_in_a_forums_room_begins_a_post() {
-    let world = World::opened_for(FORUM, |_| {}).await;
-    world.fake.faults(|faults| faults.lose_answers = 1);
-    let event = world.user.say(&world.room, "How to?\nI can't see.").unwrap();
-    eventually("the post", || world.fake.posts(FORUM) == ["How to?"]).await;
-    let post = world.fake.thread_of(FORUM).unwrap();
-    let answer = json!({
-        "msgtype": "m.text", "body": "more",
-        "m.relates_to": { "rel_type": "m.thread", "event_id": event },
-    });
-    world.user.send(&world.room, "m.room.message", &answer).unwrap();
-    eventually("more of it", || {
-        texts(&world.fake.heard(&post)) == ["How to?\nI can't see.", "more"]
-    })
-    .await;
-    assert_eq!(world.fake.posts(FORUM).len(), 1, "the lost answer did not double it");
-    world.fake.say(&post, "ann", "like so");
-    eventually("the answer", || texts(&world.said()).contains(&"like so")).await;
-    assert_eq!(world.find("like so")["content"]["m.relates_to"]["event_id"], event);
-}
-
-#[tokio::test]
-async fn the_bot_begins_posts_where_it_has_no_webhook() {
-    let world = World::opened_for(FORUM, |_| {}).await;
-    world.fake.faults(|faults| faults.no_webhooks = true);
-    world.user.say(&world.room, "Anybody?").unwrap();
-    eventually("the post", || world.fake.posts(FORUM) == ["Anybody?"]).await;
-    let post = world.fake.thread_of(FORUM).unwrap();
-    assert_eq!(texts(&world.fake.heard(&post)), ["**bob**: Anybody?"]);
 }
 
 #[tokio::test]

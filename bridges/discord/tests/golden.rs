@@ -13,7 +13,7 @@ use landbridge_discord::{
     raw::{Raw, Scene},
 };
 use landbridge_framework::{
-    MessageRef, RemoteId as _,
+    MessageRef, RemoteId,
     event::{
         Body, Content, Emoji, MediaKind, MediaPart, Membership, Message, Part, Presence,
         RemoteEvent, Sender,
@@ -254,7 +254,7 @@ fn shown(event: &RemoteEvent<Discord>) -> Value {
             json!({ "member": sender(&changes[0].user), "is": is })
         }
         Body::Pins { ids } => {
-            json!({ "pins": ids.iter().map(landbridge_framework::RemoteId::encode).collect::<Vec<_>>() })
+            json!({ "pins": ids.iter().map(RemoteId::encode).collect::<Vec<_>>() })
         }
         other => json!({ "other": format!("{other:?}") }),
     }

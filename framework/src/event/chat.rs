@@ -124,7 +124,8 @@ pub enum JoinRule {
     Invite,
     /// Everybody.
     Public,
-    /// Those invited, and whoever is in the room of a chat it is part of (Client-Server API, "Restricted rooms").
+    /// Those invited, and whoever is in the room of the chat it is part of; of a space, also of what that is part of (Client-Server API,
+    /// "Restricted rooms").
     Parent,
 }
 

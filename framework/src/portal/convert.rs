@@ -220,6 +220,9 @@ impl Engine {
             order: event.order.map(|order| order.0),
             patient,
         };
+        // A thread that this room shows.
+        let thread = event.thread.as_ref().filter(|_| row.key != event.portal);
+        let thread = thread.map(|thread| thread.root.as_str());
         match &event.body {
             Body::Message(message) => self.convert_message(&case, message).await,
             Body::Edit { target, version, new } => {
@@ -236,8 +239,8 @@ impl Engine {
             }
             Body::ChatInfo(delta) => self.convert_delta(&case, delta).await,
             Body::Members(changes) => Ok(self.convert_members(&case, changes)),
-            Body::Pins { ids } => self.convert_pins(&case, ids).await,
-            Body::Pin { target, pinned } => self.convert_pin(&case, target, *pinned).await,
+            Body::Pins { ids } => self.convert_pins(&case, thread, ids).await,
+            Body::Pin { target, pinned } => self.convert_pin(&case, thread, target, *pinned).await,
             Body::PollVote { poll, choices } => {
                 self.convert_vote(&case, &event.sender, poll, choices).await
             }

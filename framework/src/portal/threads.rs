@@ -20,7 +20,6 @@ fn is_about_the_chat(body: &Body<Plain>) -> bool {
             | Body::Members(_)
             | Body::ChatGone { .. }
             | Body::PortalMoved { .. }
-            | Body::Pins { .. }
             | Body::MarkUnread(_)
             | Body::Resync
     )

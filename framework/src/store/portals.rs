@@ -1,6 +1,7 @@
 //! Portals: which room belongs to which chat, and how it stands.
 
 use landbridge_database::{Row, Value, args};
+use serde::{Deserialize, Serialize};
 
 use super::{Batch, Store, StoreError};
 use crate::{
@@ -45,6 +46,25 @@ impl PortalState {
     }
 }
 
+/// A pinned message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum KeptPin {
+    /// Pinned in the chat.
+    Own(String),
+    /// Pinned in a thread that is a chat of its own and is shown in the chat's room: the message, and what the thread begins with.
+    InThread(String, String),
+}
+
+impl KeptPin {
+    /// The message.
+    pub(crate) fn id(&self) -> &str {
+        match self {
+            Self::Own(id) | Self::InThread(id, _) => id,
+        }
+    }
+}
+
 /// A portal.
 #[derive(Clone, Debug)]
 pub(crate) struct PortalRow {
@@ -68,7 +88,7 @@ pub(crate) struct PortalRow {
     /// Its place among its neighbours.
     pub(crate) position: Option<i64>,
     /// What is pinned on the network.
-    pub(crate) pins: Vec<String>,
+    pub(crate) pins: Vec<KeptPin>,
     /// When what is said in it disappears.
     pub(crate) timer: Option<Disappear>,
     /// How its threads are shown, if that was chosen for it.

@@ -145,6 +145,22 @@ impl Cache {
             .filter(move |c| c.kind.is_thread() && c.parent_id == Some(channel))
     }
 
+    /// Whether a channel is a post of a forum.
+    pub fn is_post(&self, id: Id) -> bool {
+        let parent = self.channels.get(&id).and_then(|(_, post)| post.parent_id);
+        let forum = parent.and_then(|forum| self.channels.get(&forum));
+        forum.is_some_and(|(_, forum)| forum.kind.is_forum())
+    }
+
+    /// What the tags are called that a post of a forum carries.
+    pub fn tags(&self, post: Id) -> Vec<String> {
+        let Some((_, post)) = self.channels.get(&post) else { return Vec::new() };
+        let forum = post.parent_id.and_then(|forum| self.channels.get(&forum));
+        let known = forum.map_or(&[][..], |(_, forum)| forum.available_tags.as_slice());
+        let name = |id: &Id| Some(known.iter().find(|tag| tag.id == *id)?.name.clone());
+        post.applied_tags.iter().filter_map(name).collect()
+    }
+
     /// The servers.
     pub fn guilds(&self) -> impl Iterator<Item = Id> {
         self.guilds.keys().copied()

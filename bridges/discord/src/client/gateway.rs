@@ -114,7 +114,7 @@ async fn follow(hub: &Arc<Hub>, inbox: &Inbox<Discord>) -> Exit {
         .into_iter()
         .filter_map(|key| match key.id {
             Place::Channel(id) => Some(id),
-            Place::Guild(_) => None,
+            Place::Guild(_) | Place::Posts(_) => None,
         })
         .collect();
     hub.set_bridged(channels);

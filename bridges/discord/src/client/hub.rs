@@ -59,6 +59,8 @@ pub struct Hub {
     pub webhooks: Webhooks,
     /// Files that are sent at the same time.
     pub uploads: Semaphore,
+    /// Stickers that are drawn at the same time.
+    pub drawing: Semaphore,
     /// What people chose in polls.
     pub votes: Votes,
     cache: RwLock<Cache>,
@@ -95,6 +97,7 @@ impl Hub {
             files,
             clock,
             webhooks: Webhooks::default(),
+            drawing: Semaphore::new(1),
             votes: Votes::default(),
             cache: RwLock::default(),
             bridged: RwLock::default(),
@@ -175,6 +178,7 @@ impl Hub {
         let mut scene = Scene {
             guild,
             channel,
+            forum: known.is_some_and(|(_, channel)| channel.kind.is_forum()),
             open: whole,
             bot: self.me_now().unwrap_or_default().user,
             ..Scene::default()
@@ -188,6 +192,7 @@ impl Hub {
                 id: channel,
                 name: thread.title().into(),
                 post: cache.channel(parent).is_some_and(|(_, c)| c.kind.is_forum()),
+                tags: Vec::new(),
                 private,
             });
             // What is said among a few is bridged only where somebody has asked for that very thread.
@@ -201,6 +206,13 @@ impl Hub {
     /// Whether what is about a chat rather than its messages is wanted: of threads only where they have a room of their own.
     pub fn has_room(&self, scene: &Scene) -> bool {
         scene.thread.as_ref().is_none_or(|thread| self.is_bridged(thread.id))
+    }
+
+    /// Whether the pins of a place are shown somewhere: those of a thread in its channel's room, too.
+    pub fn shows_pins(&self, scene: &Scene) -> bool {
+        scene.thread.as_ref().is_none_or(|thread| {
+            self.is_bridged(thread.id) || !thread.private && self.is_bridged(scene.channel)
+        })
     }
 
     /// Whether a channel's room is for everybody: its server is bridged whole, and everybody there sees it.

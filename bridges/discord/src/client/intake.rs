@@ -125,7 +125,7 @@ impl Hub {
             "CHANNEL_PINS_UPDATE" => {
                 let channel = place.channel_id.unwrap_or_default();
                 let scene = self.scene(place.guild_id, channel);
-                taken.pins = scene.filter(|scene| self.has_room(scene)).map(|_| channel);
+                taken.pins = scene.filter(|scene| self.shows_pins(scene)).map(|_| channel);
             }
             "INTERACTION_CREATE" => taken.interaction = Some(said.data),
             _ => self.take_rest(&said, &place, &mut taken),
@@ -223,6 +223,9 @@ impl Hub {
             scene.roles = roles.filter_map(|id| Some((*id, cache.role(guild, *id)?))).collect();
         }
         scene.channels = named(&cache, message);
+        if let Some(thread) = scene.thread.as_mut().filter(|t| t.post && t.id == message.id) {
+            thread.tags = cache.tags(message.id);
+        }
         Some(scene)
     }
 
@@ -289,9 +292,12 @@ impl Hub {
                 let put = || self.cache_mut().put_channel(guild, channel);
                 taken.store.extend(self.opening(said, guild, put));
                 if said.name.ends_with("UPDATE")
-                    && let Some(scene) =
+                    && let Some(mut scene) =
                         self.scene(Some(guild), id).filter(|scene| self.has_room(scene))
                 {
+                    if let Some(thread) = &mut scene.thread {
+                        thread.tags = self.cache().tags(id);
+                    }
                     taken.store.push(self.stamped(said, "", scene));
                 }
             }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::StreamExt as _;
 use landbridge_framework::{NetError, event::MediaRef, handlers::MediaStream};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use url::Url;
 
-use super::{Call, Hub, Wait};
+use super::{Call, Hub, Wait, lottie};
 use crate::{ids::Id, wire::Message};
 
 /// Discord's hosts for files.
@@ -25,6 +26,9 @@ pub async fn open(hub: &Hub, media: &MediaRef) -> Result<MediaStream, NetError> 
     let unknown = || NetError::permanent(format!("not a file of Discord's: {}", media.0));
     if let Some(path) = media.0.strip_prefix("cdn:") {
         return fetch(hub, hub.checked.cdn.join(path).map_err(|_| unknown())?).await;
+    }
+    if let Some(id) = media.0.strip_prefix("lottie:") {
+        return drawn(hub, id.parse().map_err(|_| unknown())?).await;
     }
     if let Some(url) = media.0.strip_prefix("url:") {
         return fetch(hub, Url::parse(url).map_err(|_| unknown())?).await;
@@ -50,6 +54,30 @@ pub async fn open(hub: &Hub, media: &MediaRef) -> Result<MediaStream, NetError> 
     let url = file.ok_or_else(|| NetError::permanent("the file is no longer in the message"))?;
     let url = Url::parse(&url.url).map_err(NetError::permanent)?;
     fetch(hub, url).await
+}
+
+/// A Lottie sticker, drawn.
+async fn drawn(hub: &Hub, sticker: Id) -> Result<MediaStream, NetError> {
+    let url = hub.checked.cdn.join(&format!("stickers/{sticker}.json"));
+    let url = url.map_err(NetError::permanent)?;
+    let failed =
+        |reason: &dyn std::fmt::Display| NetError::permanent(format!("{reason}; see {url}"));
+    let mut program = Vec::new();
+    let mut stream = fetch(hub, url.clone()).await?.bytes;
+    while let Some(chunk) = stream.next().await {
+        program.extend_from_slice(&chunk.map_err(NetError::temporary)?);
+        if program.len() > lottie::MAX_BYTES {
+            return Err(failed(&lottie::Undrawable::TooLarge));
+        }
+    }
+    let Ok(_turn) = hub.drawing.acquire().await else {
+        return Err(NetError::temporary("the bridge is stopping"));
+    };
+    let picture = tokio::task::spawn_blocking(move || lottie::draw(&program)).await;
+    let picture = picture.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
+    let size = Some(picture.len() as u64);
+    let bytes = futures::stream::iter([Ok(Bytes::from(picture))]).boxed();
+    Ok(MediaStream { mime: Some("image/gif".into()), size, bytes })
 }
 
 /// Whether an address is good for a while: `ex` is the second of its end, in hexadecimal digits.

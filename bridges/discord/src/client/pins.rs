@@ -1,13 +1,17 @@
 //! The pins of channels: the gateway says only that they have changed. They are asked for beside everything else, so that a channel that has
 //! to wait holds up no other; which are still to be asked for is stored with the cursor.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use serde::Deserialize;
 use tokio_util::task::JoinMap;
 
 use super::{ApiError, Call, Hub, Wait, session::Cursor};
-use crate::{convert::date, ids::Id};
+use crate::{
+    convert::date,
+    ids::Id,
+    wire::{Channel, ChannelKind},
+};
 
 /// The most pages of pins that are read: Discord keeps 250 in a channel.
 const PAGES: usize = 5;
@@ -58,7 +62,7 @@ impl Hub {
         Ok(ids)
     }
 
-    /// The bridged channels of these servers in which something was pinned since a message.
+    /// The bridged channels of these servers, and their threads, in which something was pinned since a message.
     pub(super) fn pinned_since(&self, guilds: &[Id], since: Id) -> Vec<Id> {
         let bridged = self.bridged();
         let cache = self.cache();
@@ -68,7 +72,12 @@ impl Hub {
                 guilds.contains(&guild) && at.is_some_and(|at| Id::at_ms(at) > since)
             })
         };
-        bridged.into_iter().filter(pinned).collect()
+        let public = |thread: &&Channel| thread.kind == ChannelKind::Thread;
+        let threads = bridged
+            .iter()
+            .flat_map(|channel| cache.threads_of(*channel).filter(public).map(|thread| thread.id));
+        let all: BTreeSet<Id> = bridged.iter().copied().chain(threads).collect();
+        all.into_iter().filter(pinned).collect()
     }
 }
 

@@ -91,6 +91,8 @@ pub struct Delivery<'a> {
     pub hook_channel: Id,
     /// What the post is called that it begins, if the channel is a forum: there nothing is said outside of posts.
     pub title: Option<String>,
+    /// The tags that this post carries.
+    pub tags: Vec<Id>,
     /// Who says it.
     pub speaker: Speaker,
     /// The message it answers.
@@ -307,7 +309,12 @@ impl Delivery<'_> {
             .without_token()
             .query("wait", "true");
         match self.begins(progress) {
-            Some(title) => message["thread_name"] = title.into(),
+            Some(title) => {
+                message["thread_name"] = title.into();
+                if !self.tags.is_empty() {
+                    message["applied_tags"] = json!(self.tags);
+                }
+            }
             None if self.target(progress) != self.hook_channel => {
                 call = call.query("thread_id", self.target(progress));
             }
@@ -335,7 +342,10 @@ impl Delivery<'_> {
             }
         }
         if let Some(title) = self.begins(progress) {
-            let post = json!({ "name": title, "message": message });
+            let mut post = json!({ "name": title, "message": message });
+            if !self.tags.is_empty() {
+                post["applied_tags"] = json!(self.tags);
+            }
             let call = Call::post(format!("channels/{}/threads", self.channel));
             return sent(hub, self.call(number, call, post)).await;
         }

@@ -24,7 +24,9 @@ type Here = In<Discord>;
 fn channel_of(place: Place) -> Result<Id, SendError> {
     match place {
         Place::Channel(channel) => Ok(channel),
-        Place::Guild(_) => Err(SendError::refused("a server of Discord's has no messages")),
+        Place::Guild(_) | Place::Posts(_) => {
+            Err(SendError::refused("a space of Discord's has no messages"))
+        }
     }
 }
 

@@ -10,8 +10,8 @@ use landbridge_framework::{
 use super::{Discord, PortalMeta};
 use crate::{
     client::{ApiError, Call, Hub, Wait},
-    convert::to_matrix::guild_icon,
-    decode::{join_rule, profile},
+    convert::to_matrix::{guild_icon, tags},
+    decode::{join_rule, join_rule_of_posts, profile},
     ids::{Id, Person, Place},
     wire::{Channel, ChannelKind, GuildMember, User},
 };
@@ -29,6 +29,7 @@ pub(super) async fn info(
     match key.id {
         Place::Guild(guild) => guild_info(hub, guild).await,
         Place::Channel(channel) => channel_info(hub, channel).await,
+        Place::Posts(forum) => posts_info(hub, forum).await,
     }
 }
 
@@ -46,26 +47,51 @@ async fn guild_info(hub: &Hub, guild: Id) -> Result<ChatInfo<Discord>, NetError>
     })
 }
 
-async fn channel_info(hub: &Hub, id: Id) -> Result<ChatInfo<Discord>, NetError> {
+/// The space of a forum's posts, where they have rooms: it stands beside the forum's own room, in which posts are begun.
+async fn posts_info(hub: &Hub, forum: Id) -> Result<ChatInfo<Discord>, NetError> {
+    let (guild, channel) = found(hub, forum).await?;
+    Ok(ChatInfo {
+        kind: ChatKind::Space,
+        name: Some(channel.room_name()),
+        topic: channel.topic.filter(|topic| !topic.is_empty()),
+        parent: Some(Place::Channel(forum)),
+        position: Some(channel.position),
+        join_rule: join_rule_of_posts(hub.is_open(guild, forum)),
+        meta: Some(PortalMeta { guild: Some(guild), ..PortalMeta::default() }),
+        ..ChatInfo::default()
+    })
+}
+
+/// A channel and its server.
+async fn found(hub: &Hub, id: Id) -> Result<(Id, Channel), NetError> {
     if hub.checked.is_closed(id) {
         return Err(NetError::permanent("this channel may not be bridged"));
     }
-    let found = known(hub, |hub| hub.cache().channel(id).map(|(g, c)| (g, c.clone()))).await;
-    let (guild, channel) = match found {
-        Some(found) => found,
-        None => ask_channel(hub, id).await?,
-    };
+    match known(hub, |hub| hub.cache().channel(id).map(|(g, c)| (g, c.clone()))).await {
+        Some(found) => Ok(found),
+        None => ask_channel(hub, id).await,
+    }
+}
+
+async fn channel_info(hub: &Hub, id: Id) -> Result<ChatInfo<Discord>, NetError> {
+    let (guild, channel) = found(hub, id).await?;
     let parent = channel.parent_id;
     let thread = channel.kind.is_thread();
+    let post = thread && hub.cache().is_post(id);
     let kind = match channel.kind {
         ChannelKind::Category => ChatKind::Space,
         _ => ChatKind::Channel,
     };
-    let parent_place = parent.map_or(Place::Guild(guild), Place::Channel);
+    let parent_place = match parent {
+        Some(forum) if post => Place::Posts(forum),
+        Some(parent) => Place::Channel(parent),
+        None => Place::Guild(guild),
+    };
+    let topic = if post { tags(&hub.cache().tags(id)) } else { channel.topic.clone() };
     let mut info = ChatInfo {
         kind,
         name: Some(channel.room_name()),
-        topic: channel.topic.clone().filter(|topic| !topic.is_empty()),
+        topic: topic.filter(|topic| !topic.is_empty()),
         parent: Some(parent_place),
         position: Some(channel.position),
         invite: hub.invited(id).into_iter().collect(),

@@ -32,7 +32,7 @@ pub(super) async fn room_meta(
         ));
     }
     let Place::Channel(channel) = at.id else {
-        return Err(SendError::refused("this bridge doesn't change servers of Discord"));
+        return Err(SendError::refused("this bridge doesn't change servers and spaces of Discord"));
     };
     let body: Value = match change {
         ChatEdit::Name(name) => {

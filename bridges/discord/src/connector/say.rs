@@ -15,7 +15,7 @@ use landbridge_framework::{
 };
 use serde_json::json;
 
-use super::{Discord, DiscordClient, PortalMeta};
+use super::{Discord, DiscordClient, PortalMeta, tags};
 use crate::{
     client::{Delivery, Piece, Progress, Quote, Save, Speaker, Upload, servers::thread_name},
     convert::{
@@ -57,7 +57,7 @@ impl FromOut<Discord> for Saying {
         let (Key(key), ReplyTo(reply)) = (Key::take(out)?, ReplyTo::<Discord>::take(out)?);
         let Thread(root) = Thread::<Discord>::take(out)?;
         let Place::Channel(channel) = portal.id else {
-            return Err(SendError::refused("a server of Discord's is no place to speak in"));
+            return Err(SendError::refused("a space of Discord's is no place to speak in"));
         };
         Ok(Self {
             client,
@@ -140,7 +140,37 @@ impl Saying {
         Ok(Some(thread))
     }
 
-    async fn deliver(&self, pieces: Vec<Piece>, name: &str) -> Result<Vec<Post>, SendError> {
+    /// Whether this begins a post of a forum: in a thread, and as an answer, it belongs to one that is there.
+    fn begins_post(&self) -> bool {
+        let answered = self.reply_to.is_some_and(|post| post.thread.is_some());
+        self.meta.forum && self.root.is_none() && !answered
+    }
+
+    /// Takes the tags of a new post from its text.
+    fn tagged(&self, text: &Rich) -> Result<(Rich, Vec<Id>), SendError> {
+        if !self.begins_post() {
+            return Ok((text.clone(), Vec::new()));
+        }
+        let cache = self.client.hub.cache();
+        let Some((_, forum)) = cache.channel(self.channel) else {
+            return Err(SendError::retry("the bot is not connected yet"));
+        };
+        let (text, tags) = tags::take(text, &forum.available_tags);
+        if tags.is_empty() && forum.requires_tag() {
+            return Err(SendError::refused(format!(
+                "this forum's posts must carry a tag: end the message with a line of tags. There are {}",
+                tags::list(&forum.available_tags)
+            )));
+        }
+        Ok((text, tags))
+    }
+
+    async fn deliver(
+        &self,
+        pieces: Vec<Piece>,
+        name: &str,
+        tags: Vec<Id>,
+    ) -> Result<Vec<Post>, SendError> {
         let progress: Progress = self
             .checkpoint
             .get()
@@ -168,6 +198,7 @@ impl Saying {
             thread,
             hook_channel: self.meta.parent.unwrap_or(self.channel),
             title: self.meta.forum.then(|| thread_name(name)),
+            tags,
             speaker: self.speaker().await,
             reply_to,
             quote,
@@ -204,13 +235,14 @@ pub(super) fn styled(body: &Rich, kind: TextKind) -> Rich {
 
 /// Sends text.
 pub(super) async fn text(saying: Saying, text: Text) -> Result<Sent<Discord>, SendError> {
-    let body = styled(&text.body, text.kind);
+    let (body, tags) = saying.tagged(&text.body)?;
+    let body = styled(&body, text.kind);
     let most = saying.client.hub.checked.config.relay.max_messages.max(1);
     let texts = cut(&body, &saying.manner(), MAX_CHARS, most).ok_or_else(|| {
         SendError::refused(format!("the message is longer than {most} messages of Discord's"))
     })?;
     let pieces = texts.into_iter().map(|text| Piece { text, ..Piece::default() }).collect();
-    as_sent(saying.deliver(pieces, text.body.text()).await?)
+    as_sent(saying.deliver(pieces, text.body.text(), tags).await?)
 }
 
 /// Sends a place, as a link to a map.
@@ -228,7 +260,8 @@ pub(super) async fn location(
     let mut rich = Rich::new();
     rich.push_styled(&name, Style::Link { url });
     let piece = Piece { text: write(&rich, &saying.manner()), ..Piece::default() };
-    as_sent(saying.deliver(vec![piece], &name).await?)
+    let (_, tags) = saying.tagged(&Rich::new())?;
+    as_sent(saying.deliver(vec![piece], &name, tags).await?)
 }
 
 fn clipped(text: &str, max: usize) -> String {
@@ -263,7 +296,8 @@ pub(super) async fn poll(
         "layout_type": 1,
     });
     let piece = Piece { poll: Some(made), ..Piece::default() };
-    let posts = saying.deliver(vec![piece], &poll.question).await?;
+    let (_, tags) = saying.tagged(&Rich::new())?;
+    let posts = saying.deliver(vec![piece], &poll.question, tags).await?;
     let Some(id) = posts.first().copied() else { return as_sent(posts) };
     // Discord numbers answers from one.
     let options = (1..=poll.options.len()).map(|number| number.to_string()).collect();
@@ -274,7 +308,7 @@ pub(super) async fn poll(
 pub(super) async fn media(saying: Saying, media: Media) -> Result<Sent<Discord>, SendError> {
     let hub = saying.client.hub.clone();
     let limit = hub.checked.config.files.max_upload_bytes;
-    let caption = media.caption.clone().unwrap_or_default();
+    let (caption, tags) = saying.tagged(&media.caption.clone().unwrap_or_default())?;
     let manner = saying.manner();
     let most = hub.checked.config.relay.max_messages.max(1);
     let mut texts = cut(&caption, &manner, MAX_CHARS, most).ok_or_else(|| {
@@ -311,7 +345,7 @@ pub(super) async fn media(saying: Saying, media: Media) -> Result<Sent<Discord>,
             None => pieces.push(Piece { text: Written::default(), file, poll: None }),
         }
     }
-    as_sent(saying.deliver(pieces, &media.name).await?)
+    as_sent(saying.deliver(pieces, &media.name, tags).await?)
 }
 
 /// A name that tells Discord what sort of file it is.

@@ -230,10 +230,11 @@ async fn unbridge(
         Err(error) => return format!("The bridge can't do that now: {error}"),
     }
     let threads: Vec<Id> = hub.cache().threads_of(channel).map(|thread| thread.id).collect();
-    for thread in threads.into_iter().filter(|thread| hub.is_bridged(*thread)) {
-        let key = PortalKey::shared(Place::Channel(thread));
-        if let Err(error) = inbox.unbridge(&key, &why).await {
-            tracing::warn!(%thread, %error, "a thread's room is still bridged");
+    let threads = threads.into_iter().filter(|thread| hub.is_bridged(*thread));
+    // Their space last.
+    for place in threads.map(Place::Channel).chain([Place::Posts(channel)]) {
+        if let Err(error) = inbox.unbridge(&PortalKey::shared(place), &why).await {
+            tracing::warn!(?place, %error, "a thread's room is still bridged");
         }
     }
     "This channel is no longer bridged to Matrix.".into()

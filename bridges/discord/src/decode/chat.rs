@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::{At, user};
 use crate::{
     connector::Discord,
-    convert::to_matrix::{avatar, guild_icon, placed},
+    convert::to_matrix::{avatar, guild_icon, placed, tags},
     ids::{Id, Person, Place},
     wire::{Channel, ChannelKind, Guild, GuildMember, User},
 };
@@ -73,14 +73,37 @@ pub(super) fn presence(at: &At<'_>, update: &PresenceUpdate) -> Events {
 pub(super) fn channel_changed(at: &At<'_>, channel: &Channel) -> Events {
     let parent = channel.parent_id.map(Place::Channel).or(channel.guild_id.map(Place::Guild));
     let thread = channel.kind.is_thread();
+    let topic = match &at.scene.thread {
+        Some(thread) if thread.post => Some(tags(&thread.tags).unwrap_or_default()),
+        // Threads have none, and belong where their channel does.
+        _ => (!thread).then(|| channel.topic.clone().unwrap_or_default()),
+    };
     let delta = ChatDelta {
         name: Some(channel.room_name()),
-        // Threads have none, and belong where their channel does.
-        topic: (!thread).then(|| channel.topic.clone().unwrap_or_default()),
+        topic: topic.clone(),
         parent: (!thread).then_some(parent),
         ..ChatDelta::default()
     };
-    vec![at.known(Sender::System, now_of(at), at.stamp("channel"), delta)]
+    let mut events = vec![at.known(Sender::System, now_of(at), at.stamp("channel"), delta)];
+    let name = Some(channel.room_name());
+    events.extend(of_posts(at, "posts", ChatDelta { name, topic, ..ChatDelta::default() }));
+    events
+}
+
+/// The same about the space of a forum's posts.
+fn of_posts(
+    at: &At<'_>,
+    what: &str,
+    body: impl Into<Body<Discord>>,
+) -> Option<RemoteEvent<Discord>> {
+    let portal = PortalKey::shared(Place::Posts(at.scene.channel));
+    let event = RemoteEvent::new(portal, Sender::System, now_of(at), at.stamp(what), body);
+    (at.scene.forum && at.scene.thread.is_none()).then(|| event.only_in_known_portals())
+}
+
+/// Who may join the space of a forum's posts: whoever may be in the forum's room.
+pub(crate) fn join_rule_of_posts(open: bool) -> JoinRule {
+    if open { JoinRule::Public } else { JoinRule::Parent }
 }
 
 /// Who may join a channel's room: everybody where it is open; in a thread's room those of its channel's.
@@ -101,14 +124,19 @@ pub(super) fn opened(at: &At<'_>) -> Events {
         Some(_) => ChannelKind::Thread,
         None => ChannelKind::Text,
     };
-    let delta = ChatDelta { join_rule: Some(join_rule(kind, open)), ..ChatDelta::default() };
-    vec![at.known(Sender::System, now_of(at), at.stamp("open"), delta)]
+    let delta = |rule| ChatDelta { join_rule: Some(rule), ..ChatDelta::default() };
+    let own = delta(join_rule(kind, open));
+    let mut events = vec![at.known(Sender::System, now_of(at), at.stamp("open"), own)];
+    events.extend(of_posts(at, "posts", delta(join_rule_of_posts(open))));
+    events
 }
 
 /// The channel was deleted.
 pub(super) fn channel_gone(at: &At<'_>) -> Events {
-    let body = Body::ChatGone { for_me_only: false };
-    vec![at.known(Sender::System, now_of(at), at.stamp("gone"), body)]
+    let body = || Body::ChatGone { for_me_only: false };
+    let mut events = vec![at.known(Sender::System, now_of(at), at.stamp("gone"), body())];
+    events.extend(of_posts(at, "posts", body()));
+    events
 }
 
 /// The server has another name or picture.

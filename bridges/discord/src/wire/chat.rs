@@ -180,6 +180,20 @@ impl<'de> Deserialize<'de> for ChannelKind {
     }
 }
 
+/// A tag that posts of a forum may carry (API reference, "Forum Tag Object").
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Tag {
+    /// Its identifier.
+    pub id: Id,
+    /// What it is called.
+    #[serde(deserialize_with = "lax::value")]
+    pub name: String,
+    /// Whether only moderators may give it.
+    #[serde(deserialize_with = "lax::value")]
+    pub moderated: bool,
+}
+
 /// A channel.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
@@ -219,12 +233,29 @@ pub struct Channel {
     /// Of a thread: how it stands.
     #[serde(deserialize_with = "lax::value")]
     pub thread_metadata: Option<ThreadMetadata>,
+    /// Of a forum: the tags that its posts may carry.
+    #[serde(deserialize_with = "lax::list")]
+    pub available_tags: Vec<Tag>,
+    /// Of a post: the tags it carries.
+    #[serde(deserialize_with = "lax::list")]
+    pub applied_tags: Vec<Id>,
+    /// What is special about it.
+    #[serde(deserialize_with = "lax::value")]
+    pub flags: u64,
     /// In `THREAD_CREATE`: whether it was made just now.
     #[serde(deserialize_with = "lax::value")]
     pub newly_created: bool,
 }
 
 impl Channel {
+    /// In `flags`: a forum whose posts must carry a tag.
+    const REQUIRE_TAG: u64 = 1 << 4;
+
+    /// Whether its posts must carry a tag.
+    pub fn requires_tag(&self) -> bool {
+        self.kind.is_forum() && self.flags & Self::REQUIRE_TAG != 0
+    }
+
     /// What it is called as a room: with the sign that people know channels by.
     pub fn room_name(&self) -> String {
         match self.kind {

@@ -17,6 +17,8 @@ pub(crate) const GUILD: &str = "500";
 pub(crate) const CHANNEL: &str = "600";
 pub(crate) const OTHER: &str = "601";
 pub(crate) const FORUM: &str = "602";
+/// A tag of the forum's.
+pub(crate) const HELP_WANTED: &str = "90";
 pub(crate) const BOT: &str = "700";
 pub(crate) const APPLICATION: &str = "701";
 pub(crate) const TOKEN: &str = "bot-token";
@@ -111,6 +113,10 @@ impl Fake {
                 json!({ "id": id, "type": kind, "guild_id": GUILD, "name": name, "position": 0, "permission_overwrites": [] }),
             );
         }
+        state.channels.get_mut(FORUM).unwrap()["available_tags"] = json!([
+            { "id": HELP_WANTED, "name": "Help wanted", "moderated": false, "emoji_id": null, "emoji_name": "🛟" },
+            { "id": "91", "name": "Solved", "moderated": true, "emoji_id": null, "emoji_name": null },
+        ]);
         let (news, _) = broadcast::channel(10_000);
         let (ready, wait) = tokio::sync::oneshot::channel();
         let task = tokio::spawn(async move {
@@ -210,13 +216,29 @@ impl Fake {
 
     /// Begins a thread with a message.
     pub(crate) fn begin_thread(&self, channel: &str, message: &str, name: &str) -> Value {
+        self.begin_tagged(channel, message, name, &json!([]))
+    }
+
+    fn begin_tagged(&self, channel: &str, message: &str, name: &str, tags: &Value) -> Value {
         let made = json!({
             "id": message, "type": 11, "guild_id": GUILD, "parent_id": channel, "name": name,
-            "thread_metadata": { "archived": false },
+            "thread_metadata": { "archived": false }, "applied_tags": tags,
         });
         self.state().channels.insert(message.to_owned(), made.clone());
         self.dispatch("THREAD_CREATE", &made);
         made
+    }
+
+    /// Changes what is known of a channel or thread.
+    pub(crate) fn change(&self, channel: &str, key: &str, value: Value) {
+        let changed = {
+            let mut state = self.state();
+            let known = state.channels.get_mut(channel).unwrap();
+            known[key] = value;
+            known.clone()
+        };
+        let name = if changed["type"] == 11 { "THREAD_UPDATE" } else { "CHANNEL_UPDATE" };
+        self.dispatch(name, &changed);
     }
 
     /// Puts a thread away.
@@ -228,9 +250,18 @@ impl Fake {
 
     /// Somebody pins a message.
     pub(crate) fn pin(&self, channel: &str, message: &str) {
+        self.change_pins(channel, |pins| pins.push(message.to_owned()));
+    }
+
+    /// Somebody takes that back.
+    pub(crate) fn unpin(&self, channel: &str, message: &str) {
+        self.change_pins(channel, |pins| pins.retain(|pinned| pinned != message));
+    }
+
+    fn change_pins(&self, channel: &str, change: impl FnOnce(&mut Vec<String>)) {
         {
             let mut state = self.state();
-            state.pins.entry(channel.to_owned()).or_default().push(message.to_owned());
+            change(state.pins.entry(channel.to_owned()).or_default());
             if let Some(known) = state.channels.get_mut(channel) {
                 known["last_pin_timestamp"] = LATE.into();
             }
@@ -257,9 +288,9 @@ impl Fake {
     }
 
     /// Begins a post of a forum with a message; gives its identifier, which is the message's too.
-    pub(crate) fn begin(&self, forum: &str, name: &str, message: Value) -> String {
+    pub(crate) fn begin(&self, forum: &str, name: &str, tags: &Value, message: Value) -> String {
         let id = self.state().next_id().to_string();
-        self.begin_thread(forum, &id, name);
+        self.begin_tagged(forum, &id, name, tags);
         self.put(&id, &id, message);
         id
     }

@@ -50,11 +50,20 @@ pub(crate) fn router() -> Router<Fake> {
         .route("/interactions/{id}/{token}/callback", post(answer));
     Router::new().nest("/api/v10", api).route(
         "/cdn/{*path}",
-        get(async || {
-            ([(header::CONTENT_TYPE, "image/png")], Bytes::from_static(b"\x89PNG\r\n\x1a\n"))
+        get(async |Path(path): Path<String>| {
+            let (mime, bytes): (_, &[u8]) = if path.ends_with(".json") {
+                ("application/json", LOTTIE.as_bytes())
+            } else {
+                ("image/png", b"\x89PNG\r\n\x1a\n")
+            };
+            ([(header::CONTENT_TYPE, mime)], Bytes::from_static(bytes))
         }),
     )
 }
+
+/// A drawing of nothing.
+const LOTTIE: &str =
+    r#"{ "v": "5.7.6", "fr": 30, "ip": 0, "op": 30, "w": 64, "h": 64, "layers": [] }"#;
 
 /// Notes each request, and turns away who has no token.
 pub(crate) async fn noted(State(fake): State<Fake>, request: Request, next: Next) -> Response {
@@ -277,7 +286,7 @@ async fn by_webhook(
     let forum = fake.state().channels[&own]["type"] == 15;
     if let Some(name) = message["thread_name"].as_str().map(ToOwned::to_owned) {
         assert!(forum, "only forums have posts");
-        return post_in(&fake, &own, &name, message);
+        return post_in(&fake, &own, &name, &message["applied_tags"].clone(), message);
     }
     if forum && !params.contains_key("thread_id") {
         let code = 220_001;
@@ -292,12 +301,12 @@ async fn by_webhook(
 }
 
 /// A post of a forum: a thread that is called as its first message.
-fn post_in(fake: &Fake, forum: &str, name: &str, message: Value) -> Response {
+fn post_in(fake: &Fake, forum: &str, name: &str, tags: &Value, message: Value) -> Response {
     let lost = match trouble(fake) {
         Ok(lost) => lost,
         Err(response) => return *response,
     };
-    let id = fake.begin(forum, name, message);
+    let id = fake.begin(forum, name, tags, message);
     if lost {
         return broken();
     }
@@ -315,7 +324,7 @@ async fn begin(
     let post = payload(&content_type, &body);
     let mut message = post["message"].clone();
     message["author"] = json!({ "id": BOT, "username": "bridge", "bot": true });
-    post_in(&fake, &forum, post["name"].as_str().unwrap(), message)
+    post_in(&fake, &forum, post["name"].as_str().unwrap(), &post["applied_tags"], message)
 }
 
 async fn by_bot(
@@ -446,7 +455,7 @@ async fn unpin(
     State(fake): State<Fake>,
     Path((channel, id)): Path<(String, String)>,
 ) -> StatusCode {
-    fake.state().pins.entry(channel).or_default().retain(|pinned| *pinned != id);
+    fake.unpin(&channel, &id);
     StatusCode::NO_CONTENT
 }
 

@@ -78,6 +78,21 @@ async fn who_is_in_a_space_may_join_what_is_in_it() {
 }
 
 #[tokio::test]
+async fn who_is_in_a_server_may_not_join_what_belongs_to_one_of_its_chats() {
+    let world = Staged::new().await;
+    world.stage.chat("guild", ChatKind::Space, None);
+    world.stage.chat("hidden", ChatKind::Group, Some("guild"));
+    world.stage.chat("aside", ChatKind::Channel, Some("hidden"));
+    let _bridge = world.start().await;
+    world.stage.tell("aside", "bob", say("1", "among us"));
+    eventually("its room", || world.room_of("aside").is_some()).await;
+    let room = |chat: &str| world.room_of(chat).unwrap_or_default();
+    let rule = world.homeserver.state(&room("aside"), "m.room.join_rules", "").unwrap();
+    let from = json!({ "type": "m.room_membership", "room_id": room("hidden") });
+    assert_eq!(rule, json!({ "join_rule": "restricted", "allow": [from] }));
+}
+
+#[tokio::test]
 async fn a_configured_room_may_be_open_to_everybody() {
     let mut world = Staged::new().await;
     world.stage.chat("lobby", ChatKind::Group, None);
@@ -213,4 +228,39 @@ async fn pins_go_both_ways_one_by_one() {
     world.stage.tell("c", "bob", What::Pin { target: "2".into(), pinned: false });
     eventually("none", || pinned() == Some(json!({ "pinned": [] }))).await;
     assert_eq!(world.stage.asked().len(), 1, "what the network did is not told to it");
+}
+
+#[tokio::test]
+async fn what_a_thread_has_pinned_is_pinned_in_the_room_that_shows_it() {
+    let (world, ann, room, _bridge) = Staged::new().await.opened().await;
+    let pins = |ids: &[&str]| What::Pins(ids.iter().map(ToString::to_string).collect());
+    world.stage.tell("c", "bob", say("root", "a question"));
+    world.stage.tell_in("t", ("c", "root"), "eve", say("a1", "an answer"));
+    world.stage.tell_in("t", ("c", "root"), "eve", pins(&["a1"]));
+    world.stage.tell("c", "bob", pins(&["root"]));
+    let events = || -> Vec<Value> {
+        let said = world.events(&room, "m.room.message");
+        said.iter().map(|event| event["event_id"].clone()).collect()
+    };
+    let pinned = |expected: &[Value]| {
+        let state = world.homeserver.state(&room, "m.room.pinned_events", "");
+        state == Some(json!({ "pinned": expected }))
+    };
+    eventually("both pins", || events().len() == 2 && pinned(&events())).await;
+    world.stage.tell("c", "bob", pins(&[]));
+    eventually("that of the thread", || pinned(&events()[1..])).await;
+    world.stage.tell_in("t", ("c", "root"), "eve", pins(&[]));
+    eventually("none", || pinned(&[])).await;
+    // Pinned from here and unpinned there.
+    let bot = world.homeserver.user("@stagebot:hs.example");
+    let mut levels = world.homeserver.state(&room, "m.room.power_levels", "").unwrap();
+    levels["users"][ann.id()] = 50.into();
+    bot.set_state(&room, "m.room.power_levels", "", &levels).unwrap();
+    let answer = json!({ "pinned": [events()[1]] });
+    ann.set_state(&room, "m.room.pinned_events", "", &answer).unwrap();
+    // What she says next goes when that is settled.
+    ann.say(&room, "pinned").unwrap();
+    eventually("hers", || world.stage.asked() == ["pins +a1 -", "ann: pinned"]).await;
+    world.stage.tell_in("t", ("c", "root"), "eve", pins(&[]));
+    eventually("none again", || pinned(&[])).await;
 }

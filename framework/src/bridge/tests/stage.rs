@@ -64,6 +64,7 @@ pub(super) enum What {
         target: String,
         pinned: bool,
     },
+    Pins(Vec<String>),
     /// The chat is part of another.
     Parent(Option<String>),
     /// Its messages disappear so many milliseconds after they are sent.
@@ -318,6 +319,7 @@ fn body(raw: &Told) -> Body<Stage> {
             Body::React { target: MessageRef::whole(&**target), emoji: emoji(id, file), set: *set }
         }
         What::Pin { target, pinned } => Body::Pin { target: target.clone(), pinned: *pinned },
+        What::Pins(ids) => Body::Pins { ids: ids.clone() },
         What::Parent(parent) => {
             ChatDelta::<Stage> { parent: Some(parent.clone()), ..ChatDelta::default() }.into()
         }

@@ -84,7 +84,10 @@ async fn what_is_about_a_thread_is_told_where_it_has_a_room() {
         json!({ "id": "11", "type": 11, "name": "new", "parent_id": "10", "guild_id": "1" });
     assert!(hear(&hub, "THREAD_UPDATE", renamed.clone()).store.is_empty());
     let pinned = json!({ "channel_id": "11", "guild_id": "1" });
-    assert_eq!(hear(&hub, "CHANNEL_PINS_UPDATE", pinned.clone()).pins, None);
+    // Its pins are shown with those of its channel; a private one is not shown there.
+    assert_eq!(hear(&hub, "CHANNEL_PINS_UPDATE", pinned.clone()).pins, Some(Id(11)));
+    let private = json!({ "channel_id": "14", "guild_id": "1" });
+    assert_eq!(hear(&hub, "CHANNEL_PINS_UPDATE", private).pins, None);
     hub.bridge(Id(11), true);
     assert_eq!(hear(&hub, "THREAD_UPDATE", renamed).store.len(), 1);
     assert_eq!(hear(&hub, "CHANNEL_PINS_UPDATE", pinned).pins, Some(Id(11)));

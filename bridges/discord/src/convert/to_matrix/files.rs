@@ -132,24 +132,19 @@ pub(super) fn attachment(
     Part::named(format!("a{}", file.id), Content::Media(media))
 }
 
-/// The part of a message that a sticker is. Lottie's drawings are programs that only Discord's clients run: they are named.
+/// The part of a message that a sticker is. Lottie's drawings are programs: they are drawn when they are fetched.
 pub(super) fn sticker(sticker: &Sticker) -> Part<Discord> {
-    let (path, mime) = match sticker.format_type {
+    let id = sticker.id;
+    let (source, mime) = match sticker.format_type {
         StickerFormat::Png | StickerFormat::Apng => {
-            (format!("stickers/{}.png", sticker.id), "image/png")
+            (cdn(&format!("stickers/{id}.png")), "image/png")
         }
-        StickerFormat::Gif => (format!("stickers/{}.gif", sticker.id), "image/gif"),
-        StickerFormat::Lottie => {
-            let content = Content::Unsupported {
-                what: format!("Sticker: {}", sticker.name),
-                link: Some(format!("https://cdn.discordapp.com/stickers/{}.json", sticker.id)),
-            };
-            return Part::named(format!("s{}", sticker.id), content);
-        }
+        StickerFormat::Gif => (cdn(&format!("stickers/{id}.gif")), "image/gif"),
+        StickerFormat::Lottie => (MediaRef(format!("lottie:{id}")), "image/gif"),
     };
     let kind = MediaKind::Sticker { pack: None };
-    let mut media = MediaPart::new(cdn(&path).0, kind, sticker.name.clone());
+    let mut media = MediaPart::new(source.0, kind, sticker.name.clone());
     media.mime = Some(mime.into());
     media.dimensions = Some((160, 160));
-    Part::named(format!("s{}", sticker.id), Content::Media(media))
+    Part::named(format!("s{id}"), Content::Media(media))
 }

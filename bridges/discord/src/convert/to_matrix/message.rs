@@ -102,6 +102,10 @@ fn text(message: &Message, scene: &Scene, names: &Names) -> Rich {
     // A post's title stands over its first message.
     if let Some(thread) = scene.thread.as_ref().filter(|t| t.post && t.id == message.id) {
         out.push_styled(&thread.name, Style::Heading { level: 3 });
+        if let Some(tags) = tags(&thread.tags) {
+            out.push("\n");
+            out.push_styled(&tags, Style::Italic);
+        }
     }
     if message.has(Message::LOADING) {
         return Rich::plain("is thinking…");
@@ -111,6 +115,11 @@ fn text(message: &Message, scene: &Scene, names: &Names) -> Rich {
     }
     add(&mut out, &components::words(&message.components, names));
     out
+}
+
+/// The tags of a post, in words.
+pub fn tags(names: &[String]) -> Option<String> {
+    (!names.is_empty()).then(|| format!("Tags: {}", names.join(", ")))
 }
 
 fn add(out: &mut Rich, more: &Rich) {
