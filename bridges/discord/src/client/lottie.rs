@@ -135,8 +135,8 @@ mod tests {
 
     use super::*;
 
-    fn still(value: Value) -> Value {
-        json!({ "a": 0, "k": value })
+    fn still(value: impl Into<Value>) -> Value {
+        json!({ "a": 0, "k": value.into() })
     }
 
     /// A red ball that rolls from left to right.
@@ -150,15 +150,15 @@ mod tests {
             "layers": [{
                 "ty": 4, "ind": 1, "ip": 0, "op": 30, "st": 0,
                 "ks": {
-                    "o": still(100.into()), "r": still(0.into()), "p": place,
+                    "o": still(100), "r": still(0), "p": place,
                     "a": still(json!([0, 0, 0])), "s": still(json!([100, 100, 100])),
                 },
                 "shapes": [{ "ty": "gr", "it": [
                     { "ty": "el", "p": still(json!([0, 0])), "s": still(json!([120, 120])) },
-                    { "ty": "fl", "c": still(json!([1, 0, 0, 1])), "o": still(100.into()) },
+                    { "ty": "fl", "c": still(json!([1, 0, 0, 1])), "o": still(100) },
                     {
                         "ty": "tr", "p": still(json!([0, 0])), "a": still(json!([0, 0])),
-                        "s": still(json!([100, 100])), "r": still(0.into()), "o": still(100.into()),
+                        "s": still(json!([100, 100])), "r": still(0), "o": still(100),
                     },
                 ] }],
             }],
@@ -193,12 +193,12 @@ mod tests {
             program["h"] = json!(0);
         }));
         assert!(with(|program| program["layers"][0]["w"] = json!(1e9)));
-        let repeater = |copies: Value| json!({ "ty": "rp", "c": copies });
+        let copier = |copies: Value| json!({ "ty": "rp", "c": copies });
         let repeated: [Value; 3] =
             [still(json!(1e9)), json!({ "a": 1, "k": [{ "t": 0, "s": [1e9] }] }), json!("x")];
         for copies in repeated {
             let mut program = ball();
-            program["layers"][0]["shapes"][0]["it"][0] = repeater(copies);
+            program["layers"][0]["shapes"][0]["it"][0] = copier(copies);
             assert!(matches!(drawn(&program), Err(Undrawable::TooLarge)));
         }
         assert!(with(|program| {

@@ -51,11 +51,12 @@ pub(crate) fn router() -> Router<Fake> {
     Router::new().nest("/api/v10", api).route(
         "/cdn/{*path}",
         get(async |Path(path): Path<String>| {
-            let (mime, bytes): (_, &[u8]) = if path.ends_with(".json") {
-                ("application/json", LOTTIE.as_bytes())
-            } else {
-                ("image/png", b"\x89PNG\r\n\x1a\n")
-            };
+            let (mime, bytes): (_, &[u8]) =
+                if path.split_once('.').is_some_and(|(_, kind)| kind == "json") {
+                    ("application/json", LOTTIE.as_bytes())
+                } else {
+                    ("image/png", b"\x89PNG\r\n\x1a\n")
+                };
             ([(header::CONTENT_TYPE, mime)], Bytes::from_static(bytes))
         }),
     )

@@ -1,5 +1,7 @@
 //! Messages: every kind of entity, everything a message can carry, answers and forwards.
 
+#![allow(clippy::too_many_lines, reason = "a table of cases")]
+
 use grammers_tl_types as tl;
 use tl::enums::MessageEntity as Entity;
 

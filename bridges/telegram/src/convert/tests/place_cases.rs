@@ -1,5 +1,7 @@
 //! Messages: where they are, who wrote them, what they answer and where they were forwarded from.
 
+#![allow(clippy::too_many_lines, reason = "a table of cases")]
+
 use grammers_tl_types as tl;
 
 #[allow(clippy::wildcard_imports, reason = "a box of building blocks")]

@@ -1,5 +1,7 @@
 //! Service messages: one case for each kind of action.
 
+#![allow(clippy::too_many_lines, reason = "a table of cases")]
+
 use grammers_tl_types as tl;
 use tl::enums::MessageAction as Action;
 

@@ -1,5 +1,7 @@
 //! Updates that are no messages: edits, reactions, deletions, reads, typing, people.
 
+#![allow(clippy::too_many_lines, reason = "a table of cases")]
+
 use std::collections::BTreeMap;
 
 use grammers_tl_types as tl;
