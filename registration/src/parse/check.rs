@@ -107,10 +107,7 @@ fn sender(registration: &Registration, problems: &mut Vec<Problem>) {
             "holds `:` or `@`",
             "write only the part of the user id between `@` and `:`",
         ));
-    } else if !localpart
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b"-.=_/+".contains(&b))
-    {
+    } else if !localpart.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.=_/+".contains(&b)) {
         // The grammar of new user ids (appendices, "User Identifiers"), and upper case: mautrix's bridges all write a random
         // sender in both cases, which they never use.
         problems.push(Problem::error(

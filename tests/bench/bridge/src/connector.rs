@@ -99,11 +99,7 @@ impl Network for Bench {
         session.say(&ToNetwork::Hello { token: &login.meta.token }).await.map_err(lost)?;
         Ok(session)
     }
-    fn decode(
-        &self,
-        _: &Login<Self>,
-        said: &Said,
-    ) -> Result<Vec<RemoteEvent<Self>>, DecodeError> {
+    fn decode(&self, _: &Login<Self>, said: &Said) -> Result<Vec<RemoteEvent<Self>>, DecodeError> {
         Ok(vec![RemoteEvent::new(
             PortalKey::shared(said.chat.clone()),
             Sender::User(said.user.clone()),

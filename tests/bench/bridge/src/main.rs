@@ -62,12 +62,8 @@ fn config() -> Result<BridgeConfig, Failure> {
 
 fn register() -> Result<(), Failure> {
     let url = format!("http://{}", setting("LISTEN")?);
-    let registration = config()?.registration(
-        "bench",
-        &setting("SERVER_NAME")?,
-        Some(&url),
-        &mut rand::rng(),
-    )?;
+    let registration =
+        config()?.registration("bench", &setting("SERVER_NAME")?, Some(&url), &mut rand::rng())?;
     Ok(std::fs::write(setting("REGISTRATION")?, registration.to_yaml())?)
 }
 
