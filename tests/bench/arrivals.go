@@ -75,11 +75,12 @@ func (a *Arrivals) At(chat string, i int) (time.Time, bool) {
 
 // Wait waits until n have come; it gives up when none has come for patience.
 func (a *Arrivals) Wait(n int, patience time.Duration) (have int, last time.Time) {
+	began := time.Now()
 	for {
 		a.mu.Lock()
 		have, last = a.n, a.last
 		a.mu.Unlock()
-		if have >= n || time.Since(last) > patience {
+		if have >= n || time.Since(last) > patience && time.Since(began) > patience {
 			return
 		}
 		time.Sleep(2 * time.Millisecond)
