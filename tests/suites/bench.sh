@@ -16,3 +16,12 @@ rm -f "$WORK/hsbench.jsonl"
 for scenario in S1 S2 S2i S3 S3ts S4 S4sat S5 S6 S7 S8; do
     check "hsbench $scenario" grep -q "\"$scenario\"" "$WORK/hsbench.jsonl"
 done
+
+# Only ours: bridgev2 is not needed to see that nothing gets lost, doubled or out of order.
+# Together with the product, so that both have one set of features and nothing is built twice.
+cargo build --release --quiet --package landbridge --package landbridge-bench-bridge
+bridges() {
+    "$CACHE/hsbench" bridges --target ours=tests/bench/launchers/landbridge --ours "$CARGO_TARGET_DIR/release/landbridge-bench-bridge" \
+        --chats 10 --people 3 --messages 500 --singles 40 --rounds 1 >"$WORK/bridges.log" 2>&1 || { tail -5 "$WORK/bridges.log"; return 1; }
+}
+check "hsbench bridges" bridges

@@ -107,15 +107,13 @@ fn sender(registration: &Registration, problems: &mut Vec<Problem>) {
             "holds `:` or `@`",
             "write only the part of the user id between `@` and `:`",
         ));
-    } else if !localpart
-        .bytes()
-        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.=_/+".contains(&b))
-    {
-        // The grammar of new user ids (appendices, "User Identifiers").
+    } else if !localpart.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.=_/+".contains(&b)) {
+        // The grammar of new user ids (appendices, "User Identifiers"), and upper case: mautrix's bridges all write a random
+        // sender in both cases, which they never use.
         problems.push(Problem::error(
             "sender_localpart",
             "holds characters a user id must not have",
-            "use a to z, 0 to 9 and any of `-._=/+`",
+            "use letters a to z, digits and any of `-._=/+`",
         ));
     } else if localpart.len() > 200 {
         problems.push(Problem::error(

@@ -48,7 +48,7 @@ fn a_good_file_with_one_thing_changed() {
         ),
         (
             r#""sender_localpart":"a""#,
-            r#""sender_localpart":"A""#,
+            r#""sender_localpart":"a b""#,
             "`sender_localpart` holds characters",
         ),
         (
