@@ -42,7 +42,15 @@ pub struct Facts {
 /// What is known of rooms, and in which order they are for those who looked lately.
 pub struct Order {
     inner: RwLock<Inner>,
-    rankings: Cache<OwnedUserId, Arc<Mutex<Ranked>>, ByRooms>,
+    rankings: Cache<OwnedUserId, Kept, ByRooms>,
+}
+
+/// A ranking that is kept.
+#[derive(Clone)]
+struct Kept {
+    ranked: Arc<Mutex<Ranked>>,
+    /// The rooms that it was kept for. The cache counts on this never to change: a ranking that has grown is kept anew.
+    rooms: usize,
 }
 
 /// A ranking, and the position up to which it knows what moved.
@@ -50,17 +58,15 @@ pub struct Order {
 struct Ranked {
     ranking: Ranking,
     at: Pos,
-    /// As many rooms as it was kept for.
-    weight: usize,
 }
 
 #[derive(Clone)]
 struct ByRooms;
 
-impl Weighter<OwnedUserId, Arc<Mutex<Ranked>>> for ByRooms {
-    fn weight(&self, _: &OwnedUserId, ranked: &Arc<Mutex<Ranked>>) -> u64 {
+impl Weighter<OwnedUserId, Kept> for ByRooms {
+    fn weight(&self, _: &OwnedUserId, kept: &Kept) -> u64 {
         // What a ranking takes beside its rooms is worth some more.
-        lock(ranked).weight as u64 + 8
+        kept.rooms as u64 + 8
     }
 }
 
@@ -192,14 +198,13 @@ impl Order {
     /// A user's ranking as it was kept, or a new one.
     fn kept(&self, user: &UserId, rooms: usize) -> Arc<Mutex<Ranked>> {
         let known = self.rankings.get(user);
-        let fits = |known: &Arc<Mutex<Ranked>>| rooms <= lock(known).weight.saturating_mul(2);
-        if let Some(known) = known.as_ref().filter(|known| fits(known)) {
-            return Arc::clone(known);
+        if let Some(known) = known.as_ref().filter(|known| rooms <= known.rooms.saturating_mul(2)) {
+            return Arc::clone(&known.ranked);
         }
-        let kept = known.unwrap_or_default();
-        lock(&kept).weight = rooms.max(1);
-        self.rankings.insert(user.to_owned(), Arc::clone(&kept));
-        kept
+        let ranked = known.map(|known| known.ranked).unwrap_or_default();
+        let kept = Kept { ranked: Arc::clone(&ranked), rooms: rooms.max(1) };
+        self.rankings.insert(user.to_owned(), kept);
+        ranked
     }
 
     /// Calls `visit` with each of the rooms that is known, after those that were not have been read.
@@ -312,5 +317,27 @@ impl FeedObserver for Order {
                 inner.late.push((room, news));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ranking_that_has_grown_is_kept_as_what_it_is_now() {
+        let order = Order::new(0);
+        let user = ruma::user_id!("@a:h");
+        let first = order.kept(user, 1);
+        assert!(Arc::ptr_eq(&first, &order.kept(user, 2)));
+        assert_eq!(order.rankings.weight(), 1 + 8);
+        assert!(Arc::ptr_eq(&first, &order.kept(user, 5)), "grown, and the same");
+        assert_eq!(order.rankings.weight(), 5 + 8);
+        for n in 0..1_000 {
+            let user = UserId::parse(format!("@u{n}:h")).expect("an id");
+            order.kept(&user, 1_000);
+            order.kept(&user, 3_000);
+        }
+        assert!(order.rankings.weight() <= MAX_RANKED);
     }
 }
