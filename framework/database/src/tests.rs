@@ -73,6 +73,27 @@ async fn what_is_dropped_is_rolled_back() {
 }
 
 #[tokio::test]
+async fn statements_go_with_the_commit_or_not_at_all() {
+    let test = TestDatabase::new();
+    let db = database(&test).await;
+    let insert =
+        |id: i64| ("INSERT INTO thing (id) VALUES ($1) ON CONFLICT DO NOTHING".into(), args![id]);
+    let touched = db.begin().await.unwrap().commit_after(vec![insert(1), insert(1), insert(2)]);
+    assert_eq!(touched.await.unwrap(), [1, 0, 1]);
+    assert!(db.begin().await.unwrap().commit_after(Vec::new()).await.unwrap().is_empty());
+
+    let nameless = ("INSERT INTO thing (id) VALUES (NULL), ('no number')".into(), args![]);
+    let failed = db.begin().await.unwrap().commit_after(vec![insert(3), nameless]);
+    assert!(failed.await.is_err());
+    let mut tx = db.begin().await.unwrap();
+    tx.execute("INSERT INTO thing (id) VALUES (4)", args![]).await.unwrap();
+    assert_eq!(tx.commit_after(vec![insert(5)]).await.unwrap(), [1]);
+    let rows = db.fetch("SELECT id FROM thing ORDER BY id", args![]).await.unwrap();
+    let ids: Vec<_> = rows.iter().map(|row| row.int(0).unwrap()).collect();
+    assert_eq!(ids, [1, 2, 4, 5]);
+}
+
+#[tokio::test]
 async fn a_commit_that_is_dropped_halfway_leaves_the_writer_usable() {
     let test = TestDatabase::new();
     let db = database(&test).await;

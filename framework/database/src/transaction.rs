@@ -8,6 +8,9 @@ use crate::{DatabaseError, Row, Sql, Value, postgres, row::RowKind, sqlite};
 /// How many statements are put off at most.
 const PUT_OFF: usize = 512;
 
+/// Statements with their arguments.
+type Statements = Vec<(Sql, Vec<Value>)>;
+
 /// A transaction. Dropping it rolls it back.
 pub struct Transaction(pub(crate) TransactionKind);
 
@@ -83,12 +86,23 @@ impl SqliteWriter {
     }
 
     async fn commit(&mut self) -> Result<(), DatabaseError> {
-        if self.state == State::Fresh && self.put_off.is_empty() {
-            return Ok(());
+        self.commit_after(Vec::new()).await.map(drop)
+    }
+
+    /// Runs these statements and commits, in one trip.
+    async fn commit_after(&mut self, statements: Statements) -> Result<Vec<u64>, DatabaseError> {
+        if self.state == State::Fresh && self.put_off.is_empty() && statements.is_empty() {
+            return Ok(Vec::new());
         }
-        self.run(|c| sqlite::execute(c, "COMMIT", &[])).await?;
+        let run = move |c: &rusqlite::Connection| {
+            let run = |(sql, args): (Sql, Vec<Value>)| sqlite::execute(c, sql.for_sqlite(), &args);
+            let touched = statements.into_iter().map(run).collect::<Result<_, _>>()?;
+            sqlite::execute(c, "COMMIT", &[])?;
+            Ok(touched)
+        };
+        let touched = self.run(run).await?;
         self.state = State::Fresh;
-        Ok(())
+        Ok(touched)
     }
 
     pub(crate) async fn finish(&mut self) {
@@ -184,6 +198,26 @@ impl Transaction {
         match self.0 {
             TransactionKind::Sqlite(mut writer) => writer.commit().await,
             TransactionKind::Postgres(tx) => Ok(tx.commit().await?),
+        }
+    }
+
+    /// Runs statements whose answers nobody waits for, and commits: on SQLite in one trip to its thread, where each [`execute`]
+    /// is a trip of its own. The number of rows that each touched.
+    ///
+    /// [`execute`]: Self::execute
+    pub async fn commit_after(self, statements: Statements) -> Result<Vec<u64>, DatabaseError> {
+        match self.0 {
+            TransactionKind::Sqlite(mut writer) => writer.commit_after(statements).await,
+            TransactionKind::Postgres(mut tx) => {
+                let mut touched = Vec::with_capacity(statements.len());
+                for (sql, args) in statements {
+                    without_zero(&args)?;
+                    let done = postgres::query(sql, args).execute(&mut *tx).await?;
+                    touched.push(done.rows_affected());
+                }
+                tx.commit().await?;
+                Ok(touched)
+            }
         }
     }
 

@@ -81,15 +81,7 @@ async fn run(db: Database, mut jobs: mpsc::Receiver<Job>) {
 }
 
 async fn write(db: &Database, group: &[Job]) -> Result<Vec<Vec<u64>>, DatabaseError> {
-    let mut tx = db.begin().await?;
-    let mut counts = Vec::with_capacity(group.len());
-    for job in group {
-        let mut of_job = Vec::with_capacity(job.statements.len());
-        for (sql, args) in &job.statements {
-            of_job.push(tx.execute(*sql, args.clone()).await?);
-        }
-        counts.push(of_job);
-    }
-    tx.commit().await?;
-    Ok(counts)
+    let statements = group.iter().flat_map(|job| job.statements.iter().cloned()).collect();
+    let mut touched = db.begin().await?.commit_after(statements).await?.into_iter();
+    Ok(group.iter().map(|job| touched.by_ref().take(job.statements.len()).collect()).collect())
 }
