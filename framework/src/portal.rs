@@ -70,10 +70,44 @@ pub(crate) struct Portal {
 }
 
 /// One direction's task.
-#[derive(Default)]
 pub(crate) struct Worker {
     pub(crate) wake: Notify,
     pub(crate) running: AtomicBool,
+    /// Whether its outbox may hold something that its task doesn't know of. Set by everybody who adds to it, after the commit; so
+    /// that in between nobody has to look.
+    look: AtomicBool,
+    /// Whether it found nothing to do and waits.
+    idle: AtomicBool,
+}
+
+impl Default for Worker {
+    fn default() -> Self {
+        Self {
+            wake: Notify::new(),
+            running: AtomicBool::new(false),
+            look: AtomicBool::new(true),
+            idle: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Worker {
+    /// Its outbox is to be looked into.
+    fn look_again(&self) {
+        self.look.store(true, Ordering::Release);
+    }
+    /// Whether its outbox is to be looked into.
+    fn is_to_look(&self) -> bool {
+        self.look.load(Ordering::Acquire)
+    }
+    /// The same, asked by who looks now.
+    fn looks(&self) -> bool {
+        self.look.swap(false, Ordering::AcqRel)
+    }
+    /// Whether its task is in the middle of something, or waits for something to end.
+    fn is_busy(&self) -> bool {
+        self.running.load(Ordering::Acquire) && !self.idle.load(Ordering::Acquire)
+    }
 }
 
 impl Portal {
@@ -289,7 +323,7 @@ impl Engine {
         Ok(())
     }
 
-    /// There is something for the way to Matrix.
+    /// There is something for the way to Matrix, in whichever queue.
     pub(crate) async fn wake_inward(self: &Arc<Self>, id: i64) -> Result<(), StoreError> {
         if let Some(portal) = self.portal(id).await? {
             self.wake_portal_inward(portal);
@@ -297,6 +331,11 @@ impl Engine {
         Ok(())
     }
     pub(crate) fn wake_portal_inward(self: &Arc<Self>, portal: Arc<Portal>) {
+        portal.inward.look_again();
+        self.wake_for_tasks(portal);
+    }
+    /// There are tasks for the way to Matrix, or something passing; nothing that was put into its outbox.
+    pub(crate) fn wake_for_tasks(self: &Arc<Self>, portal: Arc<Portal>) {
         portal.inward.wake.notify_one();
         if !portal.inward.running.swap(true, Ordering::AcqRel) {
             let engine = self.clone();
@@ -304,7 +343,7 @@ impl Engine {
         }
     }
 
-    /// There is something for the way to the network.
+    /// There is something for the way to the network, in whichever queue.
     pub(crate) async fn wake_outward(self: &Arc<Self>, id: i64) -> Result<(), StoreError> {
         if let Some(portal) = self.portal(id).await? {
             self.wake_portal_outward(portal);
@@ -312,6 +351,11 @@ impl Engine {
         Ok(())
     }
     pub(crate) fn wake_portal_outward(self: &Arc<Self>, portal: Arc<Portal>) {
+        portal.outward.look_again();
+        self.wake_for_events(portal);
+    }
+    /// There are events from Matrix; nothing that was put into the outbox to the network.
+    pub(crate) fn wake_for_events(self: &Arc<Self>, portal: Arc<Portal>) {
         portal.outward.wake.notify_one();
         if !portal.outward.running.swap(true, Ordering::AcqRel) {
             let engine = self.clone();

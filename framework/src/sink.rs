@@ -103,7 +103,9 @@ impl Engine {
         let mut caught_up = BTreeSet::new();
         for (event, raw) in &events {
             let room_id = field(event, "room_id");
-            if caught_up.insert(room_id.to_owned())
+            // What nobody does anything about, most of all what our own users do, costs no look at its room.
+            if self.concerns_us(event)
+                && caught_up.insert(room_id.to_owned())
                 && let Some(portal) = self.portal_of_room(room_id).await?
             {
                 // Events the homeserver has lost must come before those it sends now.
@@ -120,7 +122,9 @@ impl Engine {
         self.start_read(&mut batch, &txn).await?;
         self.store.commit(batch).await?;
         for id in wake {
-            self.wake_outward(id).await?;
+            if let Some(portal) = self.portal(id).await? {
+                self.wake_for_events(portal);
+            }
         }
         if control {
             self.control_wake.notify_one();
@@ -180,17 +184,22 @@ impl Engine {
         raw: &str,
     ) -> Result<Taken, Failure> {
         let (room_id, event_id) = (field(event, "room_id"), field(event, "event_id"));
-        let (kind, sender) = (field(event, "type"), field(event, "sender"));
+        let kind = field(event, "type");
         if event_id.is_empty() || room_id.is_empty() {
             return Ok(Taken::Not);
         }
         let target = field(event, "state_key");
         if kind == "m.room.member" && self.is_ours(target) {
-            let joined =
-                event.pointer("/content/membership").and_then(Value::as_str) == Some("join");
-            self.matrix.note_membership(room_id, target, joined).await?;
+            // An invitation says nothing: when we hear of it, it was perhaps followed.
+            match event.pointer("/content/membership").and_then(Value::as_str) {
+                Some("join") => self.matrix.note_membership(room_id, target, true).await?,
+                Some("leave" | "ban") => {
+                    self.matrix.note_membership(room_id, target, false).await?;
+                }
+                _ => {}
+            }
         }
-        if self.is_ours(sender) || !is_relevant(kind) || self.is_own(event).await? {
+        if !self.concerns_us(event) || self.is_own(event).await? {
             return Ok(Taken::Not);
         }
         let now = self.now();
@@ -218,6 +227,11 @@ impl Engine {
             return Ok(Taken::Control);
         }
         Ok(Taken::Not)
+    }
+
+    /// Whether something may be to do about an event: it is of a kind that matters, and not by a user of ours.
+    fn concerns_us(&self, event: &Value) -> bool {
+        is_relevant(field(event, "type")) && !self.is_ours(field(event, "sender"))
     }
 
     /// Whether an event is one that this bridge sent through somebody's own account. The key in its content says so; but

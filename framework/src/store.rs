@@ -48,7 +48,7 @@ pub(crate) use messages::MessageRow;
 pub(crate) use polls::{PollOptionRow, PollRow};
 pub(crate) use portals::{KeptPin, PortalRow, PortalState};
 pub(crate) use reactions::ReactionRow;
-pub(crate) use remote_outbox::{NewRemoteOutbox, RemoteOutboxRow, SendState};
+pub(crate) use remote_outbox::{RemoteOutboxRow, SendState};
 pub(crate) use spaces::SpaceJob;
 pub(crate) use tasks::{NewTask, TaskRow};
 
@@ -83,6 +83,8 @@ pub(crate) struct Batch {
     statements: Vec<(Sql, Vec<Value>)>,
     /// Whether it sets times at which something disappears.
     sets_times: bool,
+    /// How many rows it adds to the outbox to Matrix.
+    to_matrix: usize,
 }
 
 impl Batch {
@@ -97,9 +99,14 @@ impl Batch {
     pub(crate) fn append(&mut self, other: Self) {
         self.statements.extend(other.statements);
         self.sets_times |= other.sets_times;
+        self.to_matrix += other.to_matrix;
     }
     pub(crate) fn is_empty(&self) -> bool {
         self.statements.is_empty()
+    }
+    /// How many rows it adds to the outbox to Matrix.
+    pub(crate) fn to_matrix(&self) -> usize {
+        self.to_matrix
     }
 }
 

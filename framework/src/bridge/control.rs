@@ -335,7 +335,7 @@ impl<F: Find> Control for Handle<F> {
         let engine = self.engine()?;
         for queue in Queue::ALL {
             if engine.store.replay_letter(queue, id).await? {
-                engine.decode_wake.notify_one();
+                engine.wake_decoder();
                 for portal in engine.store.busy_portals().await? {
                     engine.wake_inward(portal).await?;
                     engine.wake_outward(portal).await?;

@@ -8,6 +8,7 @@ mod readback;
 mod stage;
 mod staged;
 mod vanish;
+mod warm;
 
 use std::{
     sync::{

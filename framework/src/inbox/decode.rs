@@ -5,12 +5,14 @@ use std::{
     sync::Arc,
 };
 
+use super::Entry;
 use crate::{
     adapter::StoredLogin,
     engine::{Engine, guarded},
     event::{Body, RemoteEvent},
     network::DecodeError,
     plain::Plain,
+    portal::Portal,
     store::{Batch, InboxRow, NewTask, StoreError, TaskRow},
 };
 
@@ -19,6 +21,9 @@ const BATCH: i64 = 256;
 
 /// A decoded event and the login it came by.
 pub(crate) type Decoded = Arc<(String, RemoteEvent<Plain>)>;
+
+/// What a raw event says, in order: each thing with the portal that it is for.
+pub(super) type Simple = Vec<(Arc<Portal>, RemoteEvent<Plain>)>;
 
 /// Whether an event's value passes with it: it is never queued, the latest wins.
 fn is_passing(body: &Body<Plain>) -> bool {
@@ -32,8 +37,10 @@ impl Engine {
     /// Decodes what comes in until the bridge stops.
     pub(crate) async fn decode_loop(self: Arc<Self>) {
         loop {
+            let added = self.gate.added();
             let result = match self.store.inbox_new(BATCH).await {
                 Ok(rows) if rows.is_empty() => {
+                    self.gate.nothing_waits_of(added);
                     self.decode_wake.notified().await;
                     continue;
                 }
@@ -70,7 +77,6 @@ impl Engine {
     }
 
     async fn decode_rows(self: &Arc<Self>, rows: Vec<InboxRow>) -> Result<(), StoreError> {
-        let now = self.now();
         let mut batch = Batch::new();
         let mut wake = BTreeSet::new();
         let mut passing = Vec::new();
@@ -104,24 +110,7 @@ impl Engine {
                 {
                     continue;
                 }
-                let seq = self.store.next_id();
-                if portal.note_login(&row.login) {
-                    batch.add_portal_login(portal.id, &row.login);
-                    // Its owner belongs in the space, too.
-                    let known = portal.row();
-                    if let Some(room) = known.room_id.as_ref().filter(|_| self.has_place(&known)) {
-                        self.place(&mut batch, room);
-                    }
-                }
-                batch.add_task(&NewTask {
-                    seq,
-                    portal: portal.id,
-                    key: &event.key.0,
-                    inbox_seq: row.seq,
-                    place: place as i64,
-                    now,
-                });
-                self.portals.decoded.insert((row.seq, place), Arc::new((row.login.clone(), event)));
+                self.queue_event(&mut batch, &portal, &row.login, (row.seq, place), event);
                 wake.insert(portal.id);
             }
             batch.inbox_done(row.seq);
@@ -129,12 +118,86 @@ impl Engine {
         self.store.commit(batch).await?;
         self.wake_spaces();
         for portal in wake {
-            self.wake_inward(portal).await?;
+            if let Some(portal) = self.portal(portal).await? {
+                self.wake_for_tasks(portal);
+            }
         }
         for (login, event) in passing {
             self.pass(login, event).await?;
         }
         Ok(())
+    }
+
+    /// Adds what a raw event says to a portal's tasks; `at` is the raw event's number, and which of the things it says this is.
+    fn queue_event(
+        &self,
+        batch: &mut Batch,
+        portal: &Portal,
+        login: &str,
+        at: (i64, usize),
+        event: RemoteEvent<Plain>,
+    ) {
+        if portal.note_login(login) {
+            batch.add_portal_login(portal.id, login);
+            // Its owner belongs in the space, too.
+            let known = portal.row();
+            if let Some(room) = known.room_id.as_ref().filter(|_| self.has_place(&known)) {
+                self.place(batch, room);
+            }
+        }
+        let (inbox_seq, place) = at;
+        batch.add_task(&NewTask {
+            seq: self.store.next_id(),
+            portal: portal.id,
+            key: &event.key.0,
+            inbox_seq,
+            place: place as i64,
+            now: self.now(),
+        });
+        self.portals.decoded.insert(at, Arc::new((login.to_owned(), event)));
+    }
+
+    /// What raw events say, if it is plain to which portals it goes; all else (what can't be read, new chats, chats that move, threads,
+    /// what passes) is the [`decode_loop`](Self::decode_loop)'s.
+    pub(super) async fn decode_at_once(
+        &self,
+        login: &str,
+        entries: &[Entry],
+    ) -> Result<Option<Vec<Simple>>, StoreError> {
+        let Some(stored) = self.logins.stored(login) else { return Ok(None) };
+        let mut all = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let Ok(events) = self.decode(&stored, &entry.raw) else { return Ok(None) };
+            let mut simple = Vec::with_capacity(events.len());
+            for event in events {
+                let moves = matches!(event.body, Body::PortalMoved { .. });
+                if moves || event.thread.is_some() || is_passing(&event.body) {
+                    return Ok(None);
+                }
+                let Some(portal) = self.known_portal(&event.portal).await? else {
+                    return Ok(None);
+                };
+                simple.push((portal, event));
+            }
+            all.push(simple);
+        }
+        Ok(Some(all))
+    }
+
+    /// Adds the tasks of an event that was decoded at once; gives the portals that are to be woken if it is new.
+    pub(super) fn queue_simple(
+        &self,
+        batch: &mut Batch,
+        login: &str,
+        seq: i64,
+        simple: Simple,
+    ) -> Vec<Arc<Portal>> {
+        let mut portals = Vec::with_capacity(simple.len());
+        for (place, (portal, event)) in simple.into_iter().enumerate() {
+            self.queue_event(batch, &portal, login, (seq, place), event);
+            portals.push(portal);
+        }
+        portals
     }
 
     /// Something that is not stored at all.

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -16,16 +16,51 @@ use crate::{
     event::ChatKind,
     network::{Closed, LoginState, NetError, PortalKey, Scope},
     plain::Plain,
+    portal::Portal,
     store::{Batch, StoreError},
 };
 
 /// How often a full inbox is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
-/// Counts what came in since the queues were last measured.
-#[derive(Default)]
+/// Counts what came in since the queues were last measured, and knows whether something waits to be decoded.
 pub(crate) struct Gate {
     depth: AtomicI64,
+    /// Counts what was left to the decoder. It may find something from before the start.
+    added: AtomicU64,
+    /// Up to where it has decoded that.
+    decoded: AtomicU64,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self { depth: AtomicI64::new(0), added: AtomicU64::new(1), decoded: AtomicU64::new(0) }
+    }
+}
+
+impl Gate {
+    /// What was left to the decoder so far.
+    pub(super) fn added(&self) -> u64 {
+        self.added.load(Ordering::Acquire)
+    }
+    /// The decoder has found nothing, after so much had been left to it.
+    pub(super) fn nothing_waits_of(&self, added: u64) {
+        self.decoded.store(added, Ordering::Release);
+    }
+    /// Whether what comes now has nothing before it that waits to be decoded.
+    fn nothing_waits(&self) -> bool {
+        self.decoded.load(Ordering::Acquire) == self.added()
+    }
+}
+
+/// A raw event that was put.
+struct Added {
+    /// Its statement's place in the batch.
+    at: usize,
+    seq: i64,
+    /// How many things it says, where it was decoded at once, and the portals they are for.
+    count: usize,
+    portals: Vec<Arc<Portal>>,
 }
 
 impl Engine {
@@ -44,9 +79,16 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes raw events durable, in order, with their stream's cursor.
+    /// There is something for the decoder, committed. Whatever the same login puts later waits behind it.
+    pub(crate) fn wake_decoder(&self) {
+        self.gate.added.fetch_add(1, Ordering::AcqRel);
+        self.decode_wake.notify_one();
+    }
+
+    /// Makes raw events durable, in order, with their stream's cursor. With them go their tasks where that is simple: one commit
+    /// then does for two.
     pub(crate) async fn put(
-        &self,
+        self: &Arc<Self>,
         login: &str,
         entries: Vec<Entry>,
         cursor: Option<(&str, &str)>,
@@ -54,26 +96,57 @@ impl Engine {
         self.room_in_inbox().await?;
         let now = self.now();
         let mut batch = Batch::new();
-        let count = entries.len();
-        for entry in entries {
-            batch.add_inbox(self.store.next_id(), login, &entry.key, entry.raw, now);
+        let simple = if self.gate.nothing_waits() {
+            self.decode_at_once(login, &entries).await?
+        } else {
+            None
+        };
+        let decoded = simple.is_some();
+        let mut simple = simple.unwrap_or_default().into_iter();
+        let mut added = Vec::with_capacity(entries.len());
+        for Entry { key, raw } in entries {
+            let seq = self.store.next_id();
+            added.push(match simple.next() {
+                Some(events) => {
+                    let (count, at) = (events.len(), batch.add_decoded(seq, login, &key, raw, now));
+                    let portals = self.queue_simple(&mut batch, login, seq, events);
+                    Added { at, seq, count, portals }
+                }
+                None => Added {
+                    at: batch.add_inbox(seq, login, &key, raw, now),
+                    seq,
+                    count: 0,
+                    portals: Vec::new(),
+                },
+            });
         }
         if let Some((stream, cursor)) = cursor {
             batch.save_cursor(login, stream, cursor);
         }
         let touched = self.store.commit(batch).await?;
-        let puts: Vec<Put> = touched
-            .iter()
-            .take(count)
-            .map(|rows| if *rows > 0 { Put::New } else { Put::Seen })
-            .collect();
+        let is_new = |added: &Added| touched.get(added.at).is_some_and(|rows| *rows > 0);
+        let puts = added.iter().map(|added| if is_new(added) { Put::New } else { Put::Seen });
+        let puts: Vec<Put> = puts.collect();
         let new = puts.iter().filter(|put| **put == Put::New).count();
         if new > 0 {
             self.gate.depth.fetch_add(new as i64, Ordering::Relaxed);
             metrics::counter!("landbridge_bridge_events_total", "bridge" => self.connector.id(), "from" => "network")
                 .increment(new as u64);
-            self.decode_wake.notify_one();
+            if !decoded {
+                self.wake_decoder();
+            }
         }
+        for added in added {
+            if is_new(&added) {
+                added.portals.into_iter().for_each(|portal| self.wake_for_tasks(portal));
+            } else {
+                // Nobody will ask for it.
+                for place in 0..added.count {
+                    self.portals.decoded.remove(&(added.seq, place));
+                }
+            }
+        }
+        self.wake_spaces();
         Ok(puts)
     }
 }

@@ -61,7 +61,13 @@ impl Memory {
 
     pub(super) async fn set_joined(&self, room: &str, user: &str, is: bool) -> Result<(), KvError> {
         let key = joined(room, user);
-        if is { self.set(&key, "1").await } else { self.clear(&key).await }
+        if is {
+            self.set(&key, "1").await
+        } else if self.holds(&key, "1").await? {
+            self.clear(&key).await
+        } else {
+            Ok(())
+        }
     }
 
     pub(super) async fn forget_room(&self, room: &str) -> Result<(), KvError> {

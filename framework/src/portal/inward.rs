@@ -12,7 +12,7 @@ use crate::{
     event::Body,
     keys,
     rate::backoff_ms,
-    store::{Batch, NewMatrixOutbox, StoreError, TaskRow},
+    store::{Batch, MatrixOutboxRow, NewMatrixOutbox, StoreError, TaskRow},
 };
 
 /// How many rows are worked on in one transaction.
@@ -60,7 +60,10 @@ impl Engine {
         match step {
             Ok(Step::Progress) => true,
             Ok(Step::Idle) => {
-                if tokio::time::timeout(LINGER, worker.wake.notified()).await.is_ok() {
+                worker.idle.store(true, Ordering::Release);
+                let woken = tokio::time::timeout(LINGER, worker.wake.notified()).await.is_ok();
+                worker.idle.store(false, Ordering::Release);
+                if woken {
                     return true;
                 }
                 worker.running.store(false, Ordering::Release);
@@ -92,25 +95,47 @@ impl Engine {
     }
 
     async fn inward_step(self: &Arc<Self>, portal: &Arc<Portal>) -> Result<Step, StoreError> {
-        let rows = self.store.ready_matrix_outbox(portal.id, BATCH).await?;
-        if !rows.is_empty() {
-            return self.send_rows(portal, rows).await;
-        }
-        let tasks = self.store.ready_tasks(portal.id, BATCH).await?;
-        if !tasks.is_empty() {
-            return self.convert_tasks(portal, tasks).await;
+        let step = self.inward_work(portal).await;
+        if !matches!(step, Ok(Step::Idle)) {
+            return step;
         }
         self.show_passing(portal).await;
-        Ok(Step::Idle)
+        step
     }
 
+    async fn inward_work(self: &Arc<Self>, portal: &Arc<Portal>) -> Result<Step, StoreError> {
+        if portal.inward.looks() {
+            let rows = self.store.ready_matrix_outbox(portal.id, BATCH).await;
+            if !matches!(&rows, Ok(rows) if rows.is_empty()) {
+                portal.inward.look_again();
+                return self.send_rows(portal, rows?).await;
+            }
+        }
+        let tasks = self.store.ready_tasks(portal.id, BATCH).await?;
+        if tasks.is_empty() {
+            return Ok(Step::Idle);
+        }
+        let (end, rows) = self.convert_tasks(portal, tasks).await?;
+        if rows.is_empty() {
+            return Ok(end);
+        }
+        let sent = self.send_rows(portal, rows).await;
+        if matches!(sent, Ok(Step::Progress)) {
+            return Ok(end);
+        }
+        portal.inward.look_again();
+        sent
+    }
+
+    /// Converts tasks into rows of the outbox; gives those where nothing else is in it.
     async fn convert_tasks(
         self: &Arc<Self>,
         portal: &Arc<Portal>,
         tasks: Vec<TaskRow>,
-    ) -> Result<Step, StoreError> {
+    ) -> Result<(Step, Vec<MatrixOutboxRow>), StoreError> {
         let now = self.now();
         let mut batch = Batch::new();
+        let mut queued_rows = Vec::new();
         let mut queued: HashSet<String> = HashSet::new();
         let mut end = Step::Progress;
         for task in tasks {
@@ -150,7 +175,8 @@ impl Engine {
                 Ok(Verdict::Send { rows, effects, opens }) => {
                     queued.extend(opens);
                     batch.append(effects);
-                    self.queue_rows(&mut batch, portal, task.seq, &task.key, rows)?;
+                    queued_rows
+                        .extend(self.queue_rows(&mut batch, portal, task.seq, &task.key, rows)?);
                     batch.task_done(task.seq);
                 }
                 Ok(Verdict::Drop(why)) => {
@@ -185,14 +211,22 @@ impl Engine {
                 break;
             }
         }
-        if !batch.is_empty() {
-            self.store.commit(batch).await?;
-        }
+        let known = batch.to_matrix() == queued_rows.len();
+        let touched = self.store.commit(batch).await?;
         self.wake_spaces();
-        Ok(end)
+        if !known {
+            portal.inward.look_again();
+        }
+        if portal.inward.is_to_look() {
+            return Ok((end, Vec::new()));
+        }
+        // What was in the outbox before, under its transaction id, isn't sent again.
+        let added = |(at, row)| touched.get(at).is_some_and(|rows| *rows > 0).then_some(row);
+        Ok((end, queued_rows.into_iter().filter_map(added).collect()))
     }
 
-    /// Puts rows into the outbox, under transaction ids that follow from what they are.
+    /// Puts rows into the outbox, under transaction ids that follow from what they are. Gives the places of the statements, and
+    /// what they add.
     pub(super) fn queue_rows(
         &self,
         batch: &mut Batch,
@@ -200,8 +234,9 @@ impl Engine {
         task: i64,
         key: &str,
         rows: Vec<Outgoing>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<(usize, MatrixOutboxRow)>, StoreError> {
         let generation = portal.row().generation;
+        let mut added = Vec::with_capacity(rows.len());
         for out in rows {
             let (sender, kind) = (out.actor.to_text(), out.envelope.op.kind());
             let txn_id = keys::txn_id(
@@ -215,18 +250,20 @@ impl Engine {
             );
             let body = serde_json::to_string(&out.envelope)
                 .map_err(|error| StoreError::Corrupt(error.to_string()))?;
-            batch.add_matrix_outbox(NewMatrixOutbox {
-                seq: self.store.next_id(),
+            let seq = self.store.next_id();
+            let at = batch.add_matrix_outbox(NewMatrixOutbox {
+                seq,
                 portal: portal.id,
                 task,
                 sender: &sender,
                 kind,
-                body,
+                body: body.clone(),
                 txn_id: &txn_id,
                 now: self.now(),
             });
+            added.push((at, MatrixOutboxRow { seq, sender, body, txn_id, attempts: 0 }));
         }
-        Ok(())
+        Ok(added)
     }
 
     fn bury(&self, batch: &mut Batch, task: &TaskRow, error: &str) {

@@ -121,7 +121,8 @@ impl Engine {
             _ => None,
         });
         if let Some(poll) = poll
-            && let Some(started) = super::request::started_poll(&self.event_of_row(&sent).await?)
+            && let Some(started) =
+                super::request::started_poll(self.event_of_row(&sent).await?.as_ref())
         {
             let ids: Vec<String> = poll.options.iter().map(|option| option.id.clone()).collect();
             effects.save_poll(&polls::of_matrix(case.portal.id, &message.id, &started, Some(&ids)));

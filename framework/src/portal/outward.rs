@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 use super::{Portal, inward::Step, request::Built};
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
     network::LoginState,
     plain::Plain,
     rate::backoff_ms,
-    store::{Batch, MatrixInboxRow, NewRemoteOutbox, RemoteOutboxRow, SendState, StoreError},
+    store::{Batch, MatrixInboxRow, RemoteOutboxRow, SendState, StoreError},
 };
 
 /// How many rows are worked on in one go.
@@ -23,6 +24,25 @@ const PATIENCE: Duration = Duration::from_mins(5);
 pub(super) const SETTLING: i64 = 10_000;
 /// How long an echo is waited for, in milliseconds.
 pub(super) const ECHO: i64 = 60_000;
+
+/// What events from Matrix come to, before it is committed.
+struct Planned {
+    batch: Batch,
+    rows: Vec<RemoteOutboxRow>,
+    /// What was said to the bot.
+    asked: Vec<(String, Value)>,
+    end: Step,
+}
+
+/// What became of one thing.
+pub(super) enum Done {
+    /// It has come to its end, with what is to be committed.
+    Settled,
+    /// It waits for its echo, and holds nothing up.
+    Open,
+    /// What comes after it waits, too.
+    Stop(Step),
+}
 
 /// What a handler answered.
 pub(super) enum Answer {
@@ -47,16 +67,67 @@ impl Engine {
     async fn outward_step(self: &Arc<Self>, portal: &Arc<Portal>) -> Result<Step, StoreError> {
         let events = self.store.ready_matrix_inbox(Some(portal.id), BATCH).await?;
         if !events.is_empty() {
-            return self.plan_rows(portal, events).await;
+            let Planned { batch, rows, asked, end } = self.plan_rows(portal, events).await?;
+            let sends = !rows.is_empty() && rows.iter().all(is_send);
+            if sends && asked.is_empty() && !portal.outward.is_to_look() {
+                // Nothing else is open: that it is planned and that it is under way are one commit.
+                let step = self.dispatch_rows(portal, rows, batch).await?;
+                return Ok(if matches!(step, Step::Progress) { end } else { step });
+            }
+            self.commit_outward(portal, batch).await?;
+            if !rows.is_empty() {
+                portal.outward.look_again();
+            }
+            // Only now: a command that breaks the bridge must not break it again at each start.
+            self.run_commands(asked);
+            return Ok(end);
         }
-        let open = self.store.open_remote_outbox(portal.id, BATCH).await?;
-        let mut pending = Batch::new();
+        if !portal.outward.looks() {
+            return Ok(Step::Idle);
+        }
+        match self.store.open_remote_outbox(portal.id, BATCH).await {
+            Ok(open) if open.is_empty() => Ok(Step::Idle),
+            Ok(open) => self.dispatch_rows(portal, open, Batch::new()).await,
+            Err(error) => {
+                portal.outward.look_again();
+                Err(error)
+            }
+        }
+    }
+
+    /// Does what is open, in order. `plan` is what put these rows there, if that is not yet committed.
+    async fn dispatch_rows(
+        self: &Arc<Self>,
+        portal: &Arc<Portal>,
+        rows: Vec<RemoteOutboxRow>,
+        plan: Batch,
+    ) -> Result<Step, StoreError> {
+        let all = i64::try_from(rows.len()).is_ok_and(|rows| rows < BATCH);
+        let done = self.dispatch_all(portal, rows, plan).await;
+        if !matches!(done, Ok((_, true))) || !all {
+            portal.outward.look_again();
+        }
+        done.map(|(step, _)| step)
+    }
+
+    /// The same; also says whether all of it is settled.
+    async fn dispatch_all(
+        self: &Arc<Self>,
+        portal: &Arc<Portal>,
+        rows: Vec<RemoteOutboxRow>,
+        plan: Batch,
+    ) -> Result<(Step, bool), StoreError> {
+        let mut pending = plan;
         let mut end = Step::Idle;
-        let mut settled = false;
-        for row in open {
+        let mut dispatched = false;
+        let mut settled = true;
+        // What was planned was not about anything that these rows come to.
+        let mut planned = !pending.is_empty();
+        for row in rows {
             let now = self.now();
             if row.state == SendState::AwaitingEcho {
                 // It doesn't hold up what comes after it: the network has taken it, in order.
+                settled = false;
                 if row.not_before > now {
                     end = soonest(end, row.not_before - now);
                 } else {
@@ -66,40 +137,56 @@ impl Engine {
                 continue;
             }
             if row.not_before > now {
-                end = Step::Until(row.not_before - now);
+                (end, settled) = (Step::Until(row.not_before - now), false);
                 break;
             }
             if let Some(until) = self.rates.wait_until(portal.id, &row.login, now) {
-                end = Step::Until(until - now);
+                (end, settled) = (Step::Until(until - now), false);
                 break;
             }
-            settled = true;
-            match self.dispatch(portal, &row, &mut pending).await? {
-                Step::Progress => end = Step::Progress,
-                other => {
-                    end = other;
+            dispatched = true;
+            let alone = std::mem::take(&mut planned) || stands_alone(&row);
+            match self.dispatch(portal, &row, alone, &mut pending).await? {
+                Done::Settled => end = Step::Progress,
+                Done::Open => (end, settled) = (Step::Progress, false),
+                Done::Stop(step) => {
+                    (end, settled) = (step, false);
                     break;
                 }
             }
         }
-        if !pending.is_empty() {
-            self.store.commit(pending).await?;
-        }
-        if settled {
+        self.commit_outward(portal, pending).await?;
+        if dispatched && portal.inward.is_busy() {
             // What was held because something of ours was under way.
-            self.wake_portal_inward(portal.clone());
+            self.wake_for_tasks(portal.clone());
         }
-        Ok(end)
+        Ok((end, settled))
     }
 
+    /// Commits what something came to; if that is to be told on Matrix, the way there is woken.
+    async fn commit_outward(
+        self: &Arc<Self>,
+        portal: &Arc<Portal>,
+        batch: Batch,
+    ) -> Result<Vec<u64>, StoreError> {
+        let tells = batch.to_matrix() > 0;
+        let touched = self.store.commit(batch).await?;
+        if tells {
+            self.wake_portal_inward(portal.clone());
+        }
+        Ok(touched)
+    }
+
+    /// Plans what is to be done about events. Nothing of it is committed.
     async fn plan_rows(
         self: &Arc<Self>,
         portal: &Arc<Portal>,
         events: Vec<MatrixInboxRow>,
-    ) -> Result<Step, StoreError> {
+    ) -> Result<Planned, StoreError> {
         let mut batch = Batch::new();
         let mut end = Step::Progress;
         let mut asked = Vec::new();
+        let mut rows = Vec::new();
         for row in events {
             let now = self.now();
             if row.not_before > now {
@@ -117,21 +204,28 @@ impl Engine {
             }
             match self.plan(portal, &event, &mut batch).await {
                 Ok(ops) => {
+                    let event = Arc::new(event);
                     for (op, login) in ops {
-                        let key =
-                            IdempotencyKey::derive(self.connector.id(), &row.event_id, op).to_hex();
-                        batch.add_remote_outbox(&NewRemoteOutbox {
+                        let key = IdempotencyKey::derive(self.connector.id(), &row.event_id, op);
+                        let new = RemoteOutboxRow {
                             seq: self.store.next_id(),
                             mx_seq: row.seq,
-                            portal: portal.id,
-                            event_id: &row.event_id,
-                            login: &login,
-                            op,
-                            key: &key,
+                            event_id: row.event_id.clone(),
+                            login,
+                            op: op.to_owned(),
+                            key: key.to_hex(),
+                            state: SendState::Ready,
+                            attempts: 0,
+                            not_before: 0,
+                            first_sent_at: None,
                             expires_at: now
                                 + i64::from(self.config.message_expiry_hours) * 3_600_000,
-                            now,
-                        });
+                            checkpoint: None,
+                            portal: portal.id,
+                            event: OnceCell::new_with(Some(event.clone())),
+                        };
+                        batch.add_remote_outbox(&new, now);
+                        rows.push(new);
                     }
                     batch.matrix_inbox_done(row.seq);
                 }
@@ -150,10 +244,7 @@ impl Engine {
                 }
             }
         }
-        self.store.commit(batch).await?;
-        // Only now: a command that breaks the bridge must not break it again at each start.
-        self.run_commands(asked);
-        Ok(end)
+        Ok(Planned { batch, rows, asked, end })
     }
 
     /// Lets the bot answer what was said to it in a portal's room, in order, while the portal's work goes on.
@@ -169,14 +260,15 @@ impl Engine {
         });
     }
 
-    /// Does one thing. `pending` holds what the one before came to: it is committed together with the note that this one
-    /// is under way, so that there is one commit for each.
+    /// Does one thing. `pending` holds what the one before came to. If this one is not about that, it stands `alone`: both are
+    /// then committed together with the note that this one is under way, so that there is one commit for each.
     async fn dispatch(
         self: &Arc<Self>,
         portal: &Arc<Portal>,
         row: &RemoteOutboxRow,
+        alone: bool,
         pending: &mut Batch,
-    ) -> Result<Step, StoreError> {
+    ) -> Result<Done, StoreError> {
         let now = self.now();
         if row.expires_at <= now && row.state == SendState::Ready {
             self.give_up(
@@ -186,7 +278,7 @@ impl Engine {
                 SendState::Dead,
                 "it waited too long for the network",
             )?;
-            return Ok(Step::Progress);
+            return Ok(Done::Settled);
         }
         let Some(account) = self.logins.account(&row.login) else {
             let state = self.logins.state(&row.login);
@@ -198,26 +290,25 @@ impl Engine {
                     SendState::Refused,
                     "you are no longer logged in to the network",
                 )?;
-                return Ok(Step::Progress);
+                return Ok(Done::Settled);
             }
-            return Ok(Step::Wait(5000));
+            return Ok(Done::Stop(Step::Wait(5000)));
         };
-        // What is to be done may be about what was done just before.
-        if !pending.is_empty() {
-            self.store.commit(std::mem::take(pending)).await?;
+        let is_send = is_send(row);
+        if !(alone && is_send) {
+            self.commit_outward(portal, std::mem::take(pending)).await?;
         }
-        let is_send = row.op.starts_with("send");
         let maybe_sent = row.state != SendState::Ready;
         let built = match self.build(portal, row, maybe_sent).await {
             Ok(built) => built,
             Err(failure) if failure.is_temporary() => {
                 let wait =
                     failure.retry_after_ms().unwrap_or_else(|| backoff_ms(row.attempts, portal.id));
-                return Ok(Step::Wait(wait));
+                return Ok(Done::Stop(Step::Wait(wait)));
             }
             Err(failure) => {
                 self.give_up(pending, portal, row, SendState::Refused, &failure.to_string())?;
-                return Ok(Step::Progress);
+                return Ok(Done::Settled);
             }
         };
         let (request, idempotency) = match built {
@@ -225,22 +316,22 @@ impl Engine {
             Built::Nothing(effects) => {
                 pending.append(effects);
                 pending.remote_settled(row.seq, SendState::Sent, None, None, now);
-                return Ok(Step::Progress);
+                return Ok(Done::Settled);
             }
-            Built::Later(ms) => return Ok(Step::Until(ms)),
+            Built::Later(ms) => return Ok(Done::Stop(Step::Until(ms))),
         };
         if is_send
             && maybe_sent
-            && let Some(step) = self.reconcile(portal, row, &account, idempotency, pending).await?
+            && let Some(done) = self.reconcile(portal, row, &account, idempotency, pending).await?
         {
-            return Ok(step);
+            return Ok(done);
         }
         if is_send {
-            let mut mark = Batch::new();
-            mark.remote_sending(row.seq, now);
-            if self.store.commit(mark).await?.first() == Some(&0) {
-                // Its echo has come meanwhile.
-                return Ok(Step::Progress);
+            let mark = pending.remote_sending(row.seq, now);
+            let touched = self.commit_outward(portal, std::mem::take(pending)).await?;
+            if touched.get(mark) == Some(&0) {
+                // Its echo has come meanwhile; or its event had been planned before, and this row is none.
+                return Ok(Done::Settled);
             }
         }
         let call = async {
@@ -269,7 +360,7 @@ impl Engine {
         account: &Arc<dyn crate::adapter::Account>,
         idempotency: Idempotency,
         pending: &mut Batch,
-    ) -> Result<Option<Step>, StoreError> {
+    ) -> Result<Option<Done>, StoreError> {
         let now = self.now();
         let can_look = self.connector.abilities().reconcile;
         let first = row.first_sent_at.unwrap_or(now);
@@ -290,7 +381,7 @@ impl Engine {
                     now + SETTLING,
                     "may have been sent",
                 );
-                return Ok(Some(Step::Until(SETTLING)));
+                return Ok(Some(Done::Stop(Step::Until(SETTLING))));
             }
             let Some(key) = IdempotencyKey::from_hex(&row.key) else {
                 return Err(StoreError::Corrupt(row.key.clone()));
@@ -298,7 +389,7 @@ impl Engine {
             return match account.find(&portal.row().key, &key).await {
                 Ok(Some(id)) => {
                     self.record_sent(pending, portal, row, &Sent::Now { id, order: None }).await?;
-                    Ok(Some(Step::Progress))
+                    Ok(Some(Done::Settled))
                 }
                 Ok(None) => Ok(None),
                 Err(error) => {
@@ -309,7 +400,7 @@ impl Engine {
                         now + wait,
                         &error.to_string(),
                     );
-                    Ok(Some(Step::Until(wait)))
+                    Ok(Some(Done::Stop(Step::Until(wait))))
                 }
             };
         }
@@ -332,7 +423,7 @@ impl Engine {
             SendState::Unsure,
             "may have been sent: the network's answer was lost",
         )?;
-        Ok(Some(Step::Progress))
+        Ok(Some(Done::Settled))
     }
 }
 
@@ -344,6 +435,22 @@ fn is_command(event: &Value, prefix: &str) -> bool {
         && text("/content/msgtype") == Some("m.text")
         && text("/content/m.relates_to/rel_type") != Some("m.replace")
         && text("/content/body").is_some_and(|body| strip_prefix(body.trim(), prefix).is_some())
+}
+
+/// Whether something is sent, so that it might come twice.
+fn is_send(row: &RemoteOutboxRow) -> bool {
+    row.op.starts_with("send")
+}
+
+/// Whether something is a message that is about no other, and takes no time to make.
+fn stands_alone(row: &RemoteOutboxRow) -> bool {
+    let content = row.event.get().and_then(|event| event.get("content"));
+    row.op == "send"
+        && content.is_some_and(|content| {
+            let kind = content.get("msgtype").and_then(Value::as_str);
+            matches!(kind, Some("m.text" | "m.emote" | "m.notice"))
+                && content.get("m.relates_to").is_none()
+        })
 }
 
 /// The sooner of two ends of a step.

@@ -63,7 +63,7 @@ impl Engine {
         }
         let who = sender_text(&event.sender, &via);
         portal.passing().put(kind, who, via, event);
-        self.wake_portal_inward(portal);
+        self.wake_for_tasks(portal);
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use super::{
     Portal,
     envelope::{Envelope, MatrixOp},
     inward::Step,
-    outward::{Answer, ECHO, SETTLING},
+    outward::{Answer, Done, ECHO, SETTLING},
 };
 use crate::{
     disappearing,
@@ -32,22 +32,22 @@ impl Engine {
         in_doubt: bool,
         answer: Result<Answer, SendError>,
         pending: &mut Batch,
-    ) -> Result<Step, StoreError> {
+    ) -> Result<Done, StoreError> {
         let now = self.now();
         match answer {
             Ok(Answer::Sent(Sent::AwaitEcho)) => {
                 pending.remote_later(row.seq, SendState::AwaitingEcho, now + ECHO, "");
-                Ok(Step::Progress)
+                Ok(Done::Open)
             }
             Ok(Answer::Sent(sent)) => {
                 self.record_sent(pending, portal, row, &sent).await?;
-                Ok(Step::Progress)
+                Ok(Done::Settled)
             }
             Ok(Answer::Done) => {
                 self.record_done(pending, portal, row).await?;
                 pending.remote_settled(row.seq, SendState::Sent, None, None, now);
                 self.status(pending, portal, row, "SUCCESS", None);
-                Ok(Step::Progress)
+                Ok(Done::Settled)
             }
             Err(SendError::Retry { after, scope, reason }) => {
                 let wait = after.map_or_else(
@@ -65,11 +65,11 @@ impl Engine {
                 // This attempt did nothing; what became of an earlier one is as unknown as before.
                 let state = if in_doubt { SendState::Unknown } else { SendState::Ready };
                 pending.remote_later(row.seq, state, now + wait, &reason);
-                Ok(Step::Until(wait))
+                Ok(Done::Stop(Step::Until(wait)))
             }
             Err(SendError::Refused { user }) => {
                 self.give_up(pending, portal, row, SendState::Refused, &user)?;
-                Ok(Step::Progress)
+                Ok(Done::Settled)
             }
             Err(SendError::Unknown { reason }) => {
                 tracing::warn!(
@@ -81,7 +81,7 @@ impl Engine {
                 let state =
                     if row.op.starts_with("send") { SendState::Unknown } else { SendState::Ready };
                 pending.remote_later(row.seq, state, now + SETTLING, &reason);
-                Ok(Step::Until(SETTLING))
+                Ok(Done::Stop(Step::Until(SETTLING)))
             }
         }
     }
@@ -238,12 +238,18 @@ impl Engine {
         }))
     }
 
-    /// The Matrix event behind a row.
-    pub(super) async fn event_of_row(&self, row: &RemoteOutboxRow) -> Result<Value, StoreError> {
-        let body = self.store.matrix_inbox_body(row.mx_seq).await?;
-        let body =
-            body.ok_or_else(|| StoreError::Corrupt(format!("the event {} is gone", row.event_id)))?;
-        serde_json::from_str(&body).map_err(|error| StoreError::Corrupt(error.to_string()))
+    /// The Matrix event behind a row; read once.
+    pub(super) async fn event_of_row(
+        &self,
+        row: &RemoteOutboxRow,
+    ) -> Result<Arc<Value>, StoreError> {
+        let read = async {
+            let body = self.store.matrix_inbox_body(row.mx_seq).await?;
+            let gone = || StoreError::Corrupt(format!("the event {} is gone", row.event_id));
+            let event = serde_json::from_str(&body.ok_or_else(gone)?);
+            event.map(Arc::new).map_err(|error| StoreError::Corrupt(error.to_string()))
+        };
+        Ok(row.event.get_or_try_init(|| read).await?.clone())
     }
 
     /// It will not be done; its sender is told.

@@ -81,6 +81,21 @@ impl Batch {
             args![seq, login, key, raw, now],
         )
     }
+    /// The same with an event whose tasks are in this very batch.
+    pub(crate) fn add_decoded(
+        &mut self,
+        seq: i64,
+        login: &str,
+        key: &str,
+        raw: String,
+        now: i64,
+    ) -> usize {
+        self.push(
+            "INSERT INTO inbox (seq, login_id, event_key, raw, state, received_at) VALUES ($1, $2, $3, $4, 'done', $5)
+             ON CONFLICT DO NOTHING",
+            args![seq, login, key, raw, now],
+        )
+    }
     /// Adds an event that somebody else decodes; after a crash before that is done, it is decoded as any other.
     pub(crate) fn hold_inbox(&mut self, seq: i64, login: &str, key: &str, raw: String, now: i64) {
         self.push(

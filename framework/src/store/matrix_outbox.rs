@@ -82,12 +82,14 @@ impl Store {
 }
 
 impl Batch {
-    pub(crate) fn add_matrix_outbox(&mut self, o: NewMatrixOutbox<'_>) {
+    /// Adds an event, unless one with its transaction id is known; gives the statement's place.
+    pub(crate) fn add_matrix_outbox(&mut self, o: NewMatrixOutbox<'_>) -> usize {
+        self.to_matrix += 1;
         self.push(
             "INSERT INTO mx_outbox (seq, portal_id, task_seq, sender, kind, body, txn_id, state, created_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, 'ready', $8) ON CONFLICT DO NOTHING",
             args![o.seq, o.portal, o.task, o.sender, o.kind, o.body, o.txn_id, o.now],
-        );
+        )
     }
     pub(crate) fn matrix_outbox_sent(&mut self, seq: i64, event_id: Option<&str>, now: i64) {
         self.push(

@@ -1,6 +1,10 @@
 //! The outbox to the network: one row per thing to do, in order per portal.
 
+use std::sync::Arc;
+
 use landbridge_database::{Row, args};
+use serde_json::Value;
+use tokio::sync::OnceCell;
 
 use super::{Batch, Store, StoreError};
 
@@ -52,19 +56,6 @@ impl SendState {
     }
 }
 
-/// Something to be done on the network.
-pub(crate) struct NewRemoteOutbox<'a> {
-    pub(crate) seq: i64,
-    pub(crate) mx_seq: i64,
-    pub(crate) portal: i64,
-    pub(crate) event_id: &'a str,
-    pub(crate) login: &'a str,
-    pub(crate) op: &'a str,
-    pub(crate) key: &'a str,
-    pub(crate) expires_at: i64,
-    pub(crate) now: i64,
-}
-
 /// Something that waits, or is under way.
 #[derive(Clone, Debug)]
 pub(crate) struct RemoteOutboxRow {
@@ -81,6 +72,8 @@ pub(crate) struct RemoteOutboxRow {
     pub(crate) expires_at: i64,
     pub(crate) checkpoint: Option<String>,
     pub(crate) portal: i64,
+    /// Its event on Matrix, once somebody has asked for it.
+    pub(crate) event: OnceCell<Arc<Value>>,
 }
 
 fn read(row: &Row) -> Result<RemoteOutboxRow, StoreError> {
@@ -98,6 +91,7 @@ fn read(row: &Row) -> Result<RemoteOutboxRow, StoreError> {
         expires_at: row.int(10)?,
         checkpoint: row.opt_text(11)?,
         portal: row.int(12)?,
+        event: OnceCell::new(),
     })
 }
 
@@ -158,21 +152,32 @@ impl Store {
 }
 
 impl Batch {
-    pub(crate) fn add_remote_outbox(&mut self, o: &NewRemoteOutbox<'_>) {
+    /// Adds something to be done, ready, unless one with its key is known.
+    pub(crate) fn add_remote_outbox(&mut self, o: &RemoteOutboxRow, now: i64) {
         self.push(
             "INSERT INTO remote_outbox (seq, mx_seq, portal_id, event_id, login_id, op, idem_key, state, expires_at,
                created_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, 'ready', $8, $9) ON CONFLICT DO NOTHING",
-            args![o.seq, o.mx_seq, o.portal, o.event_id, o.login, o.op, o.key, o.expires_at, o.now],
+            args![
+                o.seq,
+                o.mx_seq,
+                o.portal,
+                &o.event_id,
+                &o.login,
+                &o.op,
+                &o.key,
+                o.expires_at,
+                now
+            ],
         );
     }
-    /// Its handler is about to be called.
-    pub(crate) fn remote_sending(&mut self, seq: i64, now: i64) {
+    /// Its handler is about to be called; gives the statement's place.
+    pub(crate) fn remote_sending(&mut self, seq: i64, now: i64) -> usize {
         self.push(
             "UPDATE remote_outbox SET state = 'sending', attempts = attempts + 1,
                first_sent_at = COALESCE(first_sent_at, $2) WHERE seq = $1 AND state <> 'sent'",
             args![seq, now],
-        );
+        )
     }
     /// It has come to an end, or to wait for its echo.
     pub(crate) fn remote_settled(

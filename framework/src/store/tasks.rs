@@ -95,7 +95,6 @@ impl Store {
 }
 
 impl Batch {
-    /// Adds a task, unless its portal had its key before, by whatever login; gives the statement's place.
     /// Makes room for events whose keys a portal's events have had before. See [`TaskRow::is_of`].
     pub(crate) fn age_tasks(&mut self, portal: i64) {
         self.push(
@@ -103,12 +102,14 @@ impl Batch {
             args![portal, BEFORE],
         );
     }
-    pub(crate) fn add_task(&mut self, t: &NewTask<'_>) -> usize {
+    /// Adds a task, unless its portal had its key before, by whatever login, or its raw event was not taken in because it had
+    /// come before.
+    pub(crate) fn add_task(&mut self, t: &NewTask<'_>) {
         self.push(
             "INSERT INTO task (seq, portal_id, event_key, inbox_seq, place, state, decoded_at)
-             VALUES ($1, $2, $3, $4, $5, 'ready', $6) ON CONFLICT DO NOTHING",
+             SELECT $1, $2, $3, seq, $5, 'ready', $6 FROM inbox WHERE seq = $4 ON CONFLICT DO NOTHING",
             args![t.seq, t.portal, t.key, t.inbox_seq, t.place, t.now],
-        )
+        );
     }
     /// Puts what waits in a portal behind what was added since `first`; `step` is free room for its numbers.
     pub(crate) fn requeue_tasks(&mut self, portal: i64, first: i64, step: i64) {

@@ -76,10 +76,11 @@ async fn a_parked_task_goes_on_when_its_message_comes() {
     let store = open(&database).await;
     let task = |seq, key| NewTask { seq, portal: 1, key, inbox_seq: 1, place: 0, now: 0 };
     let mut batch = Batch::new();
+    batch.add_inbox(1, "a", "k", "1".into(), 5);
     batch.add_task(&task(1, "edit"));
     batch.add_task(&task(2, "edit"));
     batch.park_task(1, "message", 100);
-    assert_eq!(store.commit(batch).await.unwrap(), [1, 0, 1]);
+    assert_eq!(store.commit(batch).await.unwrap(), [1, 1, 0, 1]);
     assert!(store.ready_tasks(1, 9).await.unwrap().is_empty());
     assert_eq!(store.overdue_parked(100, 9).await.unwrap(), [1]);
     assert!(store.overdue_parked(99, 9).await.unwrap().is_empty());
@@ -90,24 +91,48 @@ async fn a_parked_task_goes_on_when_its_message_comes() {
 }
 
 #[tokio::test]
+async fn what_is_put_again_has_no_second_task() {
+    let database = TestDatabase::new();
+    let store = open(&database).await;
+    for (seq, touched) in [(1, [1, 1]), (2, [0, 0])] {
+        let mut batch = Batch::new();
+        batch.add_decoded(seq, "a", "k", "1".into(), 5);
+        // Its task was pruned, say: only the raw event still tells that it came before.
+        let key = &format!("task {seq}");
+        batch.add_task(&NewTask { seq, portal: 1, key, inbox_seq: seq, place: 0, now: 0 });
+        assert_eq!(store.commit(batch).await.unwrap(), touched);
+    }
+    assert!(store.inbox_new(9).await.unwrap().is_empty(), "decoded already");
+}
+
+#[tokio::test]
 async fn an_echo_is_found_by_whatever_part_of_its_key_comes_back() {
     let database = TestDatabase::new();
     let store = open(&database).await;
     let key = crate::IdempotencyKey::derive("b", "$e", "text");
-    let hex = key.to_hex();
-    let mut batch = Batch::new();
-    batch.add_remote_outbox(&NewRemoteOutbox {
+    let row = RemoteOutboxRow {
         seq: 7,
         mx_seq: 1,
         portal: 1,
-        event_id: "$e",
-        login: "l",
-        op: "send",
-        key: &hex,
+        event_id: "$e".into(),
+        login: "l".into(),
+        op: "send".into(),
+        key: key.to_hex(),
+        state: SendState::Ready,
+        attempts: 0,
+        not_before: 0,
+        first_sent_at: None,
         expires_at: 9,
-        now: 1,
-    });
-    store.commit(batch).await.unwrap();
+        checkpoint: None,
+        event: tokio::sync::OnceCell::new(),
+    };
+    let again = RemoteOutboxRow { seq: 8, ..row.clone() };
+    let mut batch = Batch::new();
+    batch.add_remote_outbox(&row, 1);
+    // Planned twice, it is there once: the second one's mark finds nothing.
+    batch.add_remote_outbox(&again, 1);
+    batch.remote_sending(8, 1);
+    assert_eq!(store.commit(batch).await.unwrap(), [1, 0, 0]);
     let found = store.remote_outbox_by_key(&key.as_nonce(20)).await.unwrap().unwrap();
     assert_eq!((found.seq, found.state), (7, SendState::Ready));
     assert!(

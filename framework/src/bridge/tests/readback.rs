@@ -114,12 +114,22 @@ async fn transaction(
                    "origin_server_ts": 1, "content": {"msgtype": "m.text", "body": text}})
         })
         .collect();
+    push(world, bridge, number, &json!({ "events": events })).await;
+}
+
+/// A transaction as the homeserver sends it.
+pub(super) async fn push(
+    world: &World,
+    bridge: &crate::Bridge<Sim>,
+    number: u64,
+    transaction: &Value,
+) {
     let token = world.registration.hs_token.expose();
     let request = http::Request::builder()
         .method(Method::PUT)
         .uri(format!("/_matrix/app/v1/transactions/{number}"))
         .header("authorization", format!("Bearer {token}"))
-        .body(axum::body::Body::from(json!({ "events": events }).to_string()))
+        .body(axum::body::Body::from(transaction.to_string()))
         .unwrap();
     assert!(bridge.appservice_router().oneshot(request).await.unwrap().status().is_success());
 }
