@@ -154,7 +154,7 @@ impl Looking<'_> {
         let known = self.bound.filter(|_| !again);
         let leaving = if is_in { None } else { leaving(build.app, self.mine.event).await? };
         if !is_in && !self.was_in(&mut lens, known).await? {
-            return self.turned_down(&mut lens, leaving.as_deref()).await;
+            return self.turned_down(&mut lens).await;
         }
         // Whoever was banned after he left does not see what happened in between.
         let left = leaving.as_ref().and_then(|leaving| leaving.place());
@@ -241,12 +241,9 @@ impl Looking<'_> {
         saw_as_invited(app, &self.snapshot, lens, viewer, self.mine, leaving).await
     }
 
-    /// An invitation was turned down or withdrawn, or a knock: it told nothing of the room itself.
-    async fn turned_down(
-        self,
-        lens: &mut Lens<'_>,
-        leaving: Option<&Event>,
-    ) -> Result<Look, RoomError> {
+    /// An invitation was turned down or withdrawn, or a knock: it told nothing of the room itself. If it followed a stay, the end of
+    /// that was perhaps not told either.
+    async fn turned_down(self, lens: &mut Lens<'_>) -> Result<Look, RoomError> {
         let build = self.build;
         if self.bound.is_none() {
             // The client never heard of it, either.
@@ -255,7 +252,7 @@ impl Looking<'_> {
         let Some(leave) = build.app.rooms.events(&[self.mine.event]).await?.pop() else {
             return Ok(Look::Quiet);
         };
-        let gap = self.saw_as_invited(lens, leaving).await?;
+        let gap = lens.was_ever_in().await?;
         let me = build.viewer.user.as_str();
         let required = &self.wanted.details.required;
         let required = required.admits(MEMBER, me) || required.lazy;

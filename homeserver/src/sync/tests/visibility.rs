@@ -200,6 +200,44 @@ async fn what_was_said_while_one_was_asked_in_again_and_declined_is_to_be_read_b
     assert_eq!(answer["rooms"]["leave"][id]["timeline"]["limited"], false, "{answer}");
 }
 
+/// Only the invitation was told: it hid that there was something before he left.
+#[tokio::test]
+async fn the_end_of_a_stay_is_to_be_read_back_after_an_invitation_that_was_declined() {
+    let rig = Rig::new().await;
+    let (alice, bob) = (rig.person("alice").await, rig.person("bob").await);
+    let room = alice.room(Preset::PublicChat, Some("joined")).await;
+    let id = room.id().as_str();
+    bob.join(&room).await;
+    let sliding = json!({"lists": {"all": {"ranges": [[0, 9]], "timeline_limit": 9}}});
+    let (_, mut since) = bob.sync(None, json!({})).await;
+    let mut pos = String::new();
+    let mut told = Vec::new();
+    for step in 0..3 {
+        match step {
+            1 => {
+                alice.say(&room, "while you were here").await;
+                bob.leave(&room).await;
+                alice.member(&room, &bob.id, "invite").await;
+            }
+            2 => drop(bob.leave(&room).await),
+            _ => {}
+        }
+        let (mut full, next) = bob.sync(Some(&since), json!({})).await;
+        let path = format!("{SLIDING}{pos}");
+        let mut slid = bob.call(Method::POST, &path, sliding.clone()).await;
+        pos = format!("?pos={}", slid["pos"].as_str().unwrap());
+        since = next;
+        told = vec![full["rooms"]["leave"][id]["timeline"].take(), slid["rooms"][id].take()];
+        assert_eq!(step == 1, told[1].get("invite_state").is_some(), "{told:?}");
+    }
+    for told in told {
+        assert_eq!(told["limited"], true, "{told}");
+        let from = told["prev_batch"].as_str().unwrap();
+        let page = bob.get(&format!("v3/rooms/{id}/messages?dir=b&from={from}")).await;
+        assert_eq!(bodies(&page["chunk"]), ["while you were here"]);
+    }
+}
+
 #[tokio::test]
 async fn what_was_missed_outside_is_told_to_whoever_came_back_and_left_once_more() {
     let rig = Rig::new().await;

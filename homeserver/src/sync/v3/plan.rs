@@ -189,8 +189,9 @@ async fn left(
     let leaving = leaving(build.app, mine.event).await?;
     let left = leaving.as_deref();
     if !was_in {
-        // An invitation turned down, or withdrawn: it told nothing of the room itself.
-        let gap = saw_as_invited(build.app, &snapshot, &mut lens, build.viewer, mine, left).await?;
+        // An invitation turned down, or withdrawn: it told nothing of the room itself. If it followed a stay, the end of that was
+        // perhaps not told either.
+        let gap = lens.was_ever_in().await?;
         let window = Window::of_one(leave, mine.membership, gap);
         let told = Told::default();
         return Ok(Some(RoomPlan {
