@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeSet, HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
     },
 };
 
@@ -67,6 +67,17 @@ pub(crate) struct Portal {
     pub(crate) look_first: AtomicBool,
     /// Failures to send in a row.
     pub(crate) send_failures: AtomicI64,
+    /// How much is on its way to the network whose row nobody sees yet.
+    ahead: AtomicUsize,
+}
+
+/// Something is on its way to the network, and its row is not committed.
+struct Ahead<'a>(&'a Portal);
+
+impl Drop for Ahead<'_> {
+    fn drop(&mut self) {
+        self.0.ahead.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// One direction's task.
@@ -123,7 +134,17 @@ impl Portal {
             making: tokio::sync::Mutex::new(()),
             look_first: AtomicBool::new(true),
             send_failures: AtomicI64::new(0),
+            ahead: AtomicUsize::new(0),
         }
+    }
+    /// Something is sent to the network before its row is committed, for as long as what this gives is there.
+    fn send_ahead(&self) -> Ahead<'_> {
+        self.ahead.fetch_add(1, Ordering::AcqRel);
+        Ahead(self)
+    }
+    /// Whether something is on its way to the network whose row nobody sees yet.
+    fn sends_ahead(&self) -> bool {
+        self.ahead.load(Ordering::Acquire) > 0
     }
     /// How it stands.
     pub(crate) fn row(&self) -> PortalRow {

@@ -182,6 +182,12 @@ impl Engine {
             return Ok(Verdict::Drop("its user has left the room"));
         }
         // The echo of what was sent from here may still be on its way to be known as such.
+        if portal.sends_ahead()
+            && matches!(event.body, Body::Message(_))
+            && self.own_login(&event.sender, via).is_some()
+        {
+            return Ok(Verdict::Hold);
+        }
         if let (Body::Message(message), Some(login)) =
             (&event.body, self.own_login(&event.sender, via))
             && message.echo_of.is_none()

@@ -326,14 +326,18 @@ impl Engine {
         {
             return Ok(done);
         }
-        if is_send {
-            let mark = pending.remote_sending(row.seq, now);
-            let touched = self.commit_outward(portal, std::mem::take(pending)).await?;
-            if touched.get(mark) == Some(&0) {
-                // Its echo has come meanwhile; or its event had been planned before, and this row is none.
-                return Ok(Done::Settled);
-            }
-        }
+        // What the network knows by its key may be on its way before its row is committed: after a crash in between, its event is
+        // planned anew, under the same key.
+        let ahead = (is_send && alone && !maybe_sent && idempotency == Idempotency::Native)
+            .then(|| portal.send_ahead());
+        let mark = is_send.then(|| pending.remote_sending(row.seq, now));
+        let marked = async {
+            let touched = match mark {
+                Some(_) => self.commit_outward(portal, std::mem::take(pending)).await?,
+                None => Vec::new(),
+            };
+            Ok::<_, StoreError>(mark.is_some_and(|mark| touched.get(mark) == Some(&0)))
+        };
         let call = async {
             if is_send {
                 account.send(*request).await.map(Answer::Sent)
@@ -341,7 +345,24 @@ impl Engine {
                 account.act(*request).await.map(|()| Answer::Done)
             }
         };
-        let answer = match tokio::time::timeout(PATIENCE, guarded_async(Box::pin(call))).await {
+        let call = tokio::time::timeout(PATIENCE, guarded_async(Box::pin(call)));
+        let answer = if let Some(ahead) = ahead {
+            let marked = async {
+                let marked = marked.await;
+                drop(ahead);
+                marked
+            };
+            let (marked, answer) = tokio::join!(marked, call);
+            marked?;
+            answer
+        } else {
+            if marked.await? {
+                // Its echo has come meanwhile; or its event had been planned before, and this row is none.
+                return Ok(Done::Settled);
+            }
+            call.await
+        };
+        let answer = match answer {
             Ok(Ok(answer)) => answer,
             // It broke in the middle: the same would happen again.
             Ok(Err(panic)) => Err(SendError::refused(panic)),
