@@ -118,15 +118,15 @@ impl Engine {
             match self.plan(portal, &event, &mut batch).await {
                 Ok(ops) => {
                     for (op, login) in ops {
-                        let key =
-                            IdempotencyKey::derive(self.connector.id(), &row.event_id, op).to_hex();
+                        let key = IdempotencyKey::derive(self.connector.id(), &row.event_id, &op)
+                            .to_hex();
                         batch.add_remote_outbox(&NewRemoteOutbox {
                             seq: self.store.next_id(),
                             mx_seq: row.seq,
                             portal: portal.id,
                             event_id: &row.event_id,
                             login: &login,
-                            op,
+                            op: &op,
                             key: &key,
                             expires_at: now
                                 + i64::from(self.config.message_expiry_hours) * 3_600_000,
