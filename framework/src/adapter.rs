@@ -15,8 +15,8 @@ pub(crate) use connector::TypedConnector;
 use crate::{
     event::{ChatInfo, MediaRef, RemoteEvent, UserInfo},
     handlers::{
-        Attempt, Checkpoint, Files, Idempotency, IdempotencyKey, MediaStream, Op, Origin,
-        OwnReactions, Quote, RelayProfile, RelayStyle, RoomCaps, SendError, Sent,
+        Attempt, Checkpoint, Files, GroupKind, GroupMade, Idempotency, IdempotencyKey, MediaStream,
+        Op, Origin, OwnReactions, Quote, RelayProfile, RelayStyle, RoomCaps, SendError, Sent,
     },
     history::{Next, PageQuery},
     inbox::{Entry, InboxPort},
@@ -47,7 +47,9 @@ pub(crate) struct Abilities {
     /// What happens when a kind of message is sent twice.
     pub(crate) text: Idempotency,
     pub(crate) media: Idempotency,
+    pub(crate) gallery: Idempotency,
     pub(crate) location: Idempotency,
+    pub(crate) live_location: Idempotency,
     pub(crate) poll: Idempotency,
     /// How many answers a poll may have; 0 is without limit.
     pub(crate) poll_options: usize,
@@ -56,6 +58,8 @@ pub(crate) struct Abilities {
     pub(crate) relay: Option<RelayStyle>,
     pub(crate) history: bool,
     pub(crate) directory: bool,
+    /// The groups that can be begun.
+    pub(crate) groups: Vec<GroupKind>,
     pub(crate) reconcile: bool,
 }
 
@@ -120,6 +124,7 @@ pub(crate) trait Account: Send + Sync + 'static {
     /// Everything else.
     async fn act(&self, request: Request) -> Result<(), SendError>;
     async fn command(&self, name: &str, request: Request) -> Result<String, SendError>;
+    async fn create_group(&self, request: Request) -> Result<GroupMade<Plain>, SendError>;
     async fn opened(&self, request: Request, open: bool) -> Result<(), SendError>;
     async fn find(
         &self,

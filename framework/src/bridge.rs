@@ -45,6 +45,7 @@ use crate::{
     tasks::Tasks,
     user::Puppets,
 };
+pub(crate) use control::Groups;
 use lookup::Sink;
 
 /// How long the bridge waits before it starts again after a panic.
@@ -169,6 +170,7 @@ impl<N: Network> BridgeBuilder<N> {
             backfill_wake: Notify::default(),
             spaces: Spaces::default(),
             disappearing: Disappearing::default(),
+            groups: Groups::default(),
             presences: Presences::default(),
             readback: Readback::default(),
             media,

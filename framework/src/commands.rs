@@ -4,6 +4,7 @@
 //! which also checks who may use them and writes the help.
 
 mod chat_login;
+mod groups;
 mod list;
 mod people;
 mod reply;

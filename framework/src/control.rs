@@ -4,8 +4,9 @@
 pub(crate) mod authority;
 
 use async_trait::async_trait;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+pub use crate::handlers::GroupKind;
 use crate::login::LoginProcess;
 pub use crate::permissions::Level;
 
@@ -96,6 +97,36 @@ pub struct Contact {
     pub identifiers: Vec<String>,
     /// The room of the direct chat with them, if there is one.
     pub dm_room: Option<String>,
+}
+
+/// A group that somebody wants to begin. With a room, what isn't given is taken from that.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupWanted {
+    /// Which sort: a [`GroupKind::id`].
+    pub kind: String,
+    /// Its name.
+    pub name: Option<String>,
+    /// Its topic.
+    pub topic: Option<String>,
+    /// Its picture, an `mxc:` URI.
+    pub avatar: Option<String>,
+    /// Who is to be in it: encoded IDs.
+    pub members: Vec<String>,
+    /// The room that is to become its portal; otherwise one is made. That they may decide about it has been checked.
+    pub room: Option<String>,
+    /// Where it was asked for: a room, and an event in it. After a restart in the middle the outcome is told there.
+    pub asked: Option<(String, String)>,
+}
+
+/// A group that was begun.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct GroupInfo {
+    /// The chat's encoded ID.
+    pub id: String,
+    /// Its room.
+    pub room_id: String,
+    /// Who could not be put into it (encoded IDs), and why.
+    pub failed: Vec<(String, String)>,
 }
 
 /// A portal.
@@ -212,6 +243,20 @@ pub trait Control: Send + Sync + 'static {
         login: Option<&str>,
         chat: &str,
     ) -> Result<String, ControlError>;
+
+    /// The groups that can be begun on the network.
+    fn group_kinds(&self) -> Vec<GroupKind> {
+        Vec::new()
+    }
+    /// Begins one, and opens its room for the user.
+    async fn create_group(
+        &self,
+        _user: &str,
+        _login: Option<&str>,
+        _wanted: GroupWanted,
+    ) -> Result<GroupInfo, ControlError> {
+        Err(ControlError::Unsupported("This network has no groups to begin from here.".into()))
+    }
 
     /// The portal of a room.
     async fn portal(&self, room_id: &str) -> Result<Option<PortalInfo>, ControlError>;

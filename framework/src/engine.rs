@@ -9,6 +9,7 @@ use tokio::sync::{Notify, RwLock, Semaphore};
 
 use crate::{
     adapter::Connector,
+    bridge::Groups,
     clock::Clock,
     config::BridgeConfig,
     disappearing::Disappearing,
@@ -129,6 +130,7 @@ pub(crate) struct Engine {
     pub(crate) backfill_wake: Notify,
     pub(crate) spaces: Spaces,
     pub(crate) disappearing: Disappearing,
+    pub(crate) groups: Groups,
     pub(crate) presences: Presences,
     pub(crate) readback: Readback,
     pub(crate) media: MediaFor,

@@ -13,7 +13,7 @@ pub use chat::{
     ChatDelta, ChatInfo, ChatKind, Disappear, DisappearFrom, JoinRule, Member, MemberChange,
     Membership, PowerLevels, Presence, ThreadMode, UserInfo,
 };
-pub(crate) use content::same_emoji;
+pub(crate) use content::{AlbumItem, same_emoji};
 pub use content::{
     CallNotice, Content, EchoOf, Emoji, Geo, LinkPreview, MediaKind, MediaPart, MediaRef, Message,
     MessageProfile, Part, Poll, PollOption, TypingKind,

@@ -15,7 +15,10 @@ mod answer;
 mod builder;
 mod caps;
 mod extract;
+mod group;
 mod key;
+mod live;
+mod media;
 mod poll;
 mod room;
 
@@ -26,11 +29,14 @@ pub use caps::{
 };
 pub(crate) use extract::CheckpointPort;
 pub use extract::{
-    Args, As, Attempt, Checkpoint, Edited, Files, FromOut, In, Key, Location, Media, MediaAccess,
-    MediaStream, Op, Origin, Out, OwnReactions, PresenceSet, Quote, Quoted, Reacted, Read,
-    RelayProfile, Removed, ReplyTo, Targets, Text, TextKind, Thread, Typing, Unread, Via,
+    Args, As, Attempt, Checkpoint, Edited, Files, FromOut, In, Key, Location, Op, Origin, Out,
+    OwnReactions, PresenceSet, Quote, Quoted, Reacted, Read, RelayProfile, Removed, ReplyTo,
+    Targets, Text, TextKind, Thread, Typing, Unread, Via,
 };
+pub use group::{GroupField, GroupKind, GroupMade, NewGroup};
 pub use key::IdempotencyKey;
+pub use live::LiveLocation;
+pub use media::{Gallery, Media, MediaAccess, MediaStream};
 pub use poll::{PollEnded, PollSent, PollVoted};
 pub use room::{
     ChatEdit, DisappearSet, MemberAction, MemberTarget, Membership, Permission, PermissionsSet,
@@ -81,6 +87,9 @@ handler!(A1, A2, A3, A4, A5, A6, A7, A8);
 pub(crate) type Erased<N, R> =
     Arc<dyn Fn(&Out<N>) -> BoxFuture<'static, Result<R, SendError>> + Send + Sync>;
 
+/// What begins groups, and which.
+pub(crate) type GroupHandler<N> = (Vec<GroupKind>, Erased<N, GroupMade<N>>);
+
 /// A connector's command of the bot.
 pub(crate) struct Command<N: Network> {
     pub(crate) help: &'static str,
@@ -93,7 +102,9 @@ pub(crate) struct Command<N: Network> {
 pub struct Handlers<N: Network> {
     pub(crate) text: Option<(TextCaps, Idempotency, Erased<N, Sent<N>>)>,
     pub(crate) media: Option<(MediaCaps, Idempotency, Erased<N, Sent<N>>)>,
+    pub(crate) gallery: Option<(Idempotency, Erased<N, Sent<N>>)>,
     pub(crate) location: Option<(Idempotency, Erased<N, Sent<N>>)>,
+    pub(crate) live_location: Option<(Idempotency, Erased<N, Sent<N>>)>,
     pub(crate) poll: Option<(PollCaps, Idempotency, Erased<N, Sent<N>>)>,
     pub(crate) poll_vote: Option<(VoteCaps, Erased<N, Done>)>,
     pub(crate) poll_end: Option<Erased<N, Done>>,
@@ -109,6 +120,7 @@ pub struct Handlers<N: Network> {
     pub(crate) presence: Option<Erased<N, Done>>,
     pub(crate) room_meta: Option<(MetaCaps, Erased<N, Done>)>,
     pub(crate) membership: Option<(MemberCaps, Erased<N, Done>)>,
+    pub(crate) group: Option<GroupHandler<N>>,
     pub(crate) opened: Option<Erased<N, Done>>,
     pub(crate) closed: Option<Erased<N, Done>>,
     pub(crate) relay: Option<RelayStyle>,

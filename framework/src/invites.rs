@@ -134,6 +134,21 @@ impl Engine {
         let account = own
             .iter()
             .find_map(|login| self.logins.account(&login.id).map(|account| (login, account)));
+        if !direct && account.is_some() && self.may_begin_groups(sender) {
+            // They may be called together for a group that is begun here.
+            let login = account.as_ref().map(|(login, _)| login.id.clone());
+            let ghost = self.ghost(&user, login.as_deref()).await?;
+            ghost.join(room).await?;
+            let bot = self.matrix.bot();
+            let there = ghost.get_state(room, "m.room.member", bot.user_id()).await?;
+            if there.is_none_or(|member| member["membership"] != "join") {
+                let called = ghost.invite(room, bot.user_id(), None).await;
+                if let Err(error) = called.and(bot.join(room).await.map(drop)) {
+                    tracing::debug!(room, %error, "the bot can't be called into a room");
+                }
+            }
+            return Ok(());
+        }
         let Some((login, account)) =
             account.filter(|_| direct && self.connector.abilities().directory)
         else {

@@ -164,6 +164,8 @@ impl<N: Network> ToPlain for Message<N> {
             disappear: self.disappear,
             disappear_from: self.disappear_from,
             profile: self.profile,
+            album: self.album,
+            rest: Vec::new(),
         }
     }
 }

@@ -12,11 +12,13 @@ use std::{
 use quick_cache::sync::Cache;
 use tokio::sync::Notify;
 
+mod albums;
 mod chat;
 mod convert;
 mod echoes;
 mod emoji;
 mod envelope;
+mod galleries;
 mod import;
 mod inward;
 mod media;
@@ -176,6 +178,10 @@ impl Portal {
     }
     pub(crate) fn set_horizon(&self, event_id: &str) {
         self.locked().horizon = Some(event_id.to_owned());
+    }
+    /// Whether a message is pinned in it, on the network.
+    pub(crate) fn has_pin(&self, message: &str) -> bool {
+        self.locked().pins.iter().any(|pin| pin.id() == message)
     }
     /// What it is part of, ahead of its room.
     pub(crate) fn set_parent(&self, parent: Option<String>) {

@@ -3,6 +3,7 @@
 
 mod answer;
 mod auth;
+mod groups;
 mod logins;
 
 #[cfg(test)]
@@ -73,6 +74,7 @@ pub fn router(
         .route("/search_users", post(search))
         .route("/resolve_identifier/{identifier}", get(resolve))
         .route("/create_dm/{identifier}", post(create_dm))
+        .route("/create_group/{kind}", post(groups::create))
         .route("/bridge/{room}", post(bridge))
         .route("/unbridge/{room}", post(unbridge))
         .fallback(unrecognized)
@@ -157,6 +159,7 @@ async fn capabilities(State(api): Shared) -> Answer {
     Ok(Json(json!({
         "network": network(&api),
         "resolve_identifier": { "create_dm": true, "lookup_username": true, "search": true, "contact_list": false },
+        "group_creation": groups::kinds(&*api.control),
     })))
 }
 

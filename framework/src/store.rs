@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 mod backfill;
 mod disappearing;
 mod emoji;
+mod galleries;
 mod ghosts;
 mod inbox;
 mod kv;

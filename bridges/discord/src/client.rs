@@ -1,5 +1,6 @@
 //! The bridge's connection to Discord: the gateway tells what happens, the REST API does things.
 
+mod asking;
 mod body;
 pub mod cache;
 pub mod catch_up;

@@ -21,6 +21,7 @@ use crate::{
 
 pub use chat::{GONE, OPEN, PINS, POWER, PROFILE};
 pub(crate) use chat::{join_rule, join_rule_of_posts, profile};
+pub use messages::RETAGGED;
 pub(crate) use messages::key_of;
 
 /// Reads what Discord said.
@@ -30,6 +31,7 @@ pub fn decode(raw: &Raw) -> Result<Vec<RemoteEvent<Discord>>, DecodeError> {
         "MESSAGE_CREATE" => messages::created(&at, &read(&raw.data)?)?,
         PAST => messages::past(&at, &read(&raw.data)?)?,
         "MESSAGE_UPDATE" => messages::updated(&at, &read(&raw.data)?)?,
+        RETAGGED => messages::retagged(&at, &read(&raw.data)?)?,
         "MESSAGE_DELETE" => messages::deleted(&at, &read(&raw.data)?),
         "MESSAGE_DELETE_BULK" => messages::deleted_in_bulk(&at, &read(&raw.data)?),
         "MESSAGE_REACTION_ADD" => messages::reacted(&at, &read(&raw.data)?, true),

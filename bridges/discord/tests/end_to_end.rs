@@ -207,6 +207,22 @@ async fn pins_come_from_discord_also_those_of_a_gap() {
 }
 
 #[tokio::test]
+async fn what_was_pinned_before_the_room_was_made_shows_in_it() {
+    let mut world = World::with(|bridge, _| bridge.portals.clear()).await;
+    let pinned = world.fake.say(CHANNEL, "ann", "rules");
+    world.fake.say(CHANNEL, "ann", "hello");
+    world.fake.pin(CHANNEL, &pinned);
+    world.open(CHANNEL).await;
+    eventually("what was said before", || texts(&world.said()) == ["rules", "hello"]).await;
+    let event = world.event_of("rules");
+    eventually("the pin", || {
+        let state = world.homeserver.state(&world.room, "m.room.pinned_events", "");
+        state.is_some_and(|content| content["pinned"] == json!([event]))
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn pins_of_a_thread_are_shown_where_the_thread_is() {
     let world = World::opened().await;
     let root = world.fake.say(CHANNEL, "ann", "root");

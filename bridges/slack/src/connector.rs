@@ -3,6 +3,7 @@
 mod chat;
 mod commands;
 mod directory;
+mod groups;
 mod history;
 mod login;
 mod media;
@@ -90,6 +91,7 @@ impl Network for Slack {
                 MemberCaps { invite: true, kick: true, ban: false, own: true },
                 room::membership,
             )
+            .group(groups::kinds(), groups::make)
             .opened(room::opened)
             .closed(room::closed)
             .relay(RelayStyle::NativeProfile)

@@ -12,6 +12,7 @@ use landbridge_database::{Database, testing::TestDatabase};
 use landbridge_framework::{
     Bridge, BridgeConfig,
     config::PortalConfig,
+    control::{ControlError, GroupWanted},
     login::StepKind,
     permissions::Level,
     testing::{Faults, Kind, SimHomeserver, SimUser},
@@ -324,4 +325,52 @@ async fn what_cannot_be_stored_is_not_acknowledged() {
     assert!(slack.unacknowledged() > 0 && world.said(&room).is_empty());
     slack.refuse_history(false);
     eventually("both, in order", || world.said(&room) == ["missed", "live"]).await;
+}
+
+#[tokio::test]
+async fn conversations_and_channels_are_begun_from_matrix() {
+    let world = World::new().await;
+    let (ann, _, bridge) = world.opened().await;
+    let slack = &world.slack;
+    let control = bridge.control();
+    let group = |kind: &str, name: Option<&str>| GroupWanted {
+        kind: kind.into(),
+        name: name.map(str::to_owned),
+        topic: name.map(|_| "of friends".into()),
+        members: vec!["T01-U01".into(), "T01-U02".into()],
+        ..GroupWanted::default()
+    };
+    let refused = control.create_group(ann.id(), None, group("group", None)).await;
+    assert!(matches!(refused, Err(ControlError::NoLogin(_))), "{refused:?}");
+    let mut login = control.start_login(ann.id(), "token", None).await.unwrap();
+    let step = login.next().await;
+    login.answer(step.number, [("token".to_owned(), slack::PERSON.to_owned())].into()).unwrap();
+    login.next().await;
+    eventually("their conversations", || slack.called("users.conversations") > 0).await;
+
+    let made = control.create_group(ann.id(), None, group("group", None)).await.unwrap();
+    eventually("an invitation", || ann.join(&made.room_id)).await;
+    ann.say(&made.room_id, "hello").unwrap();
+    eventually("her words", || slack.texts() == ["hello"]).await;
+    assert_eq!(made.id, format!("T01-{}", slack.messages()[0]["channel"].as_str().unwrap()));
+    // These people have one conversation, however often it is begun.
+    let again = control.create_group(ann.id(), None, group("group", None)).await.unwrap();
+    assert_eq!((&again.id, &again.room_id), (&made.id, &made.room_id));
+
+    // The answer is lost: the channel is found, not made again.
+    slack.lose_answers(1);
+    let wanted = group("private", Some("Our Circle"));
+    let made = control.create_group(ann.id(), None, wanted.clone()).await.unwrap();
+    assert_eq!(made.failed.len(), 1, "{made:?}");
+    let all = slack.made();
+    let circle = all.values().filter(|it| it["name"] == "our-circle").collect::<Vec<_>>();
+    assert_eq!(circle.len(), 1);
+    assert_eq!(
+        (&circle[0]["topic"], &circle[0]["is_private"]),
+        (&json!("of friends"), &json!(true))
+    );
+    assert_eq!(circle[0]["users"], "U01,U02");
+    // Another of that name is refused.
+    let taken = control.create_group(ann.id(), None, wanted).await;
+    assert!(matches!(taken, Err(ControlError::Denied(_))), "{taken:?}");
 }

@@ -18,6 +18,9 @@ pub struct Config {
     pub bot_token: Option<Secret>,
     /// How forums appear: each topic as a room of its own in the forum's space, or all in one room with a thread for each topic.
     pub topics: Topics,
+    /// How albums from Telegram appear: an event for each picture or film, which every client shows, or one gallery (MSC4274), which
+    /// Element X and few others do: others show its text only. Galleries from Matrix are albums on Telegram in either case.
+    pub albums: Albums,
     /// How many of the latest chats get a room when somebody logs in. Others get theirs with their next message.
     pub chats_at_login: usize,
     /// How many people of a large group are shown in its room before they have spoken. Those of groups with fewer are all shown.
@@ -44,6 +47,7 @@ impl Default for Config {
             api_hash: Secret::default(),
             bot_token: None,
             topics: Topics::default(),
+            albums: Albums::default(),
             chats_at_login: 30,
             members: 100,
             device: "Landbridge".into(),
@@ -64,6 +68,17 @@ pub enum Topics {
     Rooms,
     /// One room, with a thread for each topic.
     Threads,
+}
+
+/// How albums appear.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Albums {
+    /// Each item as an event of its own.
+    #[default]
+    Events,
+    /// One event with a gallery.
+    Gallery,
 }
 
 /// A server that speaks Telegram's protocol.

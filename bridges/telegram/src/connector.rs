@@ -2,7 +2,9 @@
 
 mod commands;
 mod directory;
+mod groups;
 mod history;
+mod live;
 mod login;
 mod members;
 mod outgoing;
@@ -11,6 +13,7 @@ mod permissions;
 mod polls;
 mod rooms;
 mod send;
+mod send_album;
 mod send_files;
 mod takeout;
 mod topics;
@@ -77,9 +80,12 @@ impl Network for Telegram {
     fn handlers(handlers: Handlers<Self>) -> Handlers<Self> {
         let handlers = send::register(handlers);
         let handlers = send_files::register(handlers);
+        let handlers = send_album::register(handlers);
         let handlers = polls::register(handlers);
         let handlers = passing::register(handlers);
+        let handlers = live::register(handlers);
         let handlers = rooms::register(handlers);
+        let handlers = groups::register(handlers);
         let handlers = permissions::register(handlers);
         members::register(handlers)
             .history(history::Past)
@@ -129,7 +135,8 @@ impl Network for Telegram {
         login: &Login<Self>,
         raw: &Raw,
     ) -> Result<Vec<RemoteEvent<Self>>, DecodeError> {
-        let events = Reader::new(login, self.config.topics).read(raw);
+        let reader = Reader::new(login, self.config.topics).with_albums(self.config.albums);
+        let events = reader.read(raw);
         events.map_err(|error| DecodeError(error.to_string()))
     }
 }

@@ -2,10 +2,16 @@
 
 #[path = "end_to_end/accounts.rs"]
 mod accounts;
+#[path = "end_to_end/albums.rs"]
+mod albums;
 #[path = "end_to_end/chats.rs"]
 mod chats;
+#[path = "end_to_end/groups.rs"]
+mod groups;
 #[path = "end_to_end/guarantee.rs"]
 mod guarantee;
+#[path = "end_to_end/live.rs"]
+mod live;
 #[path = "end_to_end/polls.rs"]
 mod polls;
 #[path = "end_to_end/relay.rs"]

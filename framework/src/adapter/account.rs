@@ -8,8 +8,9 @@ use super::{Account, Request, connector::typed_key};
 use crate::{
     event::{ChatInfo, MediaRef, UserInfo},
     handlers::{
-        Done, Edited, Erased, Handlers, IdempotencyKey, MediaStream, MemberTarget, Membership, Op,
-        Out, PinsChanged, PollEnded, PollVoted, Reacted, Read, Removed, SendError, Sent,
+        Done, Edited, Erased, GroupMade, Handlers, IdempotencyKey, LiveLocation, MediaStream,
+        MemberTarget, Membership, NewGroup, Op, Out, PinsChanged, PollEnded, PollVoted, Reacted,
+        Read, Removed, SendError, Sent,
     },
     history::{Next, PageQuery},
     inbox::{Entry, Inbox, InboxPort},
@@ -80,7 +81,14 @@ fn typed_op<N: Network>(op: Op<Plain>) -> Result<Op<N>, BadId> {
     Ok(match op {
         Op::Text(text) => Op::Text(text),
         Op::Media(media) => Op::Media(media),
+        Op::Gallery(gallery) => Op::Gallery(gallery),
         Op::Location(place) => Op::Location(place),
+        Op::LiveLocation(shared) => Op::LiveLocation(LiveLocation {
+            place: shared.place,
+            lasts: shared.lasts,
+            message: shared.message.as_ref().map(typed_ref).transpose()?,
+            ends: shared.ends,
+        }),
         Op::Poll(poll) => Op::Poll(poll),
         Op::Edit(edit) => Op::Edit(Edited {
             target: typed_ref(&edit.target)?,
@@ -131,6 +139,17 @@ fn typed_op<N: Network>(op: Op<Plain>) -> Result<Op<N>, BadId> {
             display_name: change.display_name,
             reason: change.reason,
         }),
+        Op::Group(group) => Op::Group(NewGroup {
+            kind: group.kind,
+            name: group.name,
+            topic: group.topic,
+            avatar: group.avatar,
+            members: group
+                .members
+                .iter()
+                .map(|id| N::UserId::decode(id))
+                .collect::<Result<_, _>>()?,
+        }),
         Op::Portal => Op::Portal,
         Op::Command(args) => Op::Command(args),
     })
@@ -163,7 +182,9 @@ impl<N: Network> Account for TypedAccount<N> {
         let handler = match &request.op {
             Op::Text(_) => h.text.as_ref().map(|(_, _, handler)| handler),
             Op::Media(_) => h.media.as_ref().map(|(_, _, handler)| handler),
+            Op::Gallery(_) => h.gallery.as_ref().map(|(_, handler)| handler),
             Op::Location(_) => h.location.as_ref().map(|(_, handler)| handler),
+            Op::LiveLocation(_) => h.live_location.as_ref().map(|(_, handler)| handler),
             Op::Poll(_) => h.poll.as_ref().map(|(_, _, handler)| handler),
             _ => None,
         };
@@ -178,6 +199,9 @@ impl<N: Network> Account for TypedAccount<N> {
         })
     }
     async fn act(&self, request: Request) -> Result<(), SendError> {
+        if matches!(request.op, Op::LiveLocation(_)) {
+            return self.send(request).await.map(drop);
+        }
         let h = &self.handlers;
         let handler = match &request.op {
             Op::PollVote(_) => h.poll_vote.as_ref().map(|(_, handler)| handler),
@@ -202,6 +226,12 @@ impl<N: Network> Account for TypedAccount<N> {
     async fn command(&self, name: &str, request: Request) -> Result<String, SendError> {
         let handler = self.handlers.commands.get(name).map(|command| &command.run);
         self.call(handler, request).await
+    }
+    async fn create_group(&self, request: Request) -> Result<GroupMade<Plain>, SendError> {
+        let handler = self.handlers.group.as_ref().map(|(_, handler)| handler);
+        let made = self.call(handler, request).await?;
+        let failed = made.failed.into_iter().map(|(user, why)| (user.encode(), why)).collect();
+        Ok(GroupMade { chat: made.chat.plain(), failed })
     }
     async fn opened(&self, request: Request, open: bool) -> Result<(), SendError> {
         let handler = if open { &self.handlers.opened } else { &self.handlers.closed };

@@ -62,7 +62,9 @@ fn abilities<N: Network>(h: &Handlers<N>) -> Abilities {
     let room = RoomCaps {
         text: h.text.as_ref().map(|(caps, ..)| caps.clone()),
         media: h.media.as_ref().map(|(caps, ..)| caps.clone()),
+        gallery: h.gallery.is_some(),
         location: h.location.is_some(),
+        live_location: h.live_location.is_some(),
         poll: h.poll.is_some(),
         poll_vote: h.poll_vote.as_ref().map(|(caps, _)| caps.clone()),
         poll_end: h.poll_end.is_some(),
@@ -83,7 +85,9 @@ fn abilities<N: Network>(h: &Handlers<N>) -> Abilities {
         room,
         text: h.text.as_ref().map_or(Idempotency::None, |(_, i, _)| *i),
         media: h.media.as_ref().map_or(Idempotency::None, |(_, i, _)| *i),
+        gallery: h.gallery.as_ref().map_or(Idempotency::None, |(i, _)| *i),
         location: h.location.as_ref().map_or(Idempotency::None, |(i, _)| *i),
+        live_location: h.live_location.as_ref().map_or(Idempotency::None, |(i, _)| *i),
         poll: h.poll.as_ref().map_or(Idempotency::None, |(_, i, _)| *i),
         poll_options: h.poll.as_ref().map_or(0, |(caps, ..)| caps.max_options),
         pins: h.pins.is_some(),
@@ -91,6 +95,7 @@ fn abilities<N: Network>(h: &Handlers<N>) -> Abilities {
         relay: h.relay,
         history: h.history.is_some(),
         directory: h.directory.is_some(),
+        groups: h.group.as_ref().map(|(kinds, _)| kinds.clone()).unwrap_or_default(),
         reconcile: h.reconcile.is_some(),
     }
 }

@@ -1,6 +1,9 @@
 //! [`Control`] by the engine: what commands and APIs may ask.
 
+mod groups;
 mod steps;
+
+pub(crate) use groups::Groups;
 
 use std::sync::{Arc, Weak};
 
@@ -9,8 +12,8 @@ use async_trait::async_trait;
 use super::Slot;
 use crate::{
     control::{
-        About, ConnectorCommand, Contact, Control, ControlError, DeadLetter, FlowInfo, Hop,
-        LoginInfo, PortalInfo, Trace,
+        About, ConnectorCommand, Contact, Control, ControlError, DeadLetter, FlowInfo, GroupInfo,
+        GroupKind, GroupWanted, Hop, LoginInfo, PortalInfo, Trace,
     },
     engine::{Engine, Failure, guarded_async},
     event::ThreadMode,
@@ -222,6 +225,17 @@ impl<F: Find> Control for Handle<F> {
         let engine = self.engine()?;
         let (login, key) = engine.chat_of(user, login, chat).await?;
         engine.open_for(user, &login, &key).await
+    }
+    fn group_kinds(&self) -> Vec<GroupKind> {
+        self.engine().map(|e| e.connector.abilities().groups.clone()).unwrap_or_default()
+    }
+    async fn create_group(
+        &self,
+        user: &str,
+        login: Option<&str>,
+        wanted: GroupWanted,
+    ) -> Result<GroupInfo, ControlError> {
+        self.engine()?.create_group(user, login, wanted).await
     }
     async fn portal(&self, room_id: &str) -> Result<Option<PortalInfo>, ControlError> {
         let engine = self.engine()?;

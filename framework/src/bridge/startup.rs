@@ -31,6 +31,7 @@ impl Engine {
                 self.connect_login(login);
             }
         }
+        let groups = self.recall_groups().await?;
         self.disappearing.begin(self.store.waits_for_reading().await?);
         // Not before all logins are known: what is read back from Matrix would be refused for want of one.
         self.spawn(self.clone().decode_loop());
@@ -44,6 +45,10 @@ impl Engine {
         for portal in self.store.busy_portals().await? {
             self.wake_inward(portal).await?;
             self.wake_outward(portal).await?;
+        }
+        for job in groups {
+            let engine = self.clone();
+            self.spawn(async move { engine.go_on_with_group(job).await });
         }
         let engine = self.clone();
         self.spawn(async move { engine.introduce().await });

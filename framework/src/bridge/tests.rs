@@ -1,8 +1,11 @@
 //! Whole bridges, between the simulated homeserver and the simulated network.
 
+mod albums;
+mod beacons;
 mod chats;
 mod doubt;
 mod emoji;
+mod groups;
 mod polls;
 mod readback;
 mod stage;

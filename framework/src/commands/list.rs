@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use futures::future::BoxFuture;
 
-use super::{Context, Outcome, people, rooms, ways};
+use super::{Context, Outcome, groups, people, rooms, ways};
 use crate::control::Control;
 use crate::permissions::Level;
 
@@ -118,6 +118,14 @@ static COMMANDS: &[Command] = &[
     .need(Need::NoPortal)
     .moderates()
     .alias(&["plumb"]),
+    command(
+        "create-group",
+        "[KIND] [WHO ...]",
+        "Begin a group on the network for this room, with its name, topic, picture and members, and those you name.",
+        |c| Box::pin(groups::create(c)),
+    )
+    .need(Need::NoPortal)
+    .moderates(),
     command("unbridge", "", "End bridging this room, and keep it.", |c| {
         Box::pin(rooms::unbridge(c))
     })

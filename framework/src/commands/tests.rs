@@ -9,7 +9,8 @@ use serde_json::json;
 
 use super::*;
 use crate::control::{
-    About, ConnectorCommand, Contact, DeadLetter, FlowInfo, LoginInfo, PortalInfo, Trace,
+    About, ConnectorCommand, Contact, DeadLetter, FlowInfo, GroupInfo, GroupKind, GroupWanted,
+    LoginInfo, PortalInfo, Trace,
 };
 use crate::kv::MemoryKv;
 use crate::login::tests::{demo_flows, finish};
@@ -125,6 +126,25 @@ impl Control for Fake {
     ) -> Result<String, ControlError> {
         self.did(format!("open {user} {chat}"));
         Ok("!portal:hs".into())
+    }
+    fn group_kinds(&self) -> Vec<GroupKind> {
+        let name = crate::handlers::GroupField::from_to(1, 20);
+        vec![
+            GroupKind { id: "group", title: "small group", name, ..GroupKind::default() },
+            GroupKind { id: "channel", title: "channel", ..GroupKind::default() },
+        ]
+    }
+    async fn create_group(
+        &self,
+        user: &str,
+        _: Option<&str>,
+        wanted: GroupWanted,
+    ) -> Result<GroupInfo, ControlError> {
+        let (name, members) = (wanted.name.unwrap_or_default(), wanted.members.join(","));
+        self.did(format!("group {user} {} {name} {members}", wanted.kind));
+        let room_id = wanted.room.unwrap_or_else(|| "!group:hs".into());
+        let failed = vec![("sh1".into(), "shy".into())];
+        Ok(GroupInfo { id: "g1".into(), room_id, failed })
     }
     async fn portal(&self, _: &str) -> Result<Option<PortalInfo>, ControlError> {
         Ok(self.portal.lock().unwrap().clone())

@@ -1,12 +1,12 @@
 //! Messages and what is in them.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::{Disappear, DisappearFrom};
 use crate::{
     format::Rich,
     handlers::IdempotencyKey,
-    network::{MessageRef, Network, PartId},
+    network::{MessageRef, Network, PartId, StreamOrder},
 };
 
 /// A message: one or more parts in order.
@@ -28,6 +28,18 @@ pub struct Message<N: Network> {
     pub disappear_from: DisappearFrom,
     /// The name and picture it is shown under, where they aren't its sender's own: a program that speaks for several.
     pub profile: Option<MessageProfile>,
+    /// The album it belongs to: see [`Self::in_album`].
+    pub album: Option<String>,
+    /// What else of its album came with it; put together by the framework.
+    pub(crate) rest: Vec<AlbumItem<N>>,
+}
+
+/// Another message of an album.
+#[derive(Debug, Clone)]
+pub(crate) struct AlbumItem<N: Network> {
+    pub(crate) message: Message<N>,
+    pub(crate) at: SystemTime,
+    pub(crate) order: Option<StreamOrder>,
 }
 
 impl<N: Network> Message<N> {
@@ -42,6 +54,8 @@ impl<N: Network> Message<N> {
             disappear: None,
             disappear_from: DisappearFrom::Read,
             profile: None,
+            album: None,
+            rest: Vec::new(),
         }
     }
     /// Plain text.
@@ -81,6 +95,14 @@ impl<N: Network> Message<N> {
     #[must_use]
     pub fn shown_as(mut self, profile: Option<MessageProfile>) -> Self {
         self.profile = profile;
+        self
+    }
+    /// As part of an album: messages of one sender, one after the other, each a single file, that the network shows as one.
+    /// They become one event with a gallery (MSC4274); each keeps its own identifier for edits, deletions and answers. The name
+    /// is the album's in its chat, the same whichever login saw it.
+    #[must_use]
+    pub fn in_album(mut self, album: Option<String>) -> Self {
+        self.album = album;
         self
     }
     /// When it disappears.

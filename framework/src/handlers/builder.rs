@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    Command, DisappearCaps, Done, EditCaps, Erased, Handler, Handlers, Idempotency, MediaCaps,
-    MemberCaps, MetaCaps, PollCaps, ReactCaps, RelayStyle, RemoveCaps, RoomCaps, Sent, TextCaps,
-    VoteCaps,
+    Command, DisappearCaps, Done, EditCaps, Erased, GroupKind, GroupMade, Handler, Handlers,
+    Idempotency, MediaCaps, MemberCaps, MetaCaps, PollCaps, ReactCaps, RelayStyle, RemoveCaps,
+    RoomCaps, Sent, TextCaps, VoteCaps,
 };
 use crate::{
     directory::{Directory, MediaSource},
@@ -24,7 +24,9 @@ impl<N: Network> Handlers<N> {
         Self {
             text: None,
             media: None,
+            gallery: None,
             location: None,
+            live_location: None,
             poll: None,
             poll_vote: None,
             poll_end: None,
@@ -40,6 +42,7 @@ impl<N: Network> Handlers<N> {
             presence: None,
             room_meta: None,
             membership: None,
+            group: None,
             opened: None,
             closed: None,
             relay: None,
@@ -74,6 +77,17 @@ impl<N: Network> Handlers<N> {
         self.media = Some((caps, idempotency, erase(h)));
         self
     }
+    /// Sends several files as one: [`super::Gallery`]. One that becomes several messages answers with [`Sent::Many`], the
+    /// items' messages first, in their order. Without it, a gallery's files are sent one by one.
+    #[must_use]
+    pub fn gallery<A: 'static>(
+        mut self,
+        idempotency: Idempotency,
+        h: impl Handler<N, A, Sent<N>>,
+    ) -> Self {
+        self.gallery = Some((idempotency, erase(h)));
+        self
+    }
     /// Sends places: [`super::Location`]. Without it, a link is sent as text.
     #[must_use]
     pub fn location<A: 'static>(
@@ -82,6 +96,16 @@ impl<N: Network> Handlers<N> {
         h: impl Handler<N, A, Sent<N>>,
     ) -> Self {
         self.location = Some((idempotency, erase(h)));
+        self
+    }
+    /// Shares where somebody is while they move: [`super::LiveLocation`]. Without it, nothing of it is passed on.
+    #[must_use]
+    pub fn live_location<A: 'static>(
+        mut self,
+        idempotency: Idempotency,
+        h: impl Handler<N, A, Sent<N>>,
+    ) -> Self {
+        self.live_location = Some((idempotency, erase(h)));
         self
     }
     /// Starts polls: [`super::PollSent`]. Without it, the question is sent as text.
@@ -181,6 +205,16 @@ impl<N: Network> Handlers<N> {
     #[must_use]
     pub fn membership<A: 'static>(mut self, caps: MemberCaps, h: impl Handler<N, A, Done>) -> Self {
         self.membership = Some((caps, erase(h)));
+        self
+    }
+    /// Begins groups: [`super::NewGroup`]. Only for people with a login of their own.
+    #[must_use]
+    pub fn group<A: 'static>(
+        mut self,
+        kinds: impl IntoIterator<Item = GroupKind>,
+        h: impl Handler<N, A, GroupMade<N>>,
+    ) -> Self {
+        self.group = Some((kinds.into_iter().collect(), erase(h)));
         self
     }
     /// A portal that is no space was opened (its room was created or plumbed): join the channel. At each connect, what is open is told by

@@ -126,8 +126,12 @@ pub struct RoomCaps {
     pub text: Option<TextCaps>,
     /// Files.
     pub media: Option<MediaCaps>,
+    /// Several files as one.
+    pub gallery: bool,
     /// Places.
     pub location: bool,
+    /// Places while somebody moves.
+    pub live_location: bool,
     /// Polls.
     pub poll: bool,
     /// Votes in polls.

@@ -1,18 +1,17 @@
 //! What a handler can ask for, by type.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::BoxStream;
 
 use super::{
-    IdempotencyKey, SendError,
+    Gallery, IdempotencyKey, LiveLocation, Media, MediaAccess, MediaStream, NewGroup, SendError,
     poll::{PollEnded, PollSent, PollVoted},
     room::{DisappearSet, Membership, PermissionsSet, PinsChanged, PinsSet, RoomMeta},
 };
 use crate::{
-    event::{Emoji, Geo, MediaKind, Poll, Presence},
+    event::{Emoji, Geo, Poll, Presence},
     format::Rich,
     network::{Login, MessageRef, NetError, Network, PortalKey},
 };
@@ -42,8 +41,12 @@ pub enum Op<N: Network> {
     Text(Text),
     /// See [`Media`].
     Media(Media),
+    /// See [`Gallery`].
+    Gallery(Gallery),
     /// See [`Location`].
     Location(Geo),
+    /// See [`LiveLocation`].
+    LiveLocation(LiveLocation<N>),
     /// See [`PollSent`].
     Poll(Poll),
     /// See [`PollVoted`].
@@ -74,6 +77,8 @@ pub enum Op<N: Network> {
     RoomMeta(RoomMeta),
     /// See [`Membership`].
     Membership(Membership<N>),
+    /// See [`NewGroup`].
+    Group(NewGroup<N>),
     /// The portal was opened or closed.
     Portal,
     /// See [`Args`].
@@ -180,66 +185,6 @@ pub struct Text {
     pub body: Rich,
     /// What kind.
     pub kind: TextKind,
-}
-
-/// A file to send.
-#[derive(Clone)]
-pub struct Media {
-    /// Its `mxc:` address.
-    pub mxc: String,
-    /// What sort of file.
-    pub kind: MediaKind,
-    /// The file's name.
-    pub name: String,
-    /// Its media type, as the sender says.
-    pub mime: Option<String>,
-    /// Its size in bytes, as the sender says.
-    pub size: Option<u64>,
-    /// Width and height in pixels, as the sender says.
-    pub dimensions: Option<(u32, u32)>,
-    /// Length of sound or film, as the sender says.
-    pub duration: Option<Duration>,
-    /// Text that goes with it.
-    pub caption: Option<Rich>,
-    /// Whether it is hidden until the reader asks for it.
-    pub spoiler: bool,
-    pub(crate) access: Arc<dyn MediaAccess>,
-}
-impl Media {
-    /// Reads the file, bounded by the bridge's size limit.
-    pub async fn open(&self) -> Result<MediaStream, NetError> {
-        self.access.open(&self.mxc).await
-    }
-    /// An address everybody can fetch it at, if the bridge serves one.
-    pub fn link(&self) -> Option<String> {
-        self.access.link(&self.mxc, &self.name)
-    }
-}
-
-/// A file as it is read.
-pub struct MediaStream {
-    /// Its media type, as the server says.
-    pub mime: Option<String>,
-    /// Its size in bytes, as the server says.
-    pub size: Option<u64>,
-    /// Its bytes.
-    pub bytes: BoxStream<'static, std::io::Result<Bytes>>,
-}
-
-/// How files on Matrix are reached.
-#[async_trait]
-pub trait MediaAccess: Send + Sync + 'static {
-    /// Reads a file by its `mxc:` address.
-    async fn open(&self, mxc: &str) -> Result<MediaStream, NetError>;
-    /// An address everybody can fetch it at, if there is one.
-    fn link(&self, mxc: &str, name: &str) -> Option<String>;
-    /// Keeps bytes, and gives an address everybody can fetch them at, if this bridge can have one.
-    async fn publish(
-        &self,
-        bytes: Bytes,
-        name: &str,
-        mime: &str,
-    ) -> Result<Option<String>, NetError>;
 }
 
 /// A place to send.
@@ -449,7 +394,7 @@ macro_rules! cloned {
         }
     )*};
 }
-cloned!(Text => Text, Media => Media, Typing => Typing, Unread => Unread, PresenceSet => Presence, RoomMeta => RoomMeta, Args => Command,
+cloned!(Text => Text, Media => Media, Gallery => Gallery, Typing => Typing, Unread => Unread, PresenceSet => Presence, RoomMeta => RoomMeta, Args => Command,
     DisappearSet => Disappear, PermissionsSet => Permissions);
 
 macro_rules! wrapped {
@@ -487,5 +432,7 @@ fields!(
     PinsChanged => Pins { ids, added, removed },
     PollVoted => PollVote { poll, choices, meta },
     PollEnded => PollEnd { poll, meta },
+    LiveLocation => LiveLocation { place, lasts, message, ends },
+    NewGroup => Group { kind, name, topic, avatar, members },
     Membership => Membership { action, target, display_name, reason }
 );

@@ -58,16 +58,23 @@ pub(super) fn votes_key(poll: &str) -> String {
     format!("{poll}\0votes")
 }
 
+/// The name of an album, for [`refers_to`].
+pub(super) fn album_key(album: &str) -> String {
+    format!("\0album {album}")
+}
+
 /// What an event must find as it was left by those before it: the messages that it refers to, or is, reactions, votes.
 pub(super) fn refers_to(event: &RemoteEvent<Plain>) -> Vec<Cow<'_, str>> {
     let thread = event.thread.as_ref().map(|thread| Cow::from(thread.root.as_str()));
     let mut refers: Vec<Cow<'_, str>> = match &event.body {
         Body::Message(message) => {
             let reply = message.reply_to.as_ref().map(|target| target.id.as_str());
+            let album = message.album.as_deref().map(album_key).map(Cow::from);
             [Some(message.id.as_str()), reply, message.thread.as_deref()]
                 .into_iter()
                 .flatten()
                 .map(Cow::from)
+                .chain(album)
                 .collect()
         }
         Body::Edit { target, .. }
@@ -211,6 +218,10 @@ impl Engine {
             );
             if !event.create_portal || !opens {
                 return Ok(Verdict::Drop("the chat has no room"));
+            }
+            // It may be the one that is being begun for a room that is there.
+            if self.groups.holds(self.now()) {
+                return Ok(Verdict::Hold);
             }
             self.ensure_room(portal, Some(via)).await?;
             // What is older belongs before it.

@@ -23,6 +23,8 @@ pub(super) struct Envelope {
 pub(super) enum MatrixOp {
     /// An event is sent.
     Event { kind: String, content: Value, file: Option<File> },
+    /// A gallery is sent: an event with one file for each of its items, in their order.
+    Gallery { content: Value, files: Vec<Option<File>> },
     /// An event is redacted.
     Redact { event_id: String, reason: Option<String> },
     /// State is set, unless it is so already.
@@ -46,7 +48,7 @@ pub(super) enum MemberOp {
 }
 
 /// A file that is uploaded before its event is sent.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct File {
     pub(super) source: String,
     pub(super) name: String,
@@ -72,6 +74,8 @@ pub(super) enum Record {
     },
     /// A reaction has an event.
     Reaction { remote_id: String, part: String, sender: String, emoji: String, ts: i64 },
+    /// The event is a gallery; `body` is what it shows.
+    Gallery { album: String, body: String },
     /// The reaction that was this event is gone.
     Unreact { event_id: String },
 }
@@ -88,7 +92,7 @@ impl MatrixOp {
     /// What the row's `kind` says.
     pub(super) fn kind(&self) -> &'static str {
         match self {
-            Self::Event { .. } => "event",
+            Self::Event { .. } | Self::Gallery { .. } => "event",
             Self::Redact { .. } => "redact",
             Self::State { .. } => "state",
             Self::Power { .. } => "power",

@@ -7,13 +7,19 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Portal, convert::Case, threads::placed};
+use super::{
+    Portal,
+    albums::{MAX_ITEMS, album_of},
+    convert::Case,
+    threads::placed,
+};
 use crate::{
     clock, disappearing,
     engine::{Engine, Failure, guarded},
-    event::{Body, Disappear},
+    event::{Body, Disappear, Message, Part, RemoteEvent},
     inbox::Entry,
     keys::{self, CONTENT_KEY},
+    plain::Plain,
     store::{Batch, MessageRow},
 };
 
@@ -21,10 +27,48 @@ use crate::{
 #[derive(Default)]
 struct Page {
     events: Vec<Value>,
-    /// Of each event, with the time after which it disappears.
-    records: Vec<(MessageRow, Option<Disappear>)>,
+    /// Of each event.
+    records: Vec<Shown>,
     /// What rendering found out.
     kept: Batch,
+}
+
+/// What an event shows.
+struct Shown {
+    rows: Vec<MessageRow>,
+    /// When it disappears.
+    timer: Option<Disappear>,
+    /// The album's name, and what is kept of its gallery.
+    gallery: Option<(String, String)>,
+}
+
+impl Shown {
+    fn of(row: MessageRow, timer: Option<Disappear>) -> Self {
+        Self { rows: vec![row], timer, gallery: None }
+    }
+}
+
+/// A part of a message as it is recorded, but for its event.
+fn past_row(
+    case: &Case<'_>,
+    message: &Message<Plain>,
+    place: usize,
+    part: &Part<Plain>,
+) -> MessageRow {
+    MessageRow {
+        portal: case.portal.id,
+        remote_id: message.id.clone(),
+        part: part.id.0.clone(),
+        place: place as i64,
+        event_id: String::new(),
+        sender: case.actor.to_text(),
+        order: case.order,
+        ts: case.ts,
+        edit_version: 0,
+        thread_root: message.thread.clone(),
+        tombstone: false,
+        meta: part.meta.clone(),
+    }
 }
 
 impl Engine {
@@ -44,6 +88,8 @@ impl Engine {
         let Some(room) = portal.room_id() else { return Ok(()) };
         let mut page = Page::default();
         let mut others = Vec::new();
+        // What belongs to one album is one event: its messages so far.
+        let mut album: Vec<RemoteEvent<Plain>> = Vec::new();
         for entry in entries {
             let decoded = guarded(|| self.connector.decode(&login, &entry.raw));
             let Ok(Ok(decoded)) = decoded else {
@@ -65,63 +111,22 @@ impl Engine {
                 if !self.store.message_parts(portal.id, &message.id).await?.is_empty() {
                     continue;
                 }
-                let actor = self.actor(&event.sender, via);
-                let intent = self.intent(&actor, Some(via)).await?;
-                let sender = actor.to_text();
-                let ts = clock::millis(event.at);
-                let order = event.order.map(|order| order.0);
-                let case = Case { portal, via, actor: actor.clone(), ts, order, patient: false };
-                let relation = self.relation(portal, message).await?;
-                for (place, part) in message.parts.iter().enumerate() {
-                    let rendered = self.render_part(&case, message, part, &mut page.kept).await?;
-                    let mut content =
-                        self.with_file(rendered.content, rendered.file.as_ref(), via).await?;
-                    let generation = portal.row().generation;
-                    let txn_id = keys::txn_id(
-                        self.connector.id(),
-                        portal.id,
-                        &sender,
-                        &event.key.0,
-                        &part.id.0,
-                        "import",
-                        generation,
-                    );
-                    content[CONTENT_KEY] = txn_id.clone().into();
-                    if place == 0 && !relation.is_null() {
-                        content["m.relates_to"] = relation.clone();
-                    }
-                    // The same each time, so that a page that is imported again changes nothing.
-                    let event_id =
-                        format!("${}", URL_SAFE_NO_PAD.encode(Sha256::digest(txn_id.as_bytes())));
-                    let row = MessageRow {
-                        portal: portal.id,
-                        remote_id: message.id.clone(),
-                        part: part.id.0.clone(),
-                        place: place as i64,
-                        event_id: event_id.clone(),
-                        sender: sender.clone(),
-                        order,
-                        ts,
-                        edit_version: 0,
-                        thread_root: message.thread.clone(),
-                        tombstone: false,
-                        meta: part.meta.clone(),
-                    };
-                    page.records.push((row, message.timer()));
-                    page.events.push(json!({
-                        "type": rendered.kind,
-                        "content": content,
-                        "sender": intent.user_id(),
-                        "origin_server_ts": ts,
-                        "event_id": event_id,
-                        "room_id": room,
-                    }));
+                let joins = album.len() < MAX_ITEMS
+                    && album.first().is_none_or(|first| self.is_one_album(via, first, &event));
+                if !joins || album_of(message).is_none() {
+                    self.page_album(&mut page, portal, via, std::mem::take(&mut album)).await?;
+                }
+                if album_of(message).is_some() {
+                    album.push(event.into_owned());
+                } else {
+                    self.page_message(&mut page, portal, via, &event, message).await?;
                 }
             }
             if usual {
                 others.push(entry);
             }
         }
+        self.page_album(&mut page, portal, via, album).await?;
         if !page.events.is_empty() {
             self.import_page(portal, &room, page).await?;
         }
@@ -131,18 +136,139 @@ impl Engine {
         Ok(())
     }
 
+    /// Puts a message on a page.
+    async fn page_message(
+        self: &Arc<Self>,
+        page: &mut Page,
+        portal: &Arc<Portal>,
+        via: &str,
+        event: &RemoteEvent<Plain>,
+        message: &Message<Plain>,
+    ) -> Result<(), Failure> {
+        let case = self.case_of(portal, via, event);
+        let relation = self.relation(portal, message).await?;
+        for (place, part) in message.parts.iter().enumerate() {
+            let rendered = self.render_part(&case, message, part, &mut page.kept).await?;
+            let mut content = self.with_file(rendered.content, rendered.file.as_ref(), via).await?;
+            if place == 0 && !relation.is_null() {
+                content["m.relates_to"] = relation.clone();
+            }
+            let row = past_row(&case, message, place, part);
+            let (kind, timer) = (rendered.kind, message.timer());
+            self.page_event(page, &case, event, (kind, content), Shown::of(row, timer)).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts an album's messages on a page.
+    async fn page_album(
+        self: &Arc<Self>,
+        page: &mut Page,
+        portal: &Arc<Portal>,
+        via: &str,
+        album: Vec<RemoteEvent<Plain>>,
+    ) -> Result<(), Failure> {
+        let message = |event: &RemoteEvent<Plain>| match &event.body {
+            Body::Message(message) => Some(message.clone()),
+            _ => None,
+        };
+        let messages: Vec<_> = album.iter().filter_map(message).collect();
+        let (Some(event), Some(first)) = (album.first(), messages.first()) else { return Ok(()) };
+        if messages.len() == 1 {
+            return self.page_message(page, portal, via, event, first).await;
+        }
+        let case = self.case_of(portal, via, event);
+        let (gallery, content) =
+            self.render_gallery(&case, &messages.iter().collect::<Vec<_>>()).await?;
+        let content = self.with_files(content, &gallery.files(), via).await?;
+        let mut rows = Vec::new();
+        for (place, (event, message)) in album.iter().zip(&messages).enumerate() {
+            let case = self.case_of(portal, via, event);
+            rows.extend(message.parts.first().map(|part| past_row(&case, message, place, part)));
+        }
+        let album = first.album.clone().unwrap_or_default();
+        let shown = Shown { rows, timer: first.timer(), gallery: Some((album, gallery.write()?)) };
+        self.page_event(page, &case, event, ("m.room.message", content), shown).await
+    }
+
+    fn case_of<'a>(
+        &self,
+        portal: &'a Arc<Portal>,
+        via: &'a str,
+        event: &RemoteEvent<Plain>,
+    ) -> Case<'a> {
+        Case {
+            portal,
+            via,
+            actor: self.actor(&event.sender, via),
+            ts: clock::millis(event.at),
+            order: event.order.map(|order| order.0),
+            patient: false,
+        }
+    }
+
+    async fn page_event(
+        &self,
+        page: &mut Page,
+        case: &Case<'_>,
+        event: &RemoteEvent<Plain>,
+        (kind, mut content): (&str, Value),
+        mut shown: Shown,
+    ) -> Result<(), Failure> {
+        let intent = self.intent(&case.actor, Some(case.via)).await?;
+        let part = shown.rows.first().map(|row| row.part.clone()).unwrap_or_default();
+        let row = case.portal.row();
+        let txn_id = keys::txn_id(
+            self.connector.id(),
+            case.portal.id,
+            &case.actor.to_text(),
+            &event.key.0,
+            &part,
+            "import",
+            row.generation,
+        );
+        content[CONTENT_KEY] = txn_id.clone().into();
+        // The same each time, so that a page that is imported again changes nothing.
+        let event_id = format!("${}", URL_SAFE_NO_PAD.encode(Sha256::digest(txn_id.as_bytes())));
+        for row in &mut shown.rows {
+            row.event_id.clone_from(&event_id);
+        }
+        page.events.push(json!({
+            "type": kind,
+            "content": content,
+            "sender": intent.user_id(),
+            "origin_server_ts": case.ts,
+            "event_id": event_id,
+            "room_id": row.room_id,
+        }));
+        page.records.push(shown);
+        Ok(())
+    }
+
     async fn import_page(&self, portal: &Portal, room: &str, page: Page) -> Result<(), Failure> {
         let Page { events, records, mut kept } = page;
         let batch = json!({ "events": events, "forward": false, "send_notification": false });
         let ids = self.matrix.bot().batch_send(room, &batch).await?;
-        for ((mut row, timer), id) in records.into_iter().zip(ids) {
-            row.event_id = id;
-            if let Some(timer) = timer {
-                disappearing::note(&mut kept, &row.event_id, portal.id, row.ts, timer);
-                self.disappearing.noted(timer);
+        let mut pinned = std::collections::HashMap::new();
+        for (shown, id) in records.into_iter().zip(ids) {
+            for mut row in shown.rows {
+                if portal.has_pin(&row.remote_id) {
+                    pinned.insert(row.remote_id.clone(), id.clone());
+                }
+                row.event_id.clone_from(&id);
+                kept.add_message(&row);
+                kept.unpark_tasks(portal.id, &row.remote_id);
+                if let Some(timer) = shown.timer {
+                    disappearing::note(&mut kept, &id, portal.id, row.ts, timer);
+                    self.disappearing.noted(timer);
+                }
             }
-            kept.add_message(&row);
-            kept.unpark_tasks(portal.id, &row.remote_id);
+            if let Some((album, body)) = shown.gallery {
+                kept.save_gallery(&id, portal.id, &album, &body);
+            }
+        }
+        if let Some(first) = pinned.values().next().cloned() {
+            self.show_old_pins(&mut kept, portal, &pinned, &first).await?;
         }
         self.store.commit(kept).await?;
         Ok(())

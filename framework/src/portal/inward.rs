@@ -1,12 +1,17 @@
 //! The way to Matrix: takes a portal's tasks in order, converts them into outbox rows, sends those in order.
 
 use std::{
-    collections::HashSet,
+    collections::{HashSet, VecDeque},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use super::{Portal, convert::Verdict, envelope::Outgoing};
+use super::{
+    Portal,
+    albums::{Gathered, ends_all},
+    convert::Verdict,
+    envelope::Outgoing,
+};
 use crate::{
     engine::{Engine, guarded_async},
     event::Body,
@@ -120,11 +125,11 @@ impl Engine {
             return Ok(end);
         }
         let sent = self.send_rows(portal, rows).await;
-        if matches!(sent, Ok(Step::Progress)) {
-            return Ok(end);
+        if !matches!(sent, Ok(Step::Progress)) {
+            portal.inward.look_again();
+            return sent;
         }
-        portal.inward.look_again();
-        sent
+        Ok(if portal.inward.is_to_look() { Step::Progress } else { end })
     }
 
     /// Converts tasks into rows of the outbox; gives those where nothing else is in it.
@@ -138,7 +143,9 @@ impl Engine {
         let mut queued_rows = Vec::new();
         let mut queued: HashSet<String> = HashSet::new();
         let mut end = Step::Progress;
-        for task in tasks {
+        let full = tasks.len() as i64 == BATCH;
+        let mut tasks = VecDeque::from(tasks);
+        while let Some(task) = tasks.pop_front() {
             if task.not_before > now {
                 end = Step::Until(task.not_before - now);
                 break;
@@ -150,16 +157,25 @@ impl Engine {
                     continue;
                 }
             };
+            let (decoded, taken) = match self.gather(&task, decoded, &mut tasks, full).await? {
+                Gathered::Whole(decoded, taken) => (decoded, taken),
+                Gathered::Wait(ms) => {
+                    end = Step::Until(ms);
+                    break;
+                }
+                Gathered::Again => break,
+            };
+            let put_back = |decoded| self.put_back_alone(&task, &taken, decoded);
             let (via, event) = &*decoded;
             // What came before a chat's move is to be settled under the names that it had.
             let moves = matches!(event.body, Body::PortalMoved { .. });
             if moves && !batch.is_empty() {
-                self.portals.decoded.insert((task.inbox_seq, task.place), decoded.clone());
+                put_back(&decoded);
                 break;
             }
             // What refers to something that is queued in this very batch waits until that has its event id.
             if super::convert::refers_to(event).iter().any(|id| queued.contains(&**id)) {
-                self.portals.decoded.insert((task.inbox_seq, task.place), decoded.clone());
+                put_back(&decoded);
                 break;
             }
             let patient = task.attempts < PATIENCE;
@@ -167,10 +183,13 @@ impl Engine {
             let verdict = match converted.await {
                 Ok(verdict) => verdict,
                 Err(panic) => {
-                    self.bury(&mut batch, &task, &panic);
+                    self.bury_all(&mut batch, &task, &taken, &panic);
                     continue;
                 }
             };
+            if let Ok(verdict) = &verdict {
+                ends_all(&mut batch, verdict, &taken);
+            }
             match verdict {
                 Ok(Verdict::Send { rows, effects, opens }) => {
                     queued.extend(opens);
@@ -188,7 +207,7 @@ impl Engine {
                     batch.park_task(task.seq, &target, now + ttl);
                 }
                 Ok(Verdict::Hold) => {
-                    self.portals.decoded.insert((task.inbox_seq, task.place), decoded.clone());
+                    put_back(&decoded);
                     end = Step::Until(1000);
                     break;
                 }
@@ -200,12 +219,12 @@ impl Engine {
                         .retry_after_ms()
                         .unwrap_or_else(|| backoff_ms(task.attempts, portal.id));
                     tracing::warn!(key = task.key, error = %failure, wait, "an event waits");
-                    self.portals.decoded.insert((task.inbox_seq, task.place), decoded.clone());
+                    put_back(&decoded);
                     batch.task_later(task.seq, now + wait, &failure.to_string());
                     end = Step::Wait(wait);
                     break;
                 }
-                Err(failure) => self.bury(&mut batch, &task, &failure.to_string()),
+                Err(failure) => self.bury_all(&mut batch, &task, &taken, &failure.to_string()),
             }
             if moves {
                 break;
@@ -264,6 +283,12 @@ impl Engine {
             added.push((at, MatrixOutboxRow { seq, sender, body, txn_id, attempts: 0 }));
         }
         Ok(added)
+    }
+
+    fn bury_all(&self, batch: &mut Batch, task: &TaskRow, taken: &[TaskRow], error: &str) {
+        for task in [task].into_iter().chain(taken) {
+            self.bury(batch, task, error);
+        }
     }
 
     fn bury(&self, batch: &mut Batch, task: &TaskRow, error: &str) {

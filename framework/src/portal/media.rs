@@ -7,6 +7,7 @@ use crate::{
     NetError,
     engine::{Engine, Failure},
     event::MediaRef,
+    format,
     media::Uploaded,
 };
 
@@ -46,10 +47,7 @@ impl Engine {
         let media = MediaRef(file.source.clone());
         match self.upload(&media, Some(via), Some(&file.name), file.mime.as_deref()).await {
             Ok(uploaded) => {
-                put_file(&mut content, &uploaded);
-                if let Some(new) = content.get_mut("m.new_content") {
-                    put_file(new, &uploaded);
-                }
+                said(&mut content, |content| put_file(content, &uploaded));
                 Ok(content)
             }
             Err(failure) if failure.is_temporary() => Err(failure),
@@ -68,6 +66,64 @@ impl Engine {
                 Ok(content)
             }
         }
+    }
+
+    /// A gallery's content with its files in it. Those that can't be had are left out, and named in its text.
+    pub(super) async fn with_files(
+        &self,
+        mut content: Value,
+        files: &[Option<File>],
+        via: &str,
+    ) -> Result<Value, Failure> {
+        let mut lost = Vec::new();
+        for (place, file) in files.iter().enumerate() {
+            let Some(file) = file else { continue };
+            let media = MediaRef(file.source.clone());
+            match self.upload(&media, Some(via), Some(&file.name), file.mime.as_deref()).await {
+                Ok(uploaded) => said(&mut content, |content| {
+                    put_file(&mut content["itemtypes"][place], &uploaded);
+                }),
+                Err(failure) if failure.is_temporary() => return Err(failure),
+                Err(failure) => {
+                    tracing::warn!(file = file.name, error = %failure, "a file could not be bridged");
+                    lost.push((place, format!("{} (not bridged: {failure})", file.name)));
+                }
+            }
+        }
+        if !lost.is_empty() {
+            said(&mut content, |content| leave_out(content, &lost));
+        }
+        Ok(content)
+    }
+}
+
+/// Takes items out of a gallery, and says which; what shows nothing then is text.
+fn leave_out(content: &mut Value, lost: &[(usize, String)]) {
+    if let Some(items) = content.get_mut("itemtypes").and_then(Value::as_array_mut) {
+        let mut place = 0;
+        items.retain(|_| {
+            place += 1;
+            !lost.iter().any(|(gone, _)| gone + 1 == place)
+        });
+        if items.is_empty() {
+            content["msgtype"] = "m.notice".into();
+        }
+    }
+    for (_, words) in lost {
+        let body = content.get("body").and_then(Value::as_str).unwrap_or_default();
+        content["body"] = format!("{body}\n{words}").into();
+        if let Some(html) = content.get("formatted_body").and_then(Value::as_str) {
+            let words = format::to_html(&format::Rich::plain(words));
+            content["formatted_body"] = format!("{html}<br>{words}").into();
+        }
+    }
+}
+
+/// Does something to what an event says: in an edit, to both places where it says that.
+fn said(content: &mut Value, mut work: impl FnMut(&mut Value)) {
+    work(content);
+    if let Some(new) = content.get_mut("m.new_content") {
+        work(new);
     }
 }
 

@@ -27,6 +27,18 @@ impl Engine {
         case: &Case<'_>,
         message: &Message<Plain>,
     ) -> Result<Verdict, Failure> {
+        if let Some(album) = super::albums::album_of(message) {
+            return self.convert_album(case, album, message).await;
+        }
+        self.convert_alone(case, message).await
+    }
+
+    /// A message that is an event of its own, or several.
+    pub(super) async fn convert_alone(
+        self: &Arc<Self>,
+        case: &Case<'_>,
+        message: &Message<Plain>,
+    ) -> Result<Verdict, Failure> {
         let known = self.store.message_parts(case.portal.id, &message.id).await?;
         if known.iter().any(|row| row.tombstone) {
             return Ok(Verdict::Drop("the message is deleted"));
@@ -116,6 +128,13 @@ impl Engine {
             disappearing::note(&mut effects, &sent.event_id, case.portal.id, case.ts, timer);
             self.disappearing.noted(timer);
         }
+        if let Some(first) = super::request::item_place(&sent.op) {
+            let event = self.event_of_row(&sent).await?;
+            let content = event.get("content").unwrap_or(&Value::Null);
+            self.gallery_sent(&mut effects, &sent, content, std::slice::from_ref(&message.id))
+                .await?;
+            effects.message_placed(case.portal.id, &message.id, first as i64);
+        }
         let poll = message.parts.iter().find_map(|part| match &part.content {
             Content::Poll(poll) => Some(poll),
             _ => None,
@@ -194,7 +213,11 @@ impl Engine {
         Ok(rich)
     }
 
-    async fn render(&self, case: &Case<'_>, content: &Content) -> Result<Rendered, Failure> {
+    pub(super) async fn render(
+        &self,
+        case: &Case<'_>,
+        content: &Content,
+    ) -> Result<Rendered, Failure> {
         let text = |rich: Rich, msgtype: &str| Rendered {
             kind: "m.room.message",
             content: Value::Object(format::to_content(&rich, msgtype)),
@@ -255,6 +278,9 @@ impl Engine {
         if parts.iter().any(|row| row.edit_version >= version) {
             return Ok(Verdict::Drop("a newer edit was there before"));
         }
+        if let Some(shown) = self.gallery_of(&parts[0]).await? {
+            return self.edit_in_gallery(case, shown, &parts[0], version, new).await;
+        }
         let mut rows: Vec<Outgoing> = Vec::new();
         let mut effects = Batch::new();
         // An edit is one of the message that it is about, whatever it calls itself.
@@ -268,6 +294,12 @@ impl Engine {
             };
             if old.tombstone || old.sender.starts_with("user:") {
                 // Taken out before; or said by a Matrix user whom the bridge can't act for: their words stay theirs.
+                continue;
+            }
+            if matches!(part.content, Content::Location(_))
+                && !self.store.remote_outbox_of_event(&old.event_id).await?.is_empty()
+            {
+                // Whoever shares from Matrix where they are says so there themselves.
                 continue;
             }
             let mut content = json!({
@@ -314,6 +346,11 @@ impl Engine {
         let parts = self.store.message_parts(case.portal.id, &target.id).await?;
         if parts.is_empty() {
             return Ok(Verdict::Park(target.id.clone()));
+        }
+        if !parts[0].tombstone
+            && let Some(shown) = self.gallery_of(&parts[0]).await?
+        {
+            return self.remove_from_gallery(case, shown, &parts[0]).await;
         }
         let part = target.part.as_ref().map(|part| part.0.as_str());
         let mut rows = Vec::new();

@@ -206,13 +206,13 @@ impl Engine {
                 Ok(ops) => {
                     let event = Arc::new(event);
                     for (op, login) in ops {
-                        let key = IdempotencyKey::derive(self.connector.id(), &row.event_id, op);
+                        let key = IdempotencyKey::derive(self.connector.id(), &row.event_id, &op);
                         let new = RemoteOutboxRow {
                             seq: self.store.next_id(),
                             mx_seq: row.seq,
                             event_id: row.event_id.clone(),
                             login,
-                            op: op.to_owned(),
+                            op: op.into_owned(),
                             key: key.to_hex(),
                             state: SendState::Ready,
                             attempts: 0,

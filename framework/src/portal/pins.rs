@@ -1,6 +1,8 @@
 //! Pinned messages, both ways. What is pinned on the network is kept, so that a single change can be made to the list, and
 //! what comes back from Matrix is known for what it is.
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
 
 use super::{
@@ -10,7 +12,7 @@ use super::{
     request::Built,
 };
 use crate::{
-    engine::{Engine, Failure},
+    engine::{Actor, Engine, Failure},
     handlers::{Op, PinsChanged},
     network::MessageRef,
     plain::Plain,
@@ -70,6 +72,24 @@ impl Engine {
         let op = state("m.room.pinned_events", json!({ "pinned": pinned }));
         let rows = vec![case.out("pins", op, Vec::new())];
         Ok(Verdict::Send { rows, effects, opens: Vec::new() })
+    }
+
+    /// Messages have come that were pinned before: history, what was held up. `key` names that for ever.
+    pub(super) async fn show_old_pins(
+        &self,
+        batch: &mut Batch,
+        portal: &Portal,
+        come: &HashMap<String, String>,
+        key: &str,
+    ) -> Result<(), StoreError> {
+        let mut pinned = Vec::new();
+        for pin in portal.row().pins {
+            let known = self.store.message_parts(portal.id, pin.id()).await?;
+            let known = known.into_iter().find(|row| !row.tombstone).map(|row| row.event_id);
+            pinned.extend(known.or_else(|| come.get(pin.id()).cloned()));
+        }
+        let op = state("m.room.pinned_events", json!({ "pinned": pinned }));
+        self.queue_op(batch, portal, &Actor::Bot, &format!("pins:{key}"), op)
     }
 
     /// One pin more, or less.

@@ -1,10 +1,14 @@
 //! What an event of a portal's room asks to be done on the network, and by which login.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use serde_json::Value;
 
-use super::Portal;
+use super::{
+    Portal,
+    galleries::is_gallery,
+    request::{beacon, item_op, items_of},
+};
 use crate::{
     disappearing,
     engine::{Engine, Failure},
@@ -15,8 +19,11 @@ use crate::{
     store::{Batch, PortalState},
 };
 
+/// The most files that are taken out of one gallery: as many as fit into an event (MSC4274, "Potential issues").
+const MAX_GALLERY: usize = 60;
+
 /// What is to be done, and by which login.
-pub(super) type Ops = Vec<(&'static str, String)>;
+pub(super) type Ops = Vec<(Cow<'static, str>, String)>;
 
 impl Engine {
     /// The login through which somebody's doing in a portal reaches the network; with whether it is relayed.
@@ -108,7 +115,12 @@ impl Engine {
             }
         };
         match ops {
-            Wanted::Ops(ops) => Ok(ops.into_iter().map(|op| (op, login.clone())).collect()),
+            Wanted::Ops(ops) => Ok(ops.into_iter().map(|op| (op.into(), login.clone())).collect()),
+            Wanted::Items(items, caption) => {
+                let items = (0..items).map(|place| Cow::from(item_op(place)));
+                let caption = caption.then_some(Cow::from("send:caption"));
+                Ok(items.chain(caption).map(|op| (op, login.clone())).collect())
+            }
             Wanted::Refuse(why) => {
                 self.refuse(batch, portal, field("event_id"), why)?;
                 Ok(Ops::new())
@@ -182,7 +194,7 @@ impl Engine {
         let shown = !relayed
             || ghost
             || self.config.relay.membership && abilities.relay == Some(RelayStyle::NativeProfile);
-        Ok(if shown { vec![("member", login)] } else { Ops::new() })
+        Ok(if shown { vec![("member".into(), login)] } else { Ops::new() })
     }
 
     /// The room was replaced: the portal follows (Client-Server API, "Room upgrades").
@@ -222,6 +234,8 @@ impl Engine {
 
 enum Wanted {
     Ops(Vec<&'static str>),
+    /// So many files one by one; and whether a text follows.
+    Items(usize, bool),
     Refuse(&'static str),
 }
 
@@ -243,6 +257,7 @@ fn ops_of(kind: &str, content: &Value, caps: &RoomCaps) -> Option<Wanted> {
                 }
                 "m.text" | "m.notice" | "m.emote" => Wanted::Refuse("the network takes no text"),
                 "m.location" => Wanted::Ops(vec!["send"]),
+                _ if is_gallery(content) => gallery_ops(content, caps),
                 _ if kind == "m.sticker" || content.get("url").is_some() => match &caps.media {
                     // A caption that the network can't put to a file follows it.
                     Some(media)
@@ -270,6 +285,8 @@ fn ops_of(kind: &str, content: &Value, caps: &RoomCaps) -> Option<Wanted> {
             can(caps.poll_vote.is_some(), "vote")
         }
         "m.poll.end" | "org.matrix.msc3381.poll.end" => can(caps.poll_end, "poll_end"),
+        beacon::INFO | beacon::UNSTABLE_INFO => can(caps.live_location, "beacon_info"),
+        beacon::BEACON | beacon::UNSTABLE_BEACON => can(caps.live_location, beacon::OP),
         disappearing::STATE => can(caps.disappear.is_some(), "timer"),
         "m.room.encrypted" => Some(Wanted::Refuse("this bridge can't read encrypted messages")),
         "m.reaction" => can(caps.react.is_some(), "react"),
@@ -286,6 +303,23 @@ fn ops_of(kind: &str, content: &Value, caps: &RoomCaps) -> Option<Wanted> {
         "m.room.pinned_events" => Some(Wanted::Ops(vec!["pins"])),
         _ => None,
     }
+}
+
+/// What a gallery asks for: to be sent as one, or file by file.
+fn gallery_ops(content: &Value, caps: &RoomCaps) -> Wanted {
+    let items = items_of(content).len();
+    match &caps.media {
+        _ if items == 0 => Wanted::Refuse("there is nothing in this gallery"),
+        _ if items > MAX_GALLERY => Wanted::Refuse("there is too much in this gallery"),
+        _ if caps.gallery => Wanted::Ops(vec!["send"]),
+        Some(media) => Wanted::Items(items, !media.captions && !text_of(content).is_empty()),
+        None if caps.text.is_some() => Wanted::Ops(vec!["send"]),
+        None => Wanted::Refuse("the network takes no files"),
+    }
+}
+
+fn text_of(content: &Value) -> &str {
+    content.get("body").and_then(Value::as_str).unwrap_or_default()
 }
 
 fn replaces(content: &Value) -> bool {
@@ -310,6 +344,10 @@ mod tests {
     fn ops(kind: &str, content: &Value, caps: &RoomCaps) -> Vec<&'static str> {
         match ops_of(kind, content, caps) {
             Some(Wanted::Ops(ops)) => ops,
+            Some(Wanted::Items(items, caption)) => {
+                let caption = caption.then_some("send:caption");
+                std::iter::repeat_n("item", items).chain(caption).collect()
+            }
             Some(Wanted::Refuse(_)) => vec!["refused"],
             None => vec![],
         }
@@ -335,6 +373,25 @@ mod tests {
         };
         assert_eq!(ops("m.room.message", &image, &more), ["send", "send:caption"]);
         assert_eq!(ops("m.room.message", &edit, &more), ["edit"]);
+    }
+
+    #[test]
+    fn a_gallery_goes_as_one_or_file_by_file() {
+        let item = json!({ "itemtype": "m.image", "body": "a.png", "url": "mxc://a/b" });
+        let gallery = |items: usize| json!({ "msgtype": "m.gallery", "body": "the sea", "itemtypes": vec![item.clone(); items] });
+        let ops = |items: usize, caps: &RoomCaps| ops("m.room.message", &gallery(items), caps);
+        let media = |captions| Some(MediaCaps { captions, ..MediaCaps::default() });
+        let one_by_one = RoomCaps { media: media(true), ..RoomCaps::default() };
+        assert_eq!(ops(3, &one_by_one), ["item", "item", "item"]);
+        let bare = RoomCaps { media: media(false), ..RoomCaps::default() };
+        assert_eq!(ops(2, &bare), ["item", "item", "send:caption"]);
+        let whole = RoomCaps { gallery: true, ..one_by_one };
+        assert_eq!(ops(2, &whole), ["send"]);
+        assert_eq!(ops(0, &whole), ["refused"]);
+        assert_eq!(ops(61, &whole), ["refused"]);
+        let text = RoomCaps { text: Some(TextCaps::default()), ..RoomCaps::default() };
+        assert_eq!(ops(2, &text), ["send"]);
+        assert_eq!(ops(2, &RoomCaps::default()), ["refused"]);
     }
 
     #[test]

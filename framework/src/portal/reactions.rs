@@ -86,6 +86,9 @@ impl Engine {
         match (known, set) {
             (Some(_), true) => Ok(Verdict::Drop("it is there already")),
             (None, false) => Ok(Verdict::Drop("there is no such reaction")),
+            (None, true) if self.reacted_beside(&target, &who, emoji.id()).await? => {
+                Ok(Verdict::Drop("it is at another message of the same event"))
+            }
             (None, true) => {
                 let key = self.reaction_key(case, emoji).await?;
                 let row = annotate(case, case.actor.clone(), &target, emoji, &key);
@@ -129,7 +132,9 @@ impl Engine {
         for (user, emoji) in all {
             let actor = self.actor(&Sender::User(user.clone()), case.via);
             let who = reactor(&actor);
-            if !known.iter().any(|r| r.sender == who && same_emoji(&r.emoji, emoji.id())) {
+            if !known.iter().any(|r| r.sender == who && same_emoji(&r.emoji, emoji.id()))
+                && !self.reacted_beside(&target, &who, emoji.id()).await?
+            {
                 let key = self.reaction_key(case, emoji).await?;
                 rows.push(annotate(case, actor, &target, emoji, &key));
             }

@@ -1,10 +1,13 @@
 //! From an event on Matrix to what a handler is given.
 
+pub(super) mod beacon;
+mod gallery;
 mod poll;
 mod reaction;
 mod room;
 mod said;
 
+pub(super) use gallery::{item_op, item_place, items_of};
 pub(super) use poll::started_poll;
 use room::build_permissions;
 
@@ -95,6 +98,7 @@ impl Engine {
         let given = Given { portal, row, event: &event, content: &content, relay: relay.as_ref() };
         let op = match row.op.as_str() {
             "send" => self.build_send(&given).await?,
+            op if item_place(op).is_some() => self.build_item(&given, op).await?,
             "send:caption" => Ok(Op::Text(self.said(&given, &content, TextKind::Text).await?)),
             "edit" => self.build_edit(&given).await?,
             "react" => self.build_reaction(&given).await?,
@@ -102,6 +106,8 @@ impl Engine {
             "meta" => self.build_meta(&given).await?,
             "member" => self.build_member(&given).await?,
             "vote" => self.build_vote(&given).await?,
+            "beacon_info" => self.build_beacon_info(&given).await?,
+            beacon::OP => self.build_beacon(&given).await?,
             "poll_end" => self.build_poll_end(&given).await?,
             "pins" => self.build_pins(portal, &content).await?,
             "timer" => self.build_timer(&given)?,
@@ -116,12 +122,20 @@ impl Engine {
             Op::React(reacted) => self.own_reactions(&given, reacted).await?,
             _ => OwnReactions::default(),
         };
-        let about = self.about(portal, &op, &event).await?;
+        let mut about = self.about(portal, &op, &event).await?;
+        if let (Op::Edit(edit), Some(row)) = (&op, about.first())
+            && self.gallery_of(row).await?.is_some()
+        {
+            // The caption is changed, which one of them has.
+            about.retain(|row| row.remote_id == edit.target.id);
+        }
         let abilities = self.connector.abilities();
         let idempotency = match &op {
             Op::Media(_) => abilities.media,
+            Op::Gallery(_) => abilities.gallery,
             Op::Location(_) => abilities.location,
             Op::Poll(_) => abilities.poll,
+            Op::LiveLocation(_) => abilities.live_location,
             _ => abilities.text,
         };
         let (reply_to, thread, quoted) = self.related(&room_id, &content).await?;
@@ -245,7 +259,7 @@ impl Engine {
             Ok(rows) => rows,
             Err(built) => return Ok(Err(built)),
         };
-        let Some(message) = rows.into_iter().next() else {
+        let Some(message) = self.with_caption(rows).await? else {
             return Err(Failure::Refused("the message it changes is not on the network".into()));
         };
         let max_age = self.connector.abilities().room.edit.as_ref().and_then(|caps| caps.max_age);

@@ -8,6 +8,7 @@ use super::{
     Portal,
     chat::{join_rule_content, topic_content},
     convert::Case,
+    request::beacon,
 };
 use crate::{
     disappearing,
@@ -213,6 +214,12 @@ impl Engine {
         if info.kind == ChatKind::Space {
             // Nobody talks in a space.
             levels["events_default"] = 100.into();
+        }
+        if self.connector.abilities().room.live_location {
+            // State of one's own, which only its owner can set.
+            for kind in [beacon::INFO, beacon::UNSTABLE_INFO] {
+                levels["events"][kind] = 0.into();
+            }
         }
         if info.kind == ChatKind::Dm && self.connector.abilities().room.disappear.is_some() {
             levels["events"][disappearing::STATE] = 0.into();

@@ -25,6 +25,8 @@ const ATTEMPTS: i64 = 3;
 /// How far back is looked for an unconfirmed event, in pages of [`PAGE`].
 const PAGES: usize = 20;
 const PAGE: u32 = 100;
+/// The type of messages.
+const MESSAGE: &str = "m.room.message";
 
 impl Engine {
     pub(super) async fn send_rows(
@@ -60,6 +62,8 @@ impl Engine {
         };
         let mut batch = Batch::new();
         let mut end = Step::Progress;
+        // Messages that were pinned before they came.
+        let mut pinned = HashMap::new();
         for row in rows {
             let now = self.now();
             let Ok(envelope) = serde_json::from_str::<Envelope>(&row.body) else {
@@ -74,6 +78,12 @@ impl Engine {
                 Ok(event_id) => {
                     batch.matrix_outbox_sent(row.seq, event_id.as_deref(), now);
                     for record in &envelope.records {
+                        if let (Record::Message { remote_id, .. }, Some(event_id)) =
+                            (record, &event_id)
+                            && portal.has_pin(remote_id)
+                        {
+                            pinned.insert(remote_id.clone(), (event_id.clone(), row.seq));
+                        }
                         if let Record::Message { disappear: Some(timer), .. } = record
                             && let Some(timer) = Disappear::from_text(timer)
                         {
@@ -117,7 +127,15 @@ impl Engine {
             }
             portal.send_failures.store(0, Ordering::Relaxed);
         }
+        if let Some(last) = pinned.values().map(|(_, seq)| *seq).max() {
+            let come = pinned.into_iter().map(|(id, (event_id, _))| (id, event_id)).collect();
+            self.show_old_pins(&mut batch, portal, &come, &last.to_string()).await?;
+        }
+        let adds = batch.to_matrix() > 0;
         self.store.commit(batch).await?;
+        if adds {
+            portal.inward.look_again();
+        }
         Ok(end)
     }
 
@@ -207,6 +225,13 @@ impl Engine {
                     self.with_file(content.clone(), file.as_ref(), &envelope.via).await?;
                 content[CONTENT_KEY] = txn_id.into();
                 Ok(Some(intent.send(room_id, kind, txn_id, &content, envelope.ts).await?))
+            }
+            MatrixOp::Gallery { content, files } => {
+                intent.ensure_joined(room_id).await?;
+                let mut content = self.with_files(content.clone(), files, &envelope.via).await?;
+                content[CONTENT_KEY] = txn_id.into();
+                let sent = intent.send(room_id, MESSAGE, txn_id, &content, envelope.ts).await;
+                Ok(Some(sent?))
             }
             MatrixOp::Redact { event_id, reason } => {
                 intent.ensure_joined(room_id).await?;
@@ -312,6 +337,9 @@ fn record(batch: &mut Batch, portal: &Portal, sender: &str, records: &[Record], 
                     event_id: event_id.to_owned(),
                     ts: *ts,
                 });
+            }
+            Record::Gallery { album, body } => {
+                batch.save_gallery(event_id, portal.id, album, body);
             }
             Record::Unreact { event_id } => batch.remove_reaction(event_id),
         }

@@ -117,12 +117,23 @@ impl Engine {
                 .map(|row| row.remote_id),
             None => None,
         };
+        let content = event.get("content").unwrap_or(&Value::Null);
+        self.gallery_sent(batch, row, content, &ids).await?;
+        if let Some(id) = ids.first() {
+            self.beacon_sent(batch, row, content, id).await?;
+        }
+        let first_place = match super::request::item_place(&row.op) {
+            Some(place) => place,
+            // A caption that follows is behind what it belongs to.
+            None if row.op == "send:caption" => super::request::items_of(content).len(),
+            None => 0,
+        };
         for (place, id) in ids.iter().enumerate() {
             batch.add_message(&MessageRow {
                 portal: portal.id,
                 remote_id: id.clone(),
                 part: String::new(),
-                place: place as i64,
+                place: (first_place + place) as i64,
                 event_id: row.event_id.clone(),
                 sender: if own { format!("login:{}", row.login) } else { format!("user:{sender}") },
                 order,
@@ -191,6 +202,11 @@ impl Engine {
                 let content = event.get("content").unwrap_or(&Value::Null);
                 self.pins_done(batch, portal, content).await?;
             }
+            "edit" => {
+                let content = event.get("content").unwrap_or(&Value::Null);
+                self.gallery_edited(batch, portal.id, content).await?;
+            }
+            "beacon_info" => self.beacon_ended(batch, portal.id, &event).await?,
             "timer" => {
                 let timer = disappearing::read(event.get("content").unwrap_or(&Value::Null));
                 self.change_portal_in(batch, portal, |row| row.timer = timer);
@@ -280,9 +296,8 @@ impl Engine {
         row: &RemoteOutboxRow,
         text: &str,
     ) -> Result<(), StoreError> {
-        if !self.config.error_notices
-            || !matches!(row.op.as_str(), "send" | "edit" | "send:caption")
-        {
+        let spoken = row.op == "edit" || row.op.starts_with("send");
+        if !self.config.error_notices || !spoken || row.op == super::request::beacon::OP {
             return Ok(());
         }
         let what = if row.op == "edit" { "Your edit" } else { "Your message" };
@@ -354,7 +369,7 @@ impl Engine {
         self.queue_op(batch, portal, actor, &format!("gone:{event_id}"), op)
     }
 
-    fn queue_op(
+    pub(super) fn queue_op(
         &self,
         batch: &mut Batch,
         portal: &Portal,

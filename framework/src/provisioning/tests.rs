@@ -160,3 +160,35 @@ async fn people_and_rooms() {
     assert_eq!(caller.as_user("@admin:hs", "POST", "/logout/all", Value::Null).await.0, 200);
     assert_eq!(caller.world.done().last().unwrap(), "logout @admin:hs a1");
 }
+
+#[tokio::test(start_paused = true)]
+async fn groups_in_the_form_of_mautrix_bridges() {
+    let caller = Caller::new();
+    let (_, caps) = caller.as_user("@alice:hs", "GET", "/capabilities", Value::Null).await;
+    let group = &caps["group_creation"]["group"];
+    assert_eq!(group["type_description"], "small group");
+    assert_eq!(
+        group["name"],
+        json!({ "allowed": true, "required": true, "min_length": 1, "max_length": 20 })
+    );
+    assert_eq!(group["username"], json!({ "allowed": false, "required": false }));
+    let body = json!({ "type": "group", "participants": ["b0b"], "name": { "name": "Club" } });
+    let create = |body: Value| caller.as_user("@alice:hs", "POST", "/create_group/group", body);
+    let (status, made) = create(body).await;
+    assert_eq!((status, &made["id"], &made["mxid"]), (200, &json!("g1"), &json!("!group:hs")));
+    assert_eq!(made["failed_participants"]["sh1"]["reason"], "shy");
+    assert_eq!(caller.world.done().last().unwrap(), "group @alice:hs group Club b0b");
+    for bad in [
+        json!({ "type": "channel" }),
+        json!({ "participants": "b0b" }),
+        json!({ "participants": [1] }),
+        json!({ "name": { "name": 5 } }),
+        json!({ "username": "club" }),
+    ] {
+        assert_eq!(create(bad).await.1["errcode"], "M_INVALID_PARAM");
+    }
+    // Only who may decide about a room may give it away.
+    let alice = caller.world.hs.user("@alice:hs");
+    let room = caller.world.room(&[&alice]).await;
+    assert_eq!(create(json!({ "room_id": room })).await.0, 403);
+}

@@ -17,6 +17,20 @@ impl From<landbridge_database::DatabaseError> for KvError {
     }
 }
 
+impl Batch {
+    /// [`KeyValue::put`], together with other changes.
+    pub(crate) fn put_value(&mut self, key: &str, value: &str) {
+        self.push(
+            "INSERT INTO kv (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            args![key, value],
+        );
+    }
+    /// [`KeyValue::delete`], together with other changes.
+    pub(crate) fn forget_value(&mut self, key: &str) {
+        self.push("DELETE FROM kv WHERE key = $1", args![key]);
+    }
+}
+
 #[async_trait]
 impl KeyValue for Store {
     async fn get(&self, key: &str) -> Result<Option<String>, KvError> {
@@ -25,16 +39,13 @@ impl KeyValue for Store {
     }
     async fn put(&self, key: &str, value: &str) -> Result<(), KvError> {
         let mut batch = Batch::new();
-        batch.push(
-            "INSERT INTO kv (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-            args![key, value],
-        );
+        batch.put_value(key, value);
         self.commit(batch).await?;
         Ok(())
     }
     async fn delete(&self, key: &str) -> Result<(), KvError> {
         let mut batch = Batch::new();
-        batch.push("DELETE FROM kv WHERE key = $1", args![key]);
+        batch.forget_value(key);
         self.commit(batch).await?;
         Ok(())
     }

@@ -133,6 +133,13 @@ impl Batch {
             ],
         );
     }
+    /// A message's place among those of its event is another.
+    pub(crate) fn message_placed(&mut self, portal: i64, remote_id: &str, place: i64) {
+        self.push(
+            "UPDATE message SET place = $3 WHERE portal_id = $1 AND remote_id = $2 AND part = ''",
+            args![portal, remote_id, place],
+        );
+    }
     /// An edit was taken: older ones that come later are dropped.
     pub(crate) fn message_edited(&mut self, portal: i64, remote_id: &str, version: i64) {
         self.push(

@@ -352,6 +352,7 @@ impl Batch {
             "DELETE FROM backfill WHERE portal_id = $1",
             "DELETE FROM poll WHERE portal_id = $1",
             "DELETE FROM poll_vote WHERE portal_id = $1",
+            "DELETE FROM gallery WHERE portal_id = $1",
         ] {
             self.push(sql, args![portal]);
         }
@@ -370,6 +371,7 @@ impl Batch {
             "DELETE FROM poll WHERE portal_id = $1",
             "DELETE FROM poll_vote WHERE portal_id = $1",
             "DELETE FROM disappearing WHERE portal_id = $1",
+            "DELETE FROM gallery WHERE portal_id = $1",
             "DELETE FROM portal WHERE id = $1",
         ] {
             self.push(sql, args![portal]);

@@ -3,7 +3,7 @@
 
 use landbridge_database::{Database, DatabaseError, Migrations, args};
 
-pub(super) const MIGRATIONS: Migrations = Migrations::new("bridge", &[V1, V2, V3]);
+pub(super) const MIGRATIONS: Migrations = Migrations::new("bridge", &[V1, V2, V3, V4]);
 
 const V1: &str = "
 -- A remote chat and its room.
@@ -169,6 +169,15 @@ INSERT INTO space_job (child, version)
 
 const V3: &str = "
 ALTER TABLE as_txn ADD COLUMN digest TEXT NOT NULL DEFAULT '';  -- of its events: a number may be used again
+";
+
+const V4: &str = "
+-- An event that shows several messages of the network, and what it shows of each.
+CREATE TABLE gallery (
+  event_id TEXT PRIMARY KEY, portal_id BIGINT NOT NULL,
+  album TEXT NOT NULL DEFAULT '',           -- the album's name on the network; empty: sent from Matrix
+  body TEXT NOT NULL);                      -- JSON: its items in order
+CREATE INDEX gallery_album ON gallery (portal_id, album) WHERE album <> '';
 ";
 
 /// The highest number any row has: see [`super::Store::next_id`]. Asked of the writer, behind whatever it still does.

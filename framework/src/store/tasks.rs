@@ -26,6 +26,7 @@ pub(crate) struct TaskRow {
     pub(crate) place: usize,
     pub(crate) attempts: i64,
     pub(crate) not_before: i64,
+    pub(crate) decoded_at: i64,
 }
 
 impl TaskRow {
@@ -44,7 +45,7 @@ impl Store {
         let rows = self
             .db
             .fetch(
-                "SELECT seq, event_key, inbox_seq, place, attempts, not_before FROM task
+                "SELECT seq, event_key, inbox_seq, place, attempts, not_before, decoded_at FROM task
                  WHERE portal_id = $1 AND state = 'ready' ORDER BY seq LIMIT $2",
                 args![portal, limit],
             )
@@ -58,6 +59,7 @@ impl Store {
                     place: usize::try_from(row.int(3)?).unwrap_or(0),
                     attempts: row.int(4)?,
                     not_before: row.int(5)?,
+                    decoded_at: row.int(6)?,
                 })
             })
             .collect()

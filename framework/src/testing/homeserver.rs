@@ -211,6 +211,15 @@ impl SimHomeserver {
         Some(self.shared.state().rooms.get(room_id)?.state_content(kind, state_key)?.clone())
     }
 
+    /// Somebody uploads a file; gives its address.
+    pub fn put_media(&self, bytes: &[u8], mime: &str) -> String {
+        let mut state = self.shared.state();
+        let mxc = state.new_mxc();
+        let file = (mime.to_owned(), bytes::Bytes::copy_from_slice(bytes));
+        state.media.insert(mxc.clone(), Some(file));
+        mxc
+    }
+
     /// How many files were uploaded.
     pub fn uploads(&self) -> usize {
         self.shared.state().media.len()

@@ -120,6 +120,13 @@ impl Cache {
         self.channels.retain(|_, (_, known)| !threads(known));
     }
 
+    /// When something was pinned in a channel last; nothing is pinned if there is no time.
+    pub fn note_pin(&mut self, channel: Id, at: Option<String>) {
+        if let Some((_, known)) = self.channels.get_mut(&channel) {
+            known.last_pin_timestamp = at;
+        }
+    }
+
     /// The newest message of a channel.
     pub fn note_message(&mut self, channel: Id, message: Id) {
         if let Some((_, known)) = self.channels.get_mut(&channel) {

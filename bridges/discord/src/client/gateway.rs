@@ -1,13 +1,15 @@
 //! The gateway: a connection for each shard. twilight keeps the heart beating, resumes, and ends connections that only seem to live; what is
 //! said is stored here, in order, before it counts as received.
 
+mod asked;
+
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures::StreamExt as _;
 use landbridge_framework::{Closed, EventKey, Exit, Inbox, LoginState, NetError};
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 use twilight_gateway::{
     CloseFrame, ConfigBuilder, Intents, Message, Session, Shard, ShardId, queue::InMemoryQueue,
@@ -15,9 +17,9 @@ use twilight_gateway::{
 
 use super::{
     ApiError, Call, Hub, Wait,
+    asking::{Asking, Wanted},
     catch_up::CatchUpError,
     intake::{Said, unreadable},
-    pins::Asking,
     session,
 };
 use crate::{
@@ -190,7 +192,9 @@ async fn shard(
     }
     let mut shard = Shard::with_config(id, config.build());
     let (sender, receiver) = mpsc::channel(WAITING);
+    let opened = hub.rooms_opened();
     let mut follower = Follower {
+        opened,
         hub,
         inbox,
         stream,
@@ -283,14 +287,16 @@ struct Follower {
     held: Vec<(u64, String, Value)>,
     /// Until when the missing servers are waited for.
     deadline: Option<tokio::time::Instant>,
-    /// The pins that are asked for.
+    /// What is asked for.
     asking: Asking,
+    /// The rooms that are made.
+    opened: broadcast::Receiver<Id>,
 }
 
 impl Follower {
     async fn store(&mut self, mut frames: mpsc::Receiver<String>) -> Exit {
         let mut some = Vec::with_capacity(BATCH);
-        self.asking.resume(&self.hub, &self.cursor);
+        self.asking.resume(&self.hub, &self.cursor.pins, &self.cursor.posts);
         loop {
             let received = tokio::select! {
                 received = frames.recv_many(&mut some, BATCH) => received,
@@ -301,8 +307,14 @@ impl Follower {
                     continue;
                 }
                 // Storing it stores the cursor, which must not be before what was missed is read.
-                (channel, ids) = self.asking.next(), if self.deadline.is_none() => {
-                    if let Err(exit) = self.pinned(channel, ids).await {
+                (wanted, answer) = self.asking.next(), if self.deadline.is_none() => {
+                    if let Err(exit) = self.answered(wanted, answer).await {
+                        return exit;
+                    }
+                    continue;
+                }
+                channel = self.opened.recv(), if self.deadline.is_none() => {
+                    if let Err(exit) = self.room_opened(channel.ok()).await {
                         return exit;
                     }
                     continue;
@@ -423,8 +435,9 @@ impl Follower {
         let pinned = gap.map(|since| self.hub.pinned_since(&guilds, since));
         for channel in pinned.unwrap_or_default() {
             let stamp = format!("{}:{channel}", self.cursor.stamp(self.cursor.sequence));
-            self.asking.begin(&self.hub, &mut self.cursor, channel, stamp);
+            self.want_pins(channel, stamp);
         }
+        self.ask_for_old_pins().await?;
         self.inbox.state(LoginState::Connected);
         let mut store = self.hub.hidden(&guilds, &self.cursor.stamp(self.cursor.sequence));
         for (sequence, name, data) in std::mem::take(&mut self.held) {
@@ -450,18 +463,15 @@ impl Follower {
         }
         if let Some(channel) = taken.pins {
             let stamp = self.cursor.stamp(sequence);
-            self.asking.begin(&self.hub, &mut self.cursor, channel, stamp);
+            self.want_pins(channel, stamp);
+        }
+        if let Some(post) = taken.post {
+            self.cursor.posts.insert(post, self.cursor.stamp(sequence));
+            self.asking.begin(&self.hub, Wanted::Post(post));
         }
         self.cursor.sequence = self.cursor.sequence.max(sequence);
         self.cursor.newest = self.cursor.newest.max(taken.newest.unwrap_or_default());
         Ok(())
-    }
-
-    /// The pins of a channel are known.
-    async fn pinned(&mut self, channel: Id, ids: Option<Vec<Id>>) -> Result<(), Exit> {
-        let Some(stamp) = self.cursor.pins.remove(&channel) else { return Ok(()) };
-        let pins = ids.and_then(|ids| self.hub.pinned(channel, &ids, stamp));
-        self.save(pins.into_iter().collect()).await
     }
 
     async fn flush(&mut self, store: &mut Vec<(EventKey, Raw)>) -> Result<(), Exit> {

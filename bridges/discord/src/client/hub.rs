@@ -9,7 +9,7 @@ use std::{
 use landbridge_framework::{clock::Clock, event::UserInfo};
 use quick_cache::sync::Cache as Lru;
 use serde::Deserialize;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, broadcast, watch};
 
 use super::{ApiError, Call, Rest, Wait, cache::Cache, votes::Votes, webhooks::Webhooks};
 use crate::{
@@ -20,6 +20,8 @@ use crate::{
     wire::{ChannelKind, GuildMember, User},
 };
 
+/// How many rooms may be made while a connection looks elsewhere; after more it looks at all of them.
+const OPENED: usize = 256;
 /// How many people are remembered by their looks.
 const PEOPLE: usize = 20_000;
 /// How many addresses of files are remembered.
@@ -71,6 +73,8 @@ pub struct Hub {
     codes: Mutex<BTreeMap<String, Code>>,
     linked: RwLock<BTreeMap<Id, String>>,
     invited: Mutex<BTreeMap<Id, String>>,
+    /// Channels whose rooms are made.
+    opened: broadcast::Sender<Id>,
     me: watch::Sender<Option<Me>>,
 }
 
@@ -107,6 +111,7 @@ impl Hub {
             codes: Mutex::default(),
             linked: RwLock::default(),
             invited: Mutex::default(),
+            opened: broadcast::Sender::new(OPENED),
             me: watch::Sender::new(None),
         })
     }
@@ -159,6 +164,16 @@ impl Hub {
         } else {
             all.remove(&channel);
         }
+    }
+    /// A room was made for a channel: what was pinned there before is to be asked for.
+    pub fn room_opened(&self, channel: Id) {
+        self.bridge(channel, true);
+        // Nobody listens: whoever connects looks at all rooms.
+        let _ = self.opened.send(channel);
+    }
+    /// The channels whose rooms are made from now on.
+    pub(super) fn rooms_opened(&self) -> broadcast::Receiver<Id> {
+        self.opened.subscribe()
     }
     /// Whether a channel has a room.
     pub fn is_bridged(&self, channel: Id) -> bool {

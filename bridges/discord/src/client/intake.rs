@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Hub, session::Cursor};
 use crate::{
     convert::to_matrix::edit_version,
-    decode::{GONE, OPEN, PINS, POWER, PROFILE, key_of},
+    decode::{GONE, OPEN, PINS, POWER, PROFILE, RETAGGED, key_of},
     ids::{Id, Person},
     raw::{PAST, Raw, Scene},
     wire::{Channel, Emoji, Guild, GuildMember, Message, Role, User},
@@ -24,6 +24,8 @@ pub struct Taken {
     pub passing: Vec<Raw>,
     /// The channel whose pins have changed: they have to be asked for.
     pub pins: Option<Id>,
+    /// The post whose title or tags have changed: its first message shows them, and has to be asked for.
+    pub post: Option<Id>,
     /// Somebody used a command.
     pub interaction: Option<Value>,
     /// The newest message in it.
@@ -44,6 +46,7 @@ struct Place {
     role: Option<Role>,
     emojis: Option<Vec<Emoji>>,
     threads: Option<Vec<Channel>>,
+    last_pin_timestamp: Option<String>,
     unavailable: bool,
 }
 
@@ -124,6 +127,8 @@ impl Hub {
             }
             "CHANNEL_PINS_UPDATE" => {
                 let channel = place.channel_id.unwrap_or_default();
+                // Known also where there is no room yet.
+                self.cache_mut().note_pin(channel, place.last_pin_timestamp.clone());
                 let scene = self.scene(place.guild_id, channel);
                 taken.pins = scene.filter(|scene| self.shows_pins(scene)).map(|_| channel);
             }
@@ -193,6 +198,21 @@ impl Hub {
         let data = json!({ "ids": ids });
         let key = EventKey(format!("gw:{stamp}:pins"));
         Some((key, Raw { name: PINS.into(), data, stamp, received_ms: self.now(), scene }))
+    }
+
+    /// A post's first message, as it was asked for when its title or tags had changed.
+    pub fn retagged(&self, data: Value, stamp: String) -> Option<(EventKey, Raw)> {
+        let message: Message = parse(RETAGGED, &data);
+        let scene = self.scene_of(&message, None)?;
+        let key = EventKey(format!("gw:{stamp}:tags"));
+        Some((key, Raw { name: RETAGGED.into(), data, stamp, received_ms: self.now(), scene }))
+    }
+
+    /// What stands over the first message of a post: its title and its tags.
+    fn head_of(&self, id: Id) -> Option<(String, Vec<String>)> {
+        let cache = self.cache();
+        let title = cache.channel(id).filter(|_| cache.is_post(id)).map(|(_, c)| c.title().into());
+        title.map(|title| (title, cache.tags(id)))
     }
 
     fn now(&self) -> u64 {
@@ -287,19 +307,7 @@ impl Hub {
                 self.cache_mut().set_emojis(guild, place.emojis.clone().unwrap_or_default());
             }
             "CHANNEL_CREATE" | "CHANNEL_UPDATE" | "THREAD_CREATE" | "THREAD_UPDATE" => {
-                let channel: Channel = parse(said.name, &said.data);
-                let id = channel.id;
-                let put = || self.cache_mut().put_channel(guild, channel);
-                taken.store.extend(self.opening(said, guild, put));
-                if said.name.ends_with("UPDATE")
-                    && let Some(mut scene) =
-                        self.scene(Some(guild), id).filter(|scene| self.has_room(scene))
-                {
-                    if let Some(thread) = &mut scene.thread {
-                        thread.tags = self.cache().tags(id);
-                    }
-                    taken.store.push(self.stamped(said, "", scene));
-                }
+                self.take_channel(said, guild, taken);
             }
             "CHANNEL_DELETE" | "THREAD_DELETE" => {
                 if let Some(scene) =
@@ -361,6 +369,27 @@ impl Hub {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// A channel, or a thread, as it is now.
+    fn take_channel(&self, said: &Said<'_>, guild: Id, taken: &mut Taken) {
+        let channel: Channel = parse(said.name, &said.data);
+        let id = channel.id;
+        let before = self.head_of(id);
+        let put = || self.cache_mut().put_channel(guild, channel);
+        taken.store.extend(self.opening(said, guild, put));
+        if before.is_some() && before != self.head_of(id) && self.scene(Some(guild), id).is_some() {
+            taken.post = Some(id);
+        }
+        if said.name.ends_with("UPDATE")
+            && let Some(mut scene) =
+                self.scene(Some(guild), id).filter(|scene| self.has_room(scene))
+        {
+            if let Some(thread) = &mut scene.thread {
+                thread.tags = self.cache().tags(id);
+            }
+            taken.store.push(self.stamped(said, "", scene));
         }
     }
 

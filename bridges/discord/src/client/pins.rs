@@ -1,12 +1,10 @@
-//! The pins of channels: the gateway says only that they have changed. They are asked for beside everything else, so that a channel that has
-//! to wait holds up no other; which are still to be asked for is stored with the cursor.
+//! The pins of channels: the gateway says only that they have changed, and nothing of what was pinned before a channel was bridged.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::collections::BTreeSet;
 
 use serde::Deserialize;
-use tokio_util::task::JoinMap;
 
-use super::{ApiError, Call, Hub, Wait, session::Cursor};
+use super::{ApiError, Call, Hub, Wait};
 use crate::{
     convert::date,
     ids::Id,
@@ -17,9 +15,6 @@ use crate::{
 const PAGES: usize = 5;
 /// How many pins there are in a page.
 const PAGE: usize = 50;
-/// How long it is waited after Discord didn't answer.
-const AGAIN: Duration = Duration::from_secs(30);
-
 /// `GET /channels/{id}/messages/pins`.
 #[derive(Deserialize)]
 struct Pins {
@@ -64,7 +59,11 @@ impl Hub {
 
     /// The bridged channels of these servers, and their threads, in which something was pinned since a message.
     pub(super) fn pinned_since(&self, guilds: &[Id], since: Id) -> Vec<Id> {
-        let bridged = self.bridged();
+        self.pinned_in(&self.bridged(), guilds, since)
+    }
+
+    /// The same of certain channels.
+    pub(super) fn pinned_in(&self, bridged: &[Id], guilds: &[Id], since: Id) -> Vec<Id> {
         let cache = self.cache();
         let pinned = |channel: &Id| {
             cache.channel(*channel).is_some_and(|(guild, known)| {
@@ -78,56 +77,5 @@ impl Hub {
             .flat_map(|channel| cache.threads_of(*channel).filter(public).map(|thread| thread.id));
         let all: BTreeSet<Id> = bridged.iter().copied().chain(threads).collect();
         all.into_iter().filter(pinned).collect()
-    }
-}
-
-/// The requests under way.
-#[derive(Debug, Default)]
-pub(super) struct Asking(JoinMap<Id, Option<Vec<Id>>>);
-
-impl Asking {
-    /// Asks for everything that is still to be asked for.
-    pub(super) fn resume(&mut self, hub: &Arc<Hub>, cursor: &Cursor) {
-        for channel in cursor.pins.keys() {
-            self.0.spawn(*channel, ask(hub.clone(), *channel));
-        }
-    }
-
-    /// The pins of a channel have changed. `stamp` names that for ever.
-    pub(super) fn begin(
-        &mut self,
-        hub: &Arc<Hub>,
-        cursor: &mut Cursor,
-        channel: Id,
-        stamp: String,
-    ) {
-        cursor.pins.insert(channel, stamp);
-        // One that is under way may have been answered before the change, and is ended.
-        self.0.spawn(channel, ask(hub.clone(), channel));
-    }
-
-    /// The next answer; waits for ever where none is to come.
-    pub(super) async fn next(&mut self) -> (Id, Option<Vec<Id>>) {
-        match self.0.join_next().await {
-            // What ended without an answer has none.
-            Some((channel, ids)) => (channel, ids.unwrap_or_default()),
-            None => std::future::pending().await,
-        }
-    }
-}
-
-async fn ask(hub: Arc<Hub>, channel: Id) -> Option<Vec<Id>> {
-    loop {
-        match hub.pins(channel).await {
-            Ok(ids) => return Some(ids),
-            Err(error @ (ApiError::Refused { .. } | ApiError::Unreadable(_))) => {
-                tracing::warn!(%channel, %error, "the pins of a channel can't be read");
-                return None;
-            }
-            Err(error) => {
-                tracing::info!(%channel, %error, "the pins of a channel are asked for again");
-                tokio::time::sleep(AGAIN).await;
-            }
-        }
     }
 }

@@ -22,6 +22,9 @@ pub struct Cursor {
     /// The channels whose pins are still to be asked for, each with what names the change.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub pins: BTreeMap<Id, String>,
+    /// The posts whose titles or tags have changed, and whose first messages are still to be asked for; the same.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub posts: BTreeMap<Id, String>,
 }
 
 impl Cursor {
@@ -56,6 +59,7 @@ mod tests {
             sequence: 7,
             newest: Id(9),
             pins: [(Id(5), "s:6".to_owned())].into(),
+            posts: [(Id(8), "s:7".to_owned())].into(),
         };
         assert_eq!(Cursor::read(Some(&cursor.write())), cursor);
         assert_eq!(Cursor::read(Some("no")), Cursor::default());

@@ -97,7 +97,7 @@ pub(super) async fn membership(
 /// A room is bridged from now on.
 pub(super) async fn opened(Via(client): Me, In(at, _): Here) -> Result<Done, SendError> {
     if let Place::Channel(channel) = at.id {
-        client.hub.bridge(channel, true);
+        client.hub.room_opened(channel);
     }
     Ok(Done)
 }

@@ -19,6 +19,9 @@ use crate::{
     wire::{Emoji, Message},
 };
 
+/// The first message of a post whose title or tags have changed, as it was asked for then.
+pub const RETAGGED: &str = "RETAGGED";
+
 type Events = Result<Vec<RemoteEvent<Discord>>, DecodeError>;
 
 /// The name by which a message is told from all others, live or read later.
@@ -103,6 +106,20 @@ pub(super) fn updated(at: &At<'_>, message: &Message) -> Events {
         events.push(at.known(sender(message)?, message.id.time(), key, body));
     }
     Ok(events)
+}
+
+/// A post has another title or other tags, which stand over its first message. Discord doesn't number that: it counts from when it was told.
+pub(super) fn retagged(at: &At<'_>, message: &Message) -> Events {
+    if at.scene.ours || message.author.is_none() || !message.kind.is_said() {
+        return Ok(Vec::new());
+    }
+    let Some(mut new) = to_matrix::message(message, at.scene) else { return Ok(Vec::new()) };
+    let told = at.raw.received_ms;
+    let version = to_matrix::version_at(told).max(to_matrix::edit_version(message));
+    new.reply_to = None;
+    let body = Body::Edit { target: placed(message.id, at.scene), version, new };
+    let time = UNIX_EPOCH + Duration::from_millis(told);
+    Ok(vec![at.known(sender(message)?, time, at.stamp("tags"), body)])
 }
 
 fn time_of(ms: i64) -> SystemTime {

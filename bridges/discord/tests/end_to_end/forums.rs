@@ -82,6 +82,22 @@ async fn posts_are_rooms_in_the_space_of_their_forum() {
 }
 
 #[tokio::test]
+async fn tags_that_change_show_where_the_post_has_no_room() {
+    let world = World::opened_for(FORUM, |_| {}).await;
+    let asked = json!({ "author": Fake::user("ann"), "content": "I can't see." });
+    let post = world.fake.begin(FORUM, "How to?", &json!([HELP_WANTED]), asked);
+    let shows = |words: &[&str]| {
+        let said = world.said();
+        said.last().is_some_and(|(_, text)| words.iter().all(|word| text.contains(word)))
+    };
+    eventually("the post", || shows(&["How to?", "Tags: Help wanted", "I can't see."])).await;
+    world.fake.change(&post, "applied_tags", json!([HELP_WANTED, "91"]));
+    eventually("the other tag", || shows(&["How to?", "Tags: Help wanted, Solved"])).await;
+    world.fake.change(&post, "name", "How so?".into());
+    eventually("the other title", || shows(&["How so?", "Tags: Help wanted, Solved"])).await;
+}
+
+#[tokio::test]
 async fn a_post_takes_its_tags_from_its_last_line() {
     let world = World::opened_for(FORUM, |_| {}).await;
     world.user.say(&world.room, "How to?\nI can't see.\n#help-wanted").unwrap();

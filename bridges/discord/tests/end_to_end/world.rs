@@ -119,6 +119,18 @@ impl World {
         self.bridge = Some(bridge);
     }
 
+    /// Somebody asks for the room of a channel, once the bot is connected, and enters it.
+    pub(crate) async fn open(&mut self, channel: &str) {
+        let control = self.bridge.as_ref().unwrap().control();
+        let end = tokio::time::Instant::now() + PATIENCE;
+        while self.bot_state().await != "connected" {
+            assert!(tokio::time::Instant::now() < end, "the bot never connected");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.room = control.open_portal(self.user.id(), None, channel).await.unwrap();
+        eventually("an invitation", || self.user.join(&self.room)).await;
+    }
+
     /// Ends the bridge wherever it stands.
     pub(crate) fn stop(&mut self) {
         self.homeserver.detach();

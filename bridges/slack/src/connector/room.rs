@@ -77,7 +77,7 @@ pub(super) async fn describe(
 }
 
 /// A name as channels may have it: lower-case letters of any script, digits, dashes and underscores.
-fn channel_name(name: &str) -> Option<String> {
+pub(super) fn channel_name(name: &str) -> Option<String> {
     let mut out = String::new();
     for c in name.trim().trim_start_matches('#').to_lowercase().chars() {
         if c.is_alphanumeric() || c == '_' {

@@ -200,10 +200,22 @@ pub(super) async fn edit(place: Place, edited: Edited<Slack>) -> Result<Done, Se
     Ok(Done)
 }
 
-pub(super) async fn remove(place: Place, removed: Removed<Slack>) -> Result<Done, SendError> {
+pub(super) async fn remove(
+    place: Place,
+    Targets(targets): Targets<Slack>,
+    removed: Removed<Slack>,
+) -> Result<Done, SendError> {
     let session = place.client.session(&place.chat.team)?;
-    let body = json!({ "channel": place.chat.channel, "ts": removed.target.id.ts });
-    done_or(session.post("chat.delete", &body).await, &["message_not_found"])
+    // A gallery is several messages there.
+    let mut all: Vec<String> = targets.into_iter().map(|target| target.id.ts).collect();
+    if all.is_empty() {
+        all.push(removed.target.id.ts);
+    }
+    for ts in all {
+        let body = json!({ "channel": place.chat.channel, "ts": ts });
+        done_or(session.post("chat.delete", &body).await, &["message_not_found"])?;
+    }
+    Ok(Done)
 }
 
 pub(super) async fn react(place: Place, reacted: Reacted<Slack>) -> Result<Done, SendError> {

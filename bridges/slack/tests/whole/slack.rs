@@ -37,6 +37,8 @@ struct Inside {
     lose: usize,
     limit: usize,
     no_history: bool,
+    /// Conversations that were begun.
+    made: BTreeMap<String, Value>,
 }
 
 /// See the module. Cheap to clone.
@@ -63,6 +65,10 @@ impl Workspace {
         self.inside.lock().unwrap()
     }
 
+    /// Conversations that were begun.
+    pub(crate) fn made(&self) -> BTreeMap<String, Value> {
+        self.inside().made.clone()
+    }
     /// What is in the channel, oldest first.
     pub(crate) fn messages(&self) -> Vec<Value> {
         self.inside().messages.clone()
@@ -175,6 +181,12 @@ fn changed(at: &str, before: &Value, after: &Value) -> Value {
 }
 
 impl Inside {
+    fn make(&mut self, sort: &str, made: Value) -> String {
+        let id = format!("{sort}9{}", self.made.len());
+        self.made.insert(id.clone(), made);
+        id
+    }
+
     fn next_ts(&mut self) -> String {
         self.count += 1;
         format!("{}.{:06}", BEGIN + self.count, self.count)
@@ -314,7 +326,51 @@ impl Inside {
             }
             "apps.connections.open" if self.closed => return Err("internal_error"),
             "apps.connections.open" => json!({ "url": format!("ws://{}/link", self.address) }),
-            "users.conversations" => json!({ "channels": [{ "id": "C01" }, { "id": "D01" }] }),
+            "users.conversations" => {
+                let mut channels = vec![json!({ "id": "C01" }), json!({ "id": "D01" })];
+                channels.extend(self.made.iter().map(|(id, made)| {
+                    json!({ "id": id, "name": made["name"], "creator": "U07", "created": BEGIN })
+                }));
+                json!({ "channels": channels })
+            }
+            "conversations.open" => {
+                let users = field("users").to_owned();
+                let known = self.made.iter().find(|(_, made)| made["users"] == users.as_str());
+                let id = match known {
+                    Some((id, _)) => id.clone(),
+                    None => {
+                        self.make("G", json!({ "name": "mpdm", "users": users, "is_mpim": true }))
+                    }
+                };
+                json!({ "channel": { "id": id } })
+            }
+            "conversations.create" => {
+                if self.made.values().any(|made| made["name"] == asked["name"]) {
+                    return Err("name_taken");
+                }
+                let made = json!({ "name": asked["name"], "is_private": asked["is_private"] });
+                let id = self.make("C", made);
+                if self.lose > 0 {
+                    self.lose -= 1;
+                    return Err("lost");
+                }
+                json!({ "channel": { "id": id } })
+            }
+            "conversations.invite" => {
+                let made = self.made.get_mut(field("channel")).ok_or("channel_not_found")?;
+                made["users"] = asked["users"].clone();
+                json!({ "errors": [{ "user": "U02", "error": "cant_invite", "ok": false }] })
+            }
+            "conversations.setTopic" => {
+                let made = self.made.get_mut(field("channel")).ok_or("channel_not_found")?;
+                made["topic"] = asked["topic"].clone();
+                json!({})
+            }
+            "conversations.info" if self.made.contains_key(field("channel")) => {
+                let mut channel = self.made[field("channel")].clone();
+                channel["id"] = field("channel").into();
+                json!({ "channel": channel })
+            }
             "conversations.info" if field("channel") == "D01" => {
                 json!({ "channel": { "id": "D01", "is_im": true, "user": "U02" } })
             }

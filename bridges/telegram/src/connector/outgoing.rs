@@ -1,5 +1,7 @@
 //! Messages on their way out: to whom, as answers to what, and under which `random_id`. Telegram takes each such number once.
 
+use std::collections::BTreeMap;
+
 use grammers_tl_types as tl;
 use landbridge_framework::prelude::*;
 use sha2::{Digest, Sha256};
@@ -92,6 +94,24 @@ pub(super) fn sent_id(updates: &tl::enums::Updates, random_id: i64) -> Option<i3
     })
 }
 
+/// The numbers of several messages that a request has sent, all of them.
+pub(super) fn sent_ids(updates: &tl::enums::Updates, random_ids: &[i64]) -> Option<Vec<i32>> {
+    let updates = match updates {
+        tl::enums::Updates::Updates(updates) => &updates.updates,
+        tl::enums::Updates::Combined(updates) => &updates.updates,
+        _ => return None,
+    };
+    let of = |random_id: &i64| {
+        updates.iter().find_map(|update| match update {
+            tl::enums::Update::MessageId(update) if update.random_id == *random_id => {
+                Some(update.id)
+            }
+            _ => None,
+        })
+    };
+    random_ids.iter().map(of).collect()
+}
+
 fn number(message: &tl::enums::Message) -> Option<i32> {
     match message {
         tl::enums::Message::Message(message) => Some(message.id),
@@ -113,16 +133,14 @@ pub(super) async fn already_sent(
     target: &Target,
     looked: &Looked<'_>,
 ) -> Result<i32, SendError> {
-    // Clocks differ by some minutes.
-    let since = looked.since_ms / 1000 - 600;
+    let since = since(looked.since_ms);
     let fits = |message: &tl::types::Message| {
-        let mine = message.out
-            || message.from_id.as_ref().is_some_and(|from| Peer::from(from) == Peer::User(live.me));
         let carries = matches!(
             message.media,
             Some(ref media) if !matches!(media, tl::enums::MessageMedia::WebPage(_) | tl::enums::MessageMedia::Empty)
         );
-        mine && carries == looked.media
+        is_mine(live, message)
+            && carries == looked.media
             && message.message == looked.text
             && i64::from(message.date) >= since
     };
@@ -140,11 +158,59 @@ pub(super) async fn already_sent(
             _ => break,
         }
     }
-    Err(SendError::Retry {
+    Err(not_found_yet(pages))
+}
+
+/// From when on what was sent is looked for, in seconds since the Unix epoch: clocks differ by some minutes.
+fn since(ms: i64) -> i64 {
+    ms / 1000 - 600
+}
+
+fn is_mine(live: &Live, message: &tl::types::Message) -> bool {
+    let from = message.from_id.as_ref();
+    message.out || from.is_some_and(|from| Peer::from(from) == Peer::User(live.me))
+}
+
+fn not_found_yet(pages: u32) -> SendError {
+    SendError::Retry {
         after: Some(AGAIN * pages),
         scope: LimitScope::Chat,
         reason: "Telegram has the message already, but it was not found yet".into(),
-    })
+    }
+}
+
+/// The numbers of an album that Telegram has already: as [`already_sent`]. `texts` are its messages', in order.
+pub(super) async fn album_already_sent(
+    live: &Live,
+    target: &Target,
+    texts: &[&str],
+    since_ms: i64,
+) -> Result<Vec<i32>, SendError> {
+    let since = since(since_ms);
+    let mut albums: BTreeMap<i64, BTreeMap<i32, String>> = BTreeMap::new();
+    let mut before = None;
+    let mut pages = 0;
+    while pages < PAGES {
+        pages += 1;
+        let page = page(live, target, before).await?;
+        for message in &page.messages {
+            let dated = i64::from(message.date) >= since;
+            if let Some(album) = message.grouped_id.filter(|_| dated && is_mine(live, message)) {
+                albums.entry(album).or_default().insert(message.id, message.message.clone());
+            }
+        }
+        let fits = albums.values().filter(|album| album.values().eq(texts.iter()));
+        // The newest, as with single messages.
+        if let Some(album) = fits.max_by_key(|album| album.keys().last().copied()) {
+            return Ok(album.keys().copied().collect());
+        }
+        let passed = page.messages.last().is_some_and(|oldest| i64::from(oldest.date) < since);
+        match page.before {
+            Some(next) if !passed => before = Some(next),
+            _ => break,
+        }
+    }
+    Err(not_found_yet(pages))
 }
 
 /// The latest messages of a chat, newest first.
@@ -298,12 +364,18 @@ pub(super) async fn settled(
         Err(error) if error.is("RANDOM_ID_DUPLICATE") => already_sent(live, target, looked).await?,
         Err(error) => return Err(error.into()),
     };
-    if target.chat.peer.is_account_wide() {
-        // For its deletion, in case the echo is dropped as known.
-        let noted = live.index.note(&[(id, target.chat.peer)]).await;
-        noted.map_err(|error| SendError::unknown(error.to_string()))?;
-    }
+    noted(live, target, &[id]).await?;
     Ok(id)
+}
+
+/// Notes where what was sent is, for its deletion, in case the echo is dropped as known.
+pub(super) async fn noted(live: &Live, target: &Target, ids: &[i32]) -> Result<(), SendError> {
+    let peer = target.chat.peer;
+    if !peer.is_account_wide() {
+        return Ok(());
+    }
+    let ids: Vec<_> = ids.iter().map(|id| (*id, peer)).collect();
+    live.index.note(&ids).await.map_err(|error| SendError::unknown(error.to_string()))
 }
 
 /// Sends something with a caption.

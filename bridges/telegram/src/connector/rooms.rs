@@ -91,7 +91,7 @@ async fn change(
 }
 
 /// Gives a chat a picture, or takes it away.
-async fn set_picture(
+pub(super) async fn set_picture(
     live: &Live,
     peer: Peer,
     files: &Files,

@@ -1,5 +1,6 @@
 //! Files: uploaded, then sent as what they are, with their caption.
 
+use grammers_tl_types as tl;
 use landbridge_framework::{
     event::MediaKind,
     format::Rich,
@@ -12,6 +13,7 @@ use super::{
     outgoing::{Target, progress, random_id, send_media, send_text, sent},
     send::{Here, Me},
 };
+use crate::client::Live;
 use crate::convert::from_matrix::{
     Chunk, MAX_CAPTION, MAX_CAPTION_PREMIUM, MAX_TEXT, Sending, sending, split, write,
 };
@@ -46,34 +48,16 @@ async fn media(
         if is_sticker || round { Chunk::default() } else { chunks.next().unwrap_or_default() };
     let mut ids = progress(&done);
     if ids.is_empty() {
-        let stream = file.open().await.map_err(|error| match error {
-            NetError::Temporary { .. } => SendError::retry(error),
-            NetError::Permanent(reason) => SendError::refused(reason),
-        })?;
-        let mime = file.mime.clone().or_else(|| stream.mime.clone()).unwrap_or_default();
-        let uploaded = live.upload(stream, &file.name).await?;
-        let about = Sending {
-            kind: file.kind.clone(),
-            name: file.name.clone(),
-            mime: mime.to_ascii_lowercase(),
-            size: uploaded.size,
-            dimensions: file.dimensions,
-            seconds: file.duration.map(|duration| duration.as_secs_f64()),
-            spoiler: file.spoiler,
-        };
+        let (uploaded, about) = upload(&live, &file).await?;
         let target = Target::of(&live, at.id, answered.map(|answered| answered.id), thread).await?;
-        let media = sending(uploaded.file, &about);
+        let media = sending(uploaded, &about);
         let id = send_media(&live, &target, media, &first, random_id(&key, 0), origin.ts_ms).await;
         let id = match id {
-            Err(SendError::Refused { user })
-                if user.contains("PHOTO_INVALID_DIMENSIONS")
-                    || user.contains("IMAGE_PROCESS_FAILED") =>
-            {
+            Err(SendError::Refused { user }) if is_no_photo(&user) => {
                 // Telegram can't read it as a photo: as a file it can be sent all the same.
-                let stream = file.open().await.map_err(SendError::retry)?;
-                let uploaded = live.upload(stream, &file.name).await?;
+                let (uploaded, about) = upload(&live, &file).await?;
                 let about = Sending { kind: MediaKind::File, ..about };
-                let media = sending(uploaded.file, &about);
+                let media = sending(uploaded, &about);
                 send_media(&live, &target, media, &first, random_id(&key, 0), origin.ts_ms).await?
             }
             id => id?,
@@ -94,6 +78,38 @@ async fn media(
     Ok(sent(ids))
 }
 
+/// Gives a file to Telegram, and says what is known of it.
+pub(super) async fn upload(
+    live: &Live,
+    file: &Media,
+) -> Result<(tl::enums::InputFile, Sending), SendError> {
+    let stream = file.open().await.map_err(|error| match error {
+        NetError::Temporary { .. } => SendError::retry(error),
+        NetError::Permanent(reason) => SendError::refused(reason),
+    })?;
+    let mime = file.mime.clone().or_else(|| stream.mime.clone()).unwrap_or_default();
+    let uploaded = live.upload(stream, &file.name).await?;
+    Ok((uploaded.file, about(file, &mime, uploaded.size)))
+}
+
+/// What is known of a file.
+pub(super) fn about(file: &Media, mime: &str, size: u64) -> Sending {
+    Sending {
+        kind: file.kind.clone(),
+        name: file.name.clone(),
+        mime: mime.to_ascii_lowercase(),
+        size,
+        dimensions: file.dimensions,
+        seconds: file.duration.map(|duration| duration.as_secs_f64()),
+        spoiler: file.spoiler,
+    }
+}
+
+/// Whether Telegram refused something because it can't be read as a photo.
+pub(super) fn is_no_photo(reason: &str) -> bool {
+    reason.contains("PHOTO_INVALID_DIMENSIONS") || reason.contains("IMAGE_PROCESS_FAILED")
+}
+
 /// A file, and for whom it is relayed: one argument, since there are no more.
 struct Said {
     file: Media,
@@ -108,7 +124,7 @@ impl FromOut<Telegram> for Said {
 }
 
 /// A caption. The framework has put the sender before one that there is; a file without one says at least who sent it.
-fn caption(by: Option<String>, caption: Option<&Rich>) -> Rich {
+pub(super) fn caption(by: Option<String>, caption: Option<&Rich>) -> Rich {
     match (caption, by) {
         (Some(caption), _) => caption.clone(),
         (None, Some(name)) => Rich::plain(name),

@@ -4,7 +4,7 @@ mod attributes;
 mod split;
 mod text;
 
-pub use attributes::{MAX_PHOTO, Sending, sending};
+pub use attributes::{Class, MAX_PHOTO, Sending, sending};
 pub use split::{Chunk, split};
 pub use text::{Entity, Kind, Written, to_tl, write};
 

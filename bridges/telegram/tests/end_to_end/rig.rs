@@ -30,7 +30,7 @@ pub(crate) struct Rig {
     pub(crate) peer: Peer,
     pub(crate) homeserver: SimHomeserver,
     pub(crate) ann: SimUser,
-    config: Config,
+    pub(crate) config: Config,
     bridge_config: BridgeConfig,
     registration: Registration,
     database: Database,

@@ -6,15 +6,16 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use bytes::Bytes;
-use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
+
+mod files;
+
+use files::Files;
 
 use crate::{
     event::{ChatKind, JoinRule, MediaRef, Poll, PollOption},
     format::{Rich, Style},
-    handlers::MediaStream,
     prelude::*,
     testing::{CrashPoint, Faults},
 };
@@ -72,12 +73,27 @@ pub(super) enum What {
     Gone,
     /// It goes on under another name.
     Moved(String),
+    /// A file, perhaps of an album.
+    File(Filed),
+    /// The file is another now, or says something else.
+    NewFile(Filed),
+    /// It is deleted.
+    Remove(String),
     /// Said by a program under a name.
     Named {
         id: String,
         text: String,
         name: String,
     },
+}
+
+/// A file as it is sent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Filed {
+    pub(super) id: String,
+    pub(super) file: String,
+    pub(super) album: Option<String>,
+    pub(super) caption: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -160,6 +176,10 @@ impl Stage {
     pub(super) fn doubts(&self) -> Vec<bool> {
         self.state().doubts.clone()
     }
+    /// Whether anything happened in a chat.
+    fn is_silent(&self, chat: &str) -> bool {
+        !self.state().told.iter().any(|told| told.chat == chat)
+    }
     /// Does something once per key; gives the message's id.
     async fn ask(&self, key: &IdempotencyKey, what: String) -> String {
         self.faults.point(CrashPoint::BeforeNetwork).await;
@@ -213,6 +233,10 @@ impl Network for Stage {
             .poll_end(end)
             .react(ReactCaps { per_user: Some(1), allowed: Vec::new() }, react)
             .remove(RemoveCaps::default(), remove)
+            .edit(EditCaps::default(), files::edit)
+            .gallery(Idempotency::Native, files::gallery)
+            .live_location(Idempotency::Native, files::live)
+            .group([files::group_kind()], files::group)
             .pins(pins)
             .disappearing(DisappearCaps::default(), timer)
             .media_source(Files)
@@ -327,6 +351,12 @@ fn body(raw: &Told) -> Body<Stage> {
             let timer = ms.map(|ms| Disappear::after_sending(Duration::from_millis(ms)));
             ChatDelta::<Stage> { disappear: Some(timer), ..ChatDelta::default() }.into()
         }
+        What::File(file) => files::message(file).into(),
+        What::NewFile(file) => {
+            let (target, new) = (file.id.clone(), files::message(file));
+            Body::Edit { target, version: raw.seq, new }
+        }
+        What::Remove(id) => Body::Remove { target: MessageRef::whole(&**id), for_me_only: false },
         What::Gone => Body::ChatGone { for_me_only: false },
         What::Moved(to) => Body::PortalMoved { to: key(to) },
     }
@@ -426,8 +456,9 @@ async fn react(
     c.stage.ask(&k, format!("reactions to {}: {}", r.target.id, all.join(", "))).await;
     Ok(Done)
 }
-async fn remove(Via(c): Here, Key(k): Key, r: Removed<Stage>) -> Answer<Done> {
-    c.stage.ask(&k, format!("remove {}", r.target.id)).await;
+async fn remove(Via(c): Here, Key(k): Key, Targets(all): Targets<Stage>) -> Answer<Done> {
+    let all: Vec<_> = all.into_iter().map(|target| target.id).collect();
+    c.stage.ask(&k, format!("remove {}", all.join(", "))).await;
     Ok(Done)
 }
 async fn pins(Via(c): Here, Key(k): Key, p: PinsChanged<Stage>) -> Answer<Done> {
@@ -438,36 +469,4 @@ async fn timer(Via(c): Here, Key(k): Key, DisappearSet(timer): DisappearSet) -> 
     let words = timer.map_or("never".into(), |timer| format!("{:?}", timer.after));
     c.stage.ask(&k, format!("timer {words}")).await;
     Ok(Done)
-}
-
-struct Files;
-impl MediaSource<Stage> for Files {
-    async fn open(&self, client: &Session, media: &MediaRef) -> Result<MediaStream, NetError> {
-        if media.0 == "missing" {
-            return Err(NetError::permanent("there is no such file"));
-        }
-        client.stage.state().fetched += 1;
-        let bytes = Bytes::from(format!("GIF89a {}", media.0));
-        let bytes = futures::stream::iter([Ok(bytes)]).boxed();
-        Ok(MediaStream { mime: Some("image/gif".into()), size: None, bytes })
-    }
-}
-
-impl Directory<Stage> for Files {
-    async fn resolve(&self, _: &Session, query: &str) -> Result<Option<String>, NetError> {
-        Ok(Some(query.into()))
-    }
-    async fn search(&self, _: &Session, _: &str) -> Result<Vec<(String, UserInfo)>, NetError> {
-        Ok(Vec::new())
-    }
-    async fn open_dm(&self, _: &Session, user: &String) -> Result<PortalKey<Stage>, NetError> {
-        Ok(PortalKey::shared(format!("dm-{user}")))
-    }
-    async fn find_chat(
-        &self,
-        _: &Session,
-        query: &str,
-    ) -> Result<Option<PortalKey<Stage>>, NetError> {
-        Ok(Some(PortalKey::shared(query)))
-    }
 }

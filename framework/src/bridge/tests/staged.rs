@@ -18,6 +18,8 @@ pub(super) struct Staged {
     pub(super) homeserver: SimHomeserver,
     pub(super) faults: Faults,
     pub(super) config: crate::BridgeConfig,
+    /// The bridge's clock, if it isn't the real one.
+    pub(super) clock: Option<std::sync::Arc<dyn crate::clock::Clock>>,
     registration: Registration,
     database: Database,
     _files: TestDatabase,
@@ -36,7 +38,8 @@ impl Staged {
         let files = TestDatabase::new();
         let database = files.open().await.unwrap();
         let stage = Stage::new(faults.clone());
-        Self { stage, homeserver, faults, config, registration, database, _files: files }
+        let clock = None;
+        Self { stage, homeserver, faults, config, clock, registration, database, _files: files }
     }
 
     /// Starts the bridge; `None` if it died in the middle of that.
@@ -49,6 +52,10 @@ impl Staged {
             self.homeserver.carrier(),
             self.database.clone(),
         );
+        let builder = match &self.clock {
+            Some(clock) => builder.clock(clock.clone()),
+            None => builder,
+        };
         let bridge = tokio::select! {
             bridge = builder.share(self.stage.clone()).start() => bridge.unwrap(),
             () = self.faults.crashed() => return None,

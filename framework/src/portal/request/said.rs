@@ -7,9 +7,9 @@ use crate::{
     engine::{Engine, Failure},
     event::{Geo, MediaKind},
     format::{self, Rich, RoomTarget, UserTarget},
-    handlers::{Media, Op, RelayStyle, Text, TextKind},
+    handlers::{Media, MediaCaps, Op, RelayStyle, Text, TextKind},
     plain::Plain,
-    portal::{plan::has_caption, polls},
+    portal::{galleries::is_gallery, plan::has_caption, polls},
     relay::relayed,
 };
 
@@ -101,6 +101,9 @@ impl Engine {
             }
             return Ok(Ok(Op::Poll(poll)));
         }
+        if is_gallery(content) {
+            return self.build_gallery(given).await;
+        }
         let msgtype = text(content, "msgtype");
         let kind = match msgtype.as_str() {
             "m.notice" => TextKind::Notice,
@@ -122,48 +125,45 @@ impl Engine {
         else {
             return Ok(Ok(Op::Text(self.said(given, content, kind).await?)));
         };
-        let media = self.read_media(given, mxc);
+        let media = self.read_media(content, given.event["type"] == "m.sticker", mxc);
         let Some(caps) = &abilities.room.media else {
-            let Some(link) = media.link() else {
-                return Err(Failure::Refused("the network takes no files".into()));
-            };
-            let caption = if has_caption(content) {
-                format!("{}\n", text(content, "body"))
-            } else {
-                String::new()
-            };
-            let as_text = serde_json::json!({ "body": format!("{caption}{}: {link}", media.name) });
-            return Ok(Ok(Op::Text(self.said(given, &as_text, TextKind::Text).await?)));
+            let caption = has_caption(content).then(|| text(content, "body"));
+            return Ok(Ok(self.linked(given, caption, &[media]).await?));
         };
-        if caps.max_size > 0 && media.size.is_some_and(|size| size > caps.max_size) {
-            return Err(Failure::Refused(format!(
-                "the network takes files of at most {} bytes",
-                caps.max_size
-            )));
-        }
-        let mime = media.mime.clone().unwrap_or_default();
-        let taken = |pattern: &&str| match pattern.strip_suffix("/*") {
-            Some(group) => mime.split('/').next() == Some(group),
-            None => **pattern == mime,
-        };
-        if !caps.mimes.is_empty() && !caps.mimes.iter().any(taken) {
-            return Err(Failure::Refused(format!("the network takes no files of type {mime}")));
-        }
-        let mut media = media;
+        let mut media = taken(media, caps)?;
         if caps.captions && has_caption(content) {
             media.caption = Some(self.said(given, content, TextKind::Text).await?.body);
         }
         Ok(Ok(Op::Media(media)))
     }
 
-    fn read_media(&self, given: &Given<'_>, mxc: &str) -> Media {
-        let content = given.content;
+    /// Files as links, for networks that take none.
+    pub(super) async fn linked(
+        &self,
+        given: &Given<'_>,
+        caption: Option<String>,
+        files: &[Media],
+    ) -> Result<Op<Plain>, Failure> {
+        let mut lines: Vec<String> = caption.into_iter().collect();
+        for file in files {
+            let Some(link) = file.link() else {
+                return Err(Failure::Refused("the network takes no files".into()));
+            };
+            lines.push(format!("{}: {link}", file.name));
+        }
+        let as_text = serde_json::json!({ "body": lines.join("\n") });
+        Ok(Op::Text(self.said(given, &as_text, TextKind::Text).await?))
+    }
+
+    /// The file that an event, or a gallery's item, has.
+    pub(super) fn read_media(&self, content: &Value, sticker: bool, mxc: &str) -> Media {
         let info = content.get("info").cloned().unwrap_or_default();
         let number = |key: &str| info.get(key).and_then(Value::as_u64);
         let side = |key: &str| number(key).and_then(|side| u32::try_from(side).ok());
         let voice = content.get("org.matrix.msc3245.voice").is_some();
-        let kind = match text(content, "msgtype").as_str() {
-            _ if given.event["type"] == "m.sticker" => MediaKind::Sticker { pack: None },
+        let msgtype = content.get("msgtype").or_else(|| content.get("itemtype"));
+        let kind = match msgtype.and_then(Value::as_str).unwrap_or_default() {
+            _ if sticker => MediaKind::Sticker { pack: None },
             "m.image" => MediaKind::Image,
             "m.video" => MediaKind::Video,
             "m.audio" if voice => {
@@ -195,11 +195,36 @@ impl Engine {
     }
 }
 
+/// A file, if the network takes it.
+pub(super) fn taken(media: Media, caps: &MediaCaps) -> Result<Media, Failure> {
+    if caps.max_size > 0 && media.size.is_some_and(|size| size > caps.max_size) {
+        return Err(Failure::Refused(format!(
+            "the network takes files of at most {} bytes",
+            caps.max_size
+        )));
+    }
+    let mime = media.mime.as_deref().unwrap_or_default();
+    let fits = |pattern: &&str| match pattern.strip_suffix("/*") {
+        Some(group) => mime.split('/').next() == Some(group),
+        None => *pattern == mime,
+    };
+    if !caps.mimes.is_empty() && !caps.mimes.iter().any(fits) {
+        return Err(Failure::Refused(format!("the network takes no files of type {mime}")));
+    }
+    Ok(media)
+}
+
 /// `geo:LAT,LON` (RFC 5870), as `m.location` has it.
-fn read_geo(content: &Value) -> Option<Geo> {
-    let uri = content.get("geo_uri").and_then(Value::as_str)?.strip_prefix("geo:")?;
+pub(super) fn read_geo(content: &Value) -> Option<Geo> {
+    let uri = content.get("geo_uri").and_then(Value::as_str)?;
+    let name = content.get("body").and_then(Value::as_str).map(ToOwned::to_owned);
+    geo_of(uri, name)
+}
+
+/// The place of a `geo:` URI.
+pub(super) fn geo_of(uri: &str, name: Option<String>) -> Option<Geo> {
+    let uri = uri.strip_prefix("geo:")?;
     let mut numbers = uri.split([',', ';']).map(str::parse::<f64>);
     let (lat, lon) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
-    let name = content.get("body").and_then(Value::as_str).map(ToOwned::to_owned);
     Some(Geo { lat, lon, name })
 }

@@ -1,10 +1,12 @@
 //! Telegram's types, built of what the server knows.
 
 mod groups;
+mod media;
 
 use grammers_tl_types as tl;
 
 pub(crate) use groups::{group, group_full, topic};
+pub(crate) use media::{live, size};
 
 use crate::world::{Channel, Message, Person};
 
@@ -78,13 +80,13 @@ pub(crate) fn user(id: i64, person: &Person, me: bool) -> tl::enums::User {
     .into()
 }
 
-pub(crate) fn channel(id: i64, channel: &Channel) -> tl::enums::Chat {
+pub(crate) fn channel(id: i64, channel: &Channel, viewer: i64) -> tl::enums::Chat {
     tl::types::Channel {
-        creator: false,
+        creator: channel.creator.is_some_and(|(who, _)| who == viewer),
         left: false,
-        broadcast: false,
+        broadcast: channel.broadcast,
         verified: false,
-        megagroup: true,
+        megagroup: !channel.broadcast,
         restricted: false,
         signatures: false,
         min: false,
@@ -113,7 +115,7 @@ pub(crate) fn channel(id: i64, channel: &Channel) -> tl::enums::Chat {
         title: channel.title.clone(),
         username: None,
         photo: tl::enums::ChatPhoto::Empty,
-        date: DATE,
+        date: channel.creator.map_or(DATE, |(_, date)| date),
         restriction_reason: None,
         admin_rights: None,
         banned_rights: None,
@@ -199,7 +201,7 @@ pub(crate) fn message(
         replies: None,
         edit_date: said.edited,
         post_author: None,
-        grouped_id: None,
+        grouped_id: said.album,
         reactions: reactions(said),
         restriction_reason: None,
         ttl_period: None,
@@ -318,7 +320,7 @@ pub(crate) fn channel_full(id: i64, channel: &Channel) -> tl::enums::ChatFull {
         paid_messages_available: false,
         has_welcome_messages: false,
         id,
-        about: String::new(),
+        about: channel.about.clone(),
         participants_count: Some(channel.members.len() as i32),
         admins_count: None,
         kicked_count: None,

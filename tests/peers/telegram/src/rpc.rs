@@ -6,6 +6,8 @@
     reason = "whatever a method needs of its request, all have one form"
 )]
 
+mod albums;
+mod begun;
 mod files;
 mod groups;
 mod password;
@@ -94,6 +96,10 @@ methods! {
     tl::functions::messages::GetHistory => reading::history,
     tl::functions::messages::GetReplies => reading::replies,
     tl::functions::messages::GetFullChat => groups::full,
+    tl::functions::messages::CreateChat => begun::group,
+    tl::functions::messages::EditChatAbout => begun::about,
+    tl::functions::channels::CreateChannel => begun::channel,
+    tl::functions::channels::InviteToChannel => begun::invite,
     tl::functions::messages::GetForumTopicsById => groups::topics,
     tl::functions::messages::CreateForumTopic => groups::begin_topic,
     tl::functions::messages::EditForumTopic => groups::edit_topic,
@@ -106,6 +112,8 @@ methods! {
     tl::functions::contacts::ResolveUsername => reading::resolve_username,
     tl::functions::messages::SendMessage => writing::send,
     tl::functions::messages::SendMedia => writing::send_media,
+    tl::functions::messages::UploadMedia => albums::upload,
+    tl::functions::messages::SendMultiMedia => albums::send,
     tl::functions::messages::EditMessage => writing::edit,
     tl::functions::messages::DeleteMessages => writing::delete,
     tl::functions::channels::DeleteMessages => writing::delete_in_channel,

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::build::{self, DATE};
 
+mod albums;
 mod forums;
 mod groups;
 mod polls;
@@ -35,9 +36,13 @@ pub struct World {
     pub(crate) taken: HashSet<(i64, i64)>,
     pub(crate) parts: HashMap<i64, BTreeMap<i32, Vec<u8>>>,
     pub(crate) files: HashMap<i64, Vec<u8>>,
+    /// What was made of files ahead of messages with them.
+    pub(crate) made: HashMap<i64, tl::enums::MessageMedia>,
     /// Who has given the right code and must give a password yet, by key.
     pub(crate) half_way: HashMap<[u8; 8], i64>,
     pub(crate) qr: HashMap<Vec<u8>, ([u8; 8], Option<i64>)>,
+    /// Who lets nobody put them into groups.
+    pub shy: BTreeSet<i64>,
     /// Who exports.
     pub(crate) takeouts: BTreeSet<i64>,
     pub(crate) asked: HashMap<&'static str, u32>,
@@ -67,6 +72,7 @@ struct Counts {
     answers: u32,
     updates: u32,
     polls: i64,
+    albums: i64,
 }
 
 /// Where something is said.
@@ -95,6 +101,12 @@ pub struct Said {
     pub reply_to: Option<i32>,
     /// The topic that it belongs to, in a forum.
     pub topic: Option<i32>,
+    /// The album that it belongs to.
+    pub album: Option<i64>,
+    /// The size of its file.
+    pub file: Option<i64>,
+    /// Where its author is, and for how many seconds they share it.
+    pub live: Option<String>,
 }
 
 impl Message {
@@ -112,6 +124,7 @@ impl Message {
             reactions: Vec::new(),
             buttons: Vec::new(),
             votes: Vec::new(),
+            album: None,
         }
     }
 }
@@ -154,6 +167,11 @@ pub(crate) struct Channel {
     /// Of the topics, those in which only administrators write.
     pub(crate) closed: BTreeSet<i32>,
     pub(crate) members: BTreeSet<i64>,
+    /// Who has begun it, and when.
+    pub(crate) creator: Option<(i64, i32)>,
+    /// Whether only administrators write.
+    pub(crate) broadcast: bool,
+    pub(crate) about: String,
     pub(crate) pts: i32,
     pub(crate) next: i32,
     pub(crate) messages: BTreeMap<i32, Message>,
@@ -178,6 +196,8 @@ pub(crate) struct Message {
     pub(crate) buttons: Vec<(String, Vec<u8>)>,
     /// The votes in it, if it is a poll.
     pub(crate) votes: Vec<Vote>,
+    /// The album that it belongs to.
+    pub(crate) album: Option<i64>,
 }
 
 /// An entry of a stream of updates.
@@ -244,6 +264,9 @@ impl World {
             topics: None,
             closed: BTreeSet::new(),
             members: members.iter().copied().collect(),
+            creator: None,
+            broadcast: false,
+            about: String::new(),
             pts: 1,
             next: 1,
             messages: BTreeMap::new(),
@@ -311,6 +334,9 @@ impl World {
         let said = |message: &Message| Said {
             reply_to: message.reply_to,
             topic: message.topic,
+            album: message.album,
+            file: message.media.as_ref().and_then(build::size),
+            live: message.media.as_ref().and_then(build::live),
             from: message.from,
             text: message.text.clone(),
             edited: message.edited.is_some(),

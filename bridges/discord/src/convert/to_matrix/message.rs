@@ -61,7 +61,12 @@ pub fn thread_root(scene: &Scene) -> Option<Post> {
 pub fn edit_version(message: &Message) -> u64 {
     let ms = message.edited_timestamp.as_deref().and_then(date::parse_ms).unwrap_or_default();
     let more = message.embeds.len().min(31) as u64;
-    u64::try_from(ms).unwrap_or_default() * 32 + more
+    version_at(u64::try_from(ms).unwrap_or_default()) + more
+}
+
+/// The version of what was changed at a time, in milliseconds since the Unix epoch.
+pub fn version_at(ms: u64) -> u64 {
+    ms.saturating_mul(32)
 }
 
 fn parts(message: &Message, scene: &Scene) -> Vec<Part<Discord>> {

@@ -14,6 +14,19 @@ const MAX_RATIO: u64 = 20;
 /// The largest sticker, in bytes (core.telegram.org/stickers).
 const MAX_STICKER: u64 = 512 << 10;
 
+/// What an album may hold together (core.telegram.org/api/files, "Grouped media").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Photos and films.
+    Visual,
+    /// Files.
+    Document,
+    /// Music.
+    Audio,
+    /// Never together with anything.
+    Alone,
+}
+
 /// What is known of a file that is to be sent.
 #[derive(Clone, Debug)]
 pub struct Sending {
@@ -46,6 +59,21 @@ impl Sending {
             && h > 0
             && w + h <= MAX_SIDES
             && w.max(h) <= w.min(h) * MAX_RATIO
+    }
+
+    /// Which files it can be in one album with.
+    pub fn class(&self) -> Class {
+        match self.kind {
+            _ if self.is_photo() => Class::Visual,
+            MediaKind::Video => Class::Visual,
+            MediaKind::Audio => Class::Audio,
+            MediaKind::Image if self.mime == "image/gif" => Class::Alone,
+            MediaKind::File | MediaKind::Image => Class::Document,
+            MediaKind::Gif
+            | MediaKind::VideoNote
+            | MediaKind::Voice { .. }
+            | MediaKind::Sticker { .. } => Class::Alone,
+        }
     }
 
     fn is_photo_type(&self) -> bool {

@@ -81,6 +81,9 @@ fn message(message: &Message<Telegram>) -> Value {
         .map(|part| json!({ "part": part.id.0, "content": content(&part.content) }))
         .collect();
     let mut out = json!({ "id": message.id, "parts": parts });
+    if let Some(album) = &message.album {
+        out["album"] = album.clone().into();
+    }
     if let Some(profile) = &message.profile {
         out["profile"] = profile.name.clone().into();
     }

@@ -6,7 +6,11 @@ use serde_json::{Value, json};
 
 use super::{cases, fixtures::ME, golden, place_cases, render, service_cases, update_cases};
 use crate::{
-    Telegram, config::Topics, connector::Credentials, convert::to_matrix::Reader, raw::Raw,
+    Telegram,
+    config::{Albums, Topics},
+    connector::Credentials,
+    convert::to_matrix::Reader,
+    raw::Raw,
 };
 
 fn login() -> Login<Telegram> {
@@ -65,6 +69,18 @@ fn topics_may_be_threads() {
         (threads[0]["chat"].as_str(), &threads[0]["body"]["message"]["thread"]),
         (Some("c500"), &json!(77))
     );
+}
+
+#[test]
+fn albums_may_be_galleries() {
+    let (_, raw) = cases::all().into_iter().find(|(name, _)| *name == "album_item").unwrap();
+    let shown = |albums| {
+        let login = login();
+        let events = Reader::new(&login, Topics::Rooms).with_albums(albums).read(&raw).unwrap();
+        render::event(&events[0])["body"]["message"]["album"].clone()
+    };
+    assert_eq!(shown(Albums::Gallery), json!("77"));
+    assert_eq!(shown(Albums::Events), Value::Null);
 }
 
 #[test]

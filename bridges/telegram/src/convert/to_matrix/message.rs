@@ -16,6 +16,7 @@ use super::{
     reader::{Read, Reader, topic_of},
 };
 use crate::{
+    config::Albums,
     connector::Telegram,
     ids::{ChatId, Peer, UserId},
     raw::{Known, facts},
@@ -138,12 +139,14 @@ impl Reader<'_> {
         let disappear = expires.map(Disappear::after_reading);
         let disappear =
             disappear.or_else(|| ttl.map(|ttl| Disappear::after_sending(Duration::from_secs(ttl))));
+        let gallery = self.albums == Albums::Gallery;
         // Posts of a channel are the channel's, but may be signed.
         let author = message.post_author.as_deref().filter(|author| !author.is_empty());
         let out = Message::new(message.id, parts)
             .replying_to(reply.target.map(MessageRef::whole))
             .in_thread(thread)
             .shown_as(author.map(MessageProfile::named))
+            .in_album(message.grouped_id.filter(|_| gallery).map(|album| album.to_string()))
             .disappearing(disappear);
         (chat, out)
     }

@@ -8,7 +8,7 @@ use landbridge_framework::{
 
 use super::content::Unreadable;
 use crate::{
-    config::Topics,
+    config::{Albums, Topics},
     connector::Telegram,
     convert::dates,
     ids::{ChatId, GENERAL, Peer, UserId},
@@ -19,6 +19,7 @@ use crate::{
 pub struct Reader<'a> {
     pub(super) login: &'a Login<Telegram>,
     pub(super) topics: Topics,
+    pub(super) albums: Albums,
 }
 
 /// Events, or why there are none.
@@ -27,7 +28,13 @@ pub(super) type Read = Result<Vec<RemoteEvent<Telegram>>, Unreadable>;
 impl<'a> Reader<'a> {
     /// For a login, with the settings' treatment of forums.
     pub fn new(login: &'a Login<Telegram>, topics: Topics) -> Self {
-        Self { login, topics }
+        Self { login, topics, albums: Albums::Events }
+    }
+
+    /// With the settings' treatment of albums.
+    #[must_use]
+    pub fn with_albums(self, albums: Albums) -> Self {
+        Self { albums, ..self }
     }
 
     /// Reads one raw event.

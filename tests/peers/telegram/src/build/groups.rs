@@ -5,11 +5,11 @@ use grammers_tl_types as tl;
 use super::{DATE, notify_settings, peer_channel, peer_user};
 use crate::world::Group;
 
-pub(crate) fn group(id: i64, group: &Group) -> tl::enums::Chat {
+pub(crate) fn group(id: i64, group: &Group, viewer: i64) -> tl::enums::Chat {
     let became =
         |channel_id| tl::types::InputChannel { channel_id, access_hash: channel_id * 7 }.into();
     tl::types::Chat {
-        creator: false,
+        creator: group.creator.is_some_and(|(who, _)| who == viewer),
         left: false,
         deactivated: group.became.is_some(),
         call_active: false,
@@ -19,7 +19,7 @@ pub(crate) fn group(id: i64, group: &Group) -> tl::enums::Chat {
         title: group.title.clone(),
         photo: tl::enums::ChatPhoto::Empty,
         participants_count: group.members.len() as i32,
-        date: DATE,
+        date: group.creator.map_or(DATE, |(_, date)| date),
         version: 1,
         migrated_to: group.became.map(became),
         admin_rights: None,
@@ -49,7 +49,7 @@ pub(crate) fn group_full(id: i64, group: &Group) -> tl::enums::ChatFull {
         translations_disabled: false,
         has_welcome_messages: false,
         id,
-        about: String::new(),
+        about: group.about.clone(),
         participants: participants.into(),
         chat_photo: None,
         notify_settings: notify_settings(),

@@ -107,6 +107,7 @@ pub(super) fn made(
         tl::enums::InputMedia::GeoPoint(point) => {
             tl::types::MessageMediaGeo { geo: geo(&point.geo_point) }.into()
         }
+        tl::enums::InputMedia::GeoLive(live) => live_place(&live).into(),
         tl::enums::InputMedia::Venue(venue) => tl::types::MessageMediaVenue {
             geo: geo(&venue.geo_point),
             title: venue.title,
@@ -116,9 +117,53 @@ pub(super) fn made(
             venue_type: venue.venue_type,
         }
         .into(),
+        tl::enums::InputMedia::Photo(media) => {
+            let tl::enums::InputPhoto::Photo(photo) = media.id else {
+                return refused(400, "MEDIA_INVALID");
+            };
+            there(world, photo.id, &photo.file_reference)?
+        }
+        tl::enums::InputMedia::Document(media) => {
+            let tl::enums::InputDocument::Document(document) = media.id else {
+                return refused(400, "MEDIA_INVALID");
+            };
+            there(world, document.id, &document.file_reference)?
+        }
         tl::enums::InputMedia::Poll(poll) => world.asked(poll.poll),
         _ => return refused(400, "MEDIA_INVALID"),
     })
+}
+
+/// What was made before.
+fn there(world: &World, id: i64, reference: &[u8]) -> Answer<tl::enums::MessageMedia> {
+    if reference != REFERENCE {
+        return refused(400, "FILE_REFERENCE_EXPIRED");
+    }
+    match world.made.get(&id) {
+        Some(media) => Ok(media.clone()),
+        None => refused(400, "MEDIA_INVALID"),
+    }
+}
+
+/// The number of what was made.
+pub(super) fn number(media: &tl::enums::MessageMedia) -> Option<i64> {
+    match media {
+        tl::enums::MessageMedia::Photo(media) => media.photo.as_ref().map(tl::enums::Photo::id),
+        tl::enums::MessageMedia::Document(media) => {
+            media.document.as_ref().map(tl::enums::Document::id)
+        }
+        _ => None,
+    }
+}
+
+/// A place that moves; one that has ended lasts no longer.
+pub(super) fn live_place(live: &tl::types::InputMediaGeoLive) -> tl::types::MessageMediaGeoLive {
+    tl::types::MessageMediaGeoLive {
+        geo: geo(&live.geo_point),
+        heading: live.heading,
+        period: if live.stopped { 0 } else { live.period.unwrap_or(0) },
+        proximity_notification_radius: live.proximity_notification_radius,
+    }
 }
 
 fn geo(point: &tl::enums::InputGeoPoint) -> tl::enums::GeoPoint {

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// What a message answers, and in which topic, as a request has it.
-fn answers(reply: Option<&tl::enums::InputReplyTo>) -> (Option<i32>, Option<i32>) {
+pub(super) fn answers(reply: Option<&tl::enums::InputReplyTo>) -> (Option<i32>, Option<i32>) {
     match reply {
         Some(tl::enums::InputReplyTo::Message(reply)) => {
             (Some(reply.reply_to_msg_id), reply.top_msg_id)
@@ -19,7 +19,9 @@ fn answers(reply: Option<&tl::enums::InputReplyTo>) -> (Option<i32>, Option<i32>
 }
 
 /// Entities as those see them who read.
-fn shown(entities: Option<Vec<tl::enums::MessageEntity>>) -> Vec<tl::enums::MessageEntity> {
+pub(super) fn shown(
+    entities: Option<Vec<tl::enums::MessageEntity>>,
+) -> Vec<tl::enums::MessageEntity> {
     entities
         .into_iter()
         .flatten()
@@ -186,6 +188,9 @@ pub(super) fn edit(
         let tl::enums::Poll::Poll(new) = new.poll;
         return close(world, me, place, request.id, new.closed);
     }
+    if let Some(tl::enums::InputMedia::GeoLive(new)) = request.media {
+        return moved(world, me, place, request.id, &new);
+    }
     let now = now();
     let text = request.message.unwrap_or_default();
     let entities = shown(request.entities);
@@ -199,6 +204,35 @@ pub(super) fn edit(
         message.text = text;
         message.entities = entities;
         message.edited = Some(now);
+        Ok(())
+    })
+}
+
+/// Somebody who shares where they are moves, or ends it.
+fn moved(
+    world: &mut World,
+    me: i64,
+    place: Place,
+    id: i32,
+    new: &tl::types::InputMediaGeoLive,
+) -> Answer<tl::enums::Updates> {
+    change(world, me, place, id, What::Edit, |message| {
+        if message.from != me {
+            return refused(403, "MESSAGE_AUTHOR_REQUIRED");
+        }
+        let Some(tl::enums::MessageMedia::GeoLive(media)) = &mut message.media else {
+            return refused(400, "MEDIA_INVALID");
+        };
+        if media.period == 0 {
+            return refused(400, "MESSAGE_NOT_MODIFIED");
+        }
+        let made = files::live_place(new);
+        if new.stopped {
+            media.period = 0;
+        } else {
+            media.geo = made.geo;
+        }
+        message.edited = Some(now());
         Ok(())
     })
 }

@@ -9,15 +9,38 @@ use super::{Message, Place, World};
 pub(crate) struct Group {
     pub(crate) title: String,
     pub(crate) members: BTreeSet<i64>,
+    /// Who has begun it, and when.
+    pub(crate) creator: Option<(i64, i32)>,
+    pub(crate) about: String,
     /// The supergroup that it has become.
     pub(crate) became: Option<i64>,
 }
 
 impl World {
+    /// The groups, supergroups and channels of a name: who is in each, and what it says about itself.
+    pub fn named(&self, title: &str) -> Vec<(Place, Vec<i64>, String)> {
+        let groups = self.groups.iter().filter(|(_, group)| group.title == title);
+        let groups = groups.map(|(id, group)| {
+            (Place::Group(*id), group.members.iter().copied().collect(), group.about.clone())
+        });
+        let channels = self.channels.iter().filter(|(_, channel)| channel.title == title);
+        let channels = channels.map(|(id, channel)| {
+            (Place::Channel(*id), channel.members.iter().copied().collect(), channel.about.clone())
+        });
+        groups.chain(channels).collect()
+    }
+
     /// Adds a basic group.
     pub fn group(&mut self, id: i64, title: &str, members: &[i64]) {
         let members = members.iter().copied().collect();
-        self.groups.insert(id, Group { title: title.into(), members, became: None });
+        let group = Group {
+            title: title.into(),
+            members,
+            creator: None,
+            about: String::new(),
+            became: None,
+        };
+        self.groups.insert(id, group);
     }
 
     /// A basic group becomes a supergroup (core.telegram.org/api/channel#migration): both are told so by somebody's last and first

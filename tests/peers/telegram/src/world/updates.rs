@@ -122,8 +122,8 @@ impl World {
     pub(crate) fn chats(&self, viewer: i64) -> Vec<tl::enums::Chat> {
         let there = self.channels.iter().filter(|(_, channel)| channel.members.contains(&viewer));
         let groups = self.groups.iter().filter(|(_, group)| group.members.contains(&viewer));
-        let channels = there.map(|(id, channel)| build::channel(*id, channel));
-        channels.chain(groups.map(|(id, group)| build::group(*id, group))).collect()
+        let channels = there.map(|(id, channel)| build::channel(*id, channel, viewer));
+        channels.chain(groups.map(|(id, group)| build::group(*id, group, viewer))).collect()
     }
 
     pub(crate) fn updates(
