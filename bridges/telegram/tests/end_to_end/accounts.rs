@@ -1,9 +1,12 @@
 //! People's own accounts.
 
-use landbridge_framework::login::{Display, StepKind};
+use landbridge_framework::{
+    login::{Display, StepKind},
+    testing::eventually,
+};
 use landbridge_telegram_peer::{CODE, Faults, Place};
 
-use crate::rig::{ALICE, BOB, LOBBY, Rig, eventually};
+use crate::rig::{ALICE, BOB, LOBBY, Rig};
 
 const BOBS_GHOST: &str = "@telegram_1002:hs.example";
 const DIRECT: Place = Place::Direct(ALICE, BOB);
