@@ -6,6 +6,7 @@
 mod chat_login;
 mod list;
 mod people;
+mod qr;
 mod reply;
 mod rooms;
 mod ways;
