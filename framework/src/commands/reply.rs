@@ -37,14 +37,14 @@ impl Reply {
 
     /// Shows a picture under this text; gives its event, if it could be shown.
     pub(super) async fn show(&self, picture: Picture, text: &str) -> Option<String> {
-        let (size, side) = (picture.png.len() as u64, picture.side);
+        let (length, side) = (picture.png.len() as u64, picture.side);
         let bytes = futures::stream::iter([Ok(Bytes::from(picture.png))]).boxed();
         let uploaded =
-            self.matrix.bot().upload(bytes, Some(size), "image/png", Some("qr.png")).await;
+            self.matrix.bot().upload(bytes, Some(length), "image/png", Some("qr.png")).await;
         let url = uploaded
             .inspect_err(|error| tracing::warn!(%error, "the bot could not upload a picture"))
             .ok()?;
-        let info = json!({ "mimetype": "image/png", "size": size, "w": side, "h": side });
+        let info = json!({ "mimetype": "image/png", "size": length, "w": side, "h": side });
         self.put(&json!({
             "msgtype": "m.image", "body": text, "filename": "qr.png", "url": url, "info": info,
         }))
