@@ -7,6 +7,7 @@ mod chat_login;
 mod groups;
 mod list;
 mod people;
+mod qr;
 mod reply;
 mod rooms;
 mod ways;

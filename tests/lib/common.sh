@@ -41,6 +41,21 @@ cargo_tests() {
     fi
 }
 
+# The tests from end to end of a bridge (slack, discord, telegram) once more, each with a homeserver of its own: ours, then Synapse. What
+# takes its time in them is waiting, so four go at once.
+end_to_end() {
+    local name=$1 before
+    need_python synapse matrix-synapse
+    export SYNAPSE_PYTHON=$PYTHON
+    for homeserver in "our homeserver:$PWD/tests/launch-homeserver" "Synapse:$PWD/tests/bench/launchers/synapse"; do
+        before=$(wc -l <"$RESULTS")
+        LANDBRIDGE_TEST_HOMESERVER=${homeserver#*:} \
+            cargo_tests --workspace --all-features --test "${name}_end_to_end" -- --test-threads=4
+        printf '   end to end with %s: %s\n' "${homeserver%%:*}" "$(tail -n "+$((before + 1))" "$RESULTS" |
+            awk '{ n[$1] += $2 } END { printf "%d passed, %d failed", n["passed"], n["failed"] }')"
+    done
+}
+
 # A program of ours for tests, with the features that the unit tests have, so that nothing is built twice.
 test_program() {
     cargo build --quiet --workspace --all-features --bin "$1"

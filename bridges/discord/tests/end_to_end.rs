@@ -1,5 +1,5 @@
-//! The bridge between the testing kit's homeserver and a Discord of our own, over sockets: everything that people do, and everything that
-//! goes wrong.
+//! The bridge between a homeserver (the testing kit's, or a real one: `LANDBRIDGE_TEST_HOMESERVER`) and a Discord of our own, over sockets:
+//! everything that people do, and everything that goes wrong.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing test may panic")]
 
@@ -19,8 +19,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use fake::{CHANNEL, Fake, GUILD, OTHER};
-use landbridge_framework::event::ThreadMode;
-use world::{World, eventually};
+use landbridge_framework::{event::ThreadMode, testing::eventually};
+use world::World;
 
 fn texts(said: &[(String, String)]) -> Vec<&str> {
     said.iter().map(|(_, text)| text.as_str()).collect()
@@ -323,7 +323,7 @@ async fn files_cross_both_ways() {
     let drawn = timeline.iter().rfind(|event| event["type"] == "m.sticker").unwrap();
     assert_eq!(drawn["content"]["info"]["mimetype"], "image/gif");
     assert!(drawn["content"]["url"].as_str().unwrap().starts_with("mxc://"));
-    let mxc = world.upload(b"a picture").await;
+    let mxc = world.user.upload("image/png", b"a picture").unwrap();
     let content = json!({ "msgtype": "m.image", "body": "cat.png", "url": mxc, "info": { "mimetype": "image/png" } });
     world.user.send(&world.room, "m.room.message", &content).unwrap();
     eventually("the file", || world.files(CHANNEL) == ["cat.png"]).await;

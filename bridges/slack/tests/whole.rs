@@ -1,12 +1,10 @@
-//! The whole bridge between a homeserver in memory and a Slack of the test's own, which speaks the Web API and Socket Mode over sockets: what
-//! crosses, and what comes of broken connections and lost answers.
+//! The whole bridge between a homeserver (in memory, or a real one: `LANDBRIDGE_TEST_HOMESERVER`) and a Slack of the test's own, which speaks the
+//! Web API and Socket Mode over sockets: what crosses, and what comes of broken connections and lost answers.
 
 #![allow(clippy::unwrap_used, reason = "a failing test may panic")]
 
 #[path = "whole/slack.rs"]
 mod slack;
-
-use std::time::Duration;
 
 use landbridge_database::{Database, testing::TestDatabase};
 use landbridge_framework::{
@@ -15,7 +13,7 @@ use landbridge_framework::{
     control::{ControlError, GroupWanted},
     login::StepKind,
     permissions::Level,
-    testing::{Faults, Kind, SimHomeserver, SimUser},
+    testing::{Faults, TestHomeserver, TestUser, eventually},
 };
 use landbridge_registration::Registration;
 use landbridge_slack::{Slack, SlackConfig, config::Secret};
@@ -27,7 +25,8 @@ const SERVER: &str = "hs.example";
 /// A bridge with everything around it.
 struct World {
     slack: Workspace,
-    homeserver: SimHomeserver,
+    homeserver: TestHomeserver,
+    ann: TestUser,
     config: BridgeConfig,
     registration: Registration,
     database: Database,
@@ -40,20 +39,19 @@ impl World {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut config = BridgeConfig::for_network("slack");
         config.permissions.insert("*".into(), Level::User);
-        config.homeserver_is_durable = Some(true);
         config.backfill.on_create = 0;
         config.portals = vec![PortalConfig {
             remote_id: "T01-C01".into(),
             invite: vec!["@ann:hs.example".into()],
             ..PortalConfig::default()
         }];
-        let registration = config.registration("slack", SERVER, None, &mut rand::rng()).unwrap();
-        let homeserver =
-            SimHomeserver::new(SERVER, registration.clone(), Kind::Ours, Faults::new(3));
+        let (homeserver, registration) =
+            TestHomeserver::start(SERVER, "slack", &mut config, Faults::new(3));
+        let ann = homeserver.user("@ann:hs.example");
         let files = TestDatabase::new();
         let database = files.open().await.unwrap();
         let slack = Workspace::start().await;
-        Self { slack, homeserver, config, registration, database, _files: files }
+        Self { slack, homeserver, ann, config, registration, database, _files: files }
     }
 
     async fn start(&self) -> Bridge<Slack> {
@@ -77,7 +75,7 @@ impl World {
     }
 
     /// With Ann in the room of the channel, and the bridge connected.
-    async fn opened(&self) -> (SimUser, String, Bridge<Slack>) {
+    async fn opened(&self) -> (TestUser, String, Bridge<Slack>) {
         let bridge = self.start().await;
         let room_named = || {
             let named = |room: &String| {
@@ -89,7 +87,7 @@ impl World {
         };
         eventually("the channel's room", || room_named().is_some()).await;
         let room = room_named().unwrap();
-        let ann = self.homeserver.user("@ann:hs.example");
+        let ann = self.ann.clone();
         eventually("an invitation", || ann.join(&room)).await;
         eventually("a connection", || self.slack.connections() == 1).await;
         eventually("the app in the channel", || self.slack.called("conversations.join") > 0).await;
@@ -114,17 +112,6 @@ impl World {
         let timeline = self.homeserver.timeline(room);
         timeline.into_iter().find(|event| event["content"]["body"] == body).unwrap_or_default()
     }
-}
-
-/// Waits until something holds.
-async fn eventually(what: &str, holds: impl Fn() -> bool) {
-    for _ in 0..6_000 {
-        if holds() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("it never came: {what}");
 }
 
 #[tokio::test]
@@ -240,6 +227,9 @@ async fn somebody_who_logs_in_speaks_for_themselves() {
     let (ann, room, bridge) = world.opened().await;
     let slack = &world.slack;
     let control = bridge.control();
+    if let Some(token) = ann.puppet_token() {
+        control.set_puppet(ann.id(), Some(token)).await.unwrap();
+    }
     let mut login = control.start_login(ann.id(), "token", None).await.unwrap();
     let step = login.next().await;
     login.answer(step.number, [("token".to_owned(), slack::PERSON.to_owned())].into()).unwrap();

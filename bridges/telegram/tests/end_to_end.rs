@@ -1,4 +1,5 @@
-//! The whole bridge between a homeserver in memory and a server that speaks Telegram's protocol, over sockets.
+//! The whole bridge between a homeserver (in memory, or a real one: `LANDBRIDGE_TEST_HOMESERVER`) and a server that speaks Telegram's protocol,
+//! over sockets.
 
 #[path = "end_to_end/accounts.rs"]
 mod accounts;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::reply::Reply;
+use super::{qr, reply::Reply};
 use crate::kv::KeyValue;
 use crate::login::{Answer, Display, Field, FieldKind, LoginProcess, Step, StepKind, pending};
 use crate::matrix::Matrix;
@@ -63,6 +63,7 @@ impl ChatLogins {
             reply: Reply::new(&self.matrix, room_id, &format!("login/{event_id}")),
             process,
             said,
+            pictured: None,
         };
         let (kv, going_on, own) =
             (self.kv.clone(), Arc::downgrade(&self.going_on), user.to_owned());
@@ -121,6 +122,8 @@ struct Talk {
     reply: Reply,
     process: LoginProcess,
     said: mpsc::Receiver<Said>,
+    /// The code that is shown as a picture: whoever scans it is let in, so it goes with its step.
+    pictured: Option<String>,
 }
 
 /// The conversation is over.
@@ -137,6 +140,9 @@ impl Talk {
     }
 
     async fn step(&mut self, step: Step) -> Result<(), Over> {
+        if let Some(pictured) = self.pictured.take() {
+            self.reply.redact(&pictured).await;
+        }
         if let Some(complaint) = &step.complaint {
             self.reply.send(complaint).await;
         }
@@ -153,7 +159,7 @@ impl Talk {
                 answer
             }
             StepKind::Show(display) => {
-                self.reply.send(&shown(display)).await;
+                self.show(display).await;
                 return Ok(());
             }
             StepKind::Cookies(spec) => {
@@ -224,6 +230,27 @@ impl Talk {
         }
     }
 
+    async fn show(&mut self, display: &Display) {
+        let text = match display {
+            Display::Qr(data) => {
+                if let Some(picture) = qr::picture(data) {
+                    let text = format!("Scan this on the device that is logged in: {data}");
+                    self.pictured = self.reply.show(picture, &text).await;
+                    if self.pictured.is_some() {
+                        return;
+                    }
+                }
+                format!(
+                    "Make a QR code of this, and scan it on the device that is logged in:\n```\n{data}\n```"
+                )
+            }
+            Display::Code(code) => format!("Type this code on your other device: **{code}**"),
+            Display::Emoji(emoji) => format!("Choose this emoji on your other device: {emoji}"),
+            Display::Nothing(text) => text.clone(),
+        };
+        self.reply.send(&text).await;
+    }
+
     async fn listen(&mut self, secret: bool) -> Result<String, Over> {
         match tokio::time::timeout(PATIENCE, self.said.recv()).await {
             Ok(Some(said)) => {
@@ -240,16 +267,5 @@ impl Talk {
                 Err(Over)
             }
         }
-    }
-}
-
-fn shown(display: &Display) -> String {
-    match display {
-        Display::Qr(data) => format!(
-            "Open this on the device that is logged in, or make a QR code of it and scan it:\n```\n{data}\n```"
-        ),
-        Display::Code(code) => format!("Type this code on your other device: **{code}**"),
-        Display::Emoji(emoji) => format!("Choose this emoji on your other device: {emoji}"),
-        Display::Nothing(text) => text.clone(),
     }
 }

@@ -140,7 +140,9 @@ pub(super) async fn own_login(
     c: &Context<'_>,
     named: Option<&str>,
 ) -> Result<String, ControlError> {
-    let logins = c.inner.control.logins(c.user).await?;
+    let mut logins = c.inner.control.logins(c.user).await?;
+    // The bridge's own are nobody's unless they are named.
+    logins.retain(|login| named.is_some() || !login.system);
     match (named, &logins[..]) {
         (Some(id), logins) => logins
             .iter()

@@ -71,13 +71,22 @@ impl Control for Fake {
     }
     async fn logins(&self, user: &str) -> Result<Vec<LoginInfo>, ControlError> {
         Ok(match user {
-            "@admin:hs" => vec![LoginInfo {
-                id: "a1".into(),
-                name: "Boss".into(),
-                state: "connected".into(),
-                reason: None,
-                system: false,
-            }],
+            "@admin:hs" => vec![
+                LoginInfo {
+                    id: "a1".into(),
+                    name: "Boss".into(),
+                    state: "connected".into(),
+                    reason: None,
+                    system: false,
+                },
+                LoginInfo {
+                    id: "bot".into(),
+                    name: "The bot".into(),
+                    state: "connected".into(),
+                    reason: None,
+                    system: true,
+                },
+            ],
             _ => Vec::new(),
         })
     }
@@ -379,6 +388,28 @@ async fn a_login_is_a_conversation() {
     );
     assert!(world.say(&alice, &room, "cancel").await.contains("nothing to end"));
     assert!(pending::interrupted(&*world.kv).await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_qr_code_is_a_picture_that_goes_when_it_is_scanned() {
+    let world = World::new();
+    let alice = world.hs.user("@alice:hs");
+    let room = world.room(&[&alice]).await;
+    assert!(world.say(&alice, &room, "login qr").await.contains("sim:scan"));
+    let pictures = || {
+        let events = world.hs.timeline(&room).into_iter();
+        events.filter(|event| event["content"]["msgtype"] == "m.image").collect::<Vec<_>>()
+    };
+    let shown = pictures();
+    assert_eq!(shown.len(), 1);
+    assert!(shown[0]["content"]["url"].as_str().unwrap().starts_with("mxc://"));
+    assert_eq!(
+        (shown[0]["content"]["info"]["mimetype"].as_str(), world.hs.uploads()),
+        (Some("image/png"), 1)
+    );
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(world.hs.messages(&room).last().unwrap().1.contains("You are logged in as Scanned"));
+    assert!(pictures().is_empty(), "whoever sees it later can't use it");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! A homeserver in memory, good enough for a bridge: what an appservice calls, with the checks that matter to it, and
 //! transactions pushed in order until they are acknowledged.
 
+mod backend;
 mod push;
 mod room;
 mod routes;
@@ -17,6 +18,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use super::carrier::FaultyCarrier;
+use super::contents;
 use super::faults::Faults;
 use crate::matrix::{Body, ByteStream, Carrier, CarrierError, RouterCarrier};
 use state::State;
@@ -182,42 +184,12 @@ impl SimHomeserver {
     /// Sender and body of the messages of a room, oldest first; edits count as their new text where the message stands,
     /// redacted messages are left out.
     pub fn messages(&self, room_id: &str) -> Vec<(String, String)> {
-        let mut out: Vec<(String, String, String)> = Vec::new();
-        for event in self.timeline(room_id).iter().filter(|e| e["type"] == "m.room.message") {
-            let content = &event["content"];
-            let Some(body) = content["body"].as_str() else { continue };
-            let sender = event["sender"].as_str().unwrap_or_default().to_owned();
-            let replaced = (content["m.relates_to"]["rel_type"] == "m.replace")
-                .then(|| content["m.relates_to"]["event_id"].as_str())
-                .flatten();
-            if let Some(target) = replaced {
-                let new = content["m.new_content"]["body"].as_str().unwrap_or(body);
-                if let Some(old) = out.iter_mut().find(|(id, ..)| id == target) {
-                    new.clone_into(&mut old.2);
-                }
-                continue;
-            }
-            out.push((
-                event["event_id"].as_str().unwrap_or_default().to_owned(),
-                sender,
-                body.to_owned(),
-            ));
-        }
-        out.into_iter().map(|(_, sender, body)| (sender, body)).collect()
+        contents::messages(&self.timeline(room_id))
     }
 
     /// The content of a state event.
     pub fn state(&self, room_id: &str, kind: &str, state_key: &str) -> Option<Value> {
         Some(self.shared.state().rooms.get(room_id)?.state_content(kind, state_key)?.clone())
-    }
-
-    /// Somebody uploads a file; gives its address.
-    pub fn put_media(&self, bytes: &[u8], mime: &str) -> String {
-        let mut state = self.shared.state();
-        let mxc = state.new_mxc();
-        let file = (mime.to_owned(), bytes::Bytes::copy_from_slice(bytes));
-        state.media.insert(mxc.clone(), Some(file));
-        mxc
     }
 
     /// How many files were uploaded.
@@ -294,23 +266,17 @@ impl SimUser {
 
     /// Says something; gives the event ID.
     pub fn say(&self, room_id: &str, text: &str) -> Option<String> {
-        self.send(room_id, "m.room.message", &json!({ "msgtype": "m.text", "body": text }))
+        self.send(room_id, "m.room.message", &contents::text(text))
     }
 
     /// Changes what they said.
     pub fn edit(&self, room_id: &str, event_id: &str, text: &str) -> Option<String> {
-        let content = json!({
-            "msgtype": "m.text", "body": format!("* {text}"),
-            "m.new_content": { "msgtype": "m.text", "body": text },
-            "m.relates_to": { "rel_type": "m.replace", "event_id": event_id },
-        });
-        self.send(room_id, "m.room.message", &content)
+        self.send(room_id, "m.room.message", &contents::edit(event_id, text))
     }
 
     /// Reacts to something.
     pub fn react(&self, room_id: &str, event_id: &str, key: &str) -> Option<String> {
-        let content = json!({ "m.relates_to": { "rel_type": "m.annotation", "event_id": event_id, "key": key } });
-        self.send(room_id, "m.reaction", &content)
+        self.send(room_id, "m.reaction", &contents::reaction(event_id, key))
     }
 
     /// Deletes something.

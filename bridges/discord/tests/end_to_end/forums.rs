@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use crate::{
     fake::{FORUM, Fake, HELP_WANTED},
     texts,
-    world::{World, eventually},
+    world::World,
 };
-use landbridge_framework::event::ThreadMode;
+use landbridge_framework::{event::ThreadMode, testing::eventually};
 
 #[tokio::test]
 async fn what_is_said_in_a_forums_room_begins_a_post() {

@@ -1,8 +1,7 @@
-//! A bridge with everything around it: the testing kit's homeserver, and a Discord of our own.
+//! A bridge with everything around it: a homeserver of the testing kit's, and a Discord of our own.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
-use http::{Request, header::AUTHORIZATION};
 use landbridge_database::{Database, Options};
 use landbridge_discord::{Discord, DiscordConfig, config::Secret};
 use landbridge_framework::{
@@ -10,23 +9,19 @@ use landbridge_framework::{
     config::PortalConfig,
     login::StepKind,
     permissions::Level,
-    testing::{Faults, Kind, SimHomeserver, SimUser},
+    testing::{Faults, TestHomeserver, TestUser, eventually},
 };
 use landbridge_registration::Registration;
 use serde_json::Value;
-use tower::ServiceExt as _;
 
 use crate::fake::{CHANNEL, Fake, GUILD, TOKEN};
 
 const SERVER: &str = "hs.example";
 
-/// How long something may take on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(2);
-
 pub(crate) struct World {
     pub(crate) fake: Fake,
-    pub(crate) homeserver: SimHomeserver,
-    pub(crate) user: SimUser,
+    pub(crate) homeserver: TestHomeserver,
+    pub(crate) user: TestUser,
     pub(crate) room: String,
     registration: Registration,
     bridge_config: BridgeConfig,
@@ -65,7 +60,6 @@ impl World {
         let fake = Fake::start().await;
         let mut bridge_config = BridgeConfig::for_network("discord");
         bridge_config.permissions.insert("*".into(), Level::User);
-        bridge_config.homeserver_is_durable = Some(true);
         bridge_config.double_puppet.automatic = false;
         bridge_config.portals = vec![PortalConfig {
             remote_id: CHANNEL.into(),
@@ -79,10 +73,8 @@ impl World {
             ..DiscordConfig::default()
         };
         change(&mut bridge_config, &mut network);
-        let registration =
-            bridge_config.registration("discord", SERVER, None, &mut rand::rng()).unwrap();
-        let homeserver =
-            SimHomeserver::new(SERVER, registration.clone(), Kind::Ours, Faults::new(7));
+        let (homeserver, registration) =
+            TestHomeserver::start(SERVER, "discord", &mut bridge_config, Faults::new(7));
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("bridge.db").display());
         let database = Database::open(&url, &Options::default()).await.unwrap();
@@ -184,20 +176,6 @@ impl World {
         files.filter_map(|file| file["filename"].as_str().map(ToOwned::to_owned)).collect()
     }
 
-    /// Somebody's file; gives its address.
-    pub(crate) async fn upload(&self, bytes: &'static [u8]) -> String {
-        let token = self.homeserver.token(self.user.id());
-        let request = Request::post("/_matrix/media/v3/upload?filename=cat.png")
-            .header(AUTHORIZATION, format!("Bearer {token}"))
-            .header("content-type", "image/png")
-            .body(axum::body::Body::from(bytes))
-            .unwrap();
-        let response = self.homeserver.router().oneshot(request).await.unwrap();
-        let answer = axum::body::to_bytes(response.into_body(), 4_096).await.unwrap();
-        let answer: Value = serde_json::from_slice(&answer).unwrap();
-        answer["content_uri"].as_str().unwrap().to_owned()
-    }
-
     /// The room that is called so, once the user is in it.
     pub(crate) async fn enter(&self, name: &str) -> String {
         let named = |room: &String| {
@@ -244,14 +222,4 @@ impl World {
         let logins = control.logins(self.user.id()).await.unwrap();
         logins.into_iter().find(|login| login.system).unwrap().state
     }
-}
-
-/// Waits until something holds.
-pub(crate) async fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let patient = async {
-        while !holds() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    assert!(tokio::time::timeout(PATIENCE, patient).await.is_ok(), "it never came: {what}");
 }

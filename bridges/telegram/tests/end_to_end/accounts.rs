@@ -1,9 +1,12 @@
 //! People's own accounts.
 
-use landbridge_framework::login::{Display, StepKind};
+use landbridge_framework::{
+    login::{Display, StepKind},
+    testing::eventually,
+};
 use landbridge_telegram_peer::{CODE, Faults, Place};
 
-use crate::rig::{ALICE, BOB, LOBBY, Rig, eventually};
+use crate::rig::{ALICE, BOB, LOBBY, Rig};
 
 const BOBS_GHOST: &str = "@telegram_1002:hs.example";
 const DIRECT: Place = Place::Direct(ALICE, BOB);
@@ -23,6 +26,39 @@ async fn direct_chats_go_both_ways() {
     eventually("Bob's words are taken back", || !rig.events(&room, "m.room.redaction").is_empty())
         .await;
     assert_eq!(rig.said_by(DIRECT, ALICE), ["hi Bob"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_are_found_and_written_to_first() {
+    let rig = Rig::start().await;
+    rig.log_in("+15550001").await;
+    eventually("Alice is connected", || rig.peer.world().is_connected(ALICE)).await;
+    let control = rig.control();
+    // Telegram has the connection before the account may be used.
+    let ready = async {
+        loop {
+            let logins = control.logins(rig.ann.id()).await.expect("the bridge answers");
+            if logins.iter().any(|login| !login.system && login.state == "connected") {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    let minute = std::time::Duration::from_mins(1);
+    tokio::time::timeout(minute, ready).await.expect("the account can be used");
+    let found = control.search(rig.ann.id(), None, "bob").await.expect("it is searched");
+    assert_eq!(found.len(), 1, "{found:?}");
+    let nobody = control.resolve(rig.ann.id(), None, "+15559999").await.expect("it is looked up");
+    assert!(nobody.is_none(), "{nobody:?}");
+    let bob = control.resolve(rig.ann.id(), None, "+15550002").await.expect("it is looked up");
+    let bob = bob.expect("it is Bob's number");
+    assert_eq!(bob.id, found[0].id);
+    control.start_chat(rig.ann.id(), None, &bob.id).await.expect("he may be written to");
+    let room = rig.direct_room(BOBS_GHOST).await;
+    rig.ann.say(&room, "hi Bob").expect("Ann may speak");
+    eventually("Ann's words are Alice's", || rig.said_by(DIRECT, ALICE) == ["hi Bob"]).await;
+    rig.peer.world().say(BOB, DIRECT, "hi Alice");
+    eventually("Bob's words are in the same room", || rig.heard(&room) == ["hi Alice"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,9 +1,10 @@
 //! Chats that are more than a direct one or a supergroup: forums with their topics, and basic groups.
 
+use landbridge_framework::testing::eventually;
 use landbridge_telegram_peer::Place;
 use serde_json::json;
 
-use crate::rig::{ALICE, BOB, Rig, eventually};
+use crate::rig::{ALICE, BOB, Rig};
 
 const FORUM: i64 = 6000;
 const CLUB: i64 = 400;

@@ -1,8 +1,9 @@
 //! Nothing lost, nothing doubled, nothing reordered: through faults, and through the bridge's death.
 
+use landbridge_framework::testing::eventually;
 use landbridge_telegram_peer::Faults;
 
-use crate::rig::{BOB, BOT, LOBBY, Rig, eventually};
+use crate::rig::{BOB, BOT, LOBBY, Rig};
 
 /// What ends with a number, as that number.
 fn numbers(texts: &[String]) -> Vec<u32> {

@@ -1,8 +1,9 @@
 //! Polls both ways, with their votes and ends.
 
+use landbridge_framework::testing::eventually;
 use serde_json::{Value, json};
 
-use crate::rig::{ALICE, BOB, BOT, LOBBY, Rig, eventually};
+use crate::rig::{ALICE, BOB, BOT, LOBBY, Rig};
 
 const START: &str = "org.matrix.msc3381.poll.start";
 const RESPONSE: &str = "org.matrix.msc3381.poll.response";

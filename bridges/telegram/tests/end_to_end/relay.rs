@@ -1,6 +1,8 @@
 //! The bot relays between a room and a supergroup.
 
-use crate::rig::{BOB, BOT, LOBBY, Rig, eventually};
+use landbridge_framework::testing::eventually;
+
+use crate::rig::{BOB, BOT, LOBBY, Rig};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_said_changed_and_taken_back_on_matrix_is_so_on_telegram() {

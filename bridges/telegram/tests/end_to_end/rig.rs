@@ -1,14 +1,12 @@
 //! Both ends, and the bridge between them.
 
-use std::time::{Duration, Instant};
-
 use landbridge_database::{Database, Options};
 use landbridge_framework::{
     Bridge, BridgeConfig,
     config::PortalConfig,
     login::StepKind,
     permissions::Level,
-    testing::{Faults, Kind, SimHomeserver, SimUser},
+    testing::{Faults, TestHomeserver, TestUser, eventually},
 };
 use landbridge_registration::Registration;
 use landbridge_telegram::{
@@ -28,23 +26,14 @@ const SERVER: &str = "hs.example";
 
 pub(crate) struct Rig {
     pub(crate) peer: Peer,
-    pub(crate) homeserver: SimHomeserver,
-    pub(crate) ann: SimUser,
+    pub(crate) homeserver: TestHomeserver,
+    pub(crate) ann: TestUser,
     pub(crate) config: Config,
     bridge_config: BridgeConfig,
     registration: Registration,
     database: Database,
     bridge: Option<Bridge<Telegram>>,
     _folder: tempfile::TempDir,
-}
-
-/// Waits until something is so.
-pub(crate) async fn eventually(what: &str, mut so: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_mins(2);
-    while !so() {
-        assert!(Instant::now() < until, "it never came to this: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 impl Rig {
@@ -58,6 +47,8 @@ impl Rig {
     pub(crate) async fn prepare() -> Self {
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
+        // The client wants TLS to be possible, even where nothing uses it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let peer = Peer::start("seed").await.expect("a port is free");
         {
             let mut world = peer.world();
@@ -79,18 +70,14 @@ impl Rig {
         };
         let mut bridge_config = BridgeConfig::for_network("telegram");
         bridge_config.permissions.insert("*".into(), Level::User);
-        bridge_config.homeserver_is_durable = Some(true);
         bridge_config.relay.default = true;
         bridge_config.portals = vec![PortalConfig {
             remote_id: "c5000".into(),
             invite: vec![format!("@ann:{SERVER}")],
             ..PortalConfig::default()
         }];
-        let registration = bridge_config
-            .registration("telegram", SERVER, None, &mut rand::rng())
-            .expect("the registration is valid");
-        let homeserver =
-            SimHomeserver::new(SERVER, registration.clone(), Kind::Ours, Faults::new(1));
+        let (homeserver, registration) =
+            TestHomeserver::start(SERVER, "telegram", &mut bridge_config, Faults::new(1));
         let ann = homeserver.user(&format!("@ann:{SERVER}"));
         let folder = tempfile::tempdir().expect("a folder");
         let url = format!("sqlite:{}", folder.path().join("bridge.db").display());

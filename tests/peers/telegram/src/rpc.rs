@@ -110,6 +110,8 @@ methods! {
     tl::functions::channels::GetFullChannel => reading::full_channel,
     tl::functions::channels::GetParticipants => reading::participants,
     tl::functions::contacts::ResolveUsername => reading::resolve_username,
+    tl::functions::contacts::ResolvePhone => reading::resolve_phone,
+    tl::functions::contacts::Search => reading::search,
     tl::functions::messages::SendMessage => writing::send,
     tl::functions::messages::SendMedia => writing::send_media,
     tl::functions::messages::UploadMedia => albums::upload,

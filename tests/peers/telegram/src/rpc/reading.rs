@@ -359,6 +359,44 @@ pub(super) fn resolve_username(
     .into())
 }
 
+pub(super) fn resolve_phone(
+    world: &mut World,
+    asker: Asker,
+    request: tl::functions::contacts::ResolvePhone,
+) -> Answer<tl::enums::contacts::ResolvedPeer> {
+    let me = asker.person()?;
+    let phone = request.phone.trim_start_matches('+');
+    let found = world.people.iter().find(|(_, person)| !person.bot && person.phone == phone);
+    let Some((&id, _)) = found else { return refused(400, "PHONE_NOT_OCCUPIED") };
+    Ok(tl::types::contacts::ResolvedPeer {
+        peer: peer_user(id),
+        chats: world.chats(me),
+        users: world.users(me),
+    }
+    .into())
+}
+
+/// Finds people by their names.
+pub(super) fn search(
+    world: &mut World,
+    asker: Asker,
+    request: tl::functions::contacts::Search,
+) -> Answer<tl::enums::contacts::Found> {
+    let me = asker.person()?;
+    let words = request.q.to_lowercase();
+    let found = world.people.iter().filter(|(id, person)| {
+        **id != me && (request.bots || !person.bot) && person.name.to_lowercase().contains(&words)
+    });
+    let limit = usize::try_from(request.limit).unwrap_or_default();
+    Ok(tl::types::contacts::Found {
+        my_results: Vec::new(),
+        results: found.take(limit).map(|(id, _)| peer_user(*id)).collect(),
+        chats: world.chats(me),
+        users: world.users(me),
+    }
+    .into())
+}
+
 /// Begins an export.
 pub(super) fn begin_takeout(
     world: &mut World,
