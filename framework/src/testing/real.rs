@@ -52,7 +52,7 @@ impl RealHomeserver {
         registration: impl FnOnce(&str) -> Registration,
     ) -> (Self, Registration) {
         let http = Http::new();
-        let listener = Listener::start(http.runtime());
+        let listener = Listener::start(&http.runtime());
         let registration = registration(&listener.url());
         let secret = format!("{:032x}", rand::random::<u128>());
         let setting = Setting { launcher, server_name, secret: &secret };

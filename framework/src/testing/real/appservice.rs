@@ -18,7 +18,7 @@ pub(super) struct Listener {
 
 impl Listener {
     /// Listens in a runtime, until that ends.
-    pub(super) fn start(runtime: Handle) -> Self {
+    pub(super) fn start(runtime: &Handle) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it has an address");
         listener.set_nonblocking(true).expect("a socket need not block");

@@ -16,6 +16,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a request carries.
+#[derive(Clone, Copy)]
 pub(super) enum Content<'a> {
     None,
     Json(&'a Value),
