@@ -230,18 +230,29 @@ impl Engine {
                 break;
             }
         }
-        let known = batch.to_matrix() == queued_rows.len();
+        Ok((end, self.commit_converted(portal, batch, queued_rows).await?))
+    }
+
+    /// Commits what tasks came to, with rows of the outbox and the places of their statements; gives the rows where nothing else is in
+    /// it.
+    async fn commit_converted(
+        self: &Arc<Self>,
+        portal: &Portal,
+        batch: Batch,
+        rows: Vec<(usize, MatrixOutboxRow)>,
+    ) -> Result<Vec<MatrixOutboxRow>, StoreError> {
+        let known = batch.to_matrix() == rows.len();
         let touched = self.store.commit(batch).await?;
         self.wake_spaces();
         if !known {
             portal.inward.look_again();
         }
         if portal.inward.is_to_look() {
-            return Ok((end, Vec::new()));
+            return Ok(Vec::new());
         }
         // What was in the outbox before, under its transaction id, isn't sent again.
         let added = |(at, row)| touched.get(at).is_some_and(|rows| *rows > 0).then_some(row);
-        Ok((end, queued_rows.into_iter().filter_map(added).collect()))
+        Ok(rows.into_iter().filter_map(added).collect())
     }
 
     /// Puts rows into the outbox, under transaction ids that follow from what they are. Gives the places of the statements, and

@@ -127,6 +127,17 @@ impl Engine {
             }
             portal.send_failures.store(0, Ordering::Relaxed);
         }
+        self.commit_sent(portal, batch, pinned).await?;
+        Ok(end)
+    }
+
+    /// Commits what became of rows; with messages, their events and their rows' numbers, that were pinned before they came.
+    async fn commit_sent(
+        &self,
+        portal: &Arc<Portal>,
+        mut batch: Batch,
+        pinned: HashMap<String, (String, i64)>,
+    ) -> Result<(), StoreError> {
         if let Some(last) = pinned.values().map(|(_, seq)| *seq).max() {
             let come = pinned.into_iter().map(|(id, (event_id, _))| (id, event_id)).collect();
             self.show_old_pins(&mut batch, portal, &come, &last.to_string()).await?;
@@ -136,7 +147,7 @@ impl Engine {
         if adds {
             portal.inward.look_again();
         }
-        Ok(end)
+        Ok(())
     }
 
     /// The keys of what this bridge sent to a room after the last confirmed event. Asked where it is unknown whether rows were

@@ -44,6 +44,7 @@ pub(super) trait Backend: Send + Sync {
         entry: (&str, &str),
         content: &Value,
     ) -> Option<String>;
+    fn create_room(&self, user_id: &str, body: &Value) -> Option<String>;
     fn invite(&self, user_id: &str, room_id: &str, whom: &str) -> bool;
     fn redact(&self, user_id: &str, room_id: &str, event_id: &str) -> Option<String>;
     fn upload(&self, user_id: &str, mime: &str, bytes: &[u8]) -> Option<String>;
@@ -198,6 +199,11 @@ impl TestUser {
     /// Sends any event.
     pub fn send(&self, room_id: &str, kind: &str, content: &Value) -> Option<String> {
         self.homeserver.backend.send(&self.user_id, room_id, kind, content)
+    }
+
+    /// Makes a room; gives its ID. `body` is that of `POST /createRoom`.
+    pub fn create_room(&self, body: &Value) -> Option<String> {
+        self.homeserver.backend.create_room(&self.user_id, body)
     }
 
     /// Sets state of a room; gives the event ID.

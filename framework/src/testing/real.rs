@@ -197,6 +197,11 @@ impl Backend for RealHomeserver {
         text(&self.does(user_id, &Method::PUT, &path, content)?, "event_id")
     }
 
+    fn create_room(&self, user_id: &str, body: &Value) -> Option<String> {
+        let path = ["_matrix", "client", "v3", "createRoom"];
+        text(&self.does(user_id, &Method::POST, &path, body)?, "room_id")
+    }
+
     fn invite(&self, user_id: &str, room_id: &str, whom: &str) -> bool {
         let path = ["_matrix", "client", "v3", "rooms", room_id, "invite"];
         self.does(user_id, &Method::POST, &path, &json!({ "user_id": whom })).is_some()

@@ -1,6 +1,6 @@
 //! A bridge with everything around it: a homeserver of the testing kit's, and a Discord of our own.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use landbridge_database::{Database, Options};
 use landbridge_discord::{Discord, DiscordConfig, config::Secret};
@@ -17,6 +17,9 @@ use serde_json::Value;
 use crate::fake::{CHANNEL, Fake, GUILD, TOKEN};
 
 const SERVER: &str = "hs.example";
+
+/// How long the bot may take to connect on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 pub(crate) struct World {
     pub(crate) fake: Fake,

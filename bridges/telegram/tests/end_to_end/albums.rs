@@ -1,10 +1,11 @@
 //! Albums, as galleries and as events.
 
+use landbridge_framework::testing::eventually;
 use landbridge_telegram::config::Albums;
 use landbridge_telegram_peer::Faults;
 use serde_json::{Value, json};
 
-use crate::rig::{BOB, BOT, LOBBY, Rig, eventually};
+use crate::rig::{BOB, BOT, LOBBY, Rig};
 
 const GALLERY: &str = "dm.filament.gallery";
 

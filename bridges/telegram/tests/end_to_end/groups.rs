@@ -1,10 +1,10 @@
 //! Groups begun from Matrix.
 
-use landbridge_framework::control::GroupWanted;
+use landbridge_framework::{control::GroupWanted, testing::eventually};
 use landbridge_telegram_peer::{Faults, Place};
 use serde_json::json;
 
-use crate::rig::{ALICE, BOB, Rig, eventually};
+use crate::rig::{ALICE, BOB, Rig};
 
 impl Rig {
     /// With Ann logged in as Alice, who has seen Bob.

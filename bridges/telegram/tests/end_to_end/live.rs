@@ -1,8 +1,9 @@
 //! Places that people share from Matrix while they move.
 
+use landbridge_framework::testing::eventually;
 use serde_json::{Value, json};
 
-use crate::rig::{ALICE, LOBBY, Rig, eventually};
+use crate::rig::{ALICE, LOBBY, Rig};
 
 const INFO: &str = "org.matrix.msc3672.beacon_info";
 const BEACON: &str = "org.matrix.msc3672.beacon";

@@ -73,6 +73,10 @@ impl Backend for SimHomeserver {
         self.somebody(user_id).set_state(room_id, kind, key, content)
     }
 
+    fn create_room(&self, user_id: &str, body: &Value) -> Option<String> {
+        self.somebody(user_id).create_room(body)
+    }
+
     fn invite(&self, user_id: &str, room_id: &str, whom: &str) -> bool {
         self.somebody(user_id).invite(room_id, whom)
     }
