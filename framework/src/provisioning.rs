@@ -178,7 +178,9 @@ async fn logout(
     Path(login): Path<String>,
 ) -> Answer {
     if login == "all" {
-        for login in api.control.logins(&user).await? {
+        // The bridge's own are nobody's to end.
+        let logins = api.control.logins(&user).await?;
+        for login in logins.into_iter().filter(|login| !login.system) {
             api.control.logout(&user, &login.id).await?;
         }
     } else {
