@@ -58,8 +58,7 @@ struct Added {
     /// Its statement's place in the batch.
     at: usize,
     seq: i64,
-    /// How many things it says, where it was decoded at once, and the portals they are for.
-    count: usize,
+    /// Where it was decoded at once, the portals of what it says, in order.
     portals: Vec<Arc<Portal>>,
 }
 
@@ -106,19 +105,14 @@ impl Engine {
         let mut added = Vec::with_capacity(entries.len());
         for Entry { key, raw } in entries {
             let seq = self.store.next_id();
-            added.push(match simple.next() {
+            let (at, portals) = match simple.next() {
                 Some(events) => {
-                    let (count, at) = (events.len(), batch.add_decoded(seq, login, &key, raw, now));
-                    let portals = self.queue_simple(&mut batch, login, seq, events);
-                    Added { at, seq, count, portals }
+                    let at = batch.add_decoded(seq, login, &key, raw, now);
+                    (at, self.queue_simple(&mut batch, login, seq, events))
                 }
-                None => Added {
-                    at: batch.add_inbox(seq, login, &key, raw, now),
-                    seq,
-                    count: 0,
-                    portals: Vec::new(),
-                },
-            });
+                None => (batch.add_inbox(seq, login, &key, raw, now), Vec::new()),
+            };
+            added.push(Added { at, seq, portals });
         }
         if let Some((stream, cursor)) = cursor {
             batch.save_cursor(login, stream, cursor);
@@ -141,7 +135,7 @@ impl Engine {
                 added.portals.into_iter().for_each(|portal| self.wake_for_tasks(portal));
             } else {
                 // Nobody will ask for it.
-                for place in 0..added.count {
+                for place in 0..added.portals.len() {
                     self.portals.decoded.remove(&(added.seq, place));
                 }
             }

@@ -1,6 +1,6 @@
 //! The inbox: what the network said, verbatim.
 
-use landbridge_database::args;
+use landbridge_database::{Value, args};
 
 use super::{Batch, Store, StoreError};
 
@@ -75,11 +75,7 @@ impl Batch {
         raw: String,
         now: i64,
     ) -> usize {
-        self.push(
-            "INSERT INTO inbox (seq, login_id, event_key, raw, state, received_at) VALUES ($1, $2, $3, $4, 'new', $5)
-             ON CONFLICT DO NOTHING",
-            args![seq, login, key, raw, now],
-        )
+        self.put_inbox("new", args![seq, login, key, raw, now])
     }
     /// The same with an event whose tasks are in this very batch.
     pub(crate) fn add_decoded(
@@ -90,19 +86,20 @@ impl Batch {
         raw: String,
         now: i64,
     ) -> usize {
-        self.push(
-            "INSERT INTO inbox (seq, login_id, event_key, raw, state, received_at) VALUES ($1, $2, $3, $4, 'done', $5)
-             ON CONFLICT DO NOTHING",
-            args![seq, login, key, raw, now],
-        )
+        self.put_inbox("done", args![seq, login, key, raw, now])
     }
     /// Adds an event that somebody else decodes; after a crash before that is done, it is decoded as any other.
     pub(crate) fn hold_inbox(&mut self, seq: i64, login: &str, key: &str, raw: String, now: i64) {
+        self.put_inbox("held", args![seq, login, key, raw, now]);
+    }
+    /// Adds an event in a state, unless its key is known.
+    fn put_inbox(&mut self, state: &'static str, mut event: Vec<Value>) -> usize {
+        event.push(state.into());
         self.push(
-            "INSERT INTO inbox (seq, login_id, event_key, raw, state, received_at) VALUES ($1, $2, $3, $4, 'held', $5)
+            "INSERT INTO inbox (seq, login_id, event_key, raw, received_at, state) VALUES ($1, $2, $3, $4, $5, $6)
              ON CONFLICT DO NOTHING",
-            args![seq, login, key, raw, now],
-        );
+            event,
+        )
     }
     /// At start: what was held when the bridge ended.
     pub(crate) fn release_inbox(&mut self) {

@@ -5,7 +5,7 @@ use landbridge_framework::{handlers::LiveLocation, prelude::*};
 
 use super::{
     Telegram,
-    outgoing::{Target, random_id, send_media, send_text},
+    outgoing::{Target, edit_media, random_id, send_media, send_text, sent},
     send::{Here, Me},
 };
 use crate::convert::from_matrix::Chunk;
@@ -60,31 +60,14 @@ async fn live_location(
         let id = send_media(&live, &target, media.into(), &none, number, origin.ts_ms).await?;
         // The one that is changed comes first.
         ids.insert(0, id);
-        return Ok(match ids.as_slice() {
-            [id] => Sent::Now { id: *id, order: Some(StreamOrder(i64::from(*id))) },
-            _ => Sent::Many(ids),
-        });
+        return Ok(sent(ids));
     };
     live.note_edit(at.id.peer, message.id, "");
-    let request = tl::functions::messages::EditMessage {
-        no_webpage: false,
-        invert_media: false,
-        peer: live.input(at.id.peer).await?,
-        id: message.id,
-        message: None,
-        media: Some(media.into()),
-        reply_markup: None,
-        entities: None,
-        schedule_date: None,
-        schedule_repeat_period: None,
-        quick_reply_shortcut_id: None,
-        rich_message: None,
-    };
-    match live.api.invoke(&request).await {
-        // It says that already; or there is nothing to end any more.
-        Err(error) if error.is("MESSAGE_NOT_MODIFIED") => {}
+    let peer = live.input(at.id.peer).await?;
+    match edit_media(&live, peer, message.id, media.into()).await {
+        // There is nothing to end any more.
         Err(error) if shared.ends && error.is("MESSAGE_ID_INVALID") => {}
-        answer => drop(answer?),
+        edited => edited?,
     }
     Ok(Sent::now(message.id))
 }

@@ -299,11 +299,45 @@ pub(super) fn progress(done: &Checkpoint) -> Vec<i32> {
     done.get().unwrap_or_default().split_whitespace().filter_map(|id| id.parse().ok()).collect()
 }
 
+/// Keeps what [`progress`] reads.
+pub(super) async fn note_progress(done: &mut Checkpoint, ids: &[i32]) -> Result<(), SendError> {
+    let note: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    done.save(note.join(" ")).await
+}
+
 /// What was sent, as one or several messages.
 pub(super) fn sent(ids: Vec<i32>) -> Sent<Telegram> {
     match ids.as_slice() {
         [id] => Sent::Now { id: *id, order: Some(StreamOrder(i64::from(*id))) },
         _ => Sent::Many(ids),
+    }
+}
+
+/// Puts other media into a message that was sent.
+pub(super) async fn edit_media(
+    live: &Live,
+    peer: tl::enums::InputPeer,
+    id: i32,
+    media: tl::enums::InputMedia,
+) -> Result<(), ApiError> {
+    let request = tl::functions::messages::EditMessage {
+        no_webpage: false,
+        invert_media: false,
+        peer,
+        id,
+        message: None,
+        media: Some(media),
+        reply_markup: None,
+        entities: None,
+        schedule_date: None,
+        schedule_repeat_period: None,
+        quick_reply_shortcut_id: None,
+        rich_message: None,
+    };
+    match live.api.invoke(&request).await {
+        // It says that already.
+        Err(error) if error.is("MESSAGE_NOT_MODIFIED") => Ok(()),
+        answer => answer.map(drop),
     }
 }
 

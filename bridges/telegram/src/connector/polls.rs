@@ -8,7 +8,7 @@ use landbridge_framework::{
 
 use super::{
     Telegram,
-    outgoing::{Target, poll_of, random_id, send_media_answered, sent},
+    outgoing::{Target, edit_media, poll_of, random_id, send_media_answered, sent},
     send::{Here, Me},
 };
 use crate::{
@@ -140,24 +140,9 @@ async fn close(
         solution_entities: None,
         solution_media: None,
     };
-    let request = tl::functions::messages::EditMessage {
-        no_webpage: false,
-        invert_media: false,
-        peer: live.input(at.id.peer).await?,
-        id: ended.poll.id,
-        message: None,
-        media: Some(media.into()),
-        reply_markup: None,
-        entities: None,
-        schedule_date: None,
-        schedule_repeat_period: None,
-        quick_reply_shortcut_id: None,
-        rich_message: None,
-    };
-    match live.api.invoke(&request).await {
-        Err(error) if error.is("MESSAGE_NOT_MODIFIED") => Ok(Done),
-        answer => answer.map(|_| Done).map_err(SendError::from),
-    }
+    let peer = live.input(at.id.peer).await?;
+    edit_media(&live, peer, ended.poll.id, media.into()).await?;
+    Ok(Done)
 }
 
 async fn one_message(

@@ -2,7 +2,7 @@
 
 use super::{
     ChatMeta, Telegram,
-    outgoing::{Target, entities, progress, random_id, send_media, send_text, sent},
+    outgoing::{Target, entities, note_progress, progress, random_id, send_media, send_text, sent},
 };
 use crate::{
     client::Live,
@@ -91,8 +91,7 @@ async fn text(
         let id = send_text(&live, &target, chunk, random_id(&key, place), origin.ts_ms).await?;
         ids.push(id);
         if chunks.len() > 1 {
-            let note: Vec<String> = ids.iter().map(ToString::to_string).collect();
-            done.save(note.join(" ")).await?;
+            note_progress(&mut done, &ids).await?;
         }
     }
     Ok(sent(ids))

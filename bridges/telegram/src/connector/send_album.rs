@@ -11,8 +11,8 @@ use landbridge_framework::{
 use super::{
     Telegram,
     outgoing::{
-        Target, album_already_sent, entities, noted, progress, random_id, send_media, send_text,
-        sent_ids,
+        Target, album_already_sent, entities, note_progress, noted, progress, random_id,
+        send_media, send_text, sent_ids,
     },
     send::{Here, Me},
     send_files::{about, caption, is_no_photo, upload},
@@ -117,7 +117,7 @@ async fn album(
             let keys: Vec<i64> = (begin..end).map(|place| random_id(&key, place)).collect();
             let group = Group { items: &items[begin..end], keys: &keys, since_ms: origin.ts_ms };
             ids.extend(group.send(&live, &target).await?);
-            save(&mut done, &ids).await?;
+            note_progress(&mut done, &ids).await?;
         }
         begin = end;
     }
@@ -126,15 +126,10 @@ async fn album(
             let target = Target::of(&live, at.id, None, thread).await?;
             let number = random_id(&key, place);
             ids.push(send_text(&live, &target, chunk, number, origin.ts_ms).await?);
-            save(&mut done, &ids).await?;
+            note_progress(&mut done, &ids).await?;
         }
     }
     Ok(Sent::Many(ids))
-}
-
-async fn save(done: &mut Checkpoint, ids: &[i32]) -> Result<(), SendError> {
-    let note: Vec<String> = ids.iter().map(ToString::to_string).collect();
-    done.save(note.join(" ")).await
 }
 
 /// Files that go together.

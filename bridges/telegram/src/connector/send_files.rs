@@ -10,7 +10,7 @@ use landbridge_framework::{
 
 use super::{
     Telegram,
-    outgoing::{Target, progress, random_id, send_media, send_text, sent},
+    outgoing::{Target, note_progress, progress, random_id, send_media, send_text, sent},
     send::{Here, Me},
 };
 use crate::client::Live;
@@ -64,7 +64,7 @@ async fn media(
         };
         ids.push(id);
         if chunks.peek().is_some() {
-            done.save(id.to_string()).await?;
+            note_progress(&mut done, &ids).await?;
         }
     }
     for (place, chunk) in chunks.enumerate().skip(ids.len() - 1) {
@@ -72,8 +72,7 @@ async fn media(
         ids.push(
             send_text(&live, &target, &chunk, random_id(&key, place + 1), origin.ts_ms).await?,
         );
-        let note: Vec<String> = ids.iter().map(ToString::to_string).collect();
-        done.save(note.join(" ")).await?;
+        note_progress(&mut done, &ids).await?;
     }
     Ok(sent(ids))
 }

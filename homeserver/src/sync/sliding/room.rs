@@ -167,7 +167,15 @@ impl Looking<'_> {
         let app = build.app;
         let outside = !is_in && upto < self.mine.pos;
         let window = if outside
-            && self.saw_as_invited(&mut lens, leaving.as_deref()).await?
+            && saw_as_invited(
+                app,
+                &self.snapshot,
+                &mut lens,
+                build.viewer,
+                self.mine,
+                leaving.as_deref(),
+            )
+            .await?
             && let Some(leave) = app.rooms.events(&[self.mine.event]).await?.pop()
         {
             Window::of_one(leave, self.membership, true)
@@ -230,15 +238,6 @@ impl Looking<'_> {
             Some(pos) => Ok(lens.membership_below(boundary(pos)).await? == Membership::Join
                 || lens.came_since(boundary(pos)).await?),
         }
-    }
-
-    async fn saw_as_invited(
-        &self,
-        lens: &mut Lens<'_>,
-        leaving: Option<&Event>,
-    ) -> Result<bool, RoomError> {
-        let (app, viewer) = (self.build.app, self.build.viewer);
-        saw_as_invited(app, &self.snapshot, lens, viewer, self.mine, leaving).await
     }
 
     /// An invitation was turned down or withdrawn, or a knock: it told nothing of the room itself. If it followed a stay, the end of
