@@ -111,10 +111,17 @@ impl Feed {
 
     /// Wakes the users with a handle that are in a room, for changes that aren't durable.
     pub fn wake_room(&self, room: RoomNid) {
+        self.wake_rooms(&[room]);
+    }
+
+    /// The same for several rooms.
+    pub fn wake_rooms(&self, rooms: &[RoomNid]) {
         for observer in read(&self.0.observers).iter().filter_map(Weak::upgrade) {
-            observer.ephemeral(room);
+            for room in rooms {
+                observer.ephemeral(*room);
+            }
         }
-        self.0.live.wake_room(room);
+        self.0.live.wake_rooms(rooms);
     }
 
     /// Wakes a user's handles.

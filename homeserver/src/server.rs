@@ -196,6 +196,7 @@ impl Server {
         app.background.spawn(crate::services::key_backup::purge::run(Arc::clone(&app)));
         app.background.spawn(crate::services::guests::run(Arc::clone(&app)));
         app.background.spawn(crate::services::delayed::run(Arc::clone(&app)));
+        app.background.spawn(crate::sync::warm::run(Arc::clone(&app)));
         app.background.spawn(room_jobs::run(Arc::clone(&app)));
         app.background.spawn(redactions::run(Arc::clone(&app)));
         let stopping = CancellationToken::new();

@@ -21,6 +21,7 @@ mod tests;
 pub mod token;
 pub mod v3;
 pub mod viewer;
+pub mod warm;
 mod window;
 
 pub use service::SyncService;

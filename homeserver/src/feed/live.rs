@@ -91,8 +91,11 @@ impl Live {
         handle
     }
 
-    pub(super) fn wake_room(&self, room: RoomNid) {
-        self.index().wake_room(room);
+    pub(super) fn wake_rooms(&self, rooms: &[RoomNid]) {
+        let index = self.index();
+        for room in rooms {
+            index.wake_room(*room);
+        }
     }
 
     pub(super) fn wake_user(&self, user: &UserId) {

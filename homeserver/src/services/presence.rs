@@ -13,6 +13,7 @@ pub use self::store::Seen;
 use self::store::{OFFLINE_AFTER, Store};
 use crate::clock::Clock;
 use crate::feed::Feed;
+use crate::nid::RoomNid;
 use crate::room::{Membership, Rooms};
 use crate::sync::json::Writer;
 
@@ -94,11 +95,9 @@ impl Presence {
         self.0.feed.wake_user(user);
         match self.0.rooms.memberships(user).await {
             Ok(rooms) => {
-                for (room, _) in
-                    rooms.iter().filter(|(_, room)| room.membership == Membership::Join)
-                {
-                    self.0.feed.wake_room(*room);
-                }
+                let joined = rooms.iter().filter(|(_, room)| room.membership == Membership::Join);
+                let joined: Vec<RoomNid> = joined.map(|(room, _)| *room).collect();
+                self.0.feed.wake_rooms(&joined);
             }
             Err(error) => tracing::warn!(%error, "presence: the rooms of a user could not be read"),
         }

@@ -18,6 +18,8 @@ const LIST: &str =
     "SELECT device_id, display_name, last_seen_ms, last_seen_ip, user_agent FROM devices
     WHERE user_id = $1 ORDER BY device_id";
 const RENAME: &str = "UPDATE devices SET display_name = $3 WHERE user_id = $1 AND device_id = $2";
+const USERS_SEEN_SINCE: &str = "SELECT user_id FROM devices WHERE last_seen_ms > $1
+    GROUP BY user_id ORDER BY MAX(last_seen_ms) DESC LIMIT $2";
 const SEEN: &str = "UPDATE devices SET last_seen_ms = $3, last_seen_ip = $4, user_agent = $5
     WHERE user_id = $1 AND device_id = $2";
 const DELETE: [&str; 9] = [
@@ -124,6 +126,16 @@ pub async fn seen(
 ) -> Result<(), StorageError> {
     tx.sql().execute(SEEN, args![user.as_str(), id.as_str(), now_ms, address, agent]).await?;
     Ok(())
+}
+
+/// The users of whose devices one was heard of after a time, the last ones first, at most so many.
+pub async fn users_seen_since(
+    db: &Database,
+    since_ms: i64,
+    most: i64,
+) -> Result<Vec<OwnedUserId>, StorageError> {
+    let rows = db.fetch(USERS_SEEN_SINCE, args![since_ms, most]).await?;
+    rows.iter().map(|row| parse_user(&row.text(0)?)).collect()
 }
 
 /// Deletes a device with its keys, pushers and waiting messages (its tokens are [`super::tokens`]' to delete).
