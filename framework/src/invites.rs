@@ -54,6 +54,8 @@ impl Engine {
         if let Some(portal) = self.portal_of_room(&row.room_id).await? {
             // It became a portal's meanwhile.
             done.move_to_portal(row.seq, portal.id);
+            // What comes from now on is behind it.
+            let _turn = self.readback.turn.lock().await;
             self.store.commit(done).await?;
             self.wake_portal_outward(portal);
             return Ok(());

@@ -15,10 +15,12 @@ use tokio::sync::Notify;
 mod albums;
 mod chat;
 mod convert;
+mod dispatch;
 mod echoes;
 mod emoji;
 mod envelope;
 mod galleries;
+mod handing;
 mod import;
 mod inward;
 mod media;
@@ -37,15 +39,16 @@ mod send;
 mod settle;
 mod threads;
 
+pub(crate) use handing::{Come, Commits};
 pub(crate) use passing::Presences;
 pub(crate) use room::CREATE_KEY;
 
+use self::{handing::Handed, passing::Passing};
 use crate::{
     engine::{Engine, Failure},
     inbox::decode::Decoded,
     network::PortalKey,
     plain::Plain,
-    portal::passing::Passing,
     store::{Batch, PortalRow, StoreError},
 };
 
@@ -71,6 +74,10 @@ pub(crate) struct Portal {
     pub(crate) send_failures: AtomicI64,
     /// How much is on its way to the network whose row nobody sees yet.
     ahead: AtomicUsize,
+    /// Whether events of its room may wait that nobody has planned yet.
+    unplanned: AtomicBool,
+    /// What is to be done about events that were planned as they came.
+    handed: Mutex<Option<Handed>>,
 }
 
 /// Something is on its way to the network, and its row is not committed.
@@ -137,7 +144,23 @@ impl Portal {
             look_first: AtomicBool::new(true),
             send_failures: AtomicI64::new(0),
             ahead: AtomicUsize::new(0),
+            unplanned: AtomicBool::new(true),
+            handed: Mutex::default(),
         }
+    }
+    /// Events of its room wait, or soon will. Whatever comes later is planned behind them.
+    pub(crate) fn leave_unplanned(&self) {
+        self.unplanned.store(true, Ordering::Release);
+    }
+    fn handed(&self) -> MutexGuard<'_, Option<Handed>> {
+        self.handed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    /// Whether nothing is on its way to the network, nor waits for it.
+    fn is_quiet(&self) -> bool {
+        !self.unplanned.load(Ordering::Acquire)
+            && !self.outward.is_busy()
+            && !self.outward.is_to_look()
+            && self.handed().is_none()
     }
     /// Something is sent to the network before its row is committed, for as long as what this gives is there.
     fn send_ahead(&self) -> Ahead<'_> {
@@ -383,6 +406,11 @@ impl Engine {
     }
     /// There are events from Matrix; nothing that was put into the outbox to the network.
     pub(crate) fn wake_for_events(self: &Arc<Self>, portal: Arc<Portal>) {
+        portal.leave_unplanned();
+        self.wake_for_handed(portal);
+    }
+    /// There is what was planned as it came.
+    fn wake_for_handed(self: &Arc<Self>, portal: Arc<Portal>) {
         portal.outward.wake.notify_one();
         if !portal.outward.running.swap(true, Ordering::AcqRel) {
             let engine = self.clone();

@@ -1,7 +1,10 @@
 //! What the homeserver sends: a transaction and all its events are stored in one database transaction, then it is
 //! acknowledged. What passes (typing, receipts, presence) is handled at once or not at all.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde_json::{Value, value::RawValue};
 use sha2::{Digest, Sha256};
@@ -14,6 +17,7 @@ use crate::{
     keys::{CONTENT_KEY, base32},
     matrix::appservice::Transaction,
     network::MessageRef,
+    portal::{Come, Commits, Portal},
     store::{Batch, StoreError},
 };
 
@@ -56,7 +60,7 @@ fn is_relevant(kind: &str) -> bool {
 
 /// What a transaction is, whatever its number: the same for a repetition, another for other events. Synapse leaves what
 /// passes out when it repeats, so that only counts where there is nothing else.
-fn digest(events: &[(Value, &RawValue)], txn: &Transaction) -> String {
+fn digest(events: &[(Arc<Value>, &RawValue)], txn: &Transaction) -> String {
     let mut hash = Sha256::new();
     for (event, _) in events {
         hash.update(field(event, "event_id"));
@@ -88,13 +92,20 @@ impl Engine {
                 tracing::warn!("the homeserver sent an event that is no JSON");
                 continue;
             };
-            events.push((event, raw.as_ref()));
+            events.push((Arc::new(event), raw.as_ref()));
         }
         let digest = digest(&events, &txn);
         let before = self.store.digest_of_txn(txn_id).await?;
         if before.as_ref() == Some(&digest) {
             // It did not hear the answer: to the homeserver it has failed.
             self.doubt_transactions();
+            // Nor did perhaps those who are to do something about it hear that it came.
+            for (event, _) in events.iter().filter(|(event, _)| self.concerns_us(event)) {
+                if let Some(portal) = self.portal_of_room(field(event, "room_id")).await? {
+                    self.wake_portal_outward(portal);
+                }
+            }
+            self.control_wake.notify_one();
             return Ok(());
         }
         if before.is_some() {
@@ -102,7 +113,7 @@ impl Engine {
         }
         self.note_transaction(txn_id);
         let mut batch = Batch::new();
-        let mut wake = BTreeSet::new();
+        let mut taken: BTreeMap<i64, (Arc<Portal>, Vec<Come>)> = BTreeMap::new();
         let mut control = false;
         let mut caught_up = BTreeSet::new();
         for (event, raw) in &events {
@@ -116,7 +127,10 @@ impl Engine {
                 self.catch_up_if_behind(&portal).await?;
             }
             match self.add_event(&mut batch, event, raw.get()).await? {
-                Taken::Portal(id) => drop(wake.insert(id)),
+                Taken::Portal(portal, seq) => {
+                    let (_, come) = taken.entry(portal.id).or_insert((portal, Vec::new()));
+                    come.push((seq, event.clone()));
+                }
                 Taken::Control => control = true,
                 Taken::Not => {}
             }
@@ -124,11 +138,25 @@ impl Engine {
         batch.add_txn(txn_id, &digest, self.now());
         // That something was read starts its time: unlike other receipts this may not be forgotten.
         self.start_read(&mut batch, &txn).await?;
-        self.store.commit(batch).await?;
-        for id in wake {
-            if let Some(portal) = self.portal(id).await? {
-                self.wake_for_events(portal);
+        let mut handed: Vec<Commits> = Vec::new();
+        let mut wake = Vec::new();
+        // Others may send again what came before, under another number: it is the database that knows.
+        let durable = self.homeserver_is_durable().await?;
+        for (portal, come) in taken.into_values() {
+            let planned =
+                if durable { self.plan_at_once(&mut batch, &portal, &come).await } else { None };
+            match planned {
+                Some(rows) => handed.push(self.hand(portal, rows)),
+                None => wake.push(portal),
             }
+        }
+        self.store.commit(batch).await?;
+        for commits in handed {
+            // Whoever waits for it may be gone: the bridge is stopping.
+            let _ = commits.send(());
+        }
+        for portal in wake {
+            self.wake_for_events(portal);
         }
         if control {
             self.control_wake.notify_one();
@@ -208,15 +236,9 @@ impl Engine {
         }
         let now = self.now();
         if let Some(portal) = self.portal_of_room(room_id).await? {
-            batch.add_matrix_inbox(
-                self.store.next_id(),
-                event_id,
-                room_id,
-                Some(portal.id),
-                raw.to_owned(),
-                now,
-            );
-            return Ok(Taken::Portal(portal.id));
+            let seq = self.store.next_id();
+            batch.add_matrix_inbox(seq, event_id, room_id, Some(portal.id), raw.to_owned(), now);
+            return Ok(Taken::Portal(portal, seq));
         }
         let invite = kind == "m.room.member" && self.is_ours(target);
         if kind == "m.room.message" || invite {
@@ -338,7 +360,10 @@ impl Engine {
 
 /// Who is to do something about an event.
 pub(crate) enum Taken {
-    Portal(i64),
+    /// The worker of a portal; the event has this number.
+    Portal(Arc<Portal>, i64),
+    /// Who answers outside portals.
     Control,
+    /// Nobody.
     Not,
 }

@@ -46,7 +46,8 @@ pub(super) fn album_of(message: &Message<Plain>) -> Option<&str> {
     (message.echo_of.is_none() && file_of(message).is_some()).then_some(album)
 }
 
-fn item(event: &RemoteEvent<Plain>) -> Option<(&str, &Message<Plain>)> {
+/// What of an album an event is, with the album.
+pub(super) fn item(event: &RemoteEvent<Plain>) -> Option<(&str, &Message<Plain>)> {
     let Body::Message(message) = &event.body else { return None };
     Some((album_of(message)?, message))
 }

@@ -88,6 +88,15 @@ pub(super) struct Outgoing {
     pub(super) envelope: Envelope,
 }
 
+impl Outgoing {
+    /// Whether its event comes to the same transaction of the same user whenever it is converted, and the homeserver does it once.
+    pub(super) fn is_settled(&self) -> bool {
+        // By then a login may have got, or lost, its double puppet.
+        !matches!(self.actor, Actor::Login(_))
+            && matches!(self.envelope.op, MatrixOp::Event { .. } | MatrixOp::Redact { .. })
+    }
+}
+
 impl MatrixOp {
     /// What the row's `kind` says.
     pub(super) fn kind(&self) -> &'static str {

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Portal,
-    albums::{Gathered, ends_all},
+    albums::{Gathered, ends_all, item},
     convert::Verdict,
     envelope::Outgoing,
 };
@@ -29,6 +29,16 @@ const ATTEMPTS: i64 = 8;
 
 /// How often an event waits for a picture that the network doesn't give; then it goes without.
 const PATIENCE: i64 = 3;
+
+/// What tasks come to, before it is committed.
+struct Converted {
+    batch: Batch,
+    /// What it adds to the outbox, with the places of the statements.
+    rows: Vec<(usize, MatrixOutboxRow)>,
+    /// Whether each of these comes to the same again if it is converted anew: see [`Outgoing::is_settled`].
+    settled: bool,
+    end: Step,
+}
 
 /// How a step of a worker ended.
 pub(super) enum Step {
@@ -113,18 +123,23 @@ impl Engine {
             let rows = self.store.ready_matrix_outbox(portal.id, BATCH).await;
             if !matches!(&rows, Ok(rows) if rows.is_empty()) {
                 portal.inward.look_again();
-                return self.send_rows(portal, rows?).await;
+                return self.send_rows(portal, rows?, Batch::new()).await;
             }
         }
         let tasks = self.store.ready_tasks(portal.id, BATCH).await?;
         if tasks.is_empty() {
             return Ok(Step::Idle);
         }
-        let (end, rows) = self.convert_tasks(portal, tasks).await?;
+        let Converted { batch, rows, settled, end } = self.convert_tasks(portal, tasks).await?;
+        let (plan, rows) = if settled && self.may_send_first(portal, &batch, &rows).await {
+            (batch, rows.into_iter().map(|(_, row)| row).collect())
+        } else {
+            (Batch::new(), self.commit_converted(portal, batch, rows).await?)
+        };
         if rows.is_empty() {
             return Ok(end);
         }
-        let sent = self.send_rows(portal, rows).await;
+        let sent = self.send_rows(portal, rows, plan).await;
         if !matches!(sent, Ok(Step::Progress)) {
             portal.inward.look_again();
             return sent;
@@ -132,15 +147,30 @@ impl Engine {
         Ok(if portal.inward.is_to_look() { Step::Progress } else { end })
     }
 
-    /// Converts tasks into rows of the outbox; gives those where nothing else is in it.
+    /// Whether rows may be sent before they are committed, with what became of them: there is nothing before them, and the homeserver
+    /// keeps what it has accepted. After a crash in between their tasks are converted anew, and sent under the same transaction ids.
+    async fn may_send_first(
+        &self,
+        portal: &Portal,
+        batch: &Batch,
+        rows: &[(usize, MatrixOutboxRow)],
+    ) -> bool {
+        !rows.is_empty()
+            && batch.to_matrix() == rows.len()
+            && !portal.inward.is_to_look()
+            && matches!(self.homeserver_is_durable().await, Ok(true))
+    }
+
+    /// Converts tasks into rows of the outbox. Nothing of it is committed.
     async fn convert_tasks(
         self: &Arc<Self>,
         portal: &Arc<Portal>,
         tasks: Vec<TaskRow>,
-    ) -> Result<(Step, Vec<MatrixOutboxRow>), StoreError> {
+    ) -> Result<Converted, StoreError> {
         let now = self.now();
         let mut batch = Batch::new();
         let mut queued_rows = Vec::new();
+        let mut settled = true;
         let mut queued: HashSet<String> = HashSet::new();
         let mut end = Step::Progress;
         let full = tasks.len() as i64 == BATCH;
@@ -192,6 +222,8 @@ impl Engine {
             }
             match verdict {
                 Ok(Verdict::Send { rows, effects, opens }) => {
+                    // More of an album may be there the next time.
+                    settled &= item(event).is_none() && rows.iter().all(Outgoing::is_settled);
                     queued.extend(opens);
                     batch.append(effects);
                     queued_rows
@@ -230,7 +262,7 @@ impl Engine {
                 break;
             }
         }
-        Ok((end, self.commit_converted(portal, batch, queued_rows).await?))
+        Ok(Converted { batch, rows: queued_rows, settled, end })
     }
 
     /// Commits what tasks came to, with rows of the outbox and the places of their statements; gives the rows where nothing else is in

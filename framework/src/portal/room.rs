@@ -280,6 +280,7 @@ impl Engine {
             // What is said there already is queued before what comes from now on.
             let _turn = self.readback.turn.lock().await;
             self.store.commit(batch).await?;
+            portal.leave_unplanned();
         }
         self.wake_spaces();
         self.wake_portal_outward(portal.clone());

@@ -29,14 +29,17 @@ const PAGE: u32 = 100;
 const MESSAGE: &str = "m.room.message";
 
 impl Engine {
+    /// Sends rows in order. `plan` is what put them there, if that is not yet committed: it is then committed with what became of them.
     pub(super) async fn send_rows(
         self: &Arc<Self>,
         portal: &Arc<Portal>,
         rows: Vec<MatrixOutboxRow>,
+        plan: Batch,
     ) -> Result<Step, StoreError> {
+        let planned = plan.to_matrix();
+        let mut batch = plan;
         let Some(room_id) = portal.room_id() else {
             // The portal was closed while they waited.
-            let mut batch = Batch::new();
             for row in rows {
                 batch.matrix_outbox_dead(row.seq, "the portal has no room any more");
             }
@@ -52,6 +55,7 @@ impl Engine {
                 Err(Failure::Store(error)) => return Err(error),
                 Err(failure) => {
                     tracing::warn!(room = room_id, error = %failure, "the room could not be read back yet");
+                    self.store.commit(batch).await?;
                     return Ok(Step::Wait(
                         failure.retry_after_ms().unwrap_or_else(|| backoff_ms(1, portal.id)),
                     ));
@@ -60,7 +64,6 @@ impl Engine {
         } else {
             HashMap::new()
         };
-        let mut batch = Batch::new();
         let mut end = Step::Progress;
         // Messages that were pinned before they came.
         let mut pinned = HashMap::new();
@@ -127,23 +130,26 @@ impl Engine {
             }
             portal.send_failures.store(0, Ordering::Relaxed);
         }
-        self.commit_sent(portal, batch, pinned).await?;
+        self.commit_sent(portal, batch, planned, pinned).await?;
         Ok(end)
     }
 
-    /// Commits what became of rows; with messages, their events and their rows' numbers, that were pinned before they came.
+    /// Commits what became of rows, of which the batch adds some; with messages, their events and their rows' numbers, that were pinned
+    /// before they came.
     async fn commit_sent(
         &self,
         portal: &Arc<Portal>,
         mut batch: Batch,
+        planned: usize,
         pinned: HashMap<String, (String, i64)>,
     ) -> Result<(), StoreError> {
         if let Some(last) = pinned.values().map(|(_, seq)| *seq).max() {
             let come = pinned.into_iter().map(|(id, (event_id, _))| (id, event_id)).collect();
             self.show_old_pins(&mut batch, portal, &come, &last.to_string()).await?;
         }
-        let adds = batch.to_matrix() > 0;
+        let adds = batch.to_matrix() > planned;
         self.store.commit(batch).await?;
+        self.wake_spaces();
         if adds {
             portal.inward.look_again();
         }

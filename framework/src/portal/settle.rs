@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::{
     Portal,
+    dispatch::{Answer, Done, ECHO, SETTLING},
     envelope::{Envelope, MatrixOp},
     inward::Step,
-    outward::{Answer, Done, ECHO, SETTLING},
 };
 use crate::{
     disappearing,

@@ -100,7 +100,7 @@ async fn a_transaction_that_never_came_is_read_back_in_order() {
 }
 
 /// A transaction as the homeserver sends it: its number, and the ids and texts of ann's messages.
-async fn transaction(
+pub(super) async fn transaction(
     world: &World,
     bridge: &crate::Bridge<Sim>,
     number: u64,

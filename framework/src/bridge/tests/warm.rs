@@ -1,6 +1,9 @@
 //! What a bridge does when nothing is new to it.
 
-use super::{readback::push, *};
+use super::{
+    readback::{push, transaction},
+    *,
+};
 
 /// The homeserver tells of its ghosts' memberships late: when many were made, long after they were followed.
 #[tokio::test]
@@ -48,4 +51,50 @@ async fn what_is_said_in_one_go_is_sent_once_and_in_order() {
     let expected = texts[..99].iter().map(|text| format!("ann: {text}"));
     assert!(expected.eq(heard[..99].iter().cloned()), "{heard:?}");
     assert_eq!(heard.len(), 100);
+}
+
+/// The homeserver may hang up at any moment, and sends it again then.
+#[tokio::test]
+async fn a_transaction_that_is_broken_off_anywhere_is_heard_once() {
+    let (world, _ann, room, bridge) = World::with_room(|_| {}).await;
+    for number in 0..60_u64 {
+        let (id, text) = (format!("$broken{number}"), number.to_string());
+        let messages = [(id.as_str(), text.as_str())];
+        let mut taking = Box::pin(transaction(&world, &bridge, 900 + number, &room, &messages));
+        for _ in 0..number % 12 {
+            if futures::poll!(&mut taking).is_ready() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_micros(50 * (number % 5))).await;
+        }
+        drop(taking);
+        transaction(&world, &bridge, 900 + number, &room, &messages).await;
+        let heard = || world.heard().len() as u64 == number + 1;
+        eventually(&format!("message {number}"), heard).await;
+    }
+    let expected = (0..60).map(|number| format!("ann: {number}"));
+    assert!(expected.eq(world.heard()), "{:?}", world.heard());
+}
+
+/// What is said before a message that was planned as it came is done, and after it.
+#[tokio::test]
+async fn what_is_planned_as_it_comes_keeps_its_place() {
+    let (world, ann, room, _bridge) = World::with_room(|_| {}).await;
+    let mut expected = Vec::new();
+    for round in 0..30 {
+        let first = ann.say(&room, &format!("{round}")).unwrap();
+        expected.push(format!("ann: {round}"));
+        if round % 3 == 0 {
+            ann.edit(&room, &first, &format!("{round}!")).unwrap();
+        }
+        ann.say(&room, &format!("{round} again")).unwrap();
+        expected.push(format!("ann: {round} again"));
+        if round % 2 == 0 {
+            tokio::time::sleep(Duration::from_millis(round)).await;
+        }
+    }
+    let count = expected.len();
+    eventually("all of them", || world.heard().len() >= count).await;
+    let heard: Vec<String> = world.heard().into_iter().map(|text| text.replace('!', "")).collect();
+    assert_eq!(heard, expected);
 }
