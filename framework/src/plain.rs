@@ -197,6 +197,7 @@ impl<N: Network> ToPlain for ChatDelta<N> {
             power: self.power.map(ToPlain::plain),
             disappear: self.disappear,
             meta: self.meta.as_ref().map(PlainMeta::of),
+            standing: self.standing,
         }
     }
 }

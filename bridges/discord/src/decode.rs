@@ -19,7 +19,7 @@ use crate::{
     raw::{PAST, RESYNC, Raw, Scene},
 };
 
-pub use chat::{GONE, OPEN, PINS, POWER, PROFILE};
+pub use chat::{CHANNEL_STANDS, GONE, GUILD_STANDS, OPEN, PINS, POWER, PROFILE};
 pub(crate) use chat::{join_rule, join_rule_of_posts, profile};
 pub use messages::RETAGGED;
 pub(crate) use messages::key_of;
@@ -42,9 +42,11 @@ pub fn decode(raw: &Raw) -> Result<Vec<RemoteEvent<Discord>>, DecodeError> {
         }
         "TYPING_START" => chat::typing(&at, &read(&raw.data)?),
         "PRESENCE_UPDATE" => chat::presence(&at, &read(&raw.data)?),
-        "CHANNEL_UPDATE" | "THREAD_UPDATE" => chat::channel_changed(&at, &read(&raw.data)?),
+        "CHANNEL_UPDATE" | "THREAD_UPDATE" | CHANNEL_STANDS => {
+            chat::channel_changed(&at, &read(&raw.data)?)
+        }
         "CHANNEL_DELETE" | "THREAD_DELETE" => chat::channel_gone(&at),
-        "GUILD_UPDATE" => chat::guild_changed(&at, &read(&raw.data)?),
+        "GUILD_UPDATE" | GUILD_STANDS => chat::guild_changed(&at, &read(&raw.data)?),
         "GUILD_MEMBER_UPDATE" => chat::member_changed(&at, &read(&raw.data)?),
         PROFILE => chat::user_changed(&at, &read(&raw.data)?),
         GONE => chat::member_gone(&at, &read(&raw.data)?),

@@ -212,6 +212,9 @@ pub struct ChatDelta<N: Network> {
     pub disappear: Option<Option<Disappear>>,
     /// The connector's data of the portal.
     pub meta: Option<N::PortalMeta>,
+    /// Whether this only tells how things stand, as networks do when a connection begins: name, topic, picture and place are then
+    /// news only if they are not what was told last.
+    pub standing: bool,
 }
 impl<N: Network> Default for ChatDelta<N> {
     fn default() -> Self {
@@ -225,6 +228,7 @@ impl<N: Network> Default for ChatDelta<N> {
             power: None,
             disappear: None,
             meta: None,
+            standing: false,
         }
     }
 }

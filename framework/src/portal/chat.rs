@@ -55,7 +55,11 @@ impl Engine {
         delta: &ChatDelta<Plain>,
     ) -> Result<Verdict, Failure> {
         let mut effects = Batch::new();
-        let rows = self.delta_rows(case, delta, &mut effects).await?;
+        let mut delta = delta.clone();
+        if delta.standing {
+            leave_known(&mut delta, &case.portal.row());
+        }
+        let rows = self.delta_rows(case, &delta, &mut effects).await?;
         Ok(Verdict::Send { rows, effects, opens: Vec::new() })
     }
 
@@ -272,24 +276,18 @@ impl Engine {
         effects: &mut Batch,
     ) -> Result<Vec<Outgoing>, Failure> {
         let before = case.portal.row();
-        let changed = |new: &Option<String>, old: &Option<String>| {
-            new.clone().filter(|new| Some(new) != old.as_ref())
-        };
-        let delta = ChatDelta {
-            name: changed(&info.name, &before.name),
-            topic: changed(&info.topic, &before.topic),
-            avatar: info
-                .avatar
-                .clone()
-                .filter(|avatar| Some(&avatar.0) != before.avatar.as_ref())
-                .map(Some),
-            parent: changed(&info.parent, &before.parent).map(Some),
-            position: info.position.filter(|new| Some(*new) != before.position),
-            join_rule: None,
+        let mut delta = ChatDelta {
+            name: info.name.clone(),
+            topic: info.topic.clone(),
+            avatar: info.avatar.clone().map(Some),
+            parent: info.parent.clone().map(Some),
+            position: info.position,
             power: info.power.clone(),
             disappear: info.disappear.filter(|timer| *timer != before.timer),
             meta: info.meta.clone(),
+            ..ChatDelta::default()
         };
+        leave_known(&mut delta, &before);
         let as_bot = Case {
             portal: case.portal,
             via: case.via,
@@ -386,6 +384,18 @@ pub(super) fn convert_call(case: &Case<'_>, call: &CallNotice) -> Verdict {
     Verdict::rows(vec![case.out("call", op, Vec::new())])
 }
 
+/// Takes out of what is told again what was told before.
+fn leave_known(delta: &mut ChatDelta<Plain>, row: &PortalRow) {
+    let is =
+        |new: Option<&str>, old: Option<&str>| new.unwrap_or_default() == old.unwrap_or_default();
+    delta.name.take_if(|name| is(Some(name), row.name.as_deref()));
+    delta.topic.take_if(|topic| is(Some(topic), row.topic.as_deref()));
+    let picture = |avatar: &Option<MediaRef>| avatar.as_ref().map(|avatar| avatar.0.clone());
+    delta.avatar.take_if(|avatar| is(picture(avatar).as_deref(), row.avatar.as_deref()));
+    delta.parent.take_if(|parent| *parent == row.parent);
+    delta.position.take_if(|position| Some(*position) == row.position);
+}
+
 /// What is stored of a change.
 fn apply_delta(row: &mut PortalRow, delta: &ChatDelta<Plain>) {
     if let Some(name) = &delta.name {
@@ -426,5 +436,43 @@ pub(super) fn join_rule_content(rule: JoinRule, above: &[String]) -> Value {
             json!({ "join_rule": "restricted", "allow": allow })
         }
         JoinRule::Invite | JoinRule::Parent => json!({ "join_rule": "invite" }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::PortalKey;
+
+    #[test]
+    fn what_is_told_again_is_no_news() {
+        let mut row = PortalRow::new(1, PortalKey::shared("c".to_owned()));
+        row.name = Some("name".into());
+        row.avatar = Some("picture".into());
+        row.parent = Some("server".into());
+        let mut same = ChatDelta::<Plain> {
+            name: Some("name".into()),
+            topic: Some(String::new()),
+            avatar: Some(Some(MediaRef("picture".into()))),
+            parent: Some(Some("server".into())),
+            ..ChatDelta::default()
+        };
+        leave_known(&mut same, &row);
+        assert!(same.name.is_none() && same.topic.is_none());
+        assert!(same.avatar.is_none() && same.parent.is_none());
+        let mut other = ChatDelta::<Plain> {
+            name: Some("another".into()),
+            topic: Some("topic".into()),
+            avatar: Some(None),
+            parent: Some(None),
+            position: Some(0),
+            ..ChatDelta::default()
+        };
+        leave_known(&mut other, &row);
+        assert_eq!(
+            (other.name.as_deref(), other.topic.as_deref()),
+            (Some("another"), Some("topic"))
+        );
+        assert_eq!((other.avatar, other.parent, other.position), (Some(None), Some(None), Some(0)));
     }
 }

@@ -285,7 +285,11 @@ fn ops_of(kind: &str, content: &Value, caps: &RoomCaps) -> Option<Wanted> {
             can(caps.poll_vote.is_some(), "vote")
         }
         "m.poll.end" | "org.matrix.msc3381.poll.end" => can(caps.poll_end, "poll_end"),
-        beacon::INFO | beacon::UNSTABLE_INFO => can(caps.live_location, "beacon_info"),
+        beacon::INFO | beacon::UNSTABLE_INFO if !caps.live_location => {
+            let begins = content.get("live").and_then(Value::as_bool) == Some(true);
+            begins.then_some(Wanted::Refuse("the network has no live locations"))
+        }
+        beacon::INFO | beacon::UNSTABLE_INFO => can(true, "beacon_info"),
         beacon::BEACON | beacon::UNSTABLE_BEACON => can(caps.live_location, beacon::OP),
         disappearing::STATE => can(caps.disappear.is_some(), "timer"),
         "m.room.encrypted" => Some(Wanted::Refuse("this bridge can't read encrypted messages")),
@@ -392,6 +396,21 @@ mod tests {
         let text = RoomCaps { text: Some(TextCaps::default()), ..RoomCaps::default() };
         assert_eq!(ops(2, &text), ["send"]);
         assert_eq!(ops(2, &RoomCaps::default()), ["refused"]);
+    }
+
+    #[test]
+    fn who_shares_where_they_are_is_told_if_nobody_will_see_it() {
+        let shows = RoomCaps { live_location: true, ..RoomCaps::default() };
+        for (kind, moved) in
+            [(beacon::INFO, beacon::BEACON), (beacon::UNSTABLE_INFO, beacon::UNSTABLE_BEACON)]
+        {
+            let (begins, ends) = (json!({ "live": true }), json!({ "live": false }));
+            assert_eq!(ops(kind, &begins, &RoomCaps::default()), ["refused"]);
+            assert!(ops(kind, &ends, &RoomCaps::default()).is_empty());
+            assert!(ops(moved, &json!({}), &RoomCaps::default()).is_empty());
+            assert_eq!(ops(kind, &begins, &shows), ["beacon_info"]);
+            assert_eq!(ops(moved, &json!({}), &shows), [beacon::OP]);
+        }
     }
 
     #[test]

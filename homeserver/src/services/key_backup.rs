@@ -94,6 +94,15 @@ fn wrong_version(current: i64) -> ApiError {
         .with("current_version", current.to_string())
 }
 
+/// Whether a name has the form of the
+/// [Common Namespaced Identifier Grammar](https://spec.matrix.org/v1.19/appendices/#common-namespaced-identifier-grammar).
+fn is_identifier(name: &str) -> bool {
+    let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || b"-_.".contains(&c);
+    name.len() <= MAX_NAME
+        && name.as_bytes().first().is_some_and(u8::is_ascii_lowercase)
+        && name.bytes().all(inner)
+}
+
 /// The number behind a version, if it is spelled as this server spells it.
 fn number(version: &str) -> ApiResult<i64> {
     version
@@ -173,10 +182,8 @@ impl KeyBackups {
         auth_data: Box<RawValue>,
     ) -> ApiResult<String> {
         check_auth_data(&auth_data)?;
-        if algorithm.is_empty() || algorithm.len() > MAX_NAME {
-            return Err(ApiError::invalid_param(format!(
-                "algorithm must have 1 to {MAX_NAME} bytes"
-            )));
+        if !is_identifier(&algorithm) {
+            return Err(ApiError::invalid_param("algorithm must be a namespaced identifier"));
         }
         let user = user.to_owned();
         let version = self

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Hub, session::Cursor};
 use crate::{
     convert::to_matrix::edit_version,
-    decode::{GONE, OPEN, PINS, POWER, PROFILE, RETAGGED, key_of},
+    decode::{CHANNEL_STANDS, GONE, GUILD_STANDS, OPEN, PINS, POWER, PROFILE, RETAGGED, key_of},
     ids::{Id, Person},
     raw::{PAST, Raw, Scene},
     wire::{Channel, Emoji, Guild, GuildMember, Message, Role, User},
@@ -287,7 +287,10 @@ impl Hub {
     fn take_rest(&self, said: &Said<'_>, place: &Place, taken: &mut Taken) {
         let guild = place.guild_id.unwrap_or_default();
         match said.name {
-            "GUILD_CREATE" => self.cache_mut().put_guild(parse::<Guild>(said.name, &said.data)),
+            "GUILD_CREATE" => {
+                self.cache_mut().put_guild(parse::<Guild>(said.name, &said.data));
+                taken.store.extend(self.standing(said, place.id));
+            }
             "GUILD_UPDATE" => {
                 self.cache_mut().change_guild(parse(said.name, &said.data));
                 let scene = Scene { guild: Some(place.id), ..Scene::default() };
@@ -370,6 +373,42 @@ impl Hub {
             }
             _ => {}
         }
+    }
+
+    /// How a server and its bridged channels stand when a session begins: they may have changed while nobody listened.
+    fn standing(&self, said: &Said<'_>, guild: Id) -> Vec<(EventKey, Raw)> {
+        let bridged = self.bridged_in(guild);
+        let stamp = said.cursor.stamp(said.sequence);
+        let received_ms = self.now();
+        let told = |id: Id, name: &str, data: Value, scene: Scene| {
+            let key = EventKey(format!("gw:{stamp}:stands:{id}"));
+            (key, Raw { name: name.into(), data, stamp: stamp.clone(), received_ms, scene })
+        };
+        let mut all = Vec::new();
+        if !bridged.is_empty() {
+            let face = ["id", "name", "icon", "description"];
+            let face = face.into_iter().map(|field| (field.to_owned(), said.data[field].clone()));
+            let scene = Scene { guild: Some(guild), ..Scene::default() };
+            all.push(told(guild, GUILD_STANDS, Value::Object(face.collect()), scene));
+        }
+        let lists =
+            ["channels", "threads"].into_iter().filter_map(|list| said.data[list].as_array());
+        for channel in lists.flatten() {
+            let id = channel.get("id").and_then(|id| Id::deserialize(id).ok());
+            let Some(id) = id.filter(|id| bridged.contains(id)) else { continue };
+            let Some(mut scene) = self.scene(Some(guild), id).filter(|scene| self.has_room(scene))
+            else {
+                continue;
+            };
+            if let Some(thread) = &mut scene.thread {
+                thread.tags = self.cache().tags(id);
+            }
+            // Here Discord leaves out what goes without saying.
+            let mut channel = channel.clone();
+            channel["guild_id"] = json!(guild);
+            all.push(told(id, CHANNEL_STANDS, channel, scene));
+        }
+        all
     }
 
     /// A channel, or a thread, as it is now.

@@ -29,6 +29,10 @@ pub const GONE: &str = "GONE";
 pub const OPEN: &str = "OPEN";
 /// What somebody may do has changed: told once for each room.
 pub const POWER: &str = "POWER";
+/// How a channel or thread stands when a session begins.
+pub const CHANNEL_STANDS: &str = "CHANNEL_STANDS";
+/// How a server stands then.
+pub const GUILD_STANDS: &str = "GUILD_STANDS";
 /// Somebody looks different.
 pub const PROFILE: &str = "PROFILE";
 
@@ -73,6 +77,7 @@ pub(super) fn presence(at: &At<'_>, update: &PresenceUpdate) -> Events {
 pub(super) fn channel_changed(at: &At<'_>, channel: &Channel) -> Events {
     let parent = channel.parent_id.map(Place::Channel).or(channel.guild_id.map(Place::Guild));
     let thread = channel.kind.is_thread();
+    let standing = at.raw.name == CHANNEL_STANDS;
     let topic = match &at.scene.thread {
         Some(thread) if thread.post => Some(tags(&thread.tags).unwrap_or_default()),
         // Threads have none, and belong where their channel does.
@@ -82,11 +87,13 @@ pub(super) fn channel_changed(at: &At<'_>, channel: &Channel) -> Events {
         name: Some(channel.room_name()),
         topic: topic.clone(),
         parent: (!thread).then_some(parent),
+        standing,
         ..ChatDelta::default()
     };
     let mut events = vec![at.known(Sender::System, now_of(at), at.stamp("channel"), delta)];
     let name = Some(channel.room_name());
-    events.extend(of_posts(at, "posts", ChatDelta { name, topic, ..ChatDelta::default() }));
+    let of_them = ChatDelta { name, topic, standing, ..ChatDelta::default() };
+    events.extend(of_posts(at, "posts", of_them));
     events
 }
 
@@ -146,6 +153,7 @@ pub(super) fn guild_changed(at: &At<'_>, guild: &Guild) -> Events {
         name: Some(guild.name.clone()),
         topic: Some(guild.description.clone().unwrap_or_default()),
         avatar: Some(icon),
+        standing: at.raw.name == GUILD_STANDS,
         ..ChatDelta::default()
     };
     let portal = PortalKey::shared(Place::Guild(guild.id));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use landbridge_framework::clock::TokioClock;
+use landbridge_framework::{clock::TokioClock, event::Body};
 
 use super::*;
 use crate::config::{DiscordConfig, Secret};
@@ -91,6 +91,40 @@ async fn what_is_about_a_thread_is_told_where_it_has_a_room() {
     hub.bridge(Id(11), true);
     assert_eq!(hear(&hub, "THREAD_UPDATE", renamed).store.len(), 1);
     assert_eq!(hear(&hub, "CHANNEL_PINS_UPDATE", pinned).pins, Some(Id(11)));
+}
+
+#[tokio::test]
+async fn how_bridged_channels_stand_is_told_when_a_session_begins() {
+    let hub = hub(|_| {});
+    let server = json!({
+        "id": "1", "name": "Server", "icon": "i", "roles": [], "large": true,
+        "channels": [
+            { "id": "10", "type": 0, "name": "new name" }, { "id": "12", "type": 15, "name": "forum" },
+        ],
+        "threads": [
+            { "id": "11", "type": 11, "name": "renamed", "parent_id": "10" },
+            { "id": "13", "type": 11, "name": "post", "parent_id": "12" },
+        ],
+    });
+    assert!(hear(&hub, "GUILD_CREATE", server.clone()).store.is_empty(), "nothing is bridged");
+    hub.bridge(Id(10), true);
+    hub.bridge(Id(13), true);
+    let told = hear(&hub, "GUILD_CREATE", server).store;
+    let names: Vec<(&str, &str)> = told
+        .iter()
+        .map(|(_, raw)| (raw.name.as_str(), raw.data["name"].as_str().unwrap()))
+        .collect();
+    let expected =
+        [(GUILD_STANDS, "Server"), (CHANNEL_STANDS, "new name"), (CHANNEL_STANDS, "post")];
+    assert_eq!(names, expected);
+    assert_eq!(told[0].1.data.get("large"), None);
+    assert_eq!(told[1].1.data["guild_id"], "1");
+    let events = crate::decode::decode(&told[1].1).unwrap();
+    let Body::ChatInfo(delta) = &events[0].body else { panic!("no change: {events:?}") };
+    assert!(delta.standing && delta.name.as_deref() == Some("new name"), "{delta:?}");
+    let keys: std::collections::BTreeSet<&str> =
+        told.iter().map(|(key, _)| key.0.as_str()).collect();
+    assert_eq!(keys.len(), 3);
 }
 
 #[tokio::test]
