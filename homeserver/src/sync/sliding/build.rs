@@ -148,6 +148,11 @@ impl<'a> Build<'a> {
         next: &mut Next<'_>,
     ) -> ApiResult<(Vec<Shown>, Vec<Covered<'c>>)> {
         let (mut shown, mut covered) = (Vec::new(), Vec::new());
+        if self.came.is_none() {
+            // Most may not be in memory: they are loaded together rather than one after the other.
+            let first = chosen.order.get(..MAX_SHOWN).unwrap_or(&chosen.order);
+            self.app.rooms.load_many(first).await?;
+        }
         for nid in &chosen.order {
             let (Some(mine), Some(wanted)) = (memberships.get(nid), chosen.rooms.get(nid)) else {
                 continue;
