@@ -43,7 +43,10 @@ pub(crate) use handing::{Come, Commits};
 pub(crate) use passing::Presences;
 pub(crate) use room::CREATE_KEY;
 
-use self::{handing::Handed, passing::Passing};
+use self::{
+    handing::{Handed, HandedTask},
+    passing::Passing,
+};
 use crate::{
     engine::{Engine, Failure},
     inbox::decode::Decoded,
@@ -78,6 +81,10 @@ pub(crate) struct Portal {
     unplanned: AtomicBool,
     /// What is to be done about events that were planned as they came.
     handed: Mutex<Option<Handed>>,
+    /// Whether tasks for the way to Matrix may wait that nobody has taken yet.
+    untaken: AtomicBool,
+    /// A task that is about to be committed.
+    handed_task: Mutex<Option<HandedTask>>,
 }
 
 /// Something is on its way to the network, and its row is not committed.
@@ -146,6 +153,8 @@ impl Portal {
             ahead: AtomicUsize::new(0),
             unplanned: AtomicBool::new(true),
             handed: Mutex::default(),
+            untaken: AtomicBool::new(true),
+            handed_task: Mutex::default(),
         }
     }
     /// Events of its room wait, or soon will. Whatever comes later is planned behind them.
@@ -154,6 +163,16 @@ impl Portal {
     }
     fn handed(&self) -> MutexGuard<'_, Option<Handed>> {
         self.handed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    fn handed_task(&self) -> MutexGuard<'_, Option<HandedTask>> {
+        self.handed_task.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    /// Whether nothing is on its way to Matrix, nor waits for it.
+    fn is_still(&self) -> bool {
+        !self.untaken.load(Ordering::Acquire)
+            && !self.inward.is_busy()
+            && !self.inward.is_to_look()
+            && self.handed_task().is_none()
     }
     /// Whether nothing is on its way to the network, nor waits for it.
     fn is_quiet(&self) -> bool {
@@ -386,6 +405,11 @@ impl Engine {
     }
     /// There are tasks for the way to Matrix, or something passing; nothing that was put into its outbox.
     pub(crate) fn wake_for_tasks(self: &Arc<Self>, portal: Arc<Portal>) {
+        portal.untaken.store(true, Ordering::Release);
+        self.wake_for_handed_task(portal);
+    }
+    /// There is a task that is about to be committed.
+    fn wake_for_handed_task(self: &Arc<Self>, portal: Arc<Portal>) {
         portal.inward.wake.notify_one();
         if !portal.inward.running.swap(true, Ordering::AcqRel) {
             let engine = self.clone();

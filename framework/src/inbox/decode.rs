@@ -25,6 +25,14 @@ pub(crate) type Decoded = Arc<(String, RemoteEvent<Plain>)>;
 /// What a raw event says, in order: each thing with the portal that it is for.
 pub(super) type Simple = Vec<(Arc<Portal>, RemoteEvent<Plain>)>;
 
+/// A task that was queued for a portal.
+pub(super) struct Queued {
+    pub(super) portal: Arc<Portal>,
+    pub(super) task: TaskRow,
+    /// Whether it is of a message, which is known again by its identifier.
+    pub(super) message: bool,
+}
+
 /// Whether an event's value passes with it: it is never queued, the latest wins.
 fn is_passing(body: &Body<Plain>) -> bool {
     matches!(
@@ -136,7 +144,7 @@ impl Engine {
         login: &str,
         at: (i64, usize),
         event: RemoteEvent<Plain>,
-    ) {
+    ) -> TaskRow {
         if portal.note_login(login) {
             batch.add_portal_login(portal.id, login);
             // Its owner belongs in the space, too.
@@ -146,15 +154,18 @@ impl Engine {
             }
         }
         let (inbox_seq, place) = at;
+        let (seq, now) = (self.store.next_id(), self.now());
         batch.add_task(&NewTask {
-            seq: self.store.next_id(),
+            seq,
             portal: portal.id,
             key: &event.key.0,
             inbox_seq,
             place: place as i64,
-            now: self.now(),
+            now,
         });
+        let key = event.key.0.clone();
         self.portals.decoded.insert(at, Arc::new((login.to_owned(), event)));
+        TaskRow { seq, key, inbox_seq, place, attempts: 0, not_before: 0, decoded_at: now }
     }
 
     /// What raw events say, if it is plain to which portals it goes; all else (what can't be read, new chats, chats that move, threads,
@@ -184,20 +195,22 @@ impl Engine {
         Ok(Some(all))
     }
 
-    /// Adds the tasks of an event that was decoded at once; gives the portals that are to be woken if it is new.
+    /// Adds the tasks of an event that was decoded at once; gives them with the portals that are to be woken if it is new.
     pub(super) fn queue_simple(
         &self,
         batch: &mut Batch,
         login: &str,
         seq: i64,
         simple: Simple,
-    ) -> Vec<Arc<Portal>> {
-        let mut portals = Vec::with_capacity(simple.len());
+    ) -> Vec<Queued> {
+        let mut queued = Vec::with_capacity(simple.len());
         for (place, (portal, event)) in simple.into_iter().enumerate() {
-            self.queue_event(batch, &portal, login, (seq, place), event);
-            portals.push(portal);
+            let message =
+                matches!(&event.body, Body::Message(message) if message.echo_of.is_none());
+            let task = self.queue_event(batch, &portal, login, (seq, place), event);
+            queued.push(Queued { portal, task, message });
         }
-        portals
+        queued
     }
 
     /// Something that is not stored at all.

@@ -10,13 +10,13 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{Entry, InboxPort, Put, Unbridged};
+use super::{Entry, InboxPort, Put, Unbridged, decode::Queued};
 use crate::{
     engine::Engine,
     event::ChatKind,
     network::{Closed, LoginState, NetError, PortalKey, Scope},
     plain::Plain,
-    portal::Portal,
+    portal::Commits,
     store::{Batch, StoreError},
 };
 
@@ -58,8 +58,8 @@ struct Added {
     /// Its statement's place in the batch.
     at: usize,
     seq: i64,
-    /// Where it was decoded at once, the portals of what it says, in order.
-    portals: Vec<Arc<Portal>>,
+    /// Where it was decoded at once, the tasks of what it says, in order.
+    queued: Vec<Queued>,
 }
 
 impl Engine {
@@ -84,6 +84,13 @@ impl Engine {
         self.decode_wake.notify_one();
     }
 
+    /// Hands the task of a message that comes alone to its portal's worker, ahead of the commit.
+    async fn hand_if_alone(self: &Arc<Self>, added: &[Added]) -> Option<Commits> {
+        let [Added { queued, .. }] = added else { return None };
+        let [Queued { portal, task, message: true }] = queued.as_slice() else { return None };
+        self.hand_task(portal, task.clone()).await
+    }
+
     /// Makes raw events durable, in order, with their stream's cursor. With them go their tasks where that is simple: one commit
     /// then does for two.
     pub(crate) async fn put(
@@ -105,19 +112,25 @@ impl Engine {
         let mut added = Vec::with_capacity(entries.len());
         for Entry { key, raw } in entries {
             let seq = self.store.next_id();
-            let (at, portals) = match simple.next() {
+            let (at, queued) = match simple.next() {
                 Some(events) => {
                     let at = batch.add_decoded(seq, login, &key, raw, now);
                     (at, self.queue_simple(&mut batch, login, seq, events))
                 }
                 None => (batch.add_inbox(seq, login, &key, raw, now), Vec::new()),
             };
-            added.push(Added { at, seq, portals });
+            added.push(Added { at, seq, queued });
         }
         if let Some((stream, cursor)) = cursor {
             batch.save_cursor(login, stream, cursor);
         }
+        let commits = self.hand_if_alone(&added).await;
+        let handed = commits.is_some();
         let touched = self.store.commit(batch).await?;
+        if let Some(commits) = commits {
+            // Whoever waits for it may be gone: the bridge is stopping.
+            let _ = commits.send(());
+        }
         let is_new = |added: &Added| touched.get(added.at).is_some_and(|rows| *rows > 0);
         let puts = added.iter().map(|added| if is_new(added) { Put::New } else { Put::Seen });
         let puts: Vec<Put> = puts.collect();
@@ -131,11 +144,13 @@ impl Engine {
             }
         }
         for added in added {
-            if is_new(&added) {
-                added.portals.into_iter().for_each(|portal| self.wake_for_tasks(portal));
+            if handed {
+                // Its portal's worker has it.
+            } else if is_new(&added) {
+                added.queued.into_iter().for_each(|queued| self.wake_for_tasks(queued.portal));
             } else {
                 // Nobody will ask for it.
-                for place in 0..added.portals.len() {
+                for place in 0..added.queued.len() {
                     self.portals.decoded.remove(&(added.seq, place));
                 }
             }

@@ -1,5 +1,6 @@
-//! Messages that are planned as they come: where nothing else is on its way to the network, that a message has come and what is to be
-//! done about it are one commit, and nobody looks for it in the database.
+//! Messages that are worked on as they come, where nothing else is on its way: nobody looks for them in the database. To the network, that a
+//! message has come and what is to be done about it are one commit; to Matrix, a message is converted while it is committed, and sent where
+//! the homeserver knows it by its transaction id. What is not committed in the end comes again, and is the same.
 
 use std::sync::Arc;
 
@@ -12,12 +13,18 @@ use super::{
 };
 use crate::{
     engine::Engine,
-    store::{Batch, RemoteOutboxRow},
+    store::{Batch, RemoteOutboxRow, TaskRow},
 };
 
 /// What is to be done about messages of a portal, and is about to be committed with them.
 pub(super) struct Handed {
     pub(super) rows: Vec<RemoteOutboxRow>,
+    pub(super) commit: Commit,
+}
+
+/// A task that is about to be committed.
+pub(super) struct HandedTask {
+    pub(super) task: TaskRow,
     pub(super) commit: Commit,
 }
 
@@ -90,5 +97,22 @@ impl Engine {
         *portal.handed() = Some(Handed { rows, commit: Commit::Pending(told) });
         self.wake_for_handed(portal);
         commits
+    }
+
+    /// Hands the task of a message that has just been decoded to the portal's worker, before it is committed, if nothing is before it
+    /// and the homeserver keeps what it has accepted; the answer is to be told once it is.
+    pub(crate) async fn hand_task(
+        self: &Arc<Self>,
+        portal: &Arc<Portal>,
+        task: TaskRow,
+    ) -> Option<Commits> {
+        let durable = matches!(self.homeserver_is_durable().await, Ok(true));
+        if !durable || !portal.is_still() || portal.room_id().is_none() {
+            return None;
+        }
+        let (commits, told) = oneshot::channel();
+        *portal.handed_task() = Some(HandedTask { task, commit: Commit::Pending(told) });
+        self.wake_for_handed_task(portal.clone());
+        Some(commits)
     }
 }

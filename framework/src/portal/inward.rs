@@ -11,6 +11,7 @@ use super::{
     albums::{Gathered, ends_all, item},
     convert::Verdict,
     envelope::Outgoing,
+    handing::{Commit, HandedTask},
 };
 use crate::{
     engine::{Engine, guarded_async},
@@ -39,6 +40,9 @@ struct Converted {
     settled: bool,
     end: Step,
 }
+
+/// What was worked on was not committed, or nobody knows: it comes again, or is found in the database.
+pub(super) const LOST: Step = Step::Until(1_000);
 
 /// How a step of a worker ended.
 pub(super) enum Step {
@@ -123,28 +127,51 @@ impl Engine {
             let rows = self.store.ready_matrix_outbox(portal.id, BATCH).await;
             if !matches!(&rows, Ok(rows) if rows.is_empty()) {
                 portal.inward.look_again();
-                return self.send_rows(portal, rows?, Batch::new()).await;
+                return self.send_rows(portal, rows?, Batch::new(), Commit::Done).await;
             }
         }
-        let tasks = self.store.ready_tasks(portal.id, BATCH).await?;
+        let handed = portal.handed_task().take();
+        let (tasks, mut commit) = match handed {
+            Some(HandedTask { task, commit }) => (vec![task], commit),
+            None => (self.untaken_tasks(portal).await?, Commit::Done),
+        };
         if tasks.is_empty() {
-            return Ok(Step::Idle);
+            let handed = portal.handed_task().is_some();
+            return Ok(if handed { Step::Progress } else { Step::Idle });
         }
         let Converted { batch, rows, settled, end } = self.convert_tasks(portal, tasks).await?;
         let (plan, rows) = if settled && self.may_send_first(portal, &batch, &rows).await {
             (batch, rows.into_iter().map(|(_, row)| row).collect())
         } else {
+            if !commit.done().await {
+                return Ok(LOST);
+            }
             (Batch::new(), self.commit_converted(portal, batch, rows).await?)
         };
         if rows.is_empty() {
             return Ok(end);
         }
-        let sent = self.send_rows(portal, rows, plan).await;
+        let sent = self.send_rows(portal, rows, plan, commit).await;
         if !matches!(sent, Ok(Step::Progress)) {
             portal.inward.look_again();
             return sent;
         }
         Ok(if portal.inward.is_to_look() { Step::Progress } else { end })
+    }
+
+    /// The tasks of a portal that are to be converted next.
+    async fn untaken_tasks(&self, portal: &Portal) -> Result<Vec<TaskRow>, StoreError> {
+        portal.untaken.store(false, Ordering::Release);
+        let tasks = self.store.ready_tasks(portal.id, BATCH).await;
+        if portal.handed_task().is_some() {
+            // It may be among them.
+            portal.untaken.store(true, Ordering::Release);
+            return Ok(Vec::new());
+        }
+        if !matches!(&tasks, Ok(tasks) if tasks.is_empty()) {
+            portal.untaken.store(true, Ordering::Release);
+        }
+        tasks
     }
 
     /// Whether rows may be sent before they are committed, with what became of them: there is nothing before them, and the homeserver

@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::{
     Portal,
     envelope::{Envelope, MatrixOp, MemberOp, Record},
-    inward::Step,
+    handing::Commit,
+    inward::{LOST, Step},
 };
 use crate::{
     disappearing,
@@ -29,12 +30,14 @@ const PAGE: u32 = 100;
 const MESSAGE: &str = "m.room.message";
 
 impl Engine {
-    /// Sends rows in order. `plan` is what put them there, if that is not yet committed: it is then committed with what became of them.
+    /// Sends rows in order. `plan` is what put them there, if that is not yet committed: it is then committed with what became of them,
+    /// after the `commit` of what they come from.
     pub(super) async fn send_rows(
         self: &Arc<Self>,
         portal: &Arc<Portal>,
         rows: Vec<MatrixOutboxRow>,
         plan: Batch,
+        mut commit: Commit,
     ) -> Result<Step, StoreError> {
         let planned = plan.to_matrix();
         let mut batch = plan;
@@ -43,26 +46,21 @@ impl Engine {
             for row in rows {
                 batch.matrix_outbox_dead(row.seq, "the portal has no room any more");
             }
+            if !commit.done().await {
+                return Ok(LOST);
+            }
             self.store.commit(batch).await?;
             return Ok(Step::Progress);
         };
-        let found = if portal.look_first.load(Ordering::Acquire) {
-            match self.sent_before(portal, &room_id).await {
-                Ok(found) => {
-                    portal.look_first.store(false, Ordering::Release);
-                    found
+        let found = match self.found_before(portal, &room_id).await? {
+            Ok(found) => found,
+            Err(wait) => {
+                if !commit.done().await {
+                    return Ok(LOST);
                 }
-                Err(Failure::Store(error)) => return Err(error),
-                Err(failure) => {
-                    tracing::warn!(room = room_id, error = %failure, "the room could not be read back yet");
-                    self.store.commit(batch).await?;
-                    return Ok(Step::Wait(
-                        failure.retry_after_ms().unwrap_or_else(|| backoff_ms(1, portal.id)),
-                    ));
-                }
+                self.store.commit(batch).await?;
+                return Ok(wait);
             }
-        } else {
-            HashMap::new()
         };
         let mut end = Step::Progress;
         // Messages that were pinned before they came.
@@ -130,8 +128,35 @@ impl Engine {
             }
             portal.send_failures.store(0, Ordering::Relaxed);
         }
+        if !commit.done().await {
+            return Ok(LOST);
+        }
         self.commit_sent(portal, batch, planned, pinned).await?;
         Ok(end)
+    }
+
+    /// What of a portal's rows is in the room already, by their keys, where it is unknown whether they were sent; or how long to wait before
+    /// that can be asked.
+    async fn found_before(
+        &self,
+        portal: &Portal,
+        room_id: &str,
+    ) -> Result<Result<HashMap<String, String>, Step>, StoreError> {
+        if !portal.look_first.load(Ordering::Acquire) {
+            return Ok(Ok(HashMap::new()));
+        }
+        match self.sent_before(portal, room_id).await {
+            Ok(found) => {
+                portal.look_first.store(false, Ordering::Release);
+                Ok(Ok(found))
+            }
+            Err(Failure::Store(error)) => Err(error),
+            Err(failure) => {
+                tracing::warn!(room = room_id, error = %failure, "the room could not be read back yet");
+                let wait = failure.retry_after_ms().unwrap_or_else(|| backoff_ms(1, portal.id));
+                Ok(Err(Step::Wait(wait)))
+            }
+        }
     }
 
     /// Commits what became of rows, of which the batch adds some; with messages, their events and their rows' numbers, that were pinned
