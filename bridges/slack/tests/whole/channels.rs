@@ -62,6 +62,9 @@ async fn name_topic_and_pins_go_to_slack() {
     eventually("the pin", || slack.pins() == [ts.clone()]).await;
     pin(json!([]));
     eventually("no pin", || slack.pins().is_empty()).await;
+    // What is done after it shows that it is done on both sides.
+    ann.say(&room, "done").unwrap();
+    eventually("her words", || slack.texts().contains(&"done".to_owned())).await;
     // And back.
     let pinned = |expected: serde_json::Value| {
         let pins = world.homeserver.state(&room, "m.room.pinned_events", "");
