@@ -56,6 +56,8 @@ pub(crate) struct Abilities {
     pub(crate) pins: bool,
     pub(crate) presence: bool,
     pub(crate) relay: Option<RelayStyle>,
+    /// Whether only who has the power for it calls everybody.
+    pub(crate) calls_by_power: bool,
     pub(crate) history: bool,
     pub(crate) directory: bool,
     /// The groups that can be begun.

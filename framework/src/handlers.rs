@@ -124,6 +124,7 @@ pub struct Handlers<N: Network> {
     pub(crate) opened: Option<Erased<N, Done>>,
     pub(crate) closed: Option<Erased<N, Done>>,
     pub(crate) relay: Option<RelayStyle>,
+    pub(crate) calls_by_power: bool,
     pub(crate) history: Option<Arc<dyn ErasedHistory<N>>>,
     pub(crate) directory: Option<Arc<dyn ErasedDirectory<N>>>,
     pub(crate) media_source: Option<Arc<dyn crate::directory::ErasedMediaSource<N>>>,

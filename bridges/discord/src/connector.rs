@@ -114,6 +114,7 @@ impl Network for Discord {
             .opened(room::opened)
             .closed(room::closed)
             .relay(RelayStyle::NativeProfile)
+            .calls_by_power()
             .history(history::ChannelHistory)
             .directory(directory::Servers)
             .media_source(Files)

@@ -3,14 +3,24 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing test may panic")]
 
+#[path = "end_to_end/channels.rs"]
+mod channels;
 #[path = "end_to_end/fake.rs"]
 mod fake;
 #[path = "end_to_end/fake_gateway.rs"]
 mod fake_gateway;
 #[path = "end_to_end/fake_rest.rs"]
 mod fake_rest;
+#[path = "end_to_end/fake_server.rs"]
+mod fake_server;
+#[path = "end_to_end/files.rs"]
+mod files;
 #[path = "end_to_end/forums.rs"]
 mod forums;
+#[path = "end_to_end/messages.rs"]
+mod messages;
+#[path = "end_to_end/people.rs"]
+mod people;
 #[path = "end_to_end/world.rs"]
 mod world;
 

@@ -194,13 +194,19 @@ impl Hub {
     pub(crate) async fn receive(self: &Arc<Self>, callback: Value) -> oneshot::Receiver<bool> {
         let (told, taken) = oneshot::channel();
         let event = callback.get("event").unwrap_or(&Value::Null);
-        let lane = format!(
-            "{}-{}",
-            team_of(&callback).unwrap_or_default(),
-            channel_of(event).unwrap_or_default()
-        );
+        let team = team_of(&callback).unwrap_or_default();
+        let moved = moved(team, event);
+        let channel = match &moved {
+            Some((_, new)) => Some(new.channel.as_str()),
+            None => channel_of(event),
+        };
+        let lane = format!("{team}-{}", channel.unwrap_or_default());
         let hub = self.clone();
         let job = async move {
+            if let Some((old, _)) = moved {
+                // After what was said under the old identifier, and before what is said under the new one.
+                hub.in_lane(&old, async {}).await;
+            }
             let stored = match hub.deliver(&callback).await {
                 Ok(()) => true,
                 Err(error) => {
@@ -286,6 +292,13 @@ impl Hub {
         }
         Ok(())
     }
+}
+
+/// A channel that has another identifier now: the old one, and the new one.
+pub(super) fn moved(team: &str, event: &Value) -> Option<(Chat, Chat)> {
+    let chat = |key| said(event, key).filter(|id| ids::is_id(id)).map(|id| Chat::new(team, id));
+    let is_it = text(event, "type") == Some("channel_id_changed");
+    chat("old_channel_id").zip(chat("new_channel_id")).filter(|_| is_it)
 }
 
 /// The workspace for which an event came: that of the installation, which in shared channels is not always the author's.

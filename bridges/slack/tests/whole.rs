@@ -3,8 +3,22 @@
 
 #![allow(clippy::unwrap_used, reason = "a failing test may panic")]
 
+#[path = "whole/channels.rs"]
+mod channels;
+#[path = "whole/files.rs"]
+mod files;
+#[path = "whole/kept.rs"]
+mod kept;
+#[path = "whole/messages.rs"]
+mod messages;
+#[path = "whole/own.rs"]
+mod own;
+#[path = "whole/people.rs"]
+mod people;
 #[path = "whole/slack.rs"]
 mod slack;
+#[path = "whole/web_api.rs"]
+mod web_api;
 
 use landbridge_database::{Database, testing::TestDatabase};
 use landbridge_framework::{
@@ -28,6 +42,7 @@ struct World {
     homeserver: TestHomeserver,
     ann: TestUser,
     config: BridgeConfig,
+    network: SlackConfig,
     registration: Registration,
     database: Database,
     _files: TestDatabase,
@@ -35,6 +50,11 @@ struct World {
 
 impl World {
     async fn new() -> Self {
+        Self::with(|_, _| {}).await
+    }
+
+    /// With another configuration.
+    async fn with(change: impl FnOnce(&mut BridgeConfig, &mut SlackConfig)) -> Self {
         // reqwest wants TLS to be possible, even where nothing uses it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut config = BridgeConfig::for_network("slack");
@@ -45,24 +65,25 @@ impl World {
             invite: vec!["@ann:hs.example".into()],
             ..PortalConfig::default()
         }];
+        let slack = Workspace::start().await;
+        let mut network = SlackConfig {
+            app_token: Some(Secret::new("xapp-test")),
+            bot_tokens: vec![Secret::new("xoxb-test")],
+            api_url: slack.base.clone(),
+            ..SlackConfig::default()
+        };
+        change(&mut config, &mut network);
         let (homeserver, registration) =
             TestHomeserver::start(SERVER, "slack", &mut config, Faults::new(3));
         let ann = homeserver.user("@ann:hs.example");
         let files = TestDatabase::new();
         let database = files.open().await.unwrap();
-        let slack = Workspace::start().await;
-        Self { slack, homeserver, ann, config, registration, database, _files: files }
+        Self { slack, homeserver, ann, config, network, registration, database, _files: files }
     }
 
     async fn start(&self) -> Bridge<Slack> {
-        let network = SlackConfig {
-            app_token: Some(Secret::new("xapp-test")),
-            bot_tokens: vec![Secret::new("xoxb-test")],
-            api_url: self.slack.base.clone(),
-            ..SlackConfig::default()
-        };
         let bridge = Bridge::<Slack>::builder(
-            network,
+            self.network.clone(),
             self.config.clone(),
             SERVER,
             self.registration.clone(),
@@ -92,6 +113,61 @@ impl World {
         eventually("a connection", || self.slack.connections() == 1).await;
         eventually("the app in the channel", || self.slack.called("conversations.join") > 0).await;
         (ann, room, bridge)
+    }
+
+    /// With Ann in a room of her own, in which she has all power, and which is bridged to the other channel.
+    async fn plumbed(&self) -> (TestUser, String, Bridge<Slack>) {
+        let (ann, _, bridge) = self.opened().await;
+        let bot = format!("@slackbot:{SERVER}");
+        let room = ann.create_room(&json!({ "invite": [bot] })).unwrap();
+        let joined = || self.homeserver.membership(&room, &bot).as_deref() == Some("join");
+        eventually("the bot in it", joined).await;
+        let mut levels = self.homeserver.state(&room, "m.room.power_levels", "").unwrap();
+        levels["users"][&bot] = 90.into();
+        ann.set_state(&room, "m.room.power_levels", "", &levels).unwrap();
+        bridge.control().bridge(ann.id(), &room, None, "T01-C02").await.unwrap();
+        eventually("the app in the channel", || self.slack.called("conversations.join") > 1).await;
+        (ann, room, bridge)
+    }
+
+    /// Ann brings her own account.
+    async fn log_in(&self, ann: &TestUser, bridge: &Bridge<Slack>) {
+        let control = bridge.control();
+        if let Some(token) = ann.puppet_token() {
+            control.set_puppet(ann.id(), Some(token)).await.unwrap();
+        }
+        let mut login = control.start_login(ann.id(), "token", None).await.unwrap();
+        let step = login.next().await;
+        login.answer(step.number, [("token".to_owned(), slack::PERSON.to_owned())].into()).unwrap();
+        let end = login.next().await;
+        assert!(matches!(end.kind, StepKind::Done(_)), "{end:?}");
+        eventually("their conversations", || self.slack.called("users.conversations") > 0).await;
+    }
+
+    /// Somebody of Slack's on Matrix.
+    fn ghost(user: &str) -> String {
+        // Capitals are written as user IDs can have them (Client-Server API, "Mapping from other character sets").
+        let capital = |c: char| {
+            if c.is_ascii_uppercase() {
+                format!("_{}", c.to_ascii_lowercase())
+            } else {
+                c.to_string()
+            }
+        };
+        let name: String = format!("T01-{user}").chars().map(capital).collect();
+        format!("@slack_{name}:{SERVER}")
+    }
+
+    /// The picture of the stand-in's that one on Matrix is, if it is one.
+    fn picture(&self, mxc: &Value) -> Option<String> {
+        let (_, bytes) = self.ann.download(mxc.as_str()?)?;
+        let name = bytes.strip_prefix(kept::picture("").as_slice())?;
+        Some(String::from_utf8(name.to_vec()).unwrap())
+    }
+
+    /// Whether a state of a room is so.
+    fn has_state(&self, room: &str, kind: &str, field: &str, value: &str) -> bool {
+        self.homeserver.state(room, kind, "").is_some_and(|content| content[field] == value)
     }
 
     /// What ghosts said in a room, oldest first.
@@ -226,16 +302,7 @@ async fn somebody_who_logs_in_speaks_for_themselves() {
     let world = World::new().await;
     let (ann, room, bridge) = world.opened().await;
     let slack = &world.slack;
-    let control = bridge.control();
-    if let Some(token) = ann.puppet_token() {
-        control.set_puppet(ann.id(), Some(token)).await.unwrap();
-    }
-    let mut login = control.start_login(ann.id(), "token", None).await.unwrap();
-    let step = login.next().await;
-    login.answer(step.number, [("token".to_owned(), slack::PERSON.to_owned())].into()).unwrap();
-    let end = login.next().await;
-    assert!(matches!(end.kind, StepKind::Done(_)), "{end:?}");
-    eventually("their conversations", || slack.called("users.conversations") > 0).await;
+    world.log_in(&ann, &bridge).await;
     ann.say(&room, "mine").unwrap();
     eventually("a message of their own", || slack.texts() == ["mine"]).await;
     let message = slack.messages().remove(0);
@@ -332,11 +399,7 @@ async fn conversations_and_channels_are_begun_from_matrix() {
     };
     let refused = control.create_group(ann.id(), None, group("group", None)).await;
     assert!(matches!(refused, Err(ControlError::NoLogin(_))), "{refused:?}");
-    let mut login = control.start_login(ann.id(), "token", None).await.unwrap();
-    let step = login.next().await;
-    login.answer(step.number, [("token".to_owned(), slack::PERSON.to_owned())].into()).unwrap();
-    login.next().await;
-    eventually("their conversations", || slack.called("users.conversations") > 0).await;
+    world.log_in(&ann, &bridge).await;
 
     let made = control.create_group(ann.id(), None, group("group", None)).await.unwrap();
     eventually("an invitation", || ann.join(&made.room_id)).await;

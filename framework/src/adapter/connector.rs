@@ -93,6 +93,7 @@ fn abilities<N: Network>(h: &Handlers<N>) -> Abilities {
         pins: h.pins.is_some(),
         presence: h.presence.is_some(),
         relay: h.relay,
+        calls_by_power: h.calls_by_power,
         history: h.history.is_some(),
         directory: h.directory.is_some(),
         groups: h.group.as_ref().map(|(kinds, _)| kinds.clone()).unwrap_or_default(),

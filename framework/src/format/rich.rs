@@ -380,6 +380,11 @@ impl Rich {
         self.spans.iter().any(|s| s.style == Style::Everyone)
     }
 
+    /// Takes mentions of everybody back, and keeps their text.
+    pub fn call_nobody(&mut self) {
+        self.spans.retain(|span| span.style != Style::Everyone);
+    }
+
     /// Without white space at the end (and the spans clipped with it).
     #[must_use]
     pub fn trimmed(mut self) -> Self {

@@ -46,6 +46,7 @@ impl<N: Network> Handlers<N> {
             opened: None,
             closed: None,
             relay: None,
+            calls_by_power: false,
             history: None,
             directory: None,
             media_source: None,
@@ -234,6 +235,12 @@ impl<N: Network> Handlers<N> {
     #[must_use]
     pub fn relay(mut self, style: RelayStyle) -> Self {
         self.relay = Some(style);
+        self
+    }
+    /// `@room` calls everybody only where its sender has the power for it in the room; from others it is text.
+    #[must_use]
+    pub fn calls_by_power(mut self) -> Self {
+        self.calls_by_power = true;
         self
     }
     /// History can be read.

@@ -45,9 +45,16 @@ pub(super) trait Backend: Send + Sync {
         content: &Value,
     ) -> Option<String>;
     fn create_room(&self, user_id: &str, body: &Value) -> Option<String>;
-    fn invite(&self, user_id: &str, room_id: &str, whom: &str) -> bool;
+    /// What the last part of `POST /rooms/{roomId}/...` names, done to somebody: `invite`, `kick`, `ban`, `unban`.
+    fn moderate(&self, user_id: &str, room_id: &str, action: &str, whom: &str) -> bool;
+    fn leave(&self, user_id: &str, room_id: &str) -> bool;
+    fn typing(&self, user_id: &str, room_id: &str);
+    fn read(&self, user_id: &str, room_id: &str, event_id: &str);
+    fn seen_typing(&self, user_id: &str, room_id: &str) -> Vec<String>;
+    fn seen_presence(&self, user_id: &str, whom: &str) -> Value;
     fn redact(&self, user_id: &str, room_id: &str, event_id: &str) -> Option<String>;
     fn upload(&self, user_id: &str, mime: &str, bytes: &[u8]) -> Option<String>;
+    fn download(&self, user_id: &str, mxc: &str) -> Option<(String, Vec<u8>)>;
 }
 
 /// A homeserver with one bridge. Cheap to clone; it ends with its last clone.
@@ -219,7 +226,47 @@ impl TestUser {
 
     /// Invites somebody; says whether that worked.
     pub fn invite(&self, room_id: &str, whom: &str) -> bool {
-        self.homeserver.backend.invite(&self.user_id, room_id, whom)
+        self.homeserver.backend.moderate(&self.user_id, room_id, "invite", whom)
+    }
+
+    /// Puts somebody out; says whether that worked.
+    pub fn kick(&self, room_id: &str, whom: &str) -> bool {
+        self.homeserver.backend.moderate(&self.user_id, room_id, "kick", whom)
+    }
+
+    /// Puts somebody out for good; says whether that worked.
+    pub fn ban(&self, room_id: &str, whom: &str) -> bool {
+        self.homeserver.backend.moderate(&self.user_id, room_id, "ban", whom)
+    }
+
+    /// Takes that back; says whether that worked.
+    pub fn unban(&self, room_id: &str, whom: &str) -> bool {
+        self.homeserver.backend.moderate(&self.user_id, room_id, "unban", whom)
+    }
+
+    /// Leaves a room; says whether that worked.
+    pub fn leave(&self, room_id: &str) -> bool {
+        self.homeserver.backend.leave(&self.user_id, room_id)
+    }
+
+    /// Types.
+    pub fn typing(&self, room_id: &str) {
+        self.homeserver.backend.typing(&self.user_id, room_id);
+    }
+
+    /// Has read a room up to an event.
+    pub fn read(&self, room_id: &str, event_id: &str) {
+        self.homeserver.backend.read(&self.user_id, room_id, event_id);
+    }
+
+    /// Who types in a room, as this person sees it.
+    pub fn seen_typing(&self, room_id: &str) -> Vec<String> {
+        self.homeserver.backend.seen_typing(&self.user_id, room_id)
+    }
+
+    /// Whether somebody is there, as this person sees it: the answer of `GET /presence/{userId}/status`.
+    pub fn seen_presence(&self, whom: &str) -> Value {
+        self.homeserver.backend.seen_presence(&self.user_id, whom)
     }
 
     /// Deletes something.
@@ -230,5 +277,10 @@ impl TestUser {
     /// Uploads a file; gives its address.
     pub fn upload(&self, mime: &str, bytes: &[u8]) -> Option<String> {
         self.homeserver.backend.upload(&self.user_id, mime, bytes)
+    }
+
+    /// The type and the bytes of a file.
+    pub fn download(&self, mxc: &str) -> Option<(String, Vec<u8>)> {
+        self.homeserver.backend.download(&self.user_id, mxc)
     }
 }

@@ -257,6 +257,22 @@ impl SimUser {
         self.member(room_id, user_id, "leave")
     }
 
+    /// Removes somebody for good.
+    pub fn ban(&self, room_id: &str, user_id: &str) -> bool {
+        self.member(room_id, user_id, "ban")
+    }
+
+    /// Types.
+    pub fn typing(&self, room_id: &str) {
+        let content = json!({ "user_ids": [self.user_id] });
+        self.homeserver
+            .shared
+            .state()
+            .ephemeral
+            .push(json!({ "type": "m.typing", "room_id": room_id, "content": content }));
+        self.homeserver.shared.news.notify_waiters();
+    }
+
     /// Creates a room with this body of `createRoom`.
     pub fn create_room(&self, body: &Value) -> Option<String> {
         let room = self.homeserver.shared.state().create_room(&self.user_id, body).ok();

@@ -28,6 +28,8 @@ use process::{Process, Setting};
 
 /// Events per page of a timeline.
 const PAGE: &str = "500";
+/// How long somebody types, in milliseconds.
+const TYPING_MS: u64 = 30_000;
 
 /// See the module.
 pub(super) struct RealHomeserver {
@@ -202,9 +204,50 @@ impl Backend for RealHomeserver {
         text(&self.does(user_id, &Method::POST, &path, body)?, "room_id")
     }
 
-    fn invite(&self, user_id: &str, room_id: &str, whom: &str) -> bool {
-        let path = ["_matrix", "client", "v3", "rooms", room_id, "invite"];
+    fn moderate(&self, user_id: &str, room_id: &str, action: &str, whom: &str) -> bool {
+        let path = ["_matrix", "client", "v3", "rooms", room_id, action];
         self.does(user_id, &Method::POST, &path, &json!({ "user_id": whom })).is_some()
+    }
+
+    fn leave(&self, user_id: &str, room_id: &str) -> bool {
+        let path = ["_matrix", "client", "v3", "rooms", room_id, "leave"];
+        self.does(user_id, &Method::POST, &path, &json!({})).is_some()
+    }
+
+    fn typing(&self, user_id: &str, room_id: &str) {
+        let path = ["_matrix", "client", "v3", "rooms", room_id, "typing", user_id];
+        let body = json!({ "typing": true, "timeout": TYPING_MS });
+        self.does(user_id, &Method::PUT, &path, &body);
+    }
+
+    fn read(&self, user_id: &str, room_id: &str, event_id: &str) {
+        let path = ["_matrix", "client", "v3", "rooms", room_id, "receipt", "m.read", event_id];
+        self.does(user_id, &Method::POST, &path, &json!({}));
+    }
+
+    fn seen_typing(&self, user_id: &str, room_id: &str) -> Vec<String> {
+        // Synapse gives who asks the same for the first time once more what it gave before: each filter is another.
+        let nobody = format!("@{}:nowhere", self.transaction());
+        let filter = json!({
+            "room": { "rooms": [room_id], "timeline": { "limit": 1 } },
+            "presence": { "types": [], "not_senders": [nobody] },
+        });
+        let filter = filter.to_string();
+        let query = [("filter", filter.as_str()), ("set_presence", "offline"), ("timeout", "0")];
+        let path = ["_matrix", "client", "v3", "sync"];
+        let token = self.token(user_id);
+        let seen = self.http.call(&Method::GET, &path, &query, &token, Content::None);
+        let seen = seen.unwrap_or_default();
+        let passing = seen["rooms"]["join"][room_id]["ephemeral"]["events"].as_array();
+        let typing = passing.into_iter().flatten().filter(|event| event["type"] == "m.typing");
+        let users = typing.filter_map(|event| event["content"]["user_ids"].as_array()).flatten();
+        users.filter_map(|user| user.as_str().map(ToOwned::to_owned)).collect()
+    }
+
+    fn seen_presence(&self, user_id: &str, whom: &str) -> Value {
+        let path = ["_matrix", "client", "v3", "presence", whom, "status"];
+        let token = self.token(user_id);
+        self.http.call(&Method::GET, &path, &[], &token, Content::None).unwrap_or_default()
     }
 
     fn redact(&self, user_id: &str, room_id: &str, event_id: &str) -> Option<String> {
@@ -218,5 +261,11 @@ impl Backend for RealHomeserver {
         let content = Content::File(mime, bytes);
         let answer = self.http.call(&Method::POST, &path, &[], &self.token(user_id), content)?;
         text(&answer, "content_uri")
+    }
+
+    fn download(&self, user_id: &str, mxc: &str) -> Option<(String, Vec<u8>)> {
+        let (server, id) = mxc.strip_prefix("mxc://")?.split_once('/')?;
+        let path = ["_matrix", "client", "v1", "media", "download", server, id];
+        self.http.file(&path, &self.token(user_id))
     }
 }

@@ -17,6 +17,9 @@ mod fake;
 mod fake_gateway;
 #[path = "../../../bridges/discord/tests/end_to_end/fake_rest.rs"]
 mod fake_rest;
+#[path = "../../../bridges/discord/tests/end_to_end/fake_server.rs"]
+#[allow(dead_code, reason = "the bridge's own tests use the rest")]
+mod fake_server;
 #[path = "stand_in/telegram.rs"]
 mod telegram;
 

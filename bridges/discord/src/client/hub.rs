@@ -214,7 +214,9 @@ impl Hub {
             scene.open = (whole || self.is_bridged(parent)) && !private;
         }
         let closed = [scene.channel, channel].iter().any(|id| self.checked.is_closed(*id));
-        let wanted = scene.open || self.is_bridged(channel);
+        // A category is the space of its channels: nobody bridges it by itself.
+        let category = known.is_some_and(|(_, c)| c.kind == ChannelKind::Category);
+        let wanted = scene.open || category || self.is_bridged(channel);
         (wanted && !closed).then_some(scene)
     }
 

@@ -82,7 +82,8 @@ pub(super) async fn membership(
     let call = match change.action {
         MemberAction::Kick => Call::delete(format!("guilds/{guild}/members/{user}")),
         MemberAction::Ban => Call::put(format!("guilds/{guild}/bans/{user}")).json(json!({})),
-        MemberAction::Unban => Call::delete(format!("guilds/{guild}/bans/{user}")),
+        // Discord's schema wants a body of this one, too.
+        MemberAction::Unban => Call::delete(format!("guilds/{guild}/bans/{user}")).json(json!({})),
         MemberAction::Invite => {
             return Err(SendError::refused("people on Discord can't be invited to a channel"));
         }

@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
 
-use crate::{fake_gateway, fake_rest};
+use crate::{fake_gateway, fake_rest, fake_server};
 
 /// The server, its channels, the bot and its application.
 pub(crate) const GUILD: &str = "500";
@@ -24,6 +24,9 @@ pub(crate) const APPLICATION: &str = "701";
 pub(crate) const TOKEN: &str = "bot-token";
 /// A time after everything else.
 const LATE: &str = "2100-01-01T00:00:00.000000+00:00";
+
+/// In a message's `flags`: a thread began with it.
+const HAS_THREAD: u64 = 1 << 5;
 
 /// What goes wrong.
 #[derive(Clone, Debug, Default)]
@@ -58,6 +61,11 @@ pub(crate) struct Session {
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) last: u64,
+    /// The server without its channels, and who is in it.
+    pub(crate) server: Value,
+    pub(crate) members: Vec<Value>,
+    /// What sorts of events the bot has asked for.
+    pub(crate) intents: u64,
     pub(crate) messages: BTreeMap<String, Vec<Value>>,
     pub(crate) channels: BTreeMap<String, Value>,
     pub(crate) webhooks: BTreeMap<String, Value>,
@@ -105,7 +113,7 @@ impl Fake {
     pub(crate) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let mut state = State::default();
+        let mut state = State { server: fake_server::founded(), ..State::default() };
         for (id, kind, name) in [(CHANNEL, 0, "general"), (OTHER, 0, "other"), (FORUM, 15, "forum")]
         {
             state.channels.insert(
@@ -121,7 +129,7 @@ impl Fake {
         let (ready, wait) = tokio::sync::oneshot::channel();
         let task = tokio::spawn(async move {
             let Ok(fake) = wait.await else { return };
-            let rest = fake_rest::noting(fake_rest::router(), &fake);
+            let rest = fake_rest::noting(fake_rest::router().merge(fake_server::router()), &fake);
             let router: axum::Router = rest.merge(fake_gateway::router()).with_state(fake);
             axum::serve(listener, router).await.unwrap();
         });
@@ -161,7 +169,7 @@ impl Fake {
     /// Something happened: every session is told, and every connection.
     pub(crate) fn dispatch(&self, name: &str, data: &Value) {
         let mut state = self.state();
-        if state.faults.deaf {
+        if state.faults.deaf || !fake_server::is_asked_for(name, state.intents) {
             return;
         }
         let double = state.faults.double;
@@ -214,6 +222,33 @@ impl Fake {
         self.dispatch("MESSAGE_CREATE", &message);
     }
 
+    /// The address of a file of the stand-in's.
+    pub(crate) fn file(&self, path: &str) -> String {
+        format!("http://{}/cdn/{path}", self.address)
+    }
+
+    /// The bodies of the requests of a method whose path ends so, oldest first.
+    pub(crate) fn bodies(&self, method: &str, end: &str) -> Vec<Value> {
+        let requests = self.requests.lock().unwrap();
+        let path = |request: &Value| {
+            request["path"].as_str().unwrap().split('?').next().unwrap().to_owned()
+        };
+        let fits = |request: &&Value| request["method"] == method && path(request).ends_with(end);
+        requests.iter().filter(fits).map(fake_rest::body_of).collect()
+    }
+
+    /// The messages that the bridge has sent, as it sent them, oldest first.
+    pub(crate) fn sent(&self) -> Vec<Value> {
+        let requests = self.requests.lock().unwrap();
+        let is_message = |request: &&Value| {
+            let path = request["path"].as_str().unwrap();
+            let path = path.split('?').next().unwrap();
+            let by_hook = path.contains("/webhooks/") && !path.contains("/channels/");
+            request["method"] == "POST" && (by_hook || path.ends_with("/messages"))
+        };
+        requests.iter().filter(is_message).map(fake_rest::body_of).collect()
+    }
+
     /// Begins a thread with a message.
     pub(crate) fn begin_thread(&self, channel: &str, message: &str, name: &str) -> Value {
         self.begin_tagged(channel, message, name, &json!([]))
@@ -224,7 +259,15 @@ impl Fake {
             "id": message, "type": 11, "guild_id": GUILD, "parent_id": channel, "name": name,
             "thread_metadata": { "archived": false }, "applied_tags": tags,
         });
-        self.state().channels.insert(message.to_owned(), made.clone());
+        {
+            let mut state = self.state();
+            state.channels.insert(message.to_owned(), made.clone());
+            let all = state.messages.entry(channel.to_owned()).or_default();
+            if let Some(root) = all.iter_mut().find(|root| root["id"] == *message) {
+                root["thread"] = made.clone();
+                root["flags"] = HAS_THREAD.into();
+            }
+        }
         self.dispatch("THREAD_CREATE", &made);
         made
     }

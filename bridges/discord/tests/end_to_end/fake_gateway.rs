@@ -33,12 +33,10 @@ fn server(fake: &Fake) -> Value {
     let all = || state.channels.values().cloned().collect::<Vec<Value>>();
     let threads: Vec<Value> = all().into_iter().filter(|c| is_thread(&c) && in_use(c)).collect();
     let channels: Vec<Value> = all().into_iter().filter(|c| !is_thread(&c)).collect();
-    json!({
-        "id": GUILD, "name": "Testers", "owner_id": "1", "icon": null,
-        "roles": [{ "id": GUILD, "name": "@everyone", "permissions": "3072", "color": 0, "position": 0 }],
-        "emojis": [{ "id": "800", "name": "blob", "animated": false }],
-        "channels": channels, "threads": threads,
-    })
+    let mut server = state.server.clone();
+    server["channels"] = channels.into();
+    server["threads"] = threads.into();
+    server
 }
 
 async fn say(socket: &mut WebSocket, frame: Value) -> bool {
@@ -86,6 +84,8 @@ async fn connection(fake: Fake, mut socket: WebSocket) {
                         if frame["d"]["token"] != format!("Bot {TOKEN}") {
                             return end(&mut socket, 4004).await;
                         }
+                        let intents = frame["d"]["intents"].as_u64().unwrap();
+                        fake.state().intents = intents;
                         session = identify(&fake, &mut socket).await;
                         if session.is_none() {
                             return;

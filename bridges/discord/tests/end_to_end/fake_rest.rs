@@ -28,7 +28,6 @@ pub(crate) fn router() -> Router<Fake> {
         .route("/applications/@me", get(async || Json(json!({ "id": APPLICATION }))))
         .route("/applications/{id}/commands", put(async || Json(json!([]))))
         .route("/gateway/bot", get(gateway))
-        .route("/guilds/{id}", get(guild))
         .route("/guilds/{id}/channels", get(channels))
         .route("/guilds/{id}/threads/active", get(active))
         .route("/channels/{channel}/webhooks", get(webhooks).post(make_webhook))
@@ -38,7 +37,7 @@ pub(crate) fn router() -> Router<Fake> {
         .route("/channels/{channel}/messages/{id}", get(one).patch(change).delete(delete))
         .route("/channels/{channel}/messages/{id}/threads", post(thread))
         .route("/channels/{channel}/messages/{id}/reactions/{emoji}/@me", put(done).delete(done))
-        .route("/channels/{channel}", get(channel))
+        .route("/channels/{channel}", get(channel).patch(change_channel))
         .route("/channels/{channel}/threads", post(begin))
         .route("/channels/{channel}/threads/archived/public", get(put_away))
         .route("/channels/{channel}/typing", post(done))
@@ -51,15 +50,22 @@ pub(crate) fn router() -> Router<Fake> {
     Router::new().nest("/api/v10", api).route(
         "/cdn/{*path}",
         get(async |Path(path): Path<String>| {
-            let (mime, bytes): (_, &[u8]) =
-                if path.split_once('.').is_some_and(|(_, kind)| kind == "json") {
-                    ("application/json", LOTTIE.as_bytes())
-                } else {
-                    ("image/png", b"\x89PNG\r\n\x1a\n")
-                };
-            ([(header::CONTENT_TYPE, mime)], Bytes::from_static(bytes))
+            let mime = match path.rsplit_once('.').map(|(_, kind)| kind) {
+                Some("json") => "application/json",
+                Some("gif") => "image/gif",
+                Some("ogg") => "audio/ogg",
+                Some("zip") => "application/zip",
+                _ => "image/png",
+            };
+            let bytes = if mime == "application/json" { LOTTIE.into() } else { file(&path) };
+            ([(header::CONTENT_TYPE, mime)], Bytes::from(bytes))
         }),
     )
+}
+
+/// What is in a file of the CDN's: enough of a picture, and what it is called, so that one can be told from another.
+pub(crate) fn file(path: &str) -> Vec<u8> {
+    [b"\x89PNG\r\n\x1a\n", path.as_bytes()].concat()
 }
 
 /// A drawing of nothing.
@@ -115,13 +121,6 @@ async fn gateway(State(fake): State<Fake>) -> Json<Value> {
     }))
 }
 
-async fn guild() -> Json<Value> {
-    Json(json!({
-        "id": GUILD, "name": "Testers", "owner_id": "1",
-        "roles": [{ "id": GUILD, "name": "@everyone", "permissions": "3072" }], "emojis": [],
-    }))
-}
-
 async fn channels(State(fake): State<Fake>) -> Json<Value> {
     Json(fake.state().channels.values().cloned().collect())
 }
@@ -147,6 +146,18 @@ async fn put_away(State(fake): State<Fake>, Path(channel): Path<String>) -> Json
 async fn channel(State(fake): State<Fake>, Path(channel): Path<String>) -> Response {
     let known = fake.state().channels.get(&channel).cloned();
     known.map_or_else(|| refusal(404, 10_003, "Unknown Channel"), |c| Json(c).into_response())
+}
+
+/// The bot changes a channel.
+async fn change_channel(
+    State(fake): State<Fake>,
+    Path(channel): Path<String>,
+    Json(body): Json<Value>,
+) -> Json<Value> {
+    for (key, value) in body.as_object().unwrap() {
+        fake.change(&channel, key, value.clone());
+    }
+    Json(fake.state().channels[&channel].clone())
 }
 
 async fn webhooks(State(fake): State<Fake>, Path(channel): Path<String>) -> Json<Value> {
@@ -202,6 +213,15 @@ async fn one(State(fake): State<Fake>, Path((channel, id)): Path<(String, String
         || refusal(404, 10_008, "Unknown Message"),
         |m| Json(m.clone()).into_response(),
     )
+}
+
+/// The JSON of a request that was noted.
+pub(crate) fn body_of(request: &Value) -> Value {
+    let bytes = STANDARD.decode(request["body"].as_str().unwrap()).unwrap();
+    if bytes.is_empty() {
+        return Value::Null;
+    }
+    payload(request["type"].as_str().unwrap(), &bytes)
 }
 
 /// The JSON of a request, with or without files.

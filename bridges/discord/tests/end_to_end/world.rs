@@ -116,14 +116,34 @@ impl World {
 
     /// Somebody asks for the room of a channel, once the bot is connected, and enters it.
     pub(crate) async fn open(&mut self, channel: &str) {
+        self.connected().await;
         let control = self.bridge.as_ref().unwrap().control();
+        self.room = control.open_portal(self.user.id(), None, channel).await.unwrap();
+        eventually("an invitation", || self.user.join(&self.room)).await;
+    }
+
+    /// A room of the user's own, in which they have all power, is bridged to a channel, and becomes the world's.
+    pub(crate) async fn plumb(&mut self, channel: &str) {
+        self.connected().await;
+        let bot = format!("@discordbot:{SERVER}");
+        let room = self.user.create_room(&serde_json::json!({ "invite": [bot] })).unwrap();
+        let joined = || self.homeserver.membership(&room, &bot).as_deref() == Some("join");
+        eventually("the bot in it", joined).await;
+        let mut levels = self.homeserver.state(&room, "m.room.power_levels", "").unwrap();
+        levels["users"][&bot] = 90.into();
+        self.user.set_state(&room, "m.room.power_levels", "", &levels).unwrap();
+        let control = self.bridge.as_ref().unwrap().control();
+        control.bridge(self.user.id(), &room, None, channel).await.unwrap();
+        self.room = room;
+    }
+
+    /// Waits until the bot is connected.
+    async fn connected(&self) {
         let end = tokio::time::Instant::now() + PATIENCE;
         while self.bot_state().await != "connected" {
             assert!(tokio::time::Instant::now() < end, "the bot never connected");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        self.room = control.open_portal(self.user.id(), None, channel).await.unwrap();
-        eventually("an invitation", || self.user.join(&self.room)).await;
     }
 
     /// Ends the bridge wherever it stands.
@@ -169,6 +189,24 @@ impl World {
                 !r["path"].as_str().unwrap().contains("/channels/") || path.contains("reactions")
             })
             .count()
+    }
+
+    /// Somebody of Discord's on Matrix.
+    pub(crate) fn ghost(name: &str) -> String {
+        let id = Fake::user(name)["id"].as_str().unwrap().to_owned();
+        format!("@discord_{id}:{SERVER}")
+    }
+
+    /// Whether a state of the room is so.
+    pub(crate) fn has_state(&self, room: &str, kind: &str, field: &str, value: &Value) -> bool {
+        self.homeserver.state(room, kind, "").is_some_and(|content| content[field] == *value)
+    }
+
+    /// The file of the CDN's that a picture on Matrix is, if it is one.
+    pub(crate) fn picture(&self, mxc: &Value) -> Option<String> {
+        let (_, bytes) = self.user.download(mxc.as_str()?)?;
+        let name = bytes.strip_prefix(crate::fake_rest::file("").as_slice())?;
+        Some(String::from_utf8(name.to_vec()).unwrap())
     }
 
     /// The names of the files in a channel.

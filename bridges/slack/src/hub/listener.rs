@@ -8,7 +8,7 @@ use std::{
 use landbridge_framework::{CancellationToken, EventKey, Inbox};
 use serde_json::Value;
 
-use super::{Hub, Undelivered, catch_up::Mark, channel_of};
+use super::{Hub, Undelivered, catch_up::Mark, channel_of, moved};
 use crate::{
     client::{Session, lookup::Lookup},
     connector::Slack,
@@ -123,6 +123,9 @@ impl Listener {
 
     /// Takes over what an event tells about where the account is.
     pub(super) fn note(&self, team: &str, kind: &str, event: &Value) {
+        if let Some((_, new)) = moved(team, event).filter(|(old, _)| self.is_in(old)) {
+            self.enters(&new);
+        }
         let Some(person) = self.account.person().filter(|person| person.team == team) else {
             return;
         };

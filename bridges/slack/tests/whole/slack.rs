@@ -1,10 +1,11 @@
-//! A workspace of the test's own: one channel, three people, one of whom has a direct conversation and a token, one app. It speaks as much of the Web API and of Socket Mode as the bridge uses.
+//! A workspace of the test's own: two channels, four people, one of whom has a direct conversation and a token, one app. It speaks as much of the Web API and of Socket Mode as the bridge uses.
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard},
 };
 
+use crate::kept;
 use axum::{
     Router,
     body::to_bytes,
@@ -20,25 +21,35 @@ use serde_json::{Map, Value, json};
 use tokio::{net::TcpListener, sync::mpsc};
 
 /// The first message's second: after the bridge's own clock, whenever the test runs.
-const BEGIN: u64 = 4_000_000_000;
+pub(crate) const BEGIN: u64 = 4_000_000_000;
 /// The token of U07.
 pub(crate) const PERSON: &str = "xoxp-ann";
 
 #[derive(Default)]
-struct Inside {
-    address: String,
-    count: u64,
-    messages: Vec<Value>,
-    sockets: Vec<mpsc::UnboundedSender<String>>,
-    closed: bool,
-    sent: usize,
-    acknowledged: usize,
-    calls: BTreeMap<String, usize>,
-    lose: usize,
-    limit: usize,
-    no_history: bool,
+pub(crate) struct Inside {
+    pub(crate) address: String,
+    pub(crate) count: u64,
+    pub(crate) messages: Vec<Value>,
+    pub(crate) sockets: Vec<mpsc::UnboundedSender<String>>,
+    pub(crate) closed: bool,
+    pub(crate) sent: usize,
+    pub(crate) acknowledged: usize,
+    pub(crate) calls: BTreeMap<String, usize>,
+    pub(crate) lose: usize,
+    pub(crate) limit: usize,
+    pub(crate) no_history: bool,
     /// Conversations that were begun.
-    made: BTreeMap<String, Value>,
+    pub(crate) made: BTreeMap<String, Value>,
+    /// People, channels, the workspace's own emoji, and what is pinned.
+    pub(crate) people: BTreeMap<String, Value>,
+    pub(crate) channels: BTreeMap<String, Value>,
+    pub(crate) emoji: Value,
+    pub(crate) pins: Vec<String>,
+    /// What Slack keeps of files: what is said of them, and their bytes.
+    pub(crate) files: BTreeMap<String, Value>,
+    pub(crate) contents: BTreeMap<String, Vec<u8>>,
+    /// Each call of a method, and what it asked for.
+    pub(crate) asked: Vec<(String, Value)>,
 }
 
 /// See the module. Cheap to clone.
@@ -48,20 +59,23 @@ pub(crate) struct Workspace {
     inside: Arc<Mutex<Inside>>,
 }
 
-type Shared = Arc<Mutex<Inside>>;
+pub(crate) type Shared = Arc<Mutex<Inside>>;
 
 impl Workspace {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let inside = Arc::new(Mutex::new(Inside { address: address.clone(), ..Inside::default() }));
-        let router =
-            Router::new().route("/link", get(link)).fallback(call).with_state(inside.clone());
+        let inside = Arc::new(Mutex::new(kept::furnished(&address)));
+        let router = Router::new()
+            .route("/link", get(link))
+            .merge(kept::router())
+            .fallback(call)
+            .with_state(inside.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { base: format!("http://{address}/api"), inside }
     }
 
-    fn inside(&self) -> MutexGuard<'_, Inside> {
+    pub(crate) fn inside(&self) -> MutexGuard<'_, Inside> {
         self.inside.lock().unwrap()
     }
 
@@ -94,6 +108,13 @@ impl Workspace {
         self.inside().calls.get(method).copied().unwrap_or_default()
     }
 
+    /// What the calls of a method asked for, oldest first.
+    pub(crate) fn asked(&self, method: &str) -> Vec<Value> {
+        let inside = self.inside();
+        let calls = inside.asked.iter().filter(|(called, _)| called == method);
+        calls.map(|(_, asked)| asked.clone()).collect()
+    }
+
     /// Somebody says something; gives its `ts`.
     pub(crate) fn say(&self, user: &str, mut message: Value) -> String {
         let mut inside = self.inside();
@@ -112,12 +133,19 @@ impl Workspace {
 
     /// Somebody changes what they said.
     pub(crate) fn change(&self, ts: &str, text: &str) {
+        self.alter(ts, |message, at| {
+            message["text"] = text.into();
+            message["edited"] = json!({ "user": message["user"], "ts": at });
+        });
+    }
+
+    /// Something about a message is different now.
+    pub(crate) fn alter(&self, ts: &str, change: impl FnOnce(&mut Value, &str)) {
         let mut inside = self.inside();
         let at = inside.next_ts();
         let message = inside.messages.iter_mut().find(|it| it["ts"] == ts).unwrap();
         let before = message.clone();
-        message["text"] = text.into();
-        message["edited"] = json!({ "user": before["user"], "ts": at });
+        change(message, &at);
         let after = message.clone();
         inside.tell(&changed(&at, &before, &after));
     }
@@ -165,34 +193,34 @@ impl Workspace {
     }
 }
 
-fn with_channel(mut message: Value) -> Value {
+pub(crate) fn with_channel(mut message: Value) -> Value {
     message["channel"] = channel_of(&message).into();
     message
 }
 
 /// Where a message is.
-fn channel_of(message: &Value) -> String {
+pub(crate) fn channel_of(message: &Value) -> String {
     message["channel"].as_str().unwrap_or("C01").to_owned()
 }
 
-fn changed(at: &str, before: &Value, after: &Value) -> Value {
+pub(crate) fn changed(at: &str, before: &Value, after: &Value) -> Value {
     json!({ "type": "message", "subtype": "message_changed", "hidden": true, "channel": "C01", "ts": at,
         "message": after, "previous_message": before })
 }
 
 impl Inside {
-    fn make(&mut self, sort: &str, made: Value) -> String {
+    pub(crate) fn make(&mut self, sort: &str, made: Value) -> String {
         let id = format!("{sort}9{}", self.made.len());
         self.made.insert(id.clone(), made);
         id
     }
 
-    fn next_ts(&mut self) -> String {
+    pub(crate) fn next_ts(&mut self) -> String {
         self.count += 1;
         format!("{}.{:06}", BEGIN + self.count, self.count)
     }
 
-    fn add(&mut self, mut message: Value) -> Value {
+    pub(crate) fn add(&mut self, mut message: Value) -> Value {
         message["ts"] = self.next_ts().into();
         if let Some(root) = message["thread_ts"].as_str().map(ToOwned::to_owned)
             && let Some(root) = self.messages.iter_mut().find(|it| it["ts"] == root.as_str())
@@ -206,7 +234,7 @@ impl Inside {
         message
     }
 
-    fn remove(&mut self, ts: &str) -> bool {
+    pub(crate) fn remove(&mut self, ts: &str) -> bool {
         let Some(place) = self.messages.iter().position(|it| it["ts"] == ts) else { return false };
         let before = self.messages.remove(place);
         let at = self.next_ts();
@@ -215,7 +243,7 @@ impl Inside {
         true
     }
 
-    fn react(&mut self, user: &str, ts: &str, name: &str, set: bool) {
+    pub(crate) fn react(&mut self, user: &str, ts: &str, name: &str, set: bool) {
         let at = self.next_ts();
         let message = self.messages.iter_mut().find(|it| it["ts"] == ts).unwrap();
         message["reactions"] =
@@ -226,7 +254,7 @@ impl Inside {
     }
 
     /// Tells the app what happened.
-    fn tell(&mut self, event: &Value) {
+    pub(crate) fn tell(&mut self, event: &Value) {
         self.count += 1;
         let id = self.count;
         // The app sees the channel; only who is in it sees a direct conversation.
@@ -295,6 +323,7 @@ async fn call(State(inside): State<Shared>, request: Request) -> Response {
     });
     let mut inside = inside.lock().unwrap();
     *inside.calls.entry(method.clone()).or_default() += 1;
+    inside.asked.push((method.clone(), asked.clone()));
     match inside.answer(&method, &asked, person) {
         Ok(mut answer) => {
             answer["ok"] = true.into();
@@ -305,168 +334,5 @@ async fn call(State(inside): State<Shared>, request: Request) -> Response {
             (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "1")], "{}").into_response()
         }
         Err(code) => axum::Json(json!({ "ok": false, "error": code })).into_response(),
-    }
-}
-
-impl Inside {
-    fn answer(
-        &mut self,
-        method: &str,
-        asked: &Value,
-        by_person: bool,
-    ) -> Result<Value, &'static str> {
-        let field = |key: &str| asked[key].as_str().unwrap_or_default();
-        let person = |id: &str, name: &str| json!({ "user": { "id": id, "profile": { "display_name": name } } });
-        Ok(match method {
-            "auth.test" if by_person => {
-                json!({ "team_id": "T01", "team": "Test", "user_id": "U07", "user": "ann" })
-            }
-            "auth.test" => {
-                json!({ "team_id": "T01", "team": "Test", "user_id": "UBOT", "user": "bridge", "bot_id": "BBOT" })
-            }
-            "apps.connections.open" if self.closed => return Err("internal_error"),
-            "apps.connections.open" => json!({ "url": format!("ws://{}/link", self.address) }),
-            "users.conversations" => {
-                let mut channels = vec![json!({ "id": "C01" }), json!({ "id": "D01" })];
-                channels.extend(self.made.iter().map(|(id, made)| {
-                    json!({ "id": id, "name": made["name"], "creator": "U07", "created": BEGIN })
-                }));
-                json!({ "channels": channels })
-            }
-            "conversations.open" => {
-                let users = field("users").to_owned();
-                let known = self.made.iter().find(|(_, made)| made["users"] == users.as_str());
-                let id = match known {
-                    Some((id, _)) => id.clone(),
-                    None => {
-                        self.make("G", json!({ "name": "mpdm", "users": users, "is_mpim": true }))
-                    }
-                };
-                json!({ "channel": { "id": id } })
-            }
-            "conversations.create" => {
-                if self.made.values().any(|made| made["name"] == asked["name"]) {
-                    return Err("name_taken");
-                }
-                let made = json!({ "name": asked["name"], "is_private": asked["is_private"] });
-                let id = self.make("C", made);
-                if self.lose > 0 {
-                    self.lose -= 1;
-                    return Err("lost");
-                }
-                json!({ "channel": { "id": id } })
-            }
-            "conversations.invite" => {
-                let made = self.made.get_mut(field("channel")).ok_or("channel_not_found")?;
-                made["users"] = asked["users"].clone();
-                json!({ "errors": [{ "user": "U02", "error": "cant_invite", "ok": false }] })
-            }
-            "conversations.setTopic" => {
-                let made = self.made.get_mut(field("channel")).ok_or("channel_not_found")?;
-                made["topic"] = asked["topic"].clone();
-                json!({})
-            }
-            "conversations.info" if self.made.contains_key(field("channel")) => {
-                let mut channel = self.made[field("channel")].clone();
-                channel["id"] = field("channel").into();
-                json!({ "channel": channel })
-            }
-            "conversations.info" if field("channel") == "D01" => {
-                json!({ "channel": { "id": "D01", "is_im": true, "user": "U02" } })
-            }
-            "conversations.info" => json!({ "channel": { "id": "C01", "name": "general" } }),
-            "conversations.members" => json!({ "members": ["UBOT", "U01", "U02", "U07"] }),
-            "conversations.join" | "conversations.leave" | "pins.add" | "pins.remove" => json!({}),
-            "team.info" => json!({ "team": { "id": "T01", "name": "Test" } }),
-            "users.info" if field("user") == "U01" => person("U01", "Alice"),
-            "users.info" if field("user") == "U02" => person("U02", "Ben"),
-            "users.info" if field("user") == "U07" => person("U07", "Ann of Slack"),
-            "emoji.list" => json!({ "emoji": {} }),
-            "usergroups.list" => json!({ "usergroups": [] }),
-            "conversations.history" | "conversations.replies" if self.no_history => {
-                return Err("internal_error");
-            }
-            "conversations.history" => self.history(asked),
-            "conversations.replies" => self.replies(asked),
-            "chat.postMessage" => return self.post(asked, by_person),
-            "chat.update" => {
-                let at = self.next_ts();
-                let found = self.messages.iter_mut().find(|it| it["ts"] == asked["ts"]);
-                let message = found.ok_or("message_not_found")?;
-                let before = message.clone();
-                message["text"] = asked["text"].clone();
-                message["blocks"] = asked["blocks"].clone();
-                message["edited"] = json!({ "user": "UBOT", "ts": at });
-                let after = message.clone();
-                self.tell(&changed(&at, &before, &after));
-                json!({ "ts": asked["ts"] })
-            }
-            "chat.delete" if self.remove(field("ts")) => json!({}),
-            "chat.delete" => return Err("message_not_found"),
-            "reactions.add" | "reactions.remove" => {
-                self.react("UBOT", field("timestamp"), field("name"), method == "reactions.add");
-                json!({})
-            }
-            _ => return Err("unknown_method"),
-        })
-    }
-
-    fn post(&mut self, asked: &Value, by_person: bool) -> Result<Value, &'static str> {
-        if self.limit > 0 {
-            self.limit -= 1;
-            return Err("limited");
-        }
-        let mut message = if by_person {
-            json!({ "type": "message", "user": "U07", "app_id": "A01" })
-        } else {
-            json!({ "type": "message", "subtype": "bot_message", "user": "UBOT", "bot_id": "BBOT" })
-        };
-        for key in ["channel", "text", "blocks", "thread_ts", "username", "metadata"] {
-            if let Some(value) = asked.get(key) {
-                message[key] = value.clone();
-            }
-        }
-        let message = self.add(message);
-        // As Slack's events come: without the metadata, and often before the answer.
-        let mut told = with_channel(message.clone());
-        if let Some(told) = told.as_object_mut() {
-            told.remove("metadata");
-        }
-        self.tell(&told);
-        if self.lose > 0 {
-            self.lose -= 1;
-            return Err("lost");
-        }
-        Ok(json!({ "channel": channel_of(&message), "ts": message["ts"], "message": message }))
-    }
-
-    /// Newest first, as Slack has it; without replies, but for those that were sent to the channel too.
-    fn history(&self, asked: &Value) -> Value {
-        let bound = |key: &str| asked[key].as_str().and_then(|ts| ts.parse::<f64>().ok());
-        let (oldest, latest) = (bound("oldest"), bound("latest"));
-        let within = |message: &&Value| {
-            let ts = message["ts"].as_str().unwrap_or_default();
-            let at = ts.parse::<f64>().unwrap_or_default();
-            let inclusive = asked["inclusive"] == "true";
-            let after = oldest.is_none_or(|oldest| at > oldest || inclusive && at >= oldest);
-            let before = latest.is_none_or(|latest| at < latest || inclusive && at <= latest);
-            let reply = message["thread_ts"].is_string() && message["thread_ts"] != message["ts"];
-            let here = channel_of(message) == asked["channel"].as_str().unwrap_or_default();
-            here && after && before && (!reply || message["subtype"] == "thread_broadcast")
-        };
-        let limit = asked["limit"].as_str().and_then(|limit| limit.parse().ok()).unwrap_or(100);
-        let mut found: Vec<&Value> = self.messages.iter().filter(within).collect();
-        found.reverse();
-        let more = found.len() > limit;
-        found.truncate(limit);
-        json!({ "messages": found, "has_more": more })
-    }
-
-    /// The root, and its replies, oldest first.
-    fn replies(&self, asked: &Value) -> Value {
-        let within =
-            |message: &&Value| message["ts"] == asked["ts"] || message["thread_ts"] == asked["ts"];
-        let found: Vec<&Value> = self.messages.iter().filter(within).collect();
-        json!({ "messages": found })
     }
 }

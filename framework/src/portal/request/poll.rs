@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Built, Given, target_of, text};
 use crate::{
+    control::authority::Power,
     engine::{Engine, Failure},
     event::{Poll, PollOption},
     handlers::{Op, PollEnded, PollVoted},
@@ -14,9 +15,6 @@ use crate::{
     },
     store::{Batch, MessageRow, RemoteOutboxRow, StoreError},
 };
-
-/// The level that redacting needs where a room doesn't say (Client-Server API, `m.room.power_levels`).
-const REDACT: i64 = 50;
 
 /// A vote from Matrix.
 pub(in crate::portal) struct Vote {
@@ -138,12 +136,7 @@ impl Engine {
 
     /// Whether somebody has the power to redact what others said.
     async fn may_redact(&self, room: &str, mxid: &str) -> Result<bool, Failure> {
-        let levels = self.matrix.bot().get_state(room, "m.room.power_levels", "").await?;
-        let levels = levels.unwrap_or_default();
-        let number = |pointer: &str| levels.pointer(pointer).and_then(Value::as_i64);
-        let own = levels.get("users").and_then(|users| users.get(mxid)).and_then(Value::as_i64);
-        let own = own.or_else(|| number("/users_default")).unwrap_or(0);
-        Ok(own >= number("/redact").unwrap_or(REDACT))
+        Ok(Power::of(&self.matrix, room, mxid, "/redact").await?.enough)
     }
 }
 

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Built, Given, poll::started_poll, text};
 use crate::{
+    control::authority::Power,
     engine::{Engine, Failure},
     event::{Geo, MediaKind},
     format::{self, Rich, RoomTarget, UserTarget},
@@ -22,6 +23,12 @@ impl Engine {
         kind: TextKind,
     ) -> Result<Text, Failure> {
         let mut body = self.for_network(&format::from_content(content)).await?;
+        if self.connector.abilities().calls_by_power
+            && body.mentions_everyone()
+            && !self.may_call(given).await?
+        {
+            body.call_nobody();
+        }
         let mut kind = kind;
         if let (Some(relay), Some(RelayStyle::Prefix)) =
             (given.relay, self.connector.abilities().relay)
@@ -36,6 +43,12 @@ impl Engine {
             )));
         }
         Ok(Text { body, kind })
+    }
+
+    /// Whether who said something has the power to call everybody (Client-Server API, `m.room.power_levels`).
+    async fn may_call(&self, given: &Given<'_>) -> Result<bool, Failure> {
+        let (room, sender) = (text(given.event, "room_id"), text(given.event, "sender"));
+        Ok(Power::of(&self.matrix, &room, &sender, "/notifications/room").await?.enough)
     }
 
     /// Replaces Matrix's users, rooms and emoji by the network's, where they have some.

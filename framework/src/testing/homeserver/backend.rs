@@ -77,8 +77,35 @@ impl Backend for SimHomeserver {
         self.somebody(user_id).create_room(body)
     }
 
-    fn invite(&self, user_id: &str, room_id: &str, whom: &str) -> bool {
-        self.somebody(user_id).invite(room_id, whom)
+    fn moderate(&self, user_id: &str, room_id: &str, action: &str, whom: &str) -> bool {
+        let user = self.somebody(user_id);
+        match action {
+            "invite" => user.invite(room_id, whom),
+            "ban" => user.ban(room_id, whom),
+            _ => user.kick(room_id, whom),
+        }
+    }
+
+    fn leave(&self, user_id: &str, room_id: &str) -> bool {
+        self.somebody(user_id).leave(room_id)
+    }
+
+    fn typing(&self, user_id: &str, room_id: &str) {
+        self.somebody(user_id).typing(room_id);
+    }
+
+    fn read(&self, user_id: &str, room_id: &str, event_id: &str) {
+        self.somebody(user_id).read(room_id, event_id);
+    }
+
+    fn seen_typing(&self, _: &str, room_id: &str) -> Vec<String> {
+        let state = self.shared.state();
+        let here = state.typing.iter().filter(|(room, _)| room == room_id);
+        here.map(|(_, user)| user.clone()).collect()
+    }
+
+    fn seen_presence(&self, _: &str, whom: &str) -> Value {
+        self.shared.state().presences.get(whom).cloned().unwrap_or_default()
     }
 
     fn redact(&self, user_id: &str, room_id: &str, event_id: &str) -> Option<String> {
@@ -90,5 +117,10 @@ impl Backend for SimHomeserver {
         let mxc = state.new_mxc();
         state.media.insert(mxc.clone(), Some((mime.to_owned(), Bytes::copy_from_slice(bytes))));
         Some(mxc)
+    }
+
+    fn download(&self, _: &str, mxc: &str) -> Option<(String, Vec<u8>)> {
+        let (mime, bytes) = self.shared.state().media.get(mxc)?.clone()?;
+        Some((mime, bytes.to_vec()))
     }
 }

@@ -231,6 +231,7 @@ fn beside_rooms(state: &mut State, asked: &Asked<'_>, user: &str, segments: &[&s
         }
         ["presence", who, "status"] => {
             state.passing.push(("m.presence".into(), String::new(), (*who).to_owned()));
+            state.presences.insert((*who).to_owned(), asked.body.clone());
             Ok(json!({}))
         }
         ["user", who, "account_data", kind] => account_data(state, asked, who, "", kind),
@@ -322,6 +323,12 @@ fn in_room(
         }
         ["typing", who] => {
             state.passing.push(("m.typing".into(), room.to_owned(), (*who).to_owned()));
+            let typing = (room.to_owned(), (*who).to_owned());
+            if asked.body["typing"] == true {
+                state.typing.insert(typing);
+            } else {
+                state.typing.remove(&typing);
+            }
             Ok(json!({}))
         }
         ["read_markers"] => {

@@ -54,6 +54,10 @@ pub(super) struct State {
     /// There is no `/sync` for application services.
     pub(super) no_sync: bool,
     pub(super) passing: Vec<(String, String, String)>,
+    /// Who types, by room.
+    pub(super) typing: BTreeSet<(String, String)>,
+    /// Whether somebody is there, as they said it.
+    pub(super) presences: BTreeMap<String, Value>,
     pub(super) requests: u64,
 }
 
@@ -84,6 +88,8 @@ impl State {
             lose_next: false,
             no_sync: false,
             passing: Vec::new(),
+            typing: BTreeSet::new(),
+            presences: BTreeMap::new(),
             requests: 0,
         }
     }

@@ -71,20 +71,36 @@ impl Http {
         self.client.request(method.clone(), url)
     }
 
-    /// The answer, if there is one, and whether it is a success.
-    fn answered(&self, request: RequestBuilder) -> Result<(bool, Value), reqwest::Error> {
+    /// Waits for something that runs in the runtime.
+    fn wait<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
         let (done, answer) = mpsc::channel();
         self.runtime().spawn(async move {
-            let result = async {
-                let response = request.send().await?;
-                let success = response.status().is_success();
-                let body = response.bytes().await?;
-                Ok((success, serde_json::from_slice(&body).unwrap_or_default()))
-            };
             // Who asked may be gone.
-            let _ = done.send(result.await);
+            let _ = done.send(work.await);
         });
         answer.recv().expect("the runtime outlives its users")
+    }
+
+    /// The answer, if there is one, and whether it is a success.
+    fn answered(&self, request: RequestBuilder) -> Result<(bool, Value), reqwest::Error> {
+        self.wait(async {
+            let response = request.send().await?;
+            let success = response.status().is_success();
+            let body = response.bytes().await?;
+            Ok((success, serde_json::from_slice(&body).unwrap_or_default()))
+        })
+    }
+
+    /// The type and the bytes of a file; nothing when it is refused.
+    pub(super) fn file(&self, segments: &[&str], token: &str) -> Option<(String, Vec<u8>)> {
+        let request = self.request(&Method::GET, segments).bearer_auth(token);
+        let found: Result<_, reqwest::Error> = self.wait(async {
+            let response = request.send().await?.error_for_status()?;
+            let mime = response.headers().get("content-type").and_then(|it| it.to_str().ok());
+            let mime = mime.unwrap_or_default().to_owned();
+            Ok((mime, response.bytes().await?.to_vec()))
+        });
+        found.ok()
     }
 
     /// Asks whether there is anything; nothing while the server does not answer or is not well.

@@ -52,6 +52,7 @@ impl Process {
             .env("FEDERATION_PORT", federation.to_string())
             .env("REGISTRATION_SHARED_SECRET", setting.secret)
             .env("APPSERVICES_DIR", appservices)
+            .env("PRESENCE", "true")
             .stdin(Stdio::null())
             .stdout(second)
             .stderr(log)
