@@ -49,6 +49,9 @@ pub struct Facts {
     /// Whether it is a channel in the narrow sense: only administrators write.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub broadcast: bool,
+    /// Whether this account is no longer in it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
 }
 
 /// What is known of those an event speaks of, by the text form of [`Peer`].

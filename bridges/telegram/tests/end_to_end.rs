@@ -5,6 +5,8 @@
 mod accounts;
 #[path = "end_to_end/albums.rs"]
 mod albums;
+#[path = "end_to_end/answers.rs"]
+mod answers;
 #[path = "end_to_end/chats.rs"]
 mod chats;
 #[path = "end_to_end/groups.rs"]
@@ -13,9 +15,21 @@ mod groups;
 mod guarantee;
 #[path = "end_to_end/live.rs"]
 mod live;
+#[path = "end_to_end/looks.rs"]
+mod looks;
+#[path = "end_to_end/media.rs"]
+mod media;
+#[path = "end_to_end/members.rs"]
+mod members;
+#[path = "end_to_end/passing.rs"]
+mod passing;
 #[path = "end_to_end/polls.rs"]
 mod polls;
 #[path = "end_to_end/relay.rs"]
 mod relay;
 #[path = "end_to_end/rig.rs"]
 mod rig;
+#[path = "end_to_end/texts.rs"]
+mod texts;
+#[path = "end_to_end/vanish.rs"]
+mod vanish;

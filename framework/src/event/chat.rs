@@ -164,6 +164,8 @@ pub enum Membership {
     Leave,
     /// Shut out.
     Ban,
+    /// No longer shut out, and not in it.
+    Unban,
     /// Asking to be let in.
     Knock,
 }

@@ -169,6 +169,8 @@ impl Engine {
             Membership::Invite | Membership::Knock => {
                 (case.actor.clone(), MemberOp::Invite, Some(mxid.clone()))
             }
+            // Whoever may do so on the network need not be able to here.
+            Membership::Unban => (Actor::Bot, MemberOp::Unban, Some(mxid.clone())),
             Membership::Ban => (case.actor.clone(), MemberOp::Ban, Some(mxid.clone())),
         };
         let op = MatrixOp::Member { action, user, reason: change.reason.clone() };

@@ -29,6 +29,12 @@ pub(super) trait Backend: Send + Sync {
     fn carrier(&self) -> Arc<dyn Carrier>;
     /// Its way to the bridge; none while that is gone.
     fn bridge_is(&self, appservice: Option<Router>);
+    /// Somebody says whether they are there: `online`, `unavailable`, `offline`.
+    fn presence(&self, user_id: &str, state: &str);
+    /// The event that `whom` has read up to, as somebody in the room sees it.
+    fn seen_read(&self, user_id: &str, room_id: &str, whom: &str) -> Option<String>;
+    /// What somebody keeps about a room.
+    fn account_data(&self, user_id: &str, room_id: &str, kind: &str) -> Option<Value>;
     fn all_rooms(&self) -> Vec<String>;
     fn timeline(&self, room_id: &str) -> Vec<Value>;
     fn state(&self, room_id: &str, kind: &str, state_key: &str) -> Option<Value>;
@@ -181,6 +187,21 @@ impl TestUser {
     /// The access token that they must give to a bridge to be puppeted by it; none where the homeserver lets bridges do that anyway.
     pub fn puppet_token(&self) -> Option<&str> {
         (!self.homeserver.backend.lets_bridges_puppet()).then_some(self.token.as_str())
+    }
+
+    /// Says whether they are there: `online`, `unavailable`, `offline`.
+    pub fn presence(&self, state: &str) {
+        self.homeserver.backend.presence(&self.user_id, state);
+    }
+
+    /// The event that somebody has read a room up to, as this person sees it.
+    pub fn seen_read(&self, room_id: &str, whom: &str) -> Option<String> {
+        self.homeserver.backend.seen_read(&self.user_id, room_id, whom)
+    }
+
+    /// What they keep about a room.
+    pub fn account_data(&self, room_id: &str, kind: &str) -> Option<Value> {
+        self.homeserver.backend.account_data(&self.user_id, room_id, kind)
     }
 
     /// Joins a room, by invitation or because it is open; says whether that worked.

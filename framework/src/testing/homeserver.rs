@@ -319,6 +319,14 @@ impl SimUser {
         self.homeserver.shared.news.notify_waiters();
     }
 
+    /// Says whether they are there.
+    pub fn presence(&self, state: &str) {
+        self.homeserver.shared.state().ephemeral.push(json!({
+            "type": "m.presence", "sender": self.user_id, "content": { "presence": state },
+        }));
+        self.homeserver.shared.news.notify_waiters();
+    }
+
     /// Sends any event.
     pub fn send(&self, room_id: &str, kind: &str, content: &Value) -> Option<String> {
         let result = self.homeserver.shared.state().send(

@@ -95,6 +95,24 @@ impl RealHomeserver {
         self.http.call(&Method::GET, segments, query, &self.admin, Content::None)
     }
 
+    /// What passes in a room, as somebody in it sees it: who types, who has read what.
+    fn passing(&self, user_id: &str, room_id: &str) -> Vec<Value> {
+        // Synapse gives who asks the same for the first time once more what it gave before: each filter is another.
+        let nobody = format!("@{}:nowhere", self.transaction());
+        let filter = json!({
+            "room": { "rooms": [room_id], "timeline": { "limit": 1 } },
+            "presence": { "types": [], "not_senders": [nobody] },
+        });
+        let filter = filter.to_string();
+        let query = [("filter", filter.as_str()), ("set_presence", "offline"), ("timeout", "0")];
+        let path = ["_matrix", "client", "v3", "sync"];
+        let token = self.token(user_id);
+        let mut seen =
+            self.http.call(&Method::GET, &path, &query, &token, Content::None).unwrap_or_default();
+        let passing = seen["rooms"]["join"][room_id]["ephemeral"]["events"].take();
+        serde_json::from_value(passing).unwrap_or_default()
+    }
+
     /// What somebody does.
     fn does(
         &self,
@@ -128,6 +146,25 @@ impl Backend for RealHomeserver {
 
     fn bridge_is(&self, appservice: Option<Router>) {
         self.listener.bridge_is(appservice);
+    }
+
+    fn presence(&self, user_id: &str, state: &str) {
+        let path = ["_matrix", "client", "v3", "presence", user_id, "status"];
+        self.does(user_id, &Method::PUT, &path, &json!({ "presence": state }));
+    }
+
+    fn seen_read(&self, user_id: &str, room_id: &str, whom: &str) -> Option<String> {
+        let passing = self.passing(user_id, room_id);
+        let receipts = passing.iter().filter(|event| event["type"] == "m.receipt");
+        let mut events = receipts.filter_map(|receipt| receipt["content"].as_object()).flatten();
+        let read = events.find(|(_, receipts)| receipts["m.read"].get(whom).is_some());
+        read.map(|(event_id, _)| event_id.clone())
+    }
+
+    fn account_data(&self, user_id: &str, room_id: &str, kind: &str) -> Option<Value> {
+        let path =
+            ["_matrix", "client", "v3", "user", user_id, "rooms", room_id, "account_data", kind];
+        self.http.call(&Method::GET, &path, &[], &self.token(user_id), Content::None)
     }
 
     fn all_rooms(&self) -> Vec<String> {
@@ -226,20 +263,8 @@ impl Backend for RealHomeserver {
     }
 
     fn seen_typing(&self, user_id: &str, room_id: &str) -> Vec<String> {
-        // Synapse gives who asks the same for the first time once more what it gave before: each filter is another.
-        let nobody = format!("@{}:nowhere", self.transaction());
-        let filter = json!({
-            "room": { "rooms": [room_id], "timeline": { "limit": 1 } },
-            "presence": { "types": [], "not_senders": [nobody] },
-        });
-        let filter = filter.to_string();
-        let query = [("filter", filter.as_str()), ("set_presence", "offline"), ("timeout", "0")];
-        let path = ["_matrix", "client", "v3", "sync"];
-        let token = self.token(user_id);
-        let seen = self.http.call(&Method::GET, &path, &query, &token, Content::None);
-        let seen = seen.unwrap_or_default();
-        let passing = seen["rooms"]["join"][room_id]["ephemeral"]["events"].as_array();
-        let typing = passing.into_iter().flatten().filter(|event| event["type"] == "m.typing");
+        let passing = self.passing(user_id, room_id);
+        let typing = passing.iter().filter(|event| event["type"] == "m.typing");
         let users = typing.filter_map(|event| event["content"]["user_ids"].as_array()).flatten();
         users.filter_map(|user| user.as_str().map(ToOwned::to_owned)).collect()
     }

@@ -206,6 +206,9 @@ impl Live {
         } else {
             self.participants(input, channel.participants_count.unwrap_or(0)).await?
         };
+        let mut power = powers(rights, broadcast);
+        // Its posts are its own, and what its administrators say who hide behind it.
+        power.users.push((Sender::User(UserId(peer)), ADMIN));
         let mut info = ChatInfo {
             kind: match (broadcast, rooms && chat.topic.is_none()) {
                 (_, true) => ChatKind::Space,
@@ -223,7 +226,7 @@ impl Live {
             } else {
                 JoinRule::Invite
             },
-            power: Some(powers(rights, broadcast)),
+            power: Some(power),
             disappear: Some(timer(channel.ttl_period)),
             meta: Some(ChatMeta {
                 broadcast,

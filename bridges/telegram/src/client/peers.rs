@@ -300,6 +300,7 @@ pub(super) fn of_chat(chat: &tl::enums::Chat) -> Option<(Peer, Note)> {
                 username: channel.username.clone().or_else(|| active(channel.usernames.as_ref())),
                 forum: channel.forum,
                 broadcast: channel.broadcast,
+                gone: channel.left,
             };
             let hash = channel.access_hash.filter(|_| !channel.min);
             (
@@ -311,6 +312,7 @@ pub(super) fn of_chat(chat: &tl::enums::Chat) -> Option<(Peer, Note)> {
             let facts = Facts {
                 name: channel.title.clone(),
                 broadcast: channel.broadcast,
+                gone: true,
                 ..Facts::default()
             };
             (

@@ -73,7 +73,11 @@ async fn leave(live: &Live, peer: Peer) -> Result<Done, SendError> {
         Peer::Channel(channel) => {
             let channel = live.peers.input_channel(channel).await?;
             let answer = live.api.invoke(&tl::functions::channels::LeaveChannel { channel }).await;
-            already(answer.map(drop), "USER_NOT_PARTICIPANT")
+            match answer {
+                // Put out already.
+                Err(error) if error.is("CHANNEL_PRIVATE") => Ok(Done),
+                answer => already(answer.map(drop), "USER_NOT_PARTICIPANT"),
+            }
         }
         Peer::Group(chat_id) => put_out(live, chat_id, live.me).await,
         Peer::User(_) => Ok(Done),

@@ -6,10 +6,7 @@ use landbridge_framework::{
 };
 use landbridge_telegram_peer::{CODE, Faults, Place};
 
-use crate::rig::{ALICE, BOB, LOBBY, Rig};
-
-const BOBS_GHOST: &str = "@telegram_1002:hs.example";
-const DIRECT: Place = Place::Direct(ALICE, BOB);
+use crate::rig::{ALICE, BOB, BOBS_GHOST, DIRECT, LOBBY, Rig};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn direct_chats_go_both_ways() {

@@ -10,24 +10,6 @@ const FORUM: i64 = 6000;
 const CLUB: i64 = 400;
 const SUPERCLUB: i64 = 4000;
 
-impl Rig {
-    /// The room of that name, with Ann in it.
-    async fn room_named(&self, name: &str) -> String {
-        let mut found = None;
-        eventually(name, || {
-            found = self.homeserver.all_rooms().into_iter().find(|room| {
-                let state = self.homeserver.state(room, "m.room.name", "");
-                state.is_some_and(|state| state["name"] == name)
-            });
-            found.is_some()
-        })
-        .await;
-        let room = found.expect("it was found");
-        eventually("Ann is in the room", || self.ann.join(&room)).await;
-        room
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn topics_are_rooms_in_their_forums_space() {
     let rig = Rig::start().await;

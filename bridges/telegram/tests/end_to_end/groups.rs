@@ -6,16 +6,6 @@ use serde_json::json;
 
 use crate::rig::{ALICE, BOB, Rig};
 
-impl Rig {
-    /// With Ann logged in as Alice, who has seen Bob.
-    async fn with_alice() -> Self {
-        let rig = Self::start().await;
-        rig.log_in("+15550001").await;
-        eventually("Alice is connected", || rig.peer.world().is_connected(ALICE)).await;
-        rig
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_room_becomes_a_supergroup() {
     let rig = Rig::with_alice().await;

@@ -3,13 +3,12 @@
 use landbridge_framework::testing::eventually;
 use serde_json::{Value, json};
 
-use crate::rig::{ALICE, BOB, BOT, LOBBY, Rig};
+use crate::rig::{ALICE, BOB, BOBS_GHOST, BOT, LOBBY, Rig};
 
 const START: &str = "org.matrix.msc3381.poll.start";
 const RESPONSE: &str = "org.matrix.msc3381.poll.response";
 const END: &str = "org.matrix.msc3381.poll.end";
 const CHANNEL: i64 = 5000;
-const BOBS_GHOST: &str = "@telegram_1002:hs.example";
 
 /// A poll as clients start it.
 fn started() -> Value {

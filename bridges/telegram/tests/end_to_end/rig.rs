@@ -20,7 +20,14 @@ use serde_json::Value;
 pub(crate) const BOT: i64 = 1000;
 pub(crate) const ALICE: i64 = 1001;
 pub(crate) const BOB: i64 = 1002;
-pub(crate) const LOBBY: Place = Place::Channel(5000);
+pub(crate) const LOBBY: Place = Place::Channel(LOBBY_ID);
+pub(crate) const LOBBY_ID: i64 = 5000;
+/// A supergroup that Alice has begun, without the bot, and its number; it is there where a test asks for its room.
+pub(crate) const CLUB: Place = Place::Channel(CLUB_ID);
+pub(crate) const CLUB_ID: i64 = 5100;
+/// Between Alice and Bob.
+pub(crate) const DIRECT: Place = Place::Direct(ALICE, BOB);
+pub(crate) const BOBS_GHOST: &str = "@telegram_1002:hs.example";
 
 const SERVER: &str = "hs.example";
 
@@ -29,7 +36,7 @@ pub(crate) struct Rig {
     pub(crate) homeserver: TestHomeserver,
     pub(crate) ann: TestUser,
     pub(crate) config: Config,
-    bridge_config: BridgeConfig,
+    pub(crate) bridge_config: BridgeConfig,
     registration: Registration,
     database: Database,
     bridge: Option<Bridge<Telegram>>,
@@ -42,6 +49,22 @@ impl Rig {
         let mut rig = Self::prepare().await;
         rig.go().await;
         rig
+    }
+
+    /// With Ann logged in as Alice, whose doings on Telegram are hers here.
+    pub(crate) async fn with_alice() -> Self {
+        let rig = Self::start().await;
+        rig.become_alice().await;
+        rig
+    }
+
+    pub(crate) async fn become_alice(&self) {
+        if let Some(token) = self.ann.puppet_token() {
+            let set = self.control().set_puppet(self.ann.id(), Some(token)).await;
+            set.expect("it is her token");
+        }
+        self.log_in("+15550001").await;
+        eventually("Alice is connected", || self.peer.world().is_connected(ALICE)).await;
     }
 
     pub(crate) async fn prepare() -> Self {
@@ -162,6 +185,67 @@ impl Rig {
 
     pub(crate) fn control(&self) -> std::sync::Arc<dyn landbridge_framework::control::Control> {
         self.bridge.as_ref().expect("the bridge runs").control()
+    }
+
+    /// The room of that name, with Ann in it.
+    pub(crate) async fn room_named(&self, name: &str) -> String {
+        let room = self.found_room(name).await;
+        eventually("Ann is in the room", || self.ann.join(&room)).await;
+        room
+    }
+
+    pub(crate) async fn found_room(&self, name: &str) -> String {
+        let mut found = None;
+        eventually(name, || {
+            found = self.homeserver.all_rooms().into_iter().find(|room| {
+                let state = self.homeserver.state(room, "m.room.name", "");
+                state.is_some_and(|state| state["name"] == name)
+            });
+            found.is_some()
+        })
+        .await;
+        found.expect("it was found")
+    }
+
+    /// The room of Alice's own supergroup, in which Ann may do what Alice may.
+    pub(crate) async fn club(&self) -> String {
+        {
+            let mut world = self.peer.world();
+            world.own_channel(CLUB_ID, "Club", ALICE, &[BOB]);
+            world.say(BOB, CLUB, "welcome");
+        }
+        let room = self.room_named("Club").await;
+        eventually("Bob's words are there", || self.heard(&room) == ["welcome"]).await;
+        eventually("Ann has Alice's power", || {
+            self.state(&room, "m.room.power_levels")["users"][self.ann.id()] == 95
+        })
+        .await;
+        room
+    }
+
+    /// The room of Alice's direct chat with Bob, and the number of what Bob has said there.
+    pub(crate) async fn chat_with_bob(&self) -> (String, i32) {
+        let number = self.peer.world().say(BOB, DIRECT, "hi Alice");
+        let room = self.direct_room(BOBS_GHOST).await;
+        eventually("Bob's words are there", || self.heard(&room) == ["hi Alice"]).await;
+        (room, number)
+    }
+
+    /// The content of a state event without a key; null if there is none.
+    pub(crate) fn state(&self, room: &str, kind: &str) -> Value {
+        self.homeserver.state(room, kind, "").unwrap_or_default()
+    }
+
+    /// The bytes behind an address.
+    pub(crate) fn bytes(&self, mxc: &Value) -> Option<Vec<u8>> {
+        self.ann.download(mxc.as_str()?).map(|(_, bytes)| bytes)
+    }
+
+    /// The latest event of a room by others than Ann.
+    pub(crate) fn last(&self, room: &str, kind: &str) -> Value {
+        let mut events = self.events(room, kind);
+        events.retain(|event| event["sender"] != self.ann.id());
+        events.pop().unwrap_or_default()
     }
 
     /// The room of the direct chat with somebody, which Ann is in afterwards.

@@ -178,6 +178,8 @@ impl Engine {
         let kind = match msgtype.and_then(Value::as_str).unwrap_or_default() {
             _ if sticker => MediaKind::Sticker { pack: None },
             "m.image" => MediaKind::Image,
+            // As mautrix bridges say it, and this one of films that are shown like pictures.
+            "m.video" if info["fi.mau.gif"] == true => MediaKind::Gif,
             "m.video" => MediaKind::Video,
             "m.audio" if voice => {
                 let waveform =

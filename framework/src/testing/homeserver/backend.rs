@@ -35,6 +35,20 @@ impl Backend for SimHomeserver {
         }
     }
 
+    fn presence(&self, user_id: &str, state: &str) {
+        self.somebody(user_id).presence(state);
+    }
+
+    fn seen_read(&self, _: &str, room_id: &str, whom: &str) -> Option<String> {
+        let place = (room_id.to_owned(), whom.to_owned());
+        self.shared.state().receipts.get(&place).cloned()
+    }
+
+    fn account_data(&self, user_id: &str, room_id: &str, kind: &str) -> Option<Value> {
+        let key = (user_id.to_owned(), room_id.to_owned(), kind.to_owned());
+        self.shared.state().account_data.get(&key).cloned()
+    }
+
     fn all_rooms(&self) -> Vec<String> {
         SimHomeserver::all_rooms(self)
     }

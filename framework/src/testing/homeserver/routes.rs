@@ -333,6 +333,9 @@ fn in_room(
         }
         ["read_markers"] => {
             state.passing.push(("m.receipt".into(), room.to_owned(), user.to_owned()));
+            if let Some(event) = asked.body["m.read"].as_str() {
+                state.receipts.insert((room.to_owned(), user.to_owned()), event.to_owned());
+            }
             Ok(json!({}))
         }
         _ => Err(unrecognized()),

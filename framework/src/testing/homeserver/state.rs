@@ -56,6 +56,8 @@ pub(super) struct State {
     pub(super) passing: Vec<(String, String, String)>,
     /// Who types, by room.
     pub(super) typing: BTreeSet<(String, String)>,
+    /// The events that people have read up to, by room and person.
+    pub(super) receipts: BTreeMap<(String, String), String>,
     /// Whether somebody is there, as they said it.
     pub(super) presences: BTreeMap<String, Value>,
     pub(super) requests: u64,
@@ -89,6 +91,7 @@ impl State {
             no_sync: false,
             passing: Vec::new(),
             typing: BTreeSet::new(),
+            receipts: BTreeMap::new(),
             presences: BTreeMap::new(),
             requests: 0,
         }

@@ -2,13 +2,17 @@
 
 mod groups;
 mod media;
+mod message;
+mod rights;
 
 use grammers_tl_types as tl;
 
 pub(crate) use groups::{group, group_full, topic};
-pub(crate) use media::{live, size};
+pub(crate) use media::{REFERENCE, carried, document, file, live, photo, size};
+pub(crate) use message::{message, no_reactions, reactions};
+pub(crate) use rights::allowed;
 
-use crate::world::{Channel, Message, Person};
+use crate::world::{Channel, Person};
 
 /// When everything began.
 pub(crate) const DATE: i32 = 1_700_000_000;
@@ -60,7 +64,16 @@ pub(crate) fn user(id: i64, person: &Person, me: bool) -> tl::enums::User {
         last_name: None,
         username: person.username.clone(),
         phone: Some(person.phone.clone()).filter(|_| !person.bot),
-        photo: None,
+        photo: person.picture.map(|photo_id| {
+            tl::types::UserProfilePhoto {
+                has_video: false,
+                personal: false,
+                photo_id,
+                stripped_thumb: None,
+                dc_id: 2,
+            }
+            .into()
+        }),
         status: None,
         // In one flag with `bot`.
         bot_info_version: person.bot.then_some(1),
@@ -81,6 +94,18 @@ pub(crate) fn user(id: i64, person: &Person, me: bool) -> tl::enums::User {
 }
 
 pub(crate) fn channel(id: i64, channel: &Channel, viewer: i64) -> tl::enums::Chat {
+    if channel.left.contains(&viewer) {
+        return tl::types::ChannelForbidden {
+            broadcast: channel.broadcast,
+            megagroup: !channel.broadcast,
+            monoforum: false,
+            id,
+            access_hash: id * 7,
+            title: channel.title.clone(),
+            until_date: None,
+        }
+        .into();
+    }
     tl::types::Channel {
         creator: channel.creator.is_some_and(|(who, _)| who == viewer),
         left: false,
@@ -114,12 +139,15 @@ pub(crate) fn channel(id: i64, channel: &Channel, viewer: i64) -> tl::enums::Cha
         access_hash: Some(id * 7),
         title: channel.title.clone(),
         username: None,
-        photo: tl::enums::ChatPhoto::Empty,
+        photo: channel.picture.map_or(tl::enums::ChatPhoto::Empty, |photo_id| {
+            tl::types::ChatPhoto { has_video: false, photo_id, stripped_thumb: None, dc_id: 2 }
+                .into()
+        }),
         date: channel.creator.map_or(DATE, |(_, date)| date),
         restriction_reason: None,
         admin_rights: None,
         banned_rights: None,
-        default_banned_rights: None,
+        default_banned_rights: Some(channel.rights.clone().into()).filter(|_| !channel.broadcast),
         participants_count: None,
         usernames: None,
         stories_max_id: None,
@@ -134,165 +162,6 @@ pub(crate) fn channel(id: i64, channel: &Channel, viewer: i64) -> tl::enums::Cha
         linked_community_id: None,
     }
     .into()
-}
-
-/// A message under a number of somebody's.
-pub(crate) fn message(
-    id: i32,
-    said: &Message,
-    peer: tl::enums::Peer,
-    out: bool,
-) -> tl::enums::Message {
-    if let Some(action) = &said.action {
-        return tl::types::MessageService {
-            out,
-            mentioned: false,
-            media_unread: false,
-            reactions_are_possible: false,
-            silent: false,
-            post: false,
-            legacy: false,
-            id,
-            from_id: Some(peer_user(said.from)),
-            peer_id: peer,
-            saved_peer_id: None,
-            reply_to: reply(said).map(Into::into),
-            date: said.date,
-            action: action.clone(),
-            reactions: None,
-            ttl_period: None,
-        }
-        .into();
-    }
-    tl::types::Message {
-        out,
-        mentioned: false,
-        media_unread: false,
-        silent: false,
-        post: false,
-        from_scheduled: false,
-        legacy: false,
-        edit_hide: false,
-        pinned: false,
-        noforwards: false,
-        invert_media: false,
-        offline: false,
-        video_processing_pending: false,
-        paid_suggested_post_stars: false,
-        paid_suggested_post_ton: false,
-        id,
-        from_id: Some(peer_user(said.from)),
-        from_boosts_applied: None,
-        from_rank: None,
-        peer_id: peer,
-        saved_peer_id: None,
-        fwd_from: None,
-        via_bot_id: None,
-        via_business_bot_id: None,
-        guestchat_via_from: None,
-        reply_to: reply(said).map(Into::into),
-        date: said.date,
-        message: said.text.clone(),
-        media: said.media.clone(),
-        reply_markup: buttons(said),
-        entities: Some(said.entities.clone()).filter(|entities| !entities.is_empty()),
-        views: None,
-        forwards: None,
-        replies: None,
-        edit_date: said.edited,
-        post_author: None,
-        grouped_id: said.album,
-        reactions: reactions(said),
-        restriction_reason: None,
-        ttl_period: None,
-        quick_reply_shortcut_id: None,
-        effect: None,
-        factcheck: None,
-        report_delivery_until_date: None,
-        paid_message_stars: None,
-        suggested_post: None,
-        schedule_repeat_period: None,
-        summary_from_language: None,
-        rich_message: None,
-    }
-    .into()
-}
-
-fn buttons(said: &Message) -> Option<tl::enums::ReplyMarkup> {
-    let row = |(text, data): &(String, Vec<u8>)| {
-        let kind =
-            tl::types::InlineButtonTypeCallback { requires_password: false, data: data.clone() };
-        let button = tl::types::KeyboardInlineButton {
-            style: None,
-            text: text.clone(),
-            r#type: kind.into(),
-        };
-        tl::types::KeyboardInlineButtonRow { buttons: vec![button.into()] }.into()
-    };
-    let rows: Vec<tl::enums::KeyboardInlineButtonRow> = said.buttons.iter().map(row).collect();
-    let markup =
-        (!rows.is_empty()).then_some(tl::types::ReplyInlineMarkup { force_reply: false, rows });
-    markup.map(Into::into)
-}
-
-/// What a message answers: in a topic at least the topic's first.
-fn reply(said: &Message) -> Option<tl::types::MessageReplyHeader> {
-    let id = said.reply_to.or(said.topic)?;
-    Some(tl::types::MessageReplyHeader {
-        reply_to_scheduled: false,
-        forum_topic: said.topic.is_some(),
-        quote: false,
-        reply_to_ephemeral: false,
-        reply_to_msg_id: Some(id),
-        reply_to_peer_id: None,
-        reply_from: None,
-        reply_media: None,
-        reply_to_top_id: said.topic.filter(|_| said.reply_to.is_some()),
-        quote_text: None,
-        quote_entities: None,
-        quote_offset: None,
-        todo_item_id: None,
-        poll_option: None,
-    })
-}
-
-/// All reactions of a message; everybody is named.
-pub(crate) fn reactions(said: &Message) -> Option<tl::enums::MessageReactions> {
-    let mut results: Vec<(tl::enums::Reaction, i32)> = Vec::new();
-    for (_, reaction) in &said.reactions {
-        match results.iter_mut().find(|(known, _)| known == reaction) {
-            Some((_, count)) => *count += 1,
-            None => results.push((reaction.clone(), 1)),
-        }
-    }
-    if results.is_empty() {
-        return None;
-    }
-    let count = |(reaction, count): (tl::enums::Reaction, i32)| {
-        tl::types::ReactionCount { chosen_order: None, reaction, count }.into()
-    };
-    let by = |(who, reaction): &(i64, tl::enums::Reaction)| {
-        tl::types::MessagePeerReaction {
-            big: false,
-            unread: false,
-            my: false,
-            peer_id: peer_user(*who),
-            date: DATE,
-            reaction: reaction.clone(),
-        }
-        .into()
-    };
-    Some(
-        tl::types::MessageReactions {
-            min: false,
-            can_see_list: true,
-            reactions_as_tags: false,
-            results: results.into_iter().map(count).collect(),
-            recent_reactions: Some(said.reactions.iter().map(by).collect()),
-            top_reactors: None,
-        }
-        .into(),
-    )
 }
 
 pub(crate) fn channel_full(id: i64, channel: &Channel) -> tl::enums::ChatFull {
@@ -346,7 +215,7 @@ pub(crate) fn channel_full(id: i64, channel: &Channel) -> tl::enums::ChatFull {
         stats_dc: None,
         pts: channel.pts,
         call: None,
-        ttl_period: None,
+        ttl_period: channel.timer,
         pending_suggestions: None,
         groupcall_default_join_as: None,
         theme_emoticon: None,
@@ -457,36 +326,6 @@ pub(crate) fn config() -> tl::enums::Config {
         base_lang_pack_version: None,
         reactions_default: None,
         autologin_token: None,
-    }
-    .into()
-}
-
-/// A file of that number, name and size.
-pub(crate) fn file(number: i64, name: &str, size: i64) -> tl::enums::MessageMedia {
-    let name = tl::types::DocumentAttributeFilename { file_name: name.into() };
-    let document = tl::types::Document {
-        id: number,
-        access_hash: number * 7,
-        file_reference: b"good".to_vec(),
-        date: DATE,
-        mime_type: "application/octet-stream".into(),
-        size,
-        thumbs: None,
-        video_thumbs: None,
-        dc_id: 2,
-        attributes: vec![name.into()],
-    };
-    tl::types::MessageMediaDocument {
-        nopremium: false,
-        spoiler: false,
-        video: false,
-        round: false,
-        voice: false,
-        document: Some(document.into()),
-        alt_documents: None,
-        video_cover: None,
-        video_timestamp: None,
-        ttl_seconds: None,
     }
     .into()
 }

@@ -18,7 +18,7 @@ use std::{
 
 use tokio::{net::TcpListener, task::JoinHandle};
 
-pub use world::{Asked, CODE, Faults, Place, Said, World};
+pub use world::{Asked, CODE, Faults, Passed, Place, Said, Sent, Shown, World, carried};
 
 /// The server. It ends when this is dropped.
 pub struct Peer {

@@ -11,14 +11,20 @@ use tokio::sync::{Notify, mpsc};
 use crate::build::{self, DATE};
 
 mod albums;
+mod chats;
 mod forums;
 mod groups;
+mod passing;
 mod polls;
+mod said;
 mod updates;
 
+pub use chats::Shown;
 pub(crate) use groups::Group;
+pub use passing::Passed;
 pub use polls::Asked;
-use polls::Vote;
+pub(crate) use said::Message;
+pub use said::{Said, Sent, carried};
 
 /// The code that everybody is sent.
 pub const CODE: &str = "12345";
@@ -36,6 +42,12 @@ pub struct World {
     pub(crate) taken: HashSet<(i64, i64)>,
     pub(crate) parts: HashMap<i64, BTreeMap<i32, Vec<u8>>>,
     pub(crate) files: HashMap<i64, Vec<u8>>,
+    /// The previews of files, by the size's name.
+    pub(crate) previews: HashMap<(i64, String), Vec<u8>>,
+    /// Custom emoji.
+    pub(crate) emoji: HashMap<i64, tl::types::Document>,
+    /// What people did that leaves no message, in order.
+    pub(crate) passed: Vec<Passed>,
     /// What was made of files ahead of messages with them.
     pub(crate) made: HashMap<i64, tl::enums::MessageMedia>,
     /// Who has given the right code and must give a password yet, by key.
@@ -86,49 +98,6 @@ pub enum Place {
     Group(i64),
 }
 
-/// What was said, as a test sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
-    /// Who.
-    pub from: i64,
-    /// What.
-    pub text: String,
-    /// Whether it was edited.
-    pub edited: bool,
-    /// The reactions: who, and with what.
-    pub reactions: Vec<(i64, String)>,
-    /// The number of the message that it answers.
-    pub reply_to: Option<i32>,
-    /// The topic that it belongs to, in a forum.
-    pub topic: Option<i32>,
-    /// The album that it belongs to.
-    pub album: Option<i64>,
-    /// The size of its file.
-    pub file: Option<i64>,
-    /// Where its author is, and for how many seconds they share it.
-    pub live: Option<String>,
-}
-
-impl Message {
-    pub(crate) fn plain(from: i64, text: &str) -> Self {
-        Self {
-            from,
-            text: text.into(),
-            entities: Vec::new(),
-            date: 0,
-            edited: None,
-            reply_to: None,
-            topic: None,
-            action: None,
-            media: None,
-            reactions: Vec::new(),
-            buttons: Vec::new(),
-            votes: Vec::new(),
-            album: None,
-        }
-    }
-}
-
 pub(crate) struct Person {
     pub(crate) name: String,
     pub(crate) username: Option<String>,
@@ -136,6 +105,8 @@ pub(crate) struct Person {
     pub(crate) bot: bool,
     pub(crate) token: String,
     pub(crate) password: Option<String>,
+    /// The number of their picture.
+    pub(crate) picture: Option<i64>,
     pub(crate) pts: i32,
     pub(crate) qts: i32,
     pub(crate) next: i32,
@@ -172,32 +143,22 @@ pub(crate) struct Channel {
     /// Whether only administrators write.
     pub(crate) broadcast: bool,
     pub(crate) about: String,
+    /// The number of its picture.
+    pub(crate) picture: Option<i64>,
+    /// Those of its members who are administrators, besides its creator.
+    pub(crate) administrators: BTreeSet<i64>,
+    /// Who was in it.
+    pub(crate) left: BTreeSet<i64>,
+    /// Who may not come back.
+    pub(crate) banned: BTreeSet<i64>,
+    /// What everybody may not do.
+    pub(crate) rights: tl::types::ChatBannedRights,
+    /// After how many seconds what is said in it disappears.
+    pub(crate) timer: Option<i32>,
     pub(crate) pts: i32,
     pub(crate) next: i32,
     pub(crate) messages: BTreeMap<i32, Message>,
     pub(crate) log: Vec<Logged>,
-}
-
-#[derive(Clone)]
-pub(crate) struct Message {
-    pub(crate) from: i64,
-    pub(crate) text: String,
-    pub(crate) entities: Vec<tl::enums::MessageEntity>,
-    pub(crate) date: i32,
-    pub(crate) edited: Option<i32>,
-    pub(crate) reply_to: Option<i32>,
-    /// The topic of a forum that it belongs to.
-    pub(crate) topic: Option<i32>,
-    /// What happened, if nothing was said.
-    pub(crate) action: Option<tl::enums::MessageAction>,
-    pub(crate) media: Option<tl::enums::MessageMedia>,
-    pub(crate) reactions: Vec<(i64, tl::enums::Reaction)>,
-    /// Buttons under it: what they say, and what their bot is told.
-    pub(crate) buttons: Vec<(String, Vec<u8>)>,
-    /// The votes in it, if it is a poll.
-    pub(crate) votes: Vec<Vote>,
-    /// The album that it belongs to.
-    pub(crate) album: Option<i64>,
 }
 
 /// An entry of a stream of updates.
@@ -213,6 +174,10 @@ pub(crate) enum What {
     Edit(i32),
     Delete(i32),
     Pin(i32, bool),
+    /// Somebody has read what they were told, up to this.
+    ReadInbox(Other, i32),
+    /// The other has read what they were told, up to this of one's own numbers.
+    ReadOutbox(Other, i32),
 }
 
 /// Somebody's open connection.
@@ -232,6 +197,7 @@ impl World {
             bot: false,
             token: String::new(),
             password: None,
+            picture: None,
             pts: 1,
             qts: 0,
             next: 1,
@@ -267,6 +233,12 @@ impl World {
             creator: None,
             broadcast: false,
             about: String::new(),
+            picture: None,
+            administrators: BTreeSet::new(),
+            left: BTreeSet::new(),
+            banned: BTreeSet::new(),
+            rights: build::allowed(),
+            timer: None,
             pts: 1,
             next: 1,
             messages: BTreeMap::new(),
@@ -282,11 +254,18 @@ impl World {
 
     /// Somebody sends a file.
     pub fn send_file(&mut self, from: i64, place: Place, name: &str, bytes: &[u8]) -> i32 {
-        let number = self.files.len() as i64 + 1;
-        self.files.insert(number, bytes.to_vec());
+        let number = self.keep(bytes);
         let media = build::file(number, name, bytes.len() as i64);
         let message = Message { media: Some(media), ..Message::plain(from, "") };
         self.add(place, message)
+    }
+
+    /// Keeps a file; gives its number.
+    pub(crate) fn keep(&mut self, bytes: &[u8]) -> i64 {
+        // Numbers of people and chats are small, so that a file's times seven stays a number.
+        let number = self.files.len() as i64 + 1;
+        self.files.insert(number, bytes.to_vec());
+        number
     }
 
     /// A bot says something with buttons under it, each with what it is told when it is pressed.
@@ -326,47 +305,6 @@ impl World {
                 self.log_person(holder, What::Delete(number));
             }
         }
-    }
-
-    /// What was said, in order.
-    pub fn said(&self, place: Place) -> Vec<Said> {
-        let spoken = |message: &&Message| message.action.is_none();
-        let said = |message: &Message| Said {
-            reply_to: message.reply_to,
-            topic: message.topic,
-            album: message.album,
-            file: message.media.as_ref().and_then(build::size),
-            live: message.media.as_ref().and_then(build::live),
-            from: message.from,
-            text: message.text.clone(),
-            edited: message.edited.is_some(),
-            reactions: message
-                .reactions
-                .iter()
-                .map(|(who, reaction)| {
-                    let reaction = match reaction {
-                        tl::enums::Reaction::Emoji(emoji) => emoji.emoticon.clone(),
-                        other => format!("{other:?}"),
-                    };
-                    (*who, reaction)
-                })
-                .collect(),
-        };
-        match place {
-            Place::Channel(id) => self
-                .channels
-                .get(&id)
-                .map(|channel| channel.messages.values().filter(spoken).map(said).collect()),
-            Place::Direct(a, b) => {
-                let with = self.mail(a, Other::Person(b)).into_iter();
-                Some(with.map(|(_, message)| message).filter(spoken).map(said).collect())
-            }
-            Place::Group(id) => self.groups.get(&id).and_then(|group| {
-                let in_it = self.mail(*group.members.first()?, Other::Group(id)).into_iter();
-                Some(in_it.map(|(_, message)| message).filter(spoken).map(said).collect())
-            }),
-        }
-        .unwrap_or_default()
     }
 
     /// What somebody has of a direct chat or group, by their own numbers.

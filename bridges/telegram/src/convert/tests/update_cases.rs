@@ -223,6 +223,20 @@ fn people() -> Vec<(&'static str, Raw)> {
         banned_rights: banned_rights(),
         rank: None,
     };
+    let administrator = tl::types::ChannelParticipantAdmin {
+        can_edit: false,
+        is_self: false,
+        user_id: BOB,
+        inviter_id: None,
+        promoted_by: ALICE,
+        date: DATE,
+        admin_rights: admin_rights(),
+        rank: None,
+    };
+    let mut put_out = update(tl::types::UpdateChannel { channel_id: CHANNEL }.into());
+    if let Raw::Update { known, .. } = &mut put_out {
+        known.entry(format!("c{CHANNEL}")).or_default().gone = true;
+    }
     vec![
         ("typing", typing(A::SendMessageTypingAction)),
         ("typing_recording", typing(A::SendMessageRecordAudioAction)),
@@ -389,10 +403,47 @@ fn people() -> Vec<(&'static str, Raw)> {
             ),
         ),
         ("participant_left_channel", update(participant(None).into())),
-        ("participant_banned", update(participant(Some(banned.into())).into())),
+        ("participant_promoted", update(participant(Some(administrator.into())).into())),
+        ("put_out_of_channel", put_out),
+        ("participant_banned", update(participant(Some(banned.clone().into())).into())),
+        (
+            "participant_unbanned",
+            update(
+                tl::types::UpdateChannelParticipant {
+                    prev_participant: Some(banned.into()),
+                    ..participant(None)
+                }
+                .into(),
+            ),
+        ),
         ("channel_changed", update(tl::types::UpdateChannel { channel_id: CHANNEL }.into())),
         ("irrelevant", update(Update::SavedGifs)),
     ]
+}
+
+fn admin_rights() -> tl::enums::ChatAdminRights {
+    tl::types::ChatAdminRights {
+        change_info: false,
+        post_messages: false,
+        edit_messages: false,
+        delete_messages: false,
+        ban_users: true,
+        invite_users: false,
+        pin_messages: false,
+        add_admins: false,
+        anonymous: false,
+        manage_call: false,
+        other: false,
+        manage_topics: false,
+        post_stories: false,
+        edit_stories: false,
+        delete_stories: false,
+        manage_direct_messages: false,
+        manage_ranks: false,
+        manage_linked_peers: false,
+        manage_welcome_messages: false,
+    }
+    .into()
 }
 
 fn banned_rights() -> tl::enums::ChatBannedRights {

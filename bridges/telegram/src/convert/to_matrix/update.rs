@@ -21,7 +21,7 @@ use super::{
 use crate::{
     connector::Telegram,
     ids::{ChatId, Peer, UserId},
-    raw::Known,
+    raw::{Known, facts},
 };
 
 /// How long Telegram's own clients show somebody as typing (core.telegram.org/method/messages.setTyping).
@@ -97,11 +97,11 @@ impl Reader<'_> {
             Update::User(update) => self.asked_again(seen, update.user_id),
             Update::ChatParticipantAdd(update) => {
                 let chat = ChatId::of(Peer::Group(update.chat_id));
-                self.standing(seen, chat, update.inviter_id, update.user_id, Membership::Join)
+                self.standing(seen, chat, update.inviter_id, update.user_id, &[Membership::Join])
             }
             Update::ChatParticipantDelete(update) => {
                 let chat = ChatId::of(Peer::Group(update.chat_id));
-                self.standing(seen, chat, update.user_id, update.user_id, Membership::Leave)
+                self.standing(seen, chat, update.user_id, update.user_id, &[Membership::Leave])
             }
             Update::ChatParticipant(update) => {
                 let chat = ChatId::of(Peer::Group(update.chat_id));
@@ -110,29 +110,38 @@ impl Reader<'_> {
                 } else {
                     Membership::Leave
                 };
-                self.standing(seen, chat, update.actor_id, update.user_id, now)
+                self.standing(seen, chat, update.actor_id, update.user_id, &[now])
             }
             Update::ChannelParticipant(update) => {
                 let (chat, _) = self.chat_of(Peer::Channel(update.channel_id), None, known);
+                let before = channel_standing(update.prev_participant.as_ref());
                 let now = channel_standing(update.new_participant.as_ref());
-                self.standing(seen, chat, update.actor_id, update.user_id, now)
+                let (by, who) = (update.actor_id, update.user_id);
+                let changes: &[Membership] = match (before, now) {
+                    (Membership::Ban, Membership::Leave) => &[Membership::Unban],
+                    (Membership::Ban, Membership::Join) => &[Membership::Unban, Membership::Join],
+                    _ => &[now],
+                };
+                let mut events = self.standing(seen, chat, by, who, changes);
+                let before = channel_power(update.prev_participant.as_ref());
+                let power = channel_power(update.new_participant.as_ref());
+                if before != power {
+                    events.push(self.power(seen, chat, who, power));
+                }
+                events
             }
             Update::ChatParticipantAdmin(update) => {
                 let chat = ChatId::of(Peer::Group(update.chat_id));
                 let level = if update.is_admin { ADMIN } else { 0 };
-                let user = self.sender(Peer::User(update.user_id));
-                let power = PowerLevels { users: vec![(user, level)], ..PowerLevels::default() };
-                let delta = ChatDelta { power: Some(power), ..ChatDelta::default() };
-                vec![self.noticed(
-                    chat,
-                    Sender::System,
-                    seen,
-                    &format!("power{}", update.user_id),
-                    delta,
-                )]
+                vec![self.power(seen, chat, update.user_id, level)]
             }
             Update::Channel(update) => {
-                let (chat, _) = self.chat_of(Peer::Channel(update.channel_id), None, known);
+                let peer = Peer::Channel(update.channel_id);
+                let (chat, _) = self.chat_of(peer, None, known);
+                if facts(known, peer).is_some_and(|facts| facts.gone) {
+                    // This account was put out of it, or has left it elsewhere.
+                    return Ok(self.standing(seen, chat, 0, self.login.id, &[Membership::Leave]));
+                }
                 vec![self.noticed(chat, Sender::System, seen, "resync", Body::Resync)]
             }
             Update::Chat(update) => {
@@ -232,11 +241,23 @@ impl Reader<'_> {
         chat: ChatId,
         by: i64,
         user: i64,
-        membership: Membership,
+        memberships: &[Membership],
     ) -> Vec<RemoteEvent<Telegram>> {
-        let change = MemberChange { user: self.sender(Peer::User(user)), membership, reason: None };
+        let change = |membership: &Membership| MemberChange {
+            user: self.sender(Peer::User(user)),
+            membership: *membership,
+            reason: None,
+        };
+        let changes: Vec<_> = memberships.iter().map(change).collect();
         let by = if by > 0 { self.sender(Peer::User(by)) } else { Sender::System };
-        vec![self.noticed(chat, by, seen, &format!("member{user}"), vec![change])]
+        vec![self.noticed(chat, by, seen, &format!("member{user}"), changes)]
+    }
+
+    fn power(&self, seen: i64, chat: ChatId, user: i64, level: i64) -> RemoteEvent<Telegram> {
+        let who = self.sender(Peer::User(user));
+        let power = PowerLevels { users: vec![(who, level)], ..PowerLevels::default() };
+        let delta = ChatDelta { power: Some(power), ..ChatDelta::default() };
+        self.noticed(chat, Sender::System, seen, &format!("power{user}"), delta)
     }
 
     fn poll_changed(
@@ -320,8 +341,9 @@ impl Reader<'_> {
     }
 }
 
-/// The level of administrators in a basic group.
+/// The levels of administrators, and of a channel's owner.
 const ADMIN: i64 = 50;
+const OWNER: i64 = 95;
 
 fn stored(chat: &str) -> Result<ChatId, Unreadable> {
     ChatId::decode(chat).map_err(|bad| Unreadable::Chat(bad.0))
@@ -334,5 +356,14 @@ fn channel_standing(participant: Option<&tl::enums::ChannelParticipant>) -> Memb
         // Restricted people are still in it.
         Some(P::Banned(banned)) if banned.left => Membership::Ban,
         Some(_) => Membership::Join,
+    }
+}
+
+fn channel_power(participant: Option<&tl::enums::ChannelParticipant>) -> i64 {
+    use tl::enums::ChannelParticipant as P;
+    match participant {
+        Some(P::Creator(_)) => OWNER,
+        Some(P::Admin(_)) => ADMIN,
+        _ => 0,
     }
 }

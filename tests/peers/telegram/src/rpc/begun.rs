@@ -111,8 +111,8 @@ pub(super) fn invite(
     let me = asker.person()?;
     let id = channel_of(world, me, &request.channel)?;
     let (members, missing_invitees) = willing(world, request.users);
-    if let Some(channel) = world.channels.get_mut(&id) {
-        channel.members.extend(members);
+    for member in members {
+        world.bring(me, id, member);
     }
     let updates = world.updates(me, Vec::new());
     Ok(tl::types::messages::InvitedUsers { updates, missing_invitees }.into())

@@ -3,10 +3,10 @@
 use grammers_tl_types as tl;
 
 use super::{Answer, Asker, refused};
-use crate::{build::DATE, world::World};
-
-/// The reference of every file, which never expires.
-const REFERENCE: [u8; 4] = *b"good";
+use crate::{
+    build::{self, DATE, REFERENCE},
+    world::World,
+};
 
 pub(super) fn save_part(
     world: &mut World,
@@ -29,7 +29,7 @@ pub(super) fn save_big_part(
 }
 
 /// Puts an uploaded file together; gives its number and size.
-fn uploaded(world: &mut World, file: &tl::enums::InputFile) -> Answer<(i64, usize)> {
+pub(super) fn uploaded(world: &mut World, file: &tl::enums::InputFile) -> Answer<(i64, usize)> {
     let (id, count) = match file {
         tl::enums::InputFile::File(file) => (file.id, file.parts),
         tl::enums::InputFile::Big(file) => (file.id, file.parts),
@@ -41,10 +41,7 @@ fn uploaded(world: &mut World, file: &tl::enums::InputFile) -> Answer<(i64, usiz
     }
     let bytes: Vec<u8> = parts.into_values().flatten().collect();
     let size = bytes.len();
-    // Numbers of people and chats are small, so that a file's times seven stays a number.
-    let number = world.files.len() as i64 + 1;
-    world.files.insert(number, bytes);
-    Ok((number, size))
+    Ok((world.keep(&bytes), size))
 }
 
 /// What is made of what was sent.
@@ -55,22 +52,10 @@ pub(super) fn made(
     Ok(match media {
         tl::enums::InputMedia::UploadedPhoto(photo) => {
             let (id, size) = uploaded(world, &photo.file)?;
-            let size =
-                tl::types::PhotoSize { r#type: "y".into(), w: 640, h: 480, size: size as i32 };
-            let made = tl::types::Photo {
-                has_stickers: false,
-                id,
-                access_hash: id * 7,
-                file_reference: REFERENCE.to_vec(),
-                date: DATE,
-                sizes: vec![size.into()],
-                video_sizes: None,
-                dc_id: 2,
-            };
             tl::types::MessageMediaPhoto {
                 spoiler: photo.spoiler,
                 live_photo: false,
-                photo: Some(made.into()),
+                photo: Some(build::photo(id, size).into()),
                 ttl_seconds: None,
                 video: None,
             }
@@ -78,31 +63,9 @@ pub(super) fn made(
         }
         tl::enums::InputMedia::UploadedDocument(document) => {
             let (id, size) = uploaded(world, &document.file)?;
-            let made = tl::types::Document {
-                id,
-                access_hash: id * 7,
-                file_reference: REFERENCE.to_vec(),
-                date: DATE,
-                mime_type: document.mime_type,
-                size: size as i64,
-                thumbs: None,
-                video_thumbs: None,
-                dc_id: 2,
-                attributes: document.attributes,
-            };
-            tl::types::MessageMediaDocument {
-                nopremium: false,
-                spoiler: document.spoiler,
-                video: false,
-                round: false,
-                voice: false,
-                document: Some(made.into()),
-                alt_documents: None,
-                video_cover: None,
-                video_timestamp: None,
-                ttl_seconds: None,
-            }
-            .into()
+            let (mime, spoiler) = (document.mime_type, document.spoiler);
+            let made = build::document(id, &mime, size as i64, document.attributes);
+            tl::types::MessageMediaDocument { spoiler, ..build::carried(made) }.into()
         }
         tl::enums::InputMedia::GeoPoint(point) => {
             tl::types::MessageMediaGeo { geo: geo(&point.geo_point) }.into()
@@ -185,19 +148,25 @@ pub(super) fn get(
     request: tl::functions::upload::GetFile,
 ) -> Answer<tl::enums::upload::File> {
     asker.person()?;
-    let (id, reference) = match request.location {
+    let (id, reference, size) = match request.location {
         tl::enums::InputFileLocation::InputDocumentFileLocation(place) => {
-            (place.id, place.file_reference)
+            (place.id, place.file_reference, place.thumb_size)
         }
         tl::enums::InputFileLocation::InputPhotoFileLocation(place) => {
-            (place.id, place.file_reference)
+            (place.id, place.file_reference, String::new())
+        }
+        // Nobody is asked for a reference of these.
+        tl::enums::InputFileLocation::InputPeerPhotoFileLocation(place) => {
+            (place.photo_id, REFERENCE.to_vec(), String::new())
         }
         _ => return refused(400, "LOCATION_INVALID"),
     };
     if reference != REFERENCE {
         return refused(400, "FILE_REFERENCE_EXPIRED");
     }
-    let Some(bytes) = world.files.get(&id) else { return refused(400, "LOCATION_INVALID") };
+    let found =
+        if size.is_empty() { world.files.get(&id) } else { world.previews.get(&(id, size)) };
+    let Some(bytes) = found else { return refused(400, "LOCATION_INVALID") };
     let begin = usize::try_from(request.offset).unwrap_or(usize::MAX).min(bytes.len());
     let end = begin.saturating_add(usize::try_from(request.limit).unwrap_or(0)).min(bytes.len());
     Ok(tl::types::upload::File {
@@ -206,4 +175,15 @@ pub(super) fn get(
         bytes: bytes[begin..end].to_vec(),
     }
     .into())
+}
+
+/// Custom emoji by their numbers.
+pub(super) fn emoji(
+    world: &mut World,
+    asker: Asker,
+    request: tl::functions::messages::GetCustomEmojiDocuments,
+) -> Answer<Vec<tl::enums::Document>> {
+    asker.person()?;
+    let found = request.document_id.iter().filter_map(|id| world.emoji.get(id));
+    Ok(found.map(|document| document.clone().into()).collect())
 }

@@ -312,25 +312,21 @@ pub(super) fn participants(
     asker: Asker,
     request: tl::functions::channels::GetParticipants,
 ) -> Answer<tl::enums::channels::ChannelParticipants> {
+    use tl::enums::{ChannelParticipant as P, ChannelParticipantsFilter as Filter};
     let me = asker.person()?;
     let id = channel(world, me, &request.channel)?;
-    let recent = request.filter == tl::enums::ChannelParticipantsFilter::ChannelParticipantsRecent;
-    let members: Vec<i64> =
-        world.channels.get(&id).map(|c| c.members.iter().copied().collect()).unwrap_or_default();
-    let count = if recent { members.len() as i32 } else { 0 };
+    let Some(there) = world.channels.get(&id) else { return refused(400, "CHANNEL_INVALID") };
+    let wanted = |participant: &P| match request.filter {
+        Filter::ChannelParticipantsRecent => true,
+        Filter::ChannelParticipantsAdmins => matches!(participant, P::Creator(_) | P::Admin(_)),
+        _ => false,
+    };
+    let all = there.members.iter().filter_map(|member| there.participant(*member));
+    let all: Vec<P> = all.filter(wanted).collect();
+    let count = all.len() as i32;
     let offset = usize::try_from(request.offset).unwrap_or(0);
     let limit = usize::try_from(request.limit).unwrap_or(0);
-    let participant = |user_id| {
-        tl::types::ChannelParticipant {
-            user_id,
-            date: DATE,
-            subscription_until_date: None,
-            rank: None,
-        }
-        .into()
-    };
-    let participants =
-        members.into_iter().filter(|_| recent).skip(offset).take(limit).map(participant).collect();
+    let participants = all.into_iter().skip(offset).take(limit).collect();
     Ok(tl::types::channels::ChannelParticipants {
         count,
         participants,

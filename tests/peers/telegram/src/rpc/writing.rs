@@ -3,10 +3,7 @@
 use grammers_tl_types as tl;
 
 use super::{Answer, Asker, Refusal, channel, files, member, place, refused};
-use crate::{
-    build::{peer_channel, peer_user},
-    world::{Message, Place, What, World, now},
-};
+use crate::world::{Message, Place, What, World, now};
 
 /// What a message answers, and in which topic, as a request has it.
 pub(super) fn answers(reply: Option<&tl::enums::InputReplyTo>) -> (Option<i32>, Option<i32>) {
@@ -74,7 +71,12 @@ fn add(world: &mut World, asker: Asker, new: New) -> Answer<tl::enums::Updates> 
     let media = new.media.map(|media| files::made(world, media)).transpose()?;
     let (reply_to, topic) = world.answered_in(place, new.answers.0, new.answers.1);
     let entities = shown(new.entities);
-    let message = Message { entities, reply_to, topic, media, ..Message::plain(me, &new.text) };
+    let timer = match place {
+        Place::Channel(id) => world.channels.get(&id).and_then(|channel| channel.timer),
+        Place::Direct(..) | Place::Group(_) => None,
+    };
+    let said = Message::plain(me, &new.text);
+    let message = Message { entities, reply_to, topic, media, timer, ..said };
     let id = world.add(place, message);
     let update = tl::types::UpdateMessageId { id, random_id: new.random_id }.into();
     Ok(answered(world, me, place, id, vec![update]))
@@ -98,6 +100,7 @@ fn answered(
                 | What::Edit(number)
                 | What::Delete(number)
                 | What::Pin(number, _) => number == id,
+                What::ReadInbox(..) | What::ReadOutbox(..) => false,
             })
         }),
     };
@@ -323,70 +326,13 @@ pub(super) fn react(
 ) -> Answer<tl::enums::Updates> {
     let me = asker.person()?;
     let place = place(world, me, &request.peer)?;
-    let own = request.reaction.unwrap_or_default();
-    let done = |message: &mut Message| {
-        message.reactions.retain(|(who, _)| *who != me);
-        message.reactions.extend(own.into_iter().map(|reaction| (me, reaction)));
-    };
-    // Reactions have no counter: whoever isn't there is not told.
-    let none = || Refusal { code: 400, message: "MESSAGE_ID_INVALID".into() };
-    let mut tell = Vec::new();
-    match place {
-        Place::Channel(id) => {
-            member(world, me, id)?;
-            let there = world.channels.get_mut(&id).ok_or_else(none)?;
-            done(there.messages.get_mut(&request.msg_id).ok_or_else(none)?);
-            tell.extend(
-                there.members.iter().map(|member| (*member, peer_channel(id), request.msg_id)),
-            );
-        }
-        Place::Direct(..) | Place::Group(_) => {
-            let mailbox = world.people.get(&me).map(|person| &person.mailbox);
-            let (_, at) =
-                *mailbox.and_then(|mailbox| mailbox.get(&request.msg_id)).ok_or_else(none)?;
-            done(world.direct.get_mut(at).and_then(Option::as_mut).ok_or_else(none)?);
-            for (who, number) in world.holders(at) {
-                let other = world.people.get(&who).and_then(|person| person.mailbox.get(&number));
-                tell.extend(other.map(|(other, _)| (who, other.peer(), number)));
-            }
-        }
+    if let Place::Channel(id) = place {
+        member(world, me, id)?;
     }
-    let mut own = Vec::new();
-    for (who, peer, number) in tell {
-        let said = match place {
-            Place::Channel(id) => {
-                world.channels.get(&id).and_then(|channel| channel.messages.get(&number))
-            }
-            Place::Direct(..) | Place::Group(_) => world
-                .people
-                .get(&who)
-                .and_then(|person| person.mailbox.get(&number))
-                .and_then(|(_, at)| world.direct.get(*at)?.as_ref()),
-        };
-        let empty = tl::types::MessageReactions {
-            min: false,
-            can_see_list: true,
-            reactions_as_tags: false,
-            results: Vec::new(),
-            recent_reactions: None,
-            top_reactors: None,
-        };
-        let reactions = said.and_then(crate::build::reactions).unwrap_or_else(|| empty.into());
-        let update: tl::enums::Update = tl::types::UpdateMessageReactions {
-            peer,
-            msg_id: number,
-            top_msg_id: None,
-            saved_peer_id: None,
-            reactions,
-        }
-        .into();
-        if who == me {
-            own.push(update);
-        } else {
-            world.push(who, vec![update]);
-        }
+    match world.react(me, place, request.msg_id, request.reaction.unwrap_or_default()) {
+        Some(own) => Ok(world.updates(me, own)),
+        None => refused(400, "MESSAGE_ID_INVALID"),
     }
-    Ok(world.updates(me, own))
 }
 
 pub(super) fn pin(
@@ -397,7 +343,17 @@ pub(super) fn pin(
     let me = asker.person()?;
     let place = place(world, me, &request.peer)?;
     let pinned = !request.unpin;
-    change(world, me, place, request.id, move |number| What::Pin(number, pinned), |_| Ok(()))
+    change(
+        world,
+        me,
+        place,
+        request.id,
+        move |number| What::Pin(number, pinned),
+        |message| {
+            message.pinned = pinned;
+            Ok(())
+        },
+    )
 }
 
 pub(super) fn typing(
@@ -406,36 +362,8 @@ pub(super) fn typing(
     request: tl::functions::messages::SetTyping,
 ) -> Answer<bool> {
     let me = asker.person()?;
-    match place(world, me, &request.peer)? {
-        Place::Direct(_, other) => {
-            let update = tl::types::UpdateUserTyping {
-                user_id: me,
-                top_msg_id: None,
-                action: request.action,
-            };
-            world.push(other, vec![update.into()]);
-        }
-        // Who types in a basic group is not told here.
-        Place::Group(_) => {}
-        Place::Channel(id) => {
-            let others: Vec<i64> = world
-                .channels
-                .get(&id)
-                .map(|channel| {
-                    channel.members.iter().copied().filter(|member| *member != me).collect()
-                })
-                .unwrap_or_default();
-            for other in others {
-                let update = tl::types::UpdateChannelUserTyping {
-                    channel_id: id,
-                    top_msg_id: None,
-                    from_id: peer_user(me),
-                    action: request.action.clone(),
-                };
-                world.push(other, vec![update.into()]);
-            }
-        }
-    }
+    let place = place(world, me, &request.peer)?;
+    world.act(me, place, &request.action);
     Ok(true)
 }
 

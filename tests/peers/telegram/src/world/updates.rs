@@ -36,15 +36,17 @@ impl World {
         number: i32,
         viewer: i64,
     ) -> Option<tl::enums::Message> {
-        let said = self.channels.get(&id)?.messages.get(&number)?;
-        Some(build::message(number, said, peer_channel(id), said.from == viewer))
+        let channel = self.channels.get(&id)?;
+        let said = channel.messages.get(&number)?;
+        let out = said.from == viewer;
+        Some(build::message(number, said, peer_channel(id), out, channel.broadcast))
     }
 
     /// A direct message or a basic group's, as one of those who have it sees it.
     pub(crate) fn in_mailbox(&self, viewer: i64, number: i32) -> Option<tl::enums::Message> {
         let (other, at) = *self.people.get(&viewer)?.mailbox.get(&number)?;
         let said = self.direct.get(at)?.as_ref()?;
-        Some(build::message(number, said, other.peer(), said.from == viewer))
+        Some(build::message(number, said, other.peer(), said.from == viewer, false))
     }
 
     pub(crate) fn channel_update(
@@ -73,6 +75,8 @@ impl World {
                 }
                 .into()
             }
+            // These are a person's own.
+            What::ReadInbox(..) | What::ReadOutbox(..) => return None,
             What::Pin(number, pinned) => tl::types::UpdatePinnedChannelMessages {
                 pinned: *pinned,
                 channel_id: id,
@@ -99,6 +103,23 @@ impl World {
                 tl::types::UpdateDeleteMessages { messages: vec![*number], pts, pts_count: 1 }
                     .into()
             }
+            What::ReadInbox(other, max_id) => tl::types::UpdateReadHistoryInbox {
+                folder_id: None,
+                peer: other.peer(),
+                top_msg_id: None,
+                max_id: *max_id,
+                still_unread_count: 0,
+                pts,
+                pts_count: 1,
+            }
+            .into(),
+            What::ReadOutbox(other, max_id) => tl::types::UpdateReadHistoryOutbox {
+                peer: other.peer(),
+                max_id: *max_id,
+                pts,
+                pts_count: 1,
+            }
+            .into(),
             What::Pin(number, pinned) => {
                 let (other, _) = *self.people.get(&id)?.mailbox.get(number)?;
                 tl::types::UpdatePinnedMessages {
@@ -118,9 +139,11 @@ impl World {
         self.people.iter().map(|(id, person)| build::user(*id, person, *id == viewer)).collect()
     }
 
-    /// The groups and supergroups that somebody is in.
+    /// The groups and supergroups that somebody is in, or was.
     pub(crate) fn chats(&self, viewer: i64) -> Vec<tl::enums::Chat> {
-        let there = self.channels.iter().filter(|(_, channel)| channel.members.contains(&viewer));
+        let there = self.channels.iter().filter(|(_, channel)| {
+            channel.members.contains(&viewer) || channel.left.contains(&viewer)
+        });
         let groups = self.groups.iter().filter(|(_, group)| group.members.contains(&viewer));
         let channels = there.map(|(id, channel)| build::channel(*id, channel, viewer));
         channels.chain(groups.map(|(id, group)| build::group(*id, group, viewer))).collect()
