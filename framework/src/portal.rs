@@ -24,6 +24,7 @@ mod handing;
 mod import;
 mod inward;
 mod media;
+mod membership;
 mod message;
 mod moving;
 mod outward;

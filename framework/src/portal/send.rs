@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use super::{
     Portal,
-    envelope::{Envelope, MatrixOp, MemberOp, Record},
+    envelope::{Envelope, MatrixOp, Record},
     handing::Commit,
     inward::{LOST, Step},
+    membership::Change,
 };
 use crate::{
     disappearing,
@@ -73,7 +74,7 @@ impl Engine {
             };
             let sent = match found.get(&row.txn_id) {
                 Some(event_id) => Ok(Some(event_id.clone())),
-                None => self.deliver(portal, &room_id, &row, &envelope).await,
+                None => self.deliver(&room_id, &row, &envelope).await,
             };
             match sent {
                 Ok(event_id) => {
@@ -218,14 +219,13 @@ impl Engine {
 
     async fn deliver(
         &self,
-        portal: &Portal,
         room_id: &str,
         row: &MatrixOutboxRow,
         envelope: &Envelope,
     ) -> Result<Option<String>, Failure> {
         let actor = Actor::from_text(&row.sender);
         let intent = self.intent(&actor, Some(&envelope.via)).await?;
-        let result = self.perform(portal, room_id, &intent, row, envelope).await;
+        let result = self.perform(room_id, &intent, row, envelope).await;
         if let Err(Failure::Matrix(error)) = &result {
             if matches!(actor, Actor::Login(_)) && error.errcode() == Some("M_UNKNOWN_TOKEN") {
                 self.doubt_puppet(intent.user_id());
@@ -245,7 +245,7 @@ impl Engine {
                 )
             {
                 // Not allowed to them in the room, though it was on the network: the bot does it for them.
-                return self.perform(portal, room_id, &self.matrix.bot(), row, envelope).await;
+                return self.perform(room_id, &self.matrix.bot(), row, envelope).await;
             }
         }
         result
@@ -253,7 +253,6 @@ impl Engine {
 
     async fn perform(
         &self,
-        portal: &Portal,
         room_id: &str,
         intent: &Intent,
         row: &MatrixOutboxRow,
@@ -302,23 +301,14 @@ impl Engine {
                 Ok(None)
             }
             MatrixOp::Member { action, user, reason } => {
-                let own = user.as_deref().is_none_or(|user| user == intent.user_id());
-                let reason = reason.as_deref();
-                let target = user.as_deref().unwrap_or_else(|| intent.user_id());
-                match (action, own) {
-                    (MemberOp::Join, _) => intent.ensure_joined(room_id).await?,
-                    (MemberOp::Leave, true) => intent.leave(room_id, reason).await?,
-                    (MemberOp::Leave | MemberOp::Kick, _) => {
-                        tolerate(intent.kick(room_id, target, reason).await)?;
-                    }
-                    (MemberOp::Invite, _) => {
-                        tolerate(intent.invite(room_id, target, reason).await)?;
-                    }
-                    (MemberOp::Ban, _) => intent.ban(room_id, target, reason).await?,
-                    (MemberOp::Unban, _) => tolerate(intent.unban(room_id, target, reason).await)?,
-                }
-                let _ = portal;
-                Ok(None)
+                let change = Change {
+                    room: room_id,
+                    action: *action,
+                    user: user.as_deref(),
+                    reason: reason.as_deref(),
+                    key: txn_id,
+                };
+                self.change_membership(intent, &change).await
             }
         }
     }
@@ -385,21 +375,6 @@ fn record(batch: &mut Batch, portal: &Portal, sender: &str, records: &[Record], 
             }
             Record::Unreact { event_id } => batch.remove_reaction(event_id),
         }
-    }
-}
-
-/// A change of membership that is refused because it is so already, or because there is nobody to change.
-fn tolerate(result: Result<(), MatrixError>) -> Result<(), MatrixError> {
-    match result {
-        Err(error)
-            if error.is_forbidden()
-                || error.is_not_found()
-                || error.errcode() == Some("M_BAD_STATE") =>
-        {
-            tracing::debug!(%error, "a change of membership was refused");
-            Ok(())
-        }
-        result => result,
     }
 }
 

@@ -37,6 +37,12 @@ async fn who_comes_and_goes_on_telegram_does_so_on_matrix() {
     // The account's own owner, too.
     rig.peer.world().remove(ALICE, CLUB_ID, ALICE);
     eventually("Ann has gone with Alice", || rig.is(&room, rig.ann.id(), "leave")).await;
+    // What the bridge does by Ann's account is not done on Telegram again.
+    rig.peer.world().bring(BOB, CLUB_ID, ALICE);
+    eventually("Ann is called back", || !rig.is(&room, rig.ann.id(), "leave")).await;
+    rig.peer.world().say(BOB, CLUB, "welcome back");
+    eventually("a word to her", || rig.heard(&room).contains(&"welcome back".to_owned())).await;
+    assert!(rig.peer.world().shown(CLUB_ID).members.contains(&ALICE));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
