@@ -89,6 +89,16 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
+    /// Whose reaction it is, to what, and which, if it is one.
+    pub(super) fn annotation(&self) -> Option<String> {
+        match &self.envelope.op {
+            MatrixOp::Event { kind, content, .. } if kind == "m.reaction" => {
+                Some(format!("{} {}", self.actor.to_text(), content["m.relates_to"]))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether its event comes to the same transaction of the same user whenever it is converted, and the homeserver does it once.
     pub(super) fn is_settled(&self) -> bool {
         // By then a login may have got, or lost, its double puppet.

@@ -199,6 +199,7 @@ impl Engine {
         let mut queued_rows = Vec::new();
         let mut settled = true;
         let mut queued: HashSet<String> = HashSet::new();
+        let mut annotations: HashSet<String> = HashSet::new();
         let mut end = Step::Progress;
         let full = tasks.len() as i64 == BATCH;
         let mut tasks = VecDeque::from(tasks);
@@ -248,7 +249,9 @@ impl Engine {
                 ends_all(&mut batch, verdict, &taken);
             }
             match verdict {
-                Ok(Verdict::Send { rows, effects, opens }) => {
+                Ok(Verdict::Send { mut rows, effects, opens }) => {
+                    // At another message of the same event the same reaction is the same.
+                    rows.retain(|row| row.annotation().is_none_or(|said| annotations.insert(said)));
                     // More of an album may be there the next time.
                     settled &= item(event).is_none() && rows.iter().all(Outgoing::is_settled);
                     queued.extend(opens);

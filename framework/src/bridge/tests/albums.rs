@@ -61,7 +61,7 @@ impl Staged {
 
 #[tokio::test]
 async fn an_album_is_one_event_and_each_of_its_messages_stays_one() {
-    let (world, _ann, room, _bridge) = Staged::new().await.opened().await;
+    let (world, _ann, room, bridge) = Staged::new().await.opened().await;
     world.stage.tell("c", "bob", say("before"));
     world.stage.tell("c", "bob", What::File(filed("a", Some("the sea"))));
     world.stage.tell("c", "bob", file("b"));
@@ -83,11 +83,14 @@ async fn an_album_is_one_event_and_each_of_its_messages_stays_one() {
     // What comes late is added; what is said of one is said of the event.
     world.stage.tell("c", "bob", file("e"));
     eventually("the late one", || world.seen(&room)[1].len() == 4).await;
+    drop(bridge);
     for target in ["b", "c"] {
         let emoji = "+1".to_owned();
         let reaction = What::React { target: target.into(), emoji, file: None, set: true };
         world.stage.tell("c", "eve", reaction);
     }
+    // Both are there at once.
+    let _bridge = world.start().await;
     let new = Filed { file: "new.gif".into(), ..filed("b", None) };
     world.stage.tell("c", "bob", What::NewFile(new));
     world.stage.tell("c", "bob", What::NewFile(filed("a", Some("the ocean"))));

@@ -121,7 +121,7 @@ async fn how_bridged_channels_stand_is_told_when_a_session_begins() {
     assert_eq!(told[1].1.data["guild_id"], "1");
     let events = crate::decode::decode(&told[1].1).unwrap();
     let Body::ChatInfo(delta) = &events[0].body else { panic!("no change: {events:?}") };
-    assert!(delta.standing && delta.name.as_deref() == Some("new name"), "{delta:?}");
+    assert!(delta.standing && delta.name.as_deref() == Some("#new name"), "{delta:?}");
     let keys: std::collections::BTreeSet<&str> =
         told.iter().map(|(key, _)| key.0.as_str()).collect();
     assert_eq!(keys.len(), 3);
