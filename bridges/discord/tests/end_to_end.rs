@@ -182,6 +182,33 @@ async fn a_lost_session_is_caught_up_in_order() {
     assert_eq!(texts(&world.said()), expected);
 }
 
+/// What was said shortly before the gap is read again, and takes nothing away from what was missed.
+#[tokio::test]
+async fn much_that_was_heard_before_a_gap_hides_nothing_of_it() {
+    let mut world = World::with(|bridge, network| {
+        bridge.portals.clear();
+        network.gateway.catch_up = 100;
+    })
+    .await;
+    world.open(CHANNEL).await;
+    let heard: Vec<String> = (0..230).map(|number| format!("heard {number}")).collect();
+    for text in &heard {
+        world.fake.say(CHANNEL, "ann", text);
+    }
+    eventually("what was heard", || world.said().len() == heard.len()).await;
+    world.fake.faults(|faults| faults.deaf = true);
+    let missed: Vec<String> = (0..90).map(|number| format!("missed {number}")).collect();
+    for text in &missed {
+        world.fake.say(CHANNEL, "ann", text);
+    }
+    world.fake.faults(|faults| faults.deaf = false);
+    world.fake.forget_sessions();
+    let all = heard.len() + missed.len();
+    eventually("what was missed", || world.said().len() >= all).await;
+    let expected: Vec<&str> = heard.iter().chain(&missed).map(String::as_str).collect();
+    assert_eq!(texts(&world.said()), expected);
+}
+
 #[tokio::test]
 async fn a_thread_that_was_put_away_meanwhile_is_caught_up() {
     let world = World::opened().await;

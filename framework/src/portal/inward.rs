@@ -252,8 +252,10 @@ impl Engine {
                 Ok(Verdict::Send { mut rows, effects, opens }) => {
                     // At another message of the same event the same reaction is the same.
                     rows.retain(|row| row.annotation().is_none_or(|said| annotations.insert(said)));
-                    // More of an album may be there the next time.
-                    settled &= item(event).is_none() && rows.iter().all(Outgoing::is_settled);
+                    // More of an album may be there the next time; and what else is kept waits for nobody's answer.
+                    settled &= item(event).is_none()
+                        && effects.is_empty()
+                        && rows.iter().all(Outgoing::is_settled);
                     queued.extend(opens);
                     batch.append(effects);
                     queued_rows

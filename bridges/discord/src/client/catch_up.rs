@@ -52,7 +52,7 @@ impl Hub {
             let Some((guild, behind)) = behind else { continue };
             let mut missed: Vec<(Id, EventKey, Raw)> = Vec::new();
             for place in behind {
-                match self.missed(guild, place, since).await {
+                match self.missed(guild, place, since, newest).await {
                     Ok(found) => missed.extend(found),
                     // Its channel is gone, or hidden from the bot since.
                     Err(error @ ApiError::Refused { .. }) => {
@@ -155,31 +155,51 @@ impl Hub {
         Some((guild, own.map(|c| c.id).into_iter().chain(threads).collect()))
     }
 
+    /// A channel's messages since a time a little before the newest known one. What lies before that was most likely stored, and doesn't
+    /// count among what is read of what came after it.
     async fn missed(
         &self,
         guild: Id,
         channel: Id,
         since: Id,
+        newest: Id,
     ) -> Result<Vec<(Id, EventKey, Raw)>, ApiError> {
         let most = self.checked.config.gateway.catch_up as usize;
         let mut found = Vec::new();
-        let mut after = since;
-        while found.len() < most {
-            let page = self.page(channel, ("after", Some(after)), PAGE).await?;
-            let Some((last, _)) = page.last() else { break };
-            after = *last;
-            let full = page.len() >= PAGE;
-            for (id, message) in page {
+        let mut keep = |page: Vec<(Id, Value)>| {
+            for (id, message) in page.into_iter().filter(|(id, _)| *id > since) {
                 if let Some((key, raw)) = self.past(Some(guild), message) {
                     found.push((id, key, raw));
                 }
             }
-            if !full {
-                return Ok(found);
+        };
+        let (mut before, mut read) = (newest, 0);
+        while read < most {
+            let page = self.page(channel, ("before", Some(before)), PAGE).await?;
+            let Some((first, _)) = page.first() else { break };
+            before = *first;
+            read += page.len();
+            let full = page.len() >= PAGE;
+            keep(page);
+            if !full || before <= since {
+                break;
             }
         }
-        if found.len() >= most {
-            tracing::warn!(%channel, most, "more was missed in a channel than is caught up with (discord.gateway.catch_up)");
+        let (mut after, mut read) = (Id(newest.0.saturating_sub(1)), 0);
+        loop {
+            let page = self.page(channel, ("after", Some(after)), PAGE).await?;
+            let Some((last, _)) = page.last() else { break };
+            after = *last;
+            read += page.len();
+            let full = page.len() >= PAGE;
+            keep(page);
+            if full && read >= most {
+                tracing::warn!(%channel, most, "more was missed in a channel than is caught up with (discord.gateway.catch_up)");
+                break;
+            }
+            if !full {
+                break;
+            }
         }
         Ok(found)
     }
