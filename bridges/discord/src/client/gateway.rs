@@ -203,6 +203,7 @@ async fn shard(
         guilds: Vec::new(),
         since: Id(0),
         held: Vec::new(),
+        told: Vec::new(),
         deadline: None,
         asking: Asking::default(),
     };
@@ -285,6 +286,8 @@ struct Follower {
     since: Id,
     /// What came while what was missed is not read yet.
     held: Vec<(u64, String, Value)>,
+    /// How the servers stand. Stored with the cursor, so not before what was missed.
+    told: Vec<(EventKey, Raw)>,
     /// Until when the missing servers are waited for.
     deadline: Option<tokio::time::Instant>,
     /// What is asked for.
@@ -367,7 +370,9 @@ impl Follower {
         if self.deadline.is_some() {
             match told {
                 Some(guild) => {
-                    self.take(sequence, &name, data, store).await?;
+                    let mut told = std::mem::take(&mut self.told);
+                    self.take(sequence, &name, data, &mut told).await?;
+                    self.told = told;
                     self.missing.remove(&guild);
                 }
                 None => self.held.push((sequence, name, data)),
@@ -404,6 +409,7 @@ impl Follower {
         self.cursor.url = ready.resume_gateway_url;
         self.cursor.sequence = sequence;
         self.held.clear();
+        self.told.clear();
         self.inbox.state(LoginState::Backfilling);
         self.deadline = Some(tokio::time::Instant::now() + SERVERS);
         if self.missing.is_empty() {
@@ -439,7 +445,8 @@ impl Follower {
         }
         self.ask_for_old_pins().await?;
         self.inbox.state(LoginState::Connected);
-        let mut store = self.hub.hidden(&guilds, &self.cursor.stamp(self.cursor.sequence));
+        let mut store = std::mem::take(&mut self.told);
+        store.extend(self.hub.hidden(&guilds, &self.cursor.stamp(self.cursor.sequence)));
         for (sequence, name, data) in std::mem::take(&mut self.held) {
             self.take(sequence, &name, data, &mut store).await?;
         }
