@@ -31,7 +31,7 @@ const RECENT_MS: i64 = 3_600_000;
 /// What is known about how far rooms were read back.
 pub(crate) struct Readback {
     /// Held while events are taken in: they come one transaction after the other.
-    pub(crate) turn: tokio::sync::Mutex<()>,
+    pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
     /// Counts the failures; portals that were read back since the last one are not behind.
     outages: AtomicI64,
     caught_up: Cache<i64, i64>,
@@ -47,7 +47,7 @@ pub(crate) struct Readback {
 impl Default for Readback {
     fn default() -> Self {
         Self {
-            turn: tokio::sync::Mutex::new(()),
+            turn: Arc::default(),
             outages: AtomicI64::new(1),
             caught_up: Cache::new(100_000),
             down: AtomicBool::new(false),

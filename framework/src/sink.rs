@@ -8,6 +8,7 @@ use std::{
 
 use serde_json::{Value, value::RawValue};
 use sha2::{Digest, Sha256};
+use tokio::sync::oneshot;
 
 use crate::{
     disappearing,
@@ -78,14 +79,26 @@ fn digest(events: &[(Arc<Value>, &RawValue)], txn: &Transaction) -> String {
 impl Engine {
     /// Stores a transaction, once. Its number alone does not say that it came before: Synapse on `SQLite` counts from one again
     /// when it is restarted with nothing on its way
-    /// ([element-hq/synapse#14556](https://github.com/element-hq/synapse/issues/14556)).
+    /// ([element-hq/synapse#14556](https://github.com/element-hq/synapse/issues/14556)). Once begun it is done to its end, also when
+    /// the homeserver hangs up: what came of it must be told to those who are to do something about it.
     pub(crate) async fn take_transaction(
         self: &Arc<Self>,
         txn_id: &str,
         txn: Transaction,
     ) -> Result<(), Failure> {
         // One after the other, so that events keep their order.
-        let _turn = self.readback.turn.lock().await;
+        let turn = self.readback.turn.clone().lock_owned().await;
+        let (answer, told) = oneshot::channel();
+        let (engine, txn_id) = (self.clone(), txn_id.to_owned());
+        self.spawn(async move {
+            // Nobody waits for it any more when the homeserver has hung up.
+            let _ = answer.send(engine.take_in_turn(&txn_id, txn).await);
+            drop(turn);
+        });
+        told.await.unwrap_or_else(|_| Err(Failure::Refused("the bridge is stopping".into())))
+    }
+
+    async fn take_in_turn(self: &Arc<Self>, txn_id: &str, txn: Transaction) -> Result<(), Failure> {
         let mut events = Vec::with_capacity(txn.events.len());
         for raw in &txn.events {
             let Ok(event) = serde_json::from_str::<Value>(raw.get()) else {
@@ -221,12 +234,20 @@ impl Engine {
             return Ok(Taken::Not);
         }
         let target = field(event, "state_key");
-        if kind == "m.room.member" && self.is_ours(target) {
-            // An invitation says nothing: when we hear of it, it was perhaps followed.
-            match event.pointer("/content/membership").and_then(Value::as_str) {
-                Some("join") => self.matrix.note_membership(room_id, target, true).await?,
+        if kind == "m.room.member" {
+            let membership = event.pointer("/content/membership").and_then(Value::as_str);
+            match membership {
+                // An invitation says nothing: when we hear of it, it was perhaps followed.
+                Some("join" | "leave" | "ban") if self.is_ours(target) => {
+                    let joined = membership == Some("join");
+                    self.matrix.note_membership(room_id, target, joined).await?;
+                }
+                // They are there because they are on the network. Done there, it could undo that they have left since.
+                Some("join") if self.matrix.was_made_to_join(room_id, target) => {
+                    return Ok(Taken::Not);
+                }
                 Some("leave" | "ban") => {
-                    self.matrix.note_membership(room_id, target, false).await?;
+                    self.matrix.was_made_to_join(room_id, target);
                 }
                 _ => {}
             }

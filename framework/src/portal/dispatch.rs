@@ -236,8 +236,8 @@ impl Engine {
             answer
         } else {
             if marked.await? {
-                // Its echo has come meanwhile; or its event had been planned before, and this row is none.
-                return Ok(Done::Settled);
+                // Its echo has come meanwhile; or its event had been planned before: then the row of that time is open.
+                return Ok(Done::Open);
             }
             call.await
         };
