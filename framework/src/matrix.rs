@@ -140,6 +140,12 @@ impl Matrix {
         self.inner.memory.set_joined(room_id, user_id, joined).await.map_err(MatrixError::from)
     }
 
+    /// Whether it was our doing that this person joined; to be asked once, when they have joined or left. An event that says that
+    /// somebody joined has no room for a key by which we would know it.
+    pub(crate) fn was_made_to_join(&self, room_id: &str, user_id: &str) -> bool {
+        self.inner.memory.end_join(room_id, user_id)
+    }
+
     /// A room is gone or no longer ours: forgets who was in it.
     pub async fn forget_room(&self, room_id: &str) -> Result<(), MatrixError> {
         self.inner.memory.forget_room(room_id).await.map_err(MatrixError::from)

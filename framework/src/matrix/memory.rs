@@ -10,16 +10,20 @@ use crate::kv::{KeyValue, KvError};
 
 /// Entries in the cache; about 40 bytes each.
 const CACHED: usize = 65_536;
+/// How many joins of people's own accounts may be on their way back to us.
+const JOINING: usize = 1024;
 
 /// Facts, each a key with a value.
 pub(super) struct Memory {
     kv: Arc<dyn KeyValue>,
     cache: Cache<u128, u64>,
+    /// Who was made to join what. Only in memory: what is forgotten is asked of the network, which knows that they are there.
+    joining: Cache<u128, ()>,
 }
 
 impl Memory {
     pub(super) fn new(kv: Arc<dyn KeyValue>) -> Self {
-        Self { kv, cache: Cache::new(CACHED) }
+        Self { kv, cache: Cache::new(CACHED), joining: Cache::new(JOINING) }
     }
 
     /// Whether the fact `key` has this value.
@@ -68,6 +72,16 @@ impl Memory {
         } else {
             Ok(())
         }
+    }
+
+    /// A person's own account is made to join; that this is to be told of is known before it can be told.
+    pub(super) fn begin_join(&self, room: &str, user: &str) {
+        self.joining.insert(digest(&joined(room, user)), ());
+    }
+
+    /// Whether somebody was made to join; asked once, when they have joined or left.
+    pub(super) fn end_join(&self, room: &str, user: &str) -> bool {
+        self.joining.remove(&digest(&joined(room, user))).is_some()
     }
 
     pub(super) async fn forget_room(&self, room: &str) -> Result<(), KvError> {

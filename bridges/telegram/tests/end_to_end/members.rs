@@ -104,6 +104,7 @@ async fn whoever_enters_a_room_enters_its_chat() {
     rig.go().await;
     rig.become_alice().await;
     let room = rig.found_room("Lobby").await;
+    eventually("Ann is there with Alice", || rig.is(&room, rig.ann.id(), "join")).await;
     rig.peer.world().remove(ALICE, LOBBY_ID, ALICE);
     eventually("Ann is not there", || !rig.is(&room, rig.ann.id(), "join")).await;
     assert!(rig.ann.join(&room), "it is open to everybody");

@@ -60,6 +60,18 @@ impl Intent {
             return Ok(());
         }
         self.ensure_registered().await?;
+        if self.puppet {
+            self.matrix.inner.memory.begin_join(room_id, &self.user_id);
+        }
+        let joined = self.join_invited(room_id).await;
+        if self.puppet && joined.is_err() {
+            self.matrix.inner.memory.end_join(room_id, &self.user_id);
+        }
+        joined
+    }
+
+    /// Joins, by the bot's invitation if need be.
+    async fn join_invited(&self, room_id: &str) -> Result<(), MatrixError> {
         match self.join(room_id).await {
             Err(error) if error.is_forbidden() && !self.is_bot() => {}
             result => return result.map(drop),
