@@ -1,6 +1,6 @@
 //! Who is in a room is changed on Matrix as it was on the network.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::envelope::MemberOp;
 use crate::{
@@ -68,9 +68,10 @@ impl Engine {
             MemberOp::Ban => "ban",
         };
         let known = tolerate(intent.get_state(change.room, MEMBER, target).await)?.flatten();
-        let is =
-            |known: &Value| known.get("membership").and_then(Value::as_str) == Some(membership);
-        if known.is_some_and(|known| is(&known)) {
+        let known = known.as_ref().and_then(|known| known.get("membership")?.as_str());
+        // Who is shut out is out: put out once more they could come back.
+        let is_out = known == Some("ban") && change.action != MemberOp::Unban;
+        if known == Some(membership) || membership == "leave" && is_out {
             return Ok(None);
         }
         let mut content = json!({ "membership": membership });

@@ -254,12 +254,17 @@ impl SimUser {
 
     /// Removes somebody.
     pub fn kick(&self, room_id: &str, user_id: &str) -> bool {
-        self.member(room_id, user_id, "leave")
+        self.moderate(room_id, user_id, "kick")
     }
 
     /// Removes somebody for good.
     pub fn ban(&self, room_id: &str, user_id: &str) -> bool {
         self.member(room_id, user_id, "ban")
+    }
+
+    /// Lets somebody come back.
+    pub fn unban(&self, room_id: &str, user_id: &str) -> bool {
+        self.moderate(room_id, user_id, "unban")
     }
 
     /// Types.
@@ -359,6 +364,14 @@ impl SimUser {
         );
         self.homeserver.shared.news.notify_waiters();
         result.ok()
+    }
+
+    fn moderate(&self, room_id: &str, user_id: &str, action: &str) -> bool {
+        let mut state = self.homeserver.shared.state();
+        let result = state.moderate(room_id, &self.user_id, user_id, action, None);
+        drop(state);
+        self.homeserver.shared.news.notify_waiters();
+        result.is_ok()
     }
 
     fn member(&self, room_id: &str, user_id: &str, membership: &str) -> bool {

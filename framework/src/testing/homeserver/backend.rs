@@ -96,6 +96,7 @@ impl Backend for SimHomeserver {
         match action {
             "invite" => user.invite(room_id, whom),
             "ban" => user.ban(room_id, whom),
+            "unban" => user.unban(room_id, whom),
             _ => user.kick(room_id, whom),
         }
     }

@@ -298,7 +298,11 @@ fn in_room(
             if let Some(reason) = asked.body.get("reason") {
                 content["reason"] = reason.clone();
             }
-            state.set_member(room, user, &target, membership, Some(content))?;
+            if matches!(segments[0], "kick" | "unban") {
+                state.moderate(room, user, &target, segments[0], Some(content))?;
+            } else {
+                state.set_member(room, user, &target, membership, Some(content))?;
+            }
             Ok(json!({}))
         }
         ["forget"] => Ok(json!({})),

@@ -189,6 +189,26 @@ impl State {
         Ok(self.append(room_id, sender, kind, state_key, &content, ts, None))
     }
 
+    /// Puts somebody out, or lets them come back (Client-Server API, `/kick` and `/unban`): the former is refused for who is shut out, the
+    /// latter for who is not.
+    pub(super) fn moderate(
+        &mut self,
+        room_id: &str,
+        sender: &str,
+        target: &str,
+        action: &str,
+        content: Option<Value>,
+    ) -> Result<String, Refusal> {
+        let banned = self.room(room_id)?.membership(target) == Some("ban");
+        if banned != (action == "unban") {
+            return Err(forbidden(&format!(
+                "{target} is{} banned",
+                if banned { "" } else { " not" }
+            )));
+        }
+        self.set_member(room_id, sender, target, "leave", content)
+    }
+
     /// Changes a membership after the checks.
     pub(super) fn set_member(
         &mut self,
