@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use serde_json::Value;
 
 use super::{
-    Portal,
+    Ahead, Portal,
     handing::Commit,
     inward::Step,
     outward::{BATCH, is_send},
@@ -29,6 +29,9 @@ pub(super) const SETTLING: i64 = 10_000;
 /// How long an echo is waited for, in milliseconds.
 pub(super) const ECHO: i64 = 60_000;
 
+/// How long the network's answer may take while what was sent before is not committed.
+const SOON: Duration = Duration::from_millis(5);
+
 /// How rows came to be open.
 pub(super) enum Origin {
     /// They are committed.
@@ -37,6 +40,34 @@ pub(super) enum Origin {
     Planned(Batch),
     /// They are about to be committed.
     Handed(Commit),
+}
+
+/// How far the work on rows has come.
+struct Turn<'a> {
+    /// What those so far came to, before it is committed.
+    pending: Batch,
+    /// Whether that has the rows themselves in it.
+    planned: bool,
+    /// The commit that the rows come with.
+    commit: Commit,
+    /// Something was sent without a note that it is under way, and what it came to is not committed.
+    ahead: Option<Ahead<'a>>,
+}
+
+impl Turn<'_> {
+    fn of(origin: Origin) -> Self {
+        let (pending, commit) = match origin {
+            Origin::Committed => (Batch::new(), Commit::Done),
+            Origin::Planned(plan) => (plan, Commit::Done),
+            Origin::Handed(commit) => (Batch::new(), commit),
+        };
+        Self { planned: !pending.is_empty(), pending, commit, ahead: None }
+    }
+    /// Everything so far is committed, and nothing is on its way.
+    fn is_committed(&mut self) {
+        self.planned = false;
+        self.ahead = None;
+    }
 }
 
 /// What became of one thing.
@@ -78,16 +109,10 @@ impl Engine {
         rows: Vec<RemoteOutboxRow>,
         origin: Origin,
     ) -> Result<(Step, bool), StoreError> {
-        let (mut pending, mut commit) = match origin {
-            Origin::Committed => (Batch::new(), Commit::Done),
-            Origin::Planned(plan) => (plan, Commit::Done),
-            Origin::Handed(commit) => (Batch::new(), commit),
-        };
+        let mut turn = Turn::of(origin);
         let mut end = Step::Idle;
         let mut dispatched = false;
         let mut settled = true;
-        // What was planned was not about anything that these rows come to.
-        let mut planned = !pending.is_empty();
         for row in rows {
             let now = self.now();
             if row.state == SendState::AwaitingEcho {
@@ -96,6 +121,7 @@ impl Engine {
                 if row.not_before > now {
                     end = soonest(end, row.not_before - now);
                 } else {
+                    let pending = &mut turn.pending;
                     pending.remote_later(row.seq, SendState::Unknown, now, "its echo never came");
                     end = Step::Progress;
                 }
@@ -110,9 +136,8 @@ impl Engine {
                 break;
             }
             dispatched = true;
-            let alone = std::mem::take(&mut planned) || stands_alone(&row);
-            let done = self.dispatch(portal, &row, alone, &mut commit, &mut pending).await?;
-            if !commit.done().await {
+            let done = self.dispatch(portal, &row, &mut turn).await?;
+            if !turn.commit.done().await {
                 break;
             }
             match done {
@@ -124,11 +149,12 @@ impl Engine {
                 }
             }
         }
-        if !commit.done().await {
+        if !turn.commit.done().await {
             // The homeserver sends it again, and it is found in the database if it is there.
             return Ok((Step::Progress, false));
         }
-        self.commit_outward(portal, pending).await?;
+        self.commit_outward(portal, turn.pending).await?;
+        drop(turn.ahead);
         if dispatched && portal.inward.is_busy() {
             // What was held because something of ours was under way.
             self.wake_for_tasks(portal.clone());
@@ -136,21 +162,19 @@ impl Engine {
         Ok((end, settled))
     }
 
-    /// Does one thing. `pending` holds what the one before came to. If this one is not about that, it stands `alone`: both are
-    /// then committed together with the note that this one is under way, so that there is one commit for each. Whose own
-    /// `commit` is under way is sent before that is done only where the network knows it by its key.
-    async fn dispatch(
+    /// Does one thing. If it is not about what those before it came to, it stands alone: that is then committed together with the
+    /// note that this one is under way, so that there is one commit for each. Where the network knows it by its key there is no such
+    /// note, and one commit for all of them.
+    async fn dispatch<'a>(
         self: &Arc<Self>,
-        portal: &Arc<Portal>,
+        portal: &'a Arc<Portal>,
         row: &RemoteOutboxRow,
-        alone: bool,
-        commit: &mut Commit,
-        pending: &mut Batch,
+        turn: &mut Turn<'a>,
     ) -> Result<Done, StoreError> {
         let now = self.now();
         if row.expires_at <= now && row.state == SendState::Ready {
             self.give_up(
-                pending,
+                &mut turn.pending,
                 portal,
                 row,
                 SendState::Dead,
@@ -162,7 +186,7 @@ impl Engine {
             let state = self.logins.state(&row.login);
             if state.is_none() || matches!(state, Some(LoginState::BadCredentials(_))) {
                 self.give_up(
-                    pending,
+                    &mut turn.pending,
                     portal,
                     row,
                     SendState::Refused,
@@ -173,8 +197,11 @@ impl Engine {
             return Ok(Done::Stop(Step::Wait(5000)));
         };
         let is_send = is_send(row);
-        if !(alone && is_send) {
-            self.commit_outward(portal, std::mem::take(pending)).await?;
+        // What was planned was not about anything that these rows come to.
+        let alone = is_send && (turn.planned || stands_alone(row));
+        if !alone {
+            self.commit_outward(portal, std::mem::take(&mut turn.pending)).await?;
+            turn.is_committed();
         }
         let maybe_sent = row.state != SendState::Ready;
         let built = match self.build(portal, row, maybe_sent).await {
@@ -185,6 +212,7 @@ impl Engine {
                 return Ok(Done::Stop(Step::Wait(wait)));
             }
             Err(failure) => {
+                let pending = &mut turn.pending;
                 self.give_up(pending, portal, row, SendState::Refused, &failure.to_string())?;
                 return Ok(Done::Settled);
             }
@@ -192,58 +220,72 @@ impl Engine {
         let (request, idempotency) = match built {
             Built::Call(request, idempotency) => (request, idempotency),
             Built::Nothing(effects) => {
-                pending.append(effects);
-                pending.remote_settled(row.seq, SendState::Sent, None, None, now);
+                turn.pending.append(effects);
+                turn.pending.remote_settled(row.seq, SendState::Sent, None, None, now);
                 return Ok(Done::Settled);
             }
             Built::Later(ms) => return Ok(Done::Stop(Step::Until(ms))),
         };
         if is_send
             && maybe_sent
-            && let Some(done) = self.reconcile(portal, row, &account, idempotency, pending).await?
+            && let Some(done) =
+                self.reconcile(portal, row, &account, idempotency, &mut turn.pending).await?
         {
             return Ok(done);
         }
-        // What the network knows by its key may be on its way before its row is committed: after a crash in between, its event is
-        // planned anew, under the same key.
-        let ahead = (is_send && alone && !maybe_sent && idempotency == Idempotency::Native)
-            .then(|| portal.send_ahead());
-        // It is sent again under its key, whether or not it says that it is under way.
-        let unmarked = ahead.is_some() && !commit.is_done();
-        if !unmarked && !commit.done().await {
-            return Ok(Done::Open);
-        }
-        let mark = (is_send && !unmarked).then(|| pending.remote_sending(row.seq, now));
-        let marked = async {
-            if !commit.done().await {
-                return Ok(false);
-            }
-            let touched = match mark {
-                Some(_) => self.commit_outward(portal, std::mem::take(pending)).await?,
-                None => Vec::new(),
-            };
-            Ok::<_, StoreError>(mark.is_some_and(|mark| touched.get(mark) == Some(&0)))
-        };
+        // After a crash it is sent again under its key, as if for the first time; its row then says so from the second time on.
+        let first = row.attempts == 0 && row.not_before == 0 && !maybe_sent;
+        let keyed = alone && first && idempotency == Idempotency::Native;
         let call = called(&*account, *request, is_send);
-        let answer = if let Some(ahead) = ahead {
-            let marked = async {
-                let marked = marked.await;
-                drop(ahead);
-                marked
-            };
-            let (marked, answer) = tokio::join!(marked, call);
-            marked?;
-            answer
+        let answer = if keyed {
+            turn.ahead.get_or_insert_with(|| portal.send_ahead());
+            self.beside_commit(portal, call, turn).await?
         } else {
-            if marked.await? {
-                // Its echo has come meanwhile; or its event had been planned before: then the row of that time is open.
+            if !turn.commit.done().await {
                 return Ok(Done::Open);
+            }
+            if is_send {
+                let mark = turn.pending.remote_sending(row.seq, now);
+                let pending = std::mem::take(&mut turn.pending);
+                let touched = self.commit_outward(portal, pending).await?;
+                turn.is_committed();
+                if touched.get(mark) == Some(&0) {
+                    // Its echo has come meanwhile; or its event had been planned before: then the row of that time is open.
+                    return Ok(Done::Open);
+                }
             }
             call.await
         };
         // Where it was said already that it may come twice, nothing is left to find out.
         let in_doubt = is_send && maybe_sent && idempotency != Idempotency::AtLeastOnce;
-        self.settle(portal, row, in_doubt, answer, pending).await
+        self.settle(portal, row, in_doubt, answer, &mut turn.pending).await
+    }
+
+    /// Calls the network, and meanwhile commits the rows if they aren't, or what those before came to if the answer takes its time.
+    async fn beside_commit(
+        self: &Arc<Self>,
+        portal: &Arc<Portal>,
+        call: impl Future<Output = Result<Answer, SendError>>,
+        turn: &mut Turn<'_>,
+    ) -> Result<Result<Answer, SendError>, StoreError> {
+        let mut call = std::pin::pin!(call);
+        if turn.commit.is_done() && !turn.planned {
+            tokio::select! {
+                biased;
+                answer = &mut call => return Ok(answer),
+                () = tokio::time::sleep(SOON) => {}
+            }
+        }
+        let commit = async {
+            if !turn.commit.done().await {
+                return Ok(());
+            }
+            turn.planned = false;
+            self.commit_outward(portal, std::mem::take(&mut turn.pending)).await.map(drop)
+        };
+        let (committed, answer) = tokio::join!(commit, call);
+        committed?;
+        Ok(answer)
     }
 
     /// Something may have been sent: what follows from the network's idempotency. `None`: it is sent again.
