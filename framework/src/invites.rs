@@ -51,12 +51,16 @@ impl Engine {
             self.store.commit(done).await?;
             return Ok(());
         };
+        let said = field(&event, "type") == "m.room.message";
+        // Asked first: a room that becomes a portal's after that was not being created.
+        let creating = said && self.store.is_creating().await?;
         if let Some(portal) = self.portal_of_room(&row.room_id).await? {
             // It became a portal's meanwhile.
-            done.move_to_portal(row.seq, portal.id);
+            let mut adopted = Batch::new();
+            adopted.adopt_matrix_inbox(portal.id, &row.room_id);
             // What comes from now on is behind it.
             let _turn = self.readback.turn.lock().await;
-            self.store.commit(done).await?;
+            self.store.commit(adopted).await?;
             self.wake_portal_outward(portal);
             return Ok(());
         }
@@ -68,9 +72,7 @@ impl Engine {
             {
                 self.invited_to(&row.room_id, &sender, field(&event, "state_key"), &event).await
             }
-            "m.room.message"
-                if row.attempts < CREATING_PATIENCE && self.store.is_creating().await? =>
-            {
+            "m.room.message" if row.attempts < CREATING_PATIENCE && creating => {
                 // It may be said in a portal's room that isn't known as such yet.
                 let mut later = Batch::new();
                 later.matrix_inbox_later(row.seq, 0, "a portal's room is being created");
@@ -80,12 +82,16 @@ impl Engine {
             }
             "m.room.message" => {
                 // Before it is run: a command that breaks the bridge must not break it again at each start.
-                self.store.commit(std::mem::take(&mut done)).await?;
+                let mut taken = Batch::new();
+                let at = taken.matrix_inbox_taken(row.seq);
+                if self.store.commit(taken).await?.get(at) == Some(&0) {
+                    return Ok(());
+                }
                 if let Some(commands) = self.commands.get() {
                     let (commands, room) = (commands.clone(), row.room_id.clone());
                     self.spawn(async move { commands.handle(&room, &sender, &event).await });
                 }
-                Ok(())
+                return Ok(());
             }
             _ => Ok(()),
         };
@@ -108,9 +114,7 @@ impl Engine {
             self.store.commit(dead).await?;
             return Err(failure);
         }
-        if !done.is_empty() {
-            self.store.commit(done).await?;
-        }
+        self.store.commit(done).await?;
         Ok(())
     }
 

@@ -245,8 +245,6 @@ impl Engine {
         plumbed: bool,
     ) -> Result<(), Failure> {
         let via = via.map(ToOwned::to_owned).or_else(|| self.logins.system()).unwrap_or_default();
-        // Before anything else is done there: later it could be that they have left the chat again.
-        self.join_invited(portal, room, info, &via).await;
         let now = self.now();
         let mut batch = Batch::new();
         let row = self.change_portal_in(&mut batch, portal, |row| {
@@ -292,7 +290,7 @@ impl Engine {
         {
             tracing::warn!(alias, %error, "an alias could not be set");
         }
-        self.follow_up(portal, &row, info).await;
+        self.follow_up(portal, &row, info, &via).await;
         Ok(())
     }
 
@@ -301,12 +299,24 @@ impl Engine {
         format!("#{localpart}:{}", self.matrix.server_name())
     }
 
-    /// Lets those join a portal's room who are invited to it and have a double puppet.
-    async fn join_invited(&self, portal: &Portal, room: &str, info: &ChatInfo<Plain>, via: &str) {
-        for mxid in self.invited(portal, info, Some(via)) {
+    /// What should follow when a portal has opened; it can be made up for later.
+    async fn follow_up(
+        self: &Arc<Self>,
+        portal: &Arc<Portal>,
+        row: &PortalRow,
+        info: &ChatInfo<Plain>,
+        via: &str,
+    ) {
+        let room = row.room_id.clone().unwrap_or_default();
+        let mut invited = self.invited(portal, info, Some(via));
+        // They join in their turn: by now they may have left the chat again.
+        for member in &info.members {
+            invited.remove(&self.mxid_of(&member.user, via));
+        }
+        for mxid in invited {
             match self.puppet(&mxid).await {
                 Ok(Some(puppet)) => {
-                    if let Err(error) = puppet.ensure_joined(room).await {
+                    if let Err(error) = puppet.ensure_joined(&room).await {
                         tracing::info!(user = mxid, %error, "could not be joined, stays invited");
                     }
                 }
@@ -314,16 +324,6 @@ impl Engine {
                 Err(error) => tracing::info!(user = mxid, %error, "no double puppet"),
             }
         }
-    }
-
-    /// What should follow when a portal has opened; it can be made up for later.
-    async fn follow_up(
-        self: &Arc<Self>,
-        portal: &Arc<Portal>,
-        row: &PortalRow,
-        info: &ChatInfo<Plain>,
-    ) {
-        let room = row.room_id.clone().unwrap_or_default();
         if row.plumbed {
             let parent = self.parent_of(portal).await.ok().flatten().map(|parent| parent.row());
             let state = self.bridge_state(row, info, parent.as_ref());

@@ -106,12 +106,12 @@ impl Batch {
     pub(crate) fn matrix_inbox_done(&mut self, seq: i64) {
         self.push("UPDATE mx_inbox SET state = 'done', error = NULL WHERE seq = $1", args![seq]);
     }
-    /// The room became a portal's.
-    pub(crate) fn move_to_portal(&mut self, seq: i64, portal: i64) {
+    /// Somebody outside portals takes it on, unless it has become a portal's; gives the statement's place.
+    pub(crate) fn matrix_inbox_taken(&mut self, seq: i64) -> usize {
         self.push(
-            "UPDATE mx_inbox SET state = 'ready', portal_id = $2 WHERE seq = $1",
-            args![seq, portal],
-        );
+            "UPDATE mx_inbox SET state = 'done', error = NULL WHERE seq = $1 AND portal_id IS NULL AND state = 'ready'",
+            args![seq],
+        )
     }
     /// A room becomes a portal's, with what waits of it.
     pub(crate) fn adopt_matrix_inbox(&mut self, portal: i64, room_id: &str) {
