@@ -94,13 +94,14 @@ fn wrong_version(current: i64) -> ApiError {
         .with("current_version", current.to_string())
 }
 
-/// Whether a name has the form of the
+/// Whether a name has the form, and the namespace, of the
 /// [Common Namespaced Identifier Grammar](https://spec.matrix.org/v1.19/appendices/#common-namespaced-identifier-grammar).
 fn is_identifier(name: &str) -> bool {
     let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || b"-_.".contains(&c);
     name.len() <= MAX_NAME
         && name.as_bytes().first().is_some_and(u8::is_ascii_lowercase)
         && name.bytes().all(inner)
+        && name.contains('.')
 }
 
 /// The number behind a version, if it is spelled as this server spells it.

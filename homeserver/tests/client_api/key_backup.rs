@@ -56,7 +56,7 @@ async fn the_newest_version_is_the_current_one() {
     let no_object = json!({ "algorithm": "a", "auth_data": "text" });
     let refused = alice.refused(Method::POST, "v3/room_keys/version", no_object).await;
     assert_eq!(refused, (400, "M_BAD_JSON".to_owned()));
-    for name in ["", "NaN", ".a", "a b", "ä", &"a".repeat(256)] {
+    for name in ["", "NaN", "null", ".a", "a b", "ä", &"a.".repeat(128)] {
         let named = json!({ "algorithm": name, "auth_data": {} });
         let refused = alice.refused(Method::POST, "v3/room_keys/version", named).await;
         assert_eq!(refused, (400, "M_INVALID_PARAM".to_owned()), "{name}");
