@@ -7,6 +7,8 @@ mod accounts;
 mod albums;
 #[path = "end_to_end/answers.rs"]
 mod answers;
+#[path = "end_to_end/basic_groups.rs"]
+mod basic_groups;
 #[path = "end_to_end/chats.rs"]
 mod chats;
 #[path = "end_to_end/groups.rs"]

@@ -16,7 +16,7 @@ pub struct Said {
     pub edited: bool,
     /// The reactions: who, and with what.
     pub reactions: Vec<(i64, String)>,
-    /// The number of the message that it answers.
+    /// The number of the message that it answers; in direct chats and basic groups, its author's own.
     pub reply_to: Option<i32>,
     /// The topic that it belongs to, in a forum.
     pub topic: Option<i32>,
