@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a failing test may panic")]
 
+#[path = "whole/begun.rs"]
+mod begun;
 #[path = "whole/channels.rs"]
 mod channels;
 #[path = "whole/files.rs"]

@@ -257,8 +257,8 @@ impl Inside {
     pub(crate) fn tell(&mut self, event: &Value) {
         self.count += 1;
         let id = self.count;
-        // The app sees the channel; only who is in it sees a direct conversation.
-        let seer = if channel_of(event).starts_with('D') {
+        // The app sees the channel; only who is in it sees a direct or group conversation.
+        let seer = if channel_of(event).starts_with(['D', 'G']) {
             json!({ "team_id": "T01", "user_id": "U07", "is_bot": false })
         } else {
             json!({ "team_id": "T01", "user_id": "UBOT", "is_bot": true })

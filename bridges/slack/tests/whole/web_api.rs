@@ -28,17 +28,7 @@ impl Inside {
                 }));
                 json!({ "channels": channels })
             }
-            "conversations.open" => {
-                let users = field("users").to_owned();
-                let known = self.made.iter().find(|(_, made)| made["users"] == users.as_str());
-                let id = match known {
-                    Some((id, _)) => id.clone(),
-                    None => {
-                        self.make("G", json!({ "name": "mpdm", "users": users, "is_mpim": true }))
-                    }
-                };
-                json!({ "channel": { "id": id } })
-            }
+            "conversations.open" => self.open(field("users"))?,
             "conversations.create" => {
                 if self.made.values().any(|made| made["name"] == asked["name"]) {
                     return Err("name_taken");
@@ -68,6 +58,11 @@ impl Inside {
                 let made = self.made.get_mut(field("channel")).ok_or("channel_not_found")?;
                 made["topic"] = asked["topic"].clone();
                 json!({})
+            }
+            "conversations.members" if self.made.contains_key(field("channel")) => {
+                let users = self.made[field("channel")]["users"].as_str().unwrap_or_default();
+                let users = users.split(',').filter(|user| !user.is_empty());
+                json!({ "members": users.chain(["U07"]).collect::<Vec<_>>() })
             }
             "conversations.members" => json!({ "members": ["UBOT", "U01", "U02", "U07"] }),
             "conversations.join" | "conversations.leave" | "conversations.mark" => json!({}),
@@ -127,6 +122,22 @@ impl Inside {
                 let user = self.people.get(field("user")).ok_or("user_not_found")?;
                 json!({ "user": user })
             }
+            "users.lookupByEmail" => {
+                let mut people = self.people.values();
+                let user = people.find(|user| user["profile"]["email"] == asked["email"]);
+                json!({ "user": user.ok_or("users_not_found")? })
+            }
+            // Two at once: there is always another page.
+            "users.list" => {
+                let from: usize = field("cursor").parse().unwrap_or(0);
+                let page: Vec<&Value> = self.people.values().skip(from).take(2).collect();
+                let next = if from + 2 < self.people.len() {
+                    (from + 2).to_string()
+                } else {
+                    String::new()
+                };
+                json!({ "members": page, "response_metadata": { "next_cursor": next } })
+            }
             "bots.info" => {
                 let icons = json!({ "image_72": self.picture("bot.png") });
                 json!({ "bot": { "id": field("bot"), "name": "Builder", "icons": icons } })
@@ -141,6 +152,24 @@ impl Inside {
             }
             _ => return Err("unknown_method"),
         })
+    }
+
+    /// The conversation with some people, of which there is one.
+    fn open(&mut self, users: &str) -> Result<Value, &'static str> {
+        if users.split(',').any(|user| !self.people.contains_key(user)) {
+            return Err("user_not_found");
+        }
+        let known = self.made.iter().find(|(_, made)| made["users"] == users);
+        let id = match known {
+            Some((id, _)) => id.clone(),
+            // There is one with Ben already.
+            None if users == "U02" => "D01".to_owned(),
+            None if !users.contains(',') => {
+                self.make("D", json!({ "users": users, "user": users, "is_im": true }))
+            }
+            None => self.make("G", json!({ "name": "mpdm", "users": users, "is_mpim": true })),
+        };
+        Ok(json!({ "channel": { "id": id } }))
     }
 
     fn post(&mut self, asked: &Value, by_person: bool) -> Result<Value, &'static str> {
