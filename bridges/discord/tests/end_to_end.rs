@@ -5,6 +5,8 @@
 
 #[path = "end_to_end/channels.rs"]
 mod channels;
+#[path = "end_to_end/embeds.rs"]
+mod embeds;
 #[path = "end_to_end/fake.rs"]
 mod fake;
 #[path = "end_to_end/fake_gateway.rs"]

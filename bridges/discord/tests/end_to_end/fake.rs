@@ -356,6 +356,18 @@ impl Fake {
         self.dispatch("MESSAGE_UPDATE", &message);
     }
 
+    /// Discord has found out what is behind the links of a message.
+    pub(crate) fn unfurl(&self, channel: &str, id: &str, embeds: Value) {
+        let message = {
+            let mut state = self.state();
+            let all = state.messages.get_mut(channel).unwrap();
+            let message = all.iter_mut().find(|message| message["id"] == id).unwrap();
+            message["embeds"] = embeds;
+            message.clone()
+        };
+        self.dispatch("MESSAGE_UPDATE", &message);
+    }
+
     /// A message is deleted.
     pub(crate) fn remove(&self, channel: &str, id: &str) {
         if let Some(all) = self.state().messages.get_mut(channel) {
