@@ -23,6 +23,8 @@ mod forums;
 mod messages;
 #[path = "end_to_end/people.rs"]
 mod people;
+#[path = "end_to_end/servers.rs"]
+mod servers;
 #[path = "end_to_end/world.rs"]
 mod world;
 
