@@ -19,6 +19,8 @@ mod own;
 mod people;
 #[path = "whole/slack.rs"]
 mod slack;
+#[path = "whole/web.rs"]
+mod web;
 #[path = "whole/web_api.rs"]
 mod web_api;
 
@@ -99,6 +101,13 @@ impl World {
 
     /// With Ann in the room of the channel, and the bridge connected.
     async fn opened(&self) -> (TestUser, String, Bridge<Slack>) {
+        let (ann, room, bridge) = self.entered().await;
+        eventually("a connection", || self.slack.connections() == 1).await;
+        (ann, room, bridge)
+    }
+
+    /// With Ann in the room of the channel, however Slack tells of what happens there.
+    async fn entered(&self) -> (TestUser, String, Bridge<Slack>) {
         let bridge = self.start().await;
         let room_named = || {
             let named = |room: &String| {
@@ -112,7 +121,6 @@ impl World {
         let room = room_named().unwrap();
         let ann = self.ann.clone();
         eventually("an invitation", || ann.join(&room)).await;
-        eventually("a connection", || self.slack.connections() == 1).await;
         eventually("the app in the channel", || self.slack.called("conversations.join") > 0).await;
         (ann, room, bridge)
     }

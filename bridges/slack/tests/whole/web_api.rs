@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::slack::{BEGIN, Inside, changed, channel_of, with_channel};
+use crate::slack::{BEGIN, Inside, PERSON, changed, channel_of, with_channel};
 
 impl Inside {
     pub(crate) fn answer(
@@ -13,6 +13,11 @@ impl Inside {
     ) -> Result<Value, &'static str> {
         let field = |key: &str| asked[key].as_str().unwrap_or_default();
         Ok(match method {
+            "auth.revoke" => json!({ "revoked": true }),
+            "oauth.v2.access" if field("code") == "good" => {
+                json!({ "authed_user": { "id": "U07", "access_token": PERSON } })
+            }
+            "oauth.v2.access" => return Err("invalid_code"),
             "auth.test" if by_person => {
                 json!({ "team_id": "T01", "team": "Test", "user_id": "U07", "user": "ann" })
             }
