@@ -15,6 +15,8 @@ mod chats;
 mod groups;
 #[path = "end_to_end/guarantee.rs"]
 mod guarantee;
+#[path = "end_to_end/history.rs"]
+mod history;
 #[path = "end_to_end/live.rs"]
 mod live;
 #[path = "end_to_end/looks.rs"]
@@ -25,6 +27,8 @@ mod media;
 mod members;
 #[path = "end_to_end/passing.rs"]
 mod passing;
+#[path = "end_to_end/photos.rs"]
+mod photos;
 #[path = "end_to_end/polls.rs"]
 mod polls;
 #[path = "end_to_end/relay.rs"]

@@ -140,6 +140,23 @@ impl World {
         }
     }
 
+    /// Something happens in a chat of which its messages tell.
+    pub fn happens(&mut self, by: i64, place: Place, action: tl::enums::MessageAction) -> i32 {
+        self.add(place, Message::happened(by, action))
+    }
+
+    /// A photo, to be sent.
+    pub fn photo(&mut self, bytes: &[u8]) -> tl::types::MessageMediaPhoto {
+        let number = self.keep(bytes);
+        tl::types::MessageMediaPhoto {
+            spoiler: false,
+            live_photo: false,
+            photo: Some(build::photo(number, bytes.len()).into()),
+            ttl_seconds: None,
+            video: None,
+        }
+    }
+
     /// A file with what is said of it, to be sent.
     pub fn document(
         &mut self,
