@@ -11,6 +11,8 @@ mod embeds;
 mod fake;
 #[path = "end_to_end/fake_gateway.rs"]
 mod fake_gateway;
+#[path = "end_to_end/fake_oauth.rs"]
+mod fake_oauth;
 #[path = "end_to_end/fake_rest.rs"]
 mod fake_rest;
 #[path = "end_to_end/fake_server.rs"]

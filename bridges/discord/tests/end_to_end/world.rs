@@ -143,6 +143,11 @@ impl World {
         room
     }
 
+    /// What commands and programs may ask of the bridge.
+    pub(crate) fn control(&self) -> std::sync::Arc<dyn landbridge_framework::control::Control> {
+        self.bridge.as_ref().unwrap().control()
+    }
+
     /// What answers the homeserver, and the token that it must have.
     pub(crate) fn appservice(&self) -> (axum::Router, String) {
         let token = self.registration.hs_token.expose().to_owned();
