@@ -128,16 +128,22 @@ impl World {
     /// With Ann in a room of her own, in which she has all power, and which is bridged to the other channel.
     async fn plumbed(&self) -> (TestUser, String, Bridge<Slack>) {
         let (ann, _, bridge) = self.opened().await;
+        let room = self.ruled().await;
+        bridge.control().bridge(ann.id(), &room, None, "T01-C02").await.unwrap();
+        eventually("the app in the channel", || self.slack.called("conversations.join") > 1).await;
+        (ann, room, bridge)
+    }
+
+    /// A room of Ann's own, in which she has all power, and which the bot may bridge.
+    async fn ruled(&self) -> String {
         let bot = format!("@slackbot:{SERVER}");
-        let room = ann.create_room(&json!({ "invite": [bot] })).unwrap();
+        let room = self.ann.create_room(&json!({ "invite": [bot] })).unwrap();
         let joined = || self.homeserver.membership(&room, &bot).as_deref() == Some("join");
         eventually("the bot in it", joined).await;
         let mut levels = self.homeserver.state(&room, "m.room.power_levels", "").unwrap();
         levels["users"][&bot] = 90.into();
-        ann.set_state(&room, "m.room.power_levels", "", &levels).unwrap();
-        bridge.control().bridge(ann.id(), &room, None, "T01-C02").await.unwrap();
-        eventually("the app in the channel", || self.slack.called("conversations.join") > 1).await;
-        (ann, room, bridge)
+        self.ann.set_state(&room, "m.room.power_levels", "", &levels).unwrap();
+        room
     }
 
     /// Ann brings her own account.

@@ -24,10 +24,10 @@ impl World {
     }
 
     /// What the bot answers to a command.
-    async fn answer(&self, office: &str, command: &str) -> String {
+    pub(crate) async fn answer(&self, office: &str, command: &str) -> String {
         let answers = || {
             let mut all = self.homeserver.messages(office);
-            all.retain(|(who, _)| who != self.ann.id());
+            all.retain(|(who, _)| who.starts_with("@slackbot:"));
             all
         };
         let before = answers().len();

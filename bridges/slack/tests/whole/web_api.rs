@@ -119,6 +119,9 @@ impl Inside {
                 let channel = self.channels.get(field("channel")).ok_or("channel_not_found")?;
                 json!({ "channel": channel })
             }
+            "conversations.list" => {
+                json!({ "channels": self.channels.values().collect::<Vec<_>>() })
+            }
             "team.info" => {
                 let icon = self.picture("team.png");
                 json!({ "team": { "id": "T01", "name": "Test", "icon": { "image_230": icon } } })
