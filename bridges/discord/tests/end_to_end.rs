@@ -5,10 +5,14 @@
 
 #[path = "end_to_end/channels.rs"]
 mod channels;
+#[path = "end_to_end/embeds.rs"]
+mod embeds;
 #[path = "end_to_end/fake.rs"]
 mod fake;
 #[path = "end_to_end/fake_gateway.rs"]
 mod fake_gateway;
+#[path = "end_to_end/fake_oauth.rs"]
+mod fake_oauth;
 #[path = "end_to_end/fake_rest.rs"]
 mod fake_rest;
 #[path = "end_to_end/fake_server.rs"]
@@ -21,6 +25,8 @@ mod forums;
 mod messages;
 #[path = "end_to_end/people.rs"]
 mod people;
+#[path = "end_to_end/servers.rs"]
+mod servers;
 #[path = "end_to_end/world.rs"]
 mod world;
 

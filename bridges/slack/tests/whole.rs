@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a failing test may panic")]
 
+#[path = "whole/begun.rs"]
+mod begun;
 #[path = "whole/channels.rs"]
 mod channels;
 #[path = "whole/files.rs"]
@@ -17,6 +19,8 @@ mod own;
 mod people;
 #[path = "whole/slack.rs"]
 mod slack;
+#[path = "whole/web.rs"]
+mod web;
 #[path = "whole/web_api.rs"]
 mod web_api;
 
@@ -97,6 +101,13 @@ impl World {
 
     /// With Ann in the room of the channel, and the bridge connected.
     async fn opened(&self) -> (TestUser, String, Bridge<Slack>) {
+        let (ann, room, bridge) = self.entered().await;
+        eventually("a connection", || self.slack.connections() == 1).await;
+        (ann, room, bridge)
+    }
+
+    /// With Ann in the room of the channel, however Slack tells of what happens there.
+    async fn entered(&self) -> (TestUser, String, Bridge<Slack>) {
         let bridge = self.start().await;
         let room_named = || {
             let named = |room: &String| {
@@ -110,7 +121,6 @@ impl World {
         let room = room_named().unwrap();
         let ann = self.ann.clone();
         eventually("an invitation", || ann.join(&room)).await;
-        eventually("a connection", || self.slack.connections() == 1).await;
         eventually("the app in the channel", || self.slack.called("conversations.join") > 0).await;
         (ann, room, bridge)
     }
@@ -118,16 +128,22 @@ impl World {
     /// With Ann in a room of her own, in which she has all power, and which is bridged to the other channel.
     async fn plumbed(&self) -> (TestUser, String, Bridge<Slack>) {
         let (ann, _, bridge) = self.opened().await;
+        let room = self.ruled().await;
+        bridge.control().bridge(ann.id(), &room, None, "T01-C02").await.unwrap();
+        eventually("the app in the channel", || self.slack.called("conversations.join") > 1).await;
+        (ann, room, bridge)
+    }
+
+    /// A room of Ann's own, in which she has all power, and which the bot may bridge.
+    async fn ruled(&self) -> String {
         let bot = format!("@slackbot:{SERVER}");
-        let room = ann.create_room(&json!({ "invite": [bot] })).unwrap();
+        let room = self.ann.create_room(&json!({ "invite": [bot] })).unwrap();
         let joined = || self.homeserver.membership(&room, &bot).as_deref() == Some("join");
         eventually("the bot in it", joined).await;
         let mut levels = self.homeserver.state(&room, "m.room.power_levels", "").unwrap();
         levels["users"][&bot] = 90.into();
-        ann.set_state(&room, "m.room.power_levels", "", &levels).unwrap();
-        bridge.control().bridge(ann.id(), &room, None, "T01-C02").await.unwrap();
-        eventually("the app in the channel", || self.slack.called("conversations.join") > 1).await;
-        (ann, room, bridge)
+        self.ann.set_state(&room, "m.room.power_levels", "", &levels).unwrap();
+        room
     }
 
     /// Ann brings her own account.

@@ -7,12 +7,16 @@ mod accounts;
 mod albums;
 #[path = "end_to_end/answers.rs"]
 mod answers;
+#[path = "end_to_end/basic_groups.rs"]
+mod basic_groups;
 #[path = "end_to_end/chats.rs"]
 mod chats;
 #[path = "end_to_end/groups.rs"]
 mod groups;
 #[path = "end_to_end/guarantee.rs"]
 mod guarantee;
+#[path = "end_to_end/history.rs"]
+mod history;
 #[path = "end_to_end/live.rs"]
 mod live;
 #[path = "end_to_end/looks.rs"]
@@ -23,6 +27,8 @@ mod media;
 mod members;
 #[path = "end_to_end/passing.rs"]
 mod passing;
+#[path = "end_to_end/photos.rs"]
+mod photos;
 #[path = "end_to_end/polls.rs"]
 mod polls;
 #[path = "end_to_end/relay.rs"]

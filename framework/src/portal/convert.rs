@@ -293,8 +293,10 @@ impl Engine {
         }
         let named =
             target.part.as_ref().and_then(|part| parts.iter().position(|row| row.part == part.0));
+        // A part that was taken out of it no longer stands for it.
+        let place = named.or_else(|| parts.iter().position(|row| !row.tombstone));
         let mut parts = parts;
-        let row = parts.swap_remove(named.unwrap_or(0));
+        let row = parts.swap_remove(place.unwrap_or(0));
         Ok(if row.tombstone { Err(Verdict::Drop("its message is deleted")) } else { Ok(row) })
     }
 }

@@ -1,6 +1,6 @@
 //! Who is in a room is changed on Matrix as it was on the network.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::envelope::MemberOp;
 use crate::{
@@ -40,14 +40,17 @@ impl Engine {
             (MemberOp::Join, _) => intent.ensure_joined(room).await?,
             (MemberOp::Leave, true) => intent.leave(room, reason).await?,
             (MemberOp::Leave | MemberOp::Kick, _) => {
-                tolerate(intent.kick(room, target, reason).await)?;
+                let done = intent.kick(room, target, reason).await;
+                self.unless_so(intent, change, target, done).await?;
             }
             (MemberOp::Invite, _) => {
-                tolerate(intent.invite(room, target, reason).await)?;
+                let done = intent.invite(room, target, reason).await;
+                self.unless_so(intent, change, target, done).await?;
             }
             (MemberOp::Ban, _) => intent.ban(room, target, reason).await?,
             (MemberOp::Unban, _) => {
-                tolerate(intent.unban(room, target, reason).await)?;
+                let done = intent.unban(room, target, reason).await;
+                self.unless_so(intent, change, target, done).await?;
             }
         }
         Ok(None)
@@ -67,11 +70,7 @@ impl Engine {
             MemberOp::Invite => "invite",
             MemberOp::Ban => "ban",
         };
-        let known = tolerate(intent.get_state(change.room, MEMBER, target).await)?.flatten();
-        let known = known.as_ref().and_then(|known| known.get("membership")?.as_str());
-        // Who is shut out is out: put out once more they could come back.
-        let is_out = known == Some("ban") && change.action != MemberOp::Unban;
-        if known == Some(membership) || membership == "leave" && is_out {
+        if self.is_so(change, target).await? {
             return Ok(None);
         }
         let mut content = json!({ "membership": membership });
@@ -83,7 +82,42 @@ impl Engine {
             // Forgotten first: a crash in between only costs one more request.
             self.matrix.note_membership(change.room, target, false).await?;
         }
-        tolerate(intent.state(change.room, MEMBER, target, &content, None).await)
+        let done = intent.state(change.room, MEMBER, target, &content, None).await;
+        self.unless_so(intent, change, target, done).await
+    }
+
+    /// A refusal that means that the room doesn't allow it to whoever did it stands: the bot does it for them. Any other comes to nothing.
+    async fn unless_so<T>(
+        &self,
+        intent: &Intent,
+        change: &Change<'_>,
+        target: &str,
+        done: Result<T, MatrixError>,
+    ) -> Result<Option<T>, MatrixError> {
+        match done {
+            Err(error)
+                if error.is_forbidden()
+                    && !intent.is_bot()
+                    && !self.is_so(change, target).await? =>
+            {
+                Err(error)
+            }
+            done => tolerate(done),
+        }
+    }
+
+    /// Whether somebody's membership is as it is to become. Whoever is shut out is out of the room, too, and stays so.
+    async fn is_so(&self, change: &Change<'_>, target: &str) -> Result<bool, MatrixError> {
+        let known = self.matrix.bot().get_state(change.room, MEMBER, target).await;
+        let known = tolerate(known)?.flatten().unwrap_or_default();
+        let known = known.get("membership").and_then(Value::as_str);
+        Ok(match change.action {
+            MemberOp::Join => known == Some("join"),
+            MemberOp::Leave | MemberOp::Kick => matches!(known, None | Some("leave" | "ban")),
+            MemberOp::Invite => matches!(known, Some("invite" | "join")),
+            MemberOp::Ban => known == Some("ban"),
+            MemberOp::Unban => known != Some("ban"),
+        })
     }
 }
 

@@ -17,6 +17,8 @@
 mod fake;
 #[path = "../../../bridges/discord/tests/end_to_end/fake_gateway.rs"]
 mod fake_gateway;
+#[path = "../../../bridges/discord/tests/end_to_end/fake_oauth.rs"]
+mod fake_oauth;
 #[path = "../../../bridges/discord/tests/end_to_end/fake_rest.rs"]
 mod fake_rest;
 #[path = "../../../bridges/discord/tests/end_to_end/fake_server.rs"]

@@ -15,6 +15,8 @@ mod discord;
 mod fake;
 #[path = "../../../bridges/discord/tests/end_to_end/fake_gateway.rs"]
 mod fake_gateway;
+#[path = "../../../bridges/discord/tests/end_to_end/fake_oauth.rs"]
+mod fake_oauth;
 #[path = "../../../bridges/discord/tests/end_to_end/fake_rest.rs"]
 mod fake_rest;
 #[path = "../../../bridges/discord/tests/end_to_end/fake_server.rs"]

@@ -2,7 +2,7 @@
 //! of the API reference; that its requests are Discord's is checked by the suite `discord`, which shows them to Discord's own schema.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
 
-use crate::{fake_gateway, fake_rest, fake_server};
+use crate::{fake_gateway, fake_oauth, fake_rest, fake_server};
 
 /// The server, its channels, the bot and its application.
 pub(crate) const GUILD: &str = "500";
@@ -72,6 +72,8 @@ pub(crate) struct State {
     pub(crate) sessions: BTreeMap<String, Session>,
     pub(crate) pins: BTreeMap<String, Vec<String>>,
     pub(crate) answers: Vec<Value>,
+    /// People's tokens that are good.
+    pub(crate) tokens: BTreeSet<String>,
     pub(crate) faults: Faults,
     pub(crate) connected: u32,
     pub(crate) identified: u32,
@@ -129,7 +131,9 @@ impl Fake {
         let (ready, wait) = tokio::sync::oneshot::channel();
         let task = tokio::spawn(async move {
             let Ok(fake) = wait.await else { return };
-            let rest = fake_rest::noting(fake_rest::router().merge(fake_server::router()), &fake);
+            let router =
+                fake_rest::router().merge(fake_server::router()).merge(fake_oauth::router());
+            let rest = fake_rest::noting(router, &fake);
             let router: axum::Router = rest.merge(fake_gateway::router()).with_state(fake);
             axum::serve(listener, router).await.unwrap();
         });
@@ -351,6 +355,18 @@ impl Fake {
             let message = all.iter_mut().find(|message| message["id"] == id).unwrap();
             message["content"] = text.into();
             message["edited_timestamp"] = "2026-01-01T00:00:01+00:00".into();
+            message.clone()
+        };
+        self.dispatch("MESSAGE_UPDATE", &message);
+    }
+
+    /// Discord has found out what is behind the links of a message.
+    pub(crate) fn unfurl(&self, channel: &str, id: &str, embeds: Value) {
+        let message = {
+            let mut state = self.state();
+            let all = state.messages.get_mut(channel).unwrap();
+            let message = all.iter_mut().find(|message| message["id"] == id).unwrap();
+            message["embeds"] = embeds;
             message.clone()
         };
         self.dispatch("MESSAGE_UPDATE", &message);

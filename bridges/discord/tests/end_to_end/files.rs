@@ -183,14 +183,7 @@ async fn what_programs_and_links_show_is_shown() {
     eventually("the link", || world.said().len() == 3).await;
     let preview =
         json!({ "type": "link", "url": link, "title": "A page", "description": "Worth reading" });
-    let changed = {
-        let mut state = world.fake.state();
-        let all = state.messages.get_mut(CHANNEL).unwrap();
-        let known = all.iter_mut().find(|known| known["id"] == *id).unwrap();
-        known["embeds"] = json!([preview]);
-        known.clone()
-    };
-    world.fake.dispatch("MESSAGE_UPDATE", &changed);
+    world.fake.unfurl(CHANNEL, &id, json!([preview]));
     let shown = || {
         let all = world.homeserver.timeline(&world.room);
         all.iter().any(|event| {

@@ -4,11 +4,13 @@ use serde_json::{Value, json};
 
 use crate::{
     fake::{CHANNEL, Fake, GUILD, OTHER},
+    fake_oauth::{CLIENT_SECRET, CODE},
     fake_server::{MODERATORS, RULERS, STEWARDS},
     texts,
     world::World,
 };
-use landbridge_framework::testing::eventually;
+use landbridge_discord::config::{OAuthConfig, Secret};
+use landbridge_framework::{login::StepKind, testing::eventually};
 
 /// Ann says something, as somebody who looks so in the server and has these roles.
 fn says(world: &World, text: &str, member: &Value) {
@@ -159,4 +161,56 @@ async fn who_types_and_who_is_there_is_seen() {
         world.fake.dispatch("PRESENCE_UPDATE", &update);
         eventually(status, || world.user.seen_presence(&ann)["presence"] == presence).await;
     }
+}
+
+#[tokio::test]
+async fn people_prove_who_they_are_on_discords_own_page() {
+    let mut world = World::with(|_, network| {
+        network.oauth = Some(OAuthConfig {
+            client_id: "701".into(),
+            client_secret: Secret(CLIENT_SECRET.into()),
+            redirect_uri: "https://bridge.example/done".into(),
+        });
+    })
+    .await;
+    world.open(CHANNEL).await;
+    let control = world.control();
+    for (code, good) in [("bad", false), (CODE, true)] {
+        let mut login = control.start_login(world.user.id(), "oauth", None).await.unwrap();
+        let step = login.next().await;
+        let StepKind::OAuth(spec) = &step.kind else { panic!("{step:?}") };
+        let page = url::Url::parse(&spec.authorize_url).unwrap();
+        let asked = |key: &str| {
+            page.query_pairs().find(|(k, _)| k == key).map(|(_, value)| value.into_owned())
+        };
+        assert_eq!(
+            (page.path(), asked("scope").as_deref()),
+            ("/oauth2/authorize", Some("identify"))
+        );
+        let back = |state: &str| {
+            let url = format!("https://bridge.example/done?code={code}&state={state}");
+            [("url".to_owned(), url)].into()
+        };
+        // A page that somebody else has made for them is of no use.
+        login.answer(step.number, back("guessed")).unwrap();
+        let again = login.next().await;
+        assert!(matches!(again.kind, StepKind::OAuth(_)), "{again:?}");
+        login.answer(again.number, back(&spec.state)).unwrap();
+        let end = login.next().await;
+        assert_eq!(matches!(end.kind, StepKind::Done(_)), good, "{end:?}");
+    }
+    assert!(world.fake.state().tokens.is_empty(), "the token is given back");
+    world.user.say(&world.room, "it is me").unwrap();
+    let heard = || world.heard() == [("ann".to_owned(), "it is me".to_owned())];
+    eventually("their words", heard).await;
+    // Whoever logs out is relayed again under their own name.
+    let own = async || {
+        let mut all = control.logins(world.user.id()).await.unwrap();
+        all.retain(|login| !login.system);
+        all
+    };
+    control.logout(world.user.id(), &own().await[0].id).await.unwrap();
+    assert!(own().await.is_empty());
+    world.user.say(&world.room, "and me").unwrap();
+    eventually("his words", || world.heard().last().is_some_and(|said| said.0 == "bob")).await;
 }

@@ -125,6 +125,14 @@ impl World {
     /// A room of the user's own, in which they have all power, is bridged to a channel, and becomes the world's.
     pub(crate) async fn plumb(&mut self, channel: &str) {
         self.connected().await;
+        let room = self.ruled().await;
+        let control = self.bridge.as_ref().unwrap().control();
+        control.bridge(self.user.id(), &room, None, channel).await.unwrap();
+        self.room = room;
+    }
+
+    /// A room of the user's own, in which they have all power, and which the bot may bridge.
+    pub(crate) async fn ruled(&self) -> String {
         let bot = format!("@discordbot:{SERVER}");
         let room = self.user.create_room(&serde_json::json!({ "invite": [bot] })).unwrap();
         let joined = || self.homeserver.membership(&room, &bot).as_deref() == Some("join");
@@ -132,13 +140,22 @@ impl World {
         let mut levels = self.homeserver.state(&room, "m.room.power_levels", "").unwrap();
         levels["users"][&bot] = 90.into();
         self.user.set_state(&room, "m.room.power_levels", "", &levels).unwrap();
-        let control = self.bridge.as_ref().unwrap().control();
-        control.bridge(self.user.id(), &room, None, channel).await.unwrap();
-        self.room = room;
+        room
+    }
+
+    /// What commands and programs may ask of the bridge.
+    pub(crate) fn control(&self) -> std::sync::Arc<dyn landbridge_framework::control::Control> {
+        self.bridge.as_ref().unwrap().control()
+    }
+
+    /// What answers the homeserver, and the token that it must have.
+    pub(crate) fn appservice(&self) -> (axum::Router, String) {
+        let token = self.registration.hs_token.expose().to_owned();
+        (self.bridge.as_ref().unwrap().appservice_router(), token)
     }
 
     /// Waits until the bot is connected.
-    async fn connected(&self) {
+    pub(crate) async fn connected(&self) {
         let end = tokio::time::Instant::now() + PATIENCE;
         while self.bot_state().await != "connected" {
             assert!(tokio::time::Instant::now() < end, "the bot never connected");

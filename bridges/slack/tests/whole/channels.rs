@@ -126,3 +126,38 @@ async fn what_was_said_before_there_was_a_room_is_told_with_threads_and_reaction
     let about = &reaction["content"]["m.relates_to"];
     assert_eq!((&about["event_id"], &about["key"]), (&began["event_id"], &json!("🎉")));
 }
+
+#[tokio::test]
+async fn channels_are_bridged_and_left_by_the_bots_commands() {
+    let world = World::new().await;
+    let (ann, lobby, _bridge) = world.opened().await;
+    let slack = &world.slack;
+    let room = world.ruled().await;
+    let workspaces = world.answer(&room, "!slack workspaces").await;
+    assert!(workspaces.contains("Test") && workspaces.contains("T01"), "{workspaces}");
+    let nothing = world.answer(&room, "!slack bridge #nothing").await;
+    assert!(
+        !slack.asked("conversations.join").iter().any(|it| it["channel"] == "C02"),
+        "{nothing}"
+    );
+    world.answer(&room, "!slack bridge #random").await;
+    let enters = || slack.asked("conversations.join").iter().any(|it| it["channel"] == "C02");
+    eventually("the app in the channel", enters).await;
+    slack.say("U01", json!({ "text": "hello", "channel": "C02" }));
+    eventually("her words", || world.said(&room) == ["hello"]).await;
+    ann.say(&room, "hello Alice").unwrap();
+    eventually("the answer", || slack.texts() == ["hello", "hello Alice"]).await;
+    assert_eq!(slack.messages()[1]["channel"], "C02");
+
+    world.answer(&room, "!slack unbridge").await;
+    eventually("the app has gone", || slack.called("conversations.leave") == 1).await;
+    assert_eq!(slack.asked("conversations.leave")[0]["channel"], "C02");
+    slack.say("U01", json!({ "text": "unheard", "channel": "C02" }));
+    slack.say("U01", json!({ "text": "heard" }));
+    eventually("what is bridged", || world.said(&lobby) == ["heard"]).await;
+    assert_eq!(world.said(&room), ["hello"]);
+    ann.say(&room, "to nobody").unwrap();
+    ann.say(&lobby, "to all").unwrap();
+    eventually("her words", || slack.texts().last().is_some_and(|text| text == "to all")).await;
+    assert!(!slack.texts().contains(&"to nobody".to_owned()));
+}

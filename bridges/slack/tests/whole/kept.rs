@@ -22,10 +22,14 @@ pub(crate) fn furnished(address: &str) -> Inside {
     let mut inside = Inside { address: address.to_owned(), ..Inside::default() };
     for (id, name) in [("U01", "Alice"), ("U02", "Ben"), ("U03", "Cleo"), ("U07", "Ann of Slack")] {
         let picture = inside.picture(&format!("{id}.png"));
-        let profile = json!({ "display_name": name, "real_name": name, "image_192": picture });
+        let email = format!("{}@example.org", id.to_lowercase());
+        let profile = json!({ "display_name": name, "real_name": name, "image_192": picture, "email": email });
         let user = json!({ "id": id, "team_id": "T01", "name": name, "profile": profile });
         inside.people.insert(id.into(), user);
     }
+    // Somebody who is there no more.
+    let user = json!({ "id": "U04", "team_id": "T01", "name": "Cleopatra", "deleted": true, "profile": {} });
+    inside.people.insert("U04".into(), user);
     for (id, name) in [("C01", "general"), ("C02", "random")] {
         let about = json!({ "value": "", "creator": "", "last_set": 0 });
         let channel =

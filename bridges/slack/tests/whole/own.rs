@@ -51,3 +51,53 @@ async fn who_is_put_out_of_a_channel_is_put_out_of_its_room() {
     eventually("what is said in it", || world.said(&room) == ["hello", "still here"]).await;
     assert!(is_gone());
 }
+
+#[tokio::test]
+async fn who_logs_out_is_no_longer_there() {
+    let world = World::new().await;
+    let (ann, room, bridge) = world.opened().await;
+    let slack = &world.slack;
+    world.log_in(&ann, &bridge).await;
+    ann.say(&room, "as myself").unwrap();
+    eventually("her own words", || slack.texts() == ["as myself"]).await;
+    assert_eq!(slack.messages()[0]["user"], "U07");
+    let control = bridge.control();
+    let own = async || {
+        let mut all = control.logins(ann.id()).await.unwrap();
+        all.retain(|login| !login.system);
+        all
+    };
+    let login = own().await.remove(0);
+    control.logout(ann.id(), &login.id).await.unwrap();
+    assert_eq!((own().await.len(), slack.called("auth.revoke")), (0, 1));
+    // She is heard by the app again, as others are.
+    ann.say(&room, "by the app").unwrap();
+    eventually("her words", || slack.texts() == ["as myself", "by the app"]).await;
+    assert_eq!(slack.messages()[1]["username"], "ann");
+}
+
+#[tokio::test]
+async fn who_takes_back_what_they_allowed_is_told() {
+    let world = World::new().await;
+    let (ann, _, bridge) = world.opened().await;
+    world.log_in(&ann, &bridge).await;
+    let control = bridge.control();
+    let becomes = async |wanted: &str| {
+        let mut state = String::new();
+        for _ in 0..6_000 {
+            let all = control.logins(ann.id()).await.unwrap();
+            let own = all.into_iter().find(|login| !login.system).unwrap();
+            state.clone_from(&own.state);
+            if state == wanted {
+                return own.reason.unwrap_or_default();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("the login is still {state}");
+    };
+    becomes("connected").await;
+    let revoked = json!({ "type": "tokens_revoked", "tokens": { "oauth": ["U07"], "bot": [] },
+        "event_ts": "4100000000.000001" });
+    world.slack.emit(&revoked);
+    assert!(becomes("bad_credentials").await.contains("took back"));
+}

@@ -253,20 +253,27 @@ impl Inside {
             "item": { "type": "message", "channel": "C01", "ts": ts } }));
     }
 
-    /// Tells the app what happened.
-    pub(crate) fn tell(&mut self, event: &Value) {
+    /// What happened, as Slack tells it.
+    pub(crate) fn callback(&mut self, event: &Value) -> Value {
         self.count += 1;
         let id = self.count;
-        // The app sees the channel; only who is in it sees a direct conversation.
-        let seer = if channel_of(event).starts_with('D') {
+        // The app sees the channel; only who is in it sees a direct or group conversation.
+        let seer = if channel_of(event).starts_with(['D', 'G']) {
             json!({ "team_id": "T01", "user_id": "U07", "is_bot": false })
         } else {
             json!({ "team_id": "T01", "user_id": "UBOT", "is_bot": true })
         };
+        json!({ "type": "event_callback", "team_id": "T01", "api_app_id": "A01", "event_id": format!("Ev{id}"),
+            "event": event, "authorizations": [seer] })
+    }
+
+    /// Tells the app what happened.
+    pub(crate) fn tell(&mut self, event: &Value) {
+        let payload = self.callback(event);
+        let id = self.count;
         self.sockets.retain(|socket| !socket.is_closed());
-        let envelope = json!({ "type": "events_api", "envelope_id": format!("e{id}"), "accepts_response_payload": false,
-            "payload": { "type": "event_callback", "team_id": "T01", "api_app_id": "A01", "event_id": format!("Ev{id}"),
-                "event": event, "authorizations": [seer] } });
+        let envelope = json!({ "type": "events_api", "envelope_id": format!("e{id}"),
+            "accepts_response_payload": false, "payload": payload });
         // One of the connections gets it.
         if let Some(socket) = self.sockets.last()
             && socket.send(envelope.to_string()).is_ok()

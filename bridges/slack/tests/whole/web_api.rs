@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::slack::{BEGIN, Inside, changed, channel_of, with_channel};
+use crate::slack::{BEGIN, Inside, PERSON, changed, channel_of, with_channel};
 
 impl Inside {
     pub(crate) fn answer(
@@ -13,6 +13,11 @@ impl Inside {
     ) -> Result<Value, &'static str> {
         let field = |key: &str| asked[key].as_str().unwrap_or_default();
         Ok(match method {
+            "auth.revoke" => json!({ "revoked": true }),
+            "oauth.v2.access" if field("code") == "good" => {
+                json!({ "authed_user": { "id": "U07", "access_token": PERSON } })
+            }
+            "oauth.v2.access" => return Err("invalid_code"),
             "auth.test" if by_person => {
                 json!({ "team_id": "T01", "team": "Test", "user_id": "U07", "user": "ann" })
             }
@@ -28,17 +33,7 @@ impl Inside {
                 }));
                 json!({ "channels": channels })
             }
-            "conversations.open" => {
-                let users = field("users").to_owned();
-                let known = self.made.iter().find(|(_, made)| made["users"] == users.as_str());
-                let id = match known {
-                    Some((id, _)) => id.clone(),
-                    None => {
-                        self.make("G", json!({ "name": "mpdm", "users": users, "is_mpim": true }))
-                    }
-                };
-                json!({ "channel": { "id": id } })
-            }
+            "conversations.open" => self.open(field("users"))?,
             "conversations.create" => {
                 if self.made.values().any(|made| made["name"] == asked["name"]) {
                     return Err("name_taken");
@@ -68,6 +63,11 @@ impl Inside {
                 let made = self.made.get_mut(field("channel")).ok_or("channel_not_found")?;
                 made["topic"] = asked["topic"].clone();
                 json!({})
+            }
+            "conversations.members" if self.made.contains_key(field("channel")) => {
+                let users = self.made[field("channel")]["users"].as_str().unwrap_or_default();
+                let users = users.split(',').filter(|user| !user.is_empty());
+                json!({ "members": users.chain(["U07"]).collect::<Vec<_>>() })
             }
             "conversations.members" => json!({ "members": ["UBOT", "U01", "U02", "U07"] }),
             "conversations.join" | "conversations.leave" | "conversations.mark" => json!({}),
@@ -119,6 +119,9 @@ impl Inside {
                 let channel = self.channels.get(field("channel")).ok_or("channel_not_found")?;
                 json!({ "channel": channel })
             }
+            "conversations.list" => {
+                json!({ "channels": self.channels.values().collect::<Vec<_>>() })
+            }
             "team.info" => {
                 let icon = self.picture("team.png");
                 json!({ "team": { "id": "T01", "name": "Test", "icon": { "image_230": icon } } })
@@ -126,6 +129,22 @@ impl Inside {
             "users.info" => {
                 let user = self.people.get(field("user")).ok_or("user_not_found")?;
                 json!({ "user": user })
+            }
+            "users.lookupByEmail" => {
+                let mut people = self.people.values();
+                let user = people.find(|user| user["profile"]["email"] == asked["email"]);
+                json!({ "user": user.ok_or("users_not_found")? })
+            }
+            // Two at once: there is always another page.
+            "users.list" => {
+                let from: usize = field("cursor").parse().unwrap_or(0);
+                let page: Vec<&Value> = self.people.values().skip(from).take(2).collect();
+                let next = if from + 2 < self.people.len() {
+                    (from + 2).to_string()
+                } else {
+                    String::new()
+                };
+                json!({ "members": page, "response_metadata": { "next_cursor": next } })
             }
             "bots.info" => {
                 let icons = json!({ "image_72": self.picture("bot.png") });
@@ -141,6 +160,24 @@ impl Inside {
             }
             _ => return Err("unknown_method"),
         })
+    }
+
+    /// The conversation with some people, of which there is one.
+    fn open(&mut self, users: &str) -> Result<Value, &'static str> {
+        if users.split(',').any(|user| !self.people.contains_key(user)) {
+            return Err("user_not_found");
+        }
+        let known = self.made.iter().find(|(_, made)| made["users"] == users);
+        let id = match known {
+            Some((id, _)) => id.clone(),
+            // There is one with Ben already.
+            None if users == "U02" => "D01".to_owned(),
+            None if !users.contains(',') => {
+                self.make("D", json!({ "users": users, "user": users, "is_im": true }))
+            }
+            None => self.make("G", json!({ "name": "mpdm", "users": users, "is_mpim": true })),
+        };
+        Ok(json!({ "channel": { "id": id } }))
     }
 
     fn post(&mut self, asked: &Value, by_person: bool) -> Result<Value, &'static str> {

@@ -11,7 +11,7 @@ const CAT: &[u8] = b"RIFF\x10\0\0\0WEBPVP8 cat";
 
 impl Rig {
     /// The event of a message by its text.
-    fn event_of(&self, room: &str, body: &str) -> Option<String> {
+    pub(crate) fn event_of(&self, room: &str, body: &str) -> Option<String> {
         let events = self.events(room, "m.room.message");
         let event = events.iter().find(|event| event["content"]["body"] == body)?;
         event["event_id"].as_str().map(ToOwned::to_owned)

@@ -3,7 +3,7 @@
 use landbridge_framework::testing::eventually;
 use serde_json::{Value, json};
 
-use crate::rig::{BOB, BOBS_GHOST, CLUB, CLUB_ID, Rig};
+use crate::rig::{BOB, BOBS_GHOST, CLUB, Rig};
 
 const FIRST: &[u8] = b"\x89PNG\r\n\x1a\nfirst";
 const SECOND: &[u8] = b"\x89PNG\r\n\x1a\nsecond";
@@ -37,21 +37,21 @@ async fn people_have_the_names_and_pictures_that_they_have_on_telegram() {
 async fn a_chat_looks_as_on_telegram() {
     let rig = Rig::with_alice().await;
     let room = rig.club().await;
-    rig.peer.world().entitle(BOB, CLUB_ID, "Chess club");
+    rig.peer.world().entitle(BOB, CLUB, "Chess club");
     eventually("it has the new name", || rig.state(&room, "m.room.name")["name"] == "Chess club")
         .await;
     assert_eq!(rig.last(&room, "m.room.name")["sender"], BOBS_GHOST);
-    rig.peer.world().describe(CLUB_ID, "for beginners");
+    rig.peer.world().describe(CLUB, "for beginners");
     eventually("it says the new words", || {
         rig.state(&room, "m.room.topic")["topic"] == "for beginners"
     })
     .await;
-    rig.peer.world().picture(BOB, CLUB_ID, Some(FIRST));
+    rig.peer.world().picture(BOB, CLUB, Some(FIRST));
     eventually("it has the new picture", || {
         rig.bytes(&rig.state(&room, "m.room.avatar")["url"]).as_deref() == Some(FIRST)
     })
     .await;
-    rig.peer.world().picture(BOB, CLUB_ID, None);
+    rig.peer.world().picture(BOB, CLUB, None);
     eventually("it has none", || rig.state(&room, "m.room.avatar")["url"].is_null()).await;
 }
 
@@ -59,7 +59,7 @@ async fn a_chat_looks_as_on_telegram() {
 async fn a_chat_looks_as_on_matrix() {
     let rig = Rig::with_alice().await;
     let room = rig.club().await;
-    let shown = || rig.peer.world().shown(CLUB_ID);
+    let shown = || rig.peer.world().shown(CLUB);
     let set = |kind: &str, content: Value| {
         rig.ann.set_state(&room, kind, "", &content).expect("Ann may change it");
     };

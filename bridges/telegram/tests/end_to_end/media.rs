@@ -14,7 +14,7 @@ const MOVING: &[u8] = b"\x1f\x8b\x08\0moving";
 
 impl Rig {
     /// Bob sends something to the club; what Ann's room shows of it.
-    async fn arrived(&self, room: &str, kind: &str, sent: Sent) -> Value {
+    pub(crate) async fn arrived(&self, room: &str, kind: &str, sent: Sent) -> Value {
         let before = self.last(room, kind)["event_id"].clone();
         self.peer.world().send(BOB, CLUB, sent);
         eventually("it is there", || self.last(room, kind)["event_id"] != before).await;
@@ -22,7 +22,7 @@ impl Rig {
     }
 
     /// The same of a file.
-    async fn file(
+    pub(crate) async fn file(
         &self,
         room: &str,
         kind: &str,
@@ -49,7 +49,7 @@ impl Rig {
     }
 
     /// The type and the attributes of a file that Ann sends.
-    async fn attributes(
+    pub(crate) async fn attributes(
         &self,
         room: &str,
         kind: &str,

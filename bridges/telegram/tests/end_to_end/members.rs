@@ -4,17 +4,17 @@ use grammers_tl_types as tl;
 use landbridge_framework::testing::eventually;
 use serde_json::{Value, json};
 
-use crate::rig::{ALICE, BOB, BOBS_GHOST, CLUB, CLUB_ID, LOBBY_ID, Rig};
+use crate::rig::{ALICE, BOB, BOBS_GHOST, CLUB, LOBBY, LOBBY_ID, Rig};
 
 const CAROL: i64 = 1003;
 const CAROLS_GHOST: &str = "@telegram_1003:hs.example";
 
 impl Rig {
-    fn is(&self, room: &str, who: &str, membership: &str) -> bool {
+    pub(crate) fn is(&self, room: &str, who: &str, membership: &str) -> bool {
         self.homeserver.membership(room, who).as_deref() == Some(membership)
     }
 
-    fn levels(&self, room: &str) -> Value {
+    pub(crate) fn levels(&self, room: &str) -> Value {
         self.state(room, "m.room.power_levels")
     }
 }
@@ -25,24 +25,24 @@ async fn who_comes_and_goes_on_telegram_does_so_on_matrix() {
     rig.peer.world().person(CAROL, "Carol", "+15550003");
     let room = rig.club().await;
     assert!(rig.is(&room, BOBS_GHOST, "join"));
-    rig.peer.world().bring(CAROL, CLUB_ID, CAROL);
+    rig.peer.world().bring(CAROL, CLUB, CAROL);
     eventually("Carol has come", || rig.is(&room, CAROLS_GHOST, "join")).await;
-    rig.peer.world().remove(CAROL, CLUB_ID, CAROL);
+    rig.peer.world().remove(CAROL, CLUB, CAROL);
     eventually("Carol has gone", || rig.is(&room, CAROLS_GHOST, "leave")).await;
     assert_eq!(rig.last(&room, "m.room.member")["sender"], CAROLS_GHOST);
-    rig.peer.world().bring(BOB, CLUB_ID, CAROL);
+    rig.peer.world().bring(BOB, CLUB, CAROL);
     eventually("Bob has brought Carol", || rig.is(&room, CAROLS_GHOST, "join")).await;
-    rig.peer.world().remove(ALICE, CLUB_ID, CAROL);
+    rig.peer.world().remove(ALICE, CLUB, CAROL);
     eventually("Alice has put her out", || rig.is(&room, CAROLS_GHOST, "leave")).await;
     // The account's own owner, too.
-    rig.peer.world().remove(ALICE, CLUB_ID, ALICE);
+    rig.peer.world().remove(ALICE, CLUB, ALICE);
     eventually("Ann has gone with Alice", || rig.is(&room, rig.ann.id(), "leave")).await;
     // What the bridge does by Ann's account is not done on Telegram again.
-    rig.peer.world().bring(BOB, CLUB_ID, ALICE);
+    rig.peer.world().bring(BOB, CLUB, ALICE);
     eventually("Ann is called back", || !rig.is(&room, rig.ann.id(), "leave")).await;
     rig.peer.world().say(BOB, CLUB, "welcome back");
     eventually("a word to her", || rig.heard(&room).contains(&"welcome back".to_owned())).await;
-    assert!(rig.peer.world().shown(CLUB_ID).members.contains(&ALICE));
+    assert!(rig.peer.world().shown(CLUB).members.contains(&ALICE));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -61,7 +61,7 @@ async fn bots_are_told_who_is_shut_out_and_who_administers() {
     eventually("Bob is shut out", || rig.is(&room, BOBS_GHOST, "ban")).await;
     rig.peer.world().ban(ALICE, LOBBY_ID, BOB, false);
     eventually("Bob may come back", || rig.is(&room, BOBS_GHOST, "leave")).await;
-    rig.peer.world().bring(BOB, LOBBY_ID, BOB);
+    rig.peer.world().bring(BOB, LOBBY, BOB);
     eventually("Bob is back", || rig.is(&room, BOBS_GHOST, "join")).await;
 }
 
@@ -70,7 +70,7 @@ async fn who_is_called_and_put_out_on_matrix_is_so_on_telegram() {
     let rig = Rig::with_alice().await;
     rig.peer.world().person(CAROL, "Carol", "+15550003");
     let room = rig.club().await;
-    let shown = || rig.peer.world().shown(CLUB_ID);
+    let shown = || rig.peer.world().shown(CLUB);
     // What comes back of what Ann does comes before what is said after it.
     let settled = async |text: &str| {
         rig.peer.world().say(CAROL, CLUB, text);
@@ -91,6 +91,7 @@ async fn who_is_called_and_put_out_on_matrix_is_so_on_telegram() {
     })
     .await;
     settled("bye again").await;
+    assert!(rig.is(&room, BOBS_GHOST, "ban"), "he stays shut out here");
     assert!(rig.ann.unban(&room, BOBS_GHOST));
     eventually("he may come back again", || shown().banned.is_empty()).await;
     assert!(rig.ann.leave(&room));
@@ -105,11 +106,11 @@ async fn whoever_enters_a_room_enters_its_chat() {
     rig.become_alice().await;
     let room = rig.found_room("Lobby").await;
     eventually("Ann is there with Alice", || rig.is(&room, rig.ann.id(), "join")).await;
-    rig.peer.world().remove(ALICE, LOBBY_ID, ALICE);
+    rig.peer.world().remove(ALICE, LOBBY, ALICE);
     eventually("Ann is not there", || !rig.is(&room, rig.ann.id(), "join")).await;
     assert!(rig.ann.join(&room), "it is open to everybody");
     eventually("Alice has come with Ann", || {
-        rig.peer.world().shown(LOBBY_ID).members.contains(&ALICE)
+        rig.peer.world().shown(LOBBY).members.contains(&ALICE)
     })
     .await;
 }
@@ -119,14 +120,14 @@ async fn what_everybody_may_do_is_power_levels() {
     let rig = Rig::with_alice().await;
     let room = rig.club().await;
     eventually("everybody may speak", || rig.levels(&room)["events_default"] == 0).await;
-    let free = rig.peer.world().rights(CLUB_ID);
+    let free = rig.peer.world().rights(CLUB);
     let quiet = tl::types::ChatBannedRights {
         send_messages: true,
         pin_messages: true,
         invite_users: true,
         ..free
     };
-    rig.peer.world().permit(CLUB_ID, &quiet);
+    rig.peer.world().permit(CLUB, &quiet);
     eventually("only administrators may", || {
         let levels = rig.levels(&room);
         levels["events_default"] == 50
@@ -143,11 +144,11 @@ async fn what_everybody_may_do_is_power_levels() {
         rig.ann.set_state(&room, "m.room.power_levels", "", &levels).expect("Ann may");
     };
     change(&|levels| levels["events_default"] = json!(0));
-    let rights = || rig.peer.world().rights(CLUB_ID);
+    let rights = || rig.peer.world().rights(CLUB);
     eventually("everybody may speak again", || !rights().send_messages).await;
     assert!(rights().pin_messages && rights().invite_users && !rights().change_info);
     change(&|levels| levels["users"][BOBS_GHOST] = json!(50));
-    let administrators = || rig.peer.world().shown(CLUB_ID).administrators;
+    let administrators = || rig.peer.world().shown(CLUB).administrators;
     eventually("Bob is an administrator", || administrators().contains(&BOB)).await;
     change(&|levels| levels["users"][BOBS_GHOST] = json!(0));
     eventually("Bob is none any more", || administrators().is_empty()).await;

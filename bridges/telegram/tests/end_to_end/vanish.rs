@@ -30,7 +30,7 @@ async fn a_chats_timer_is_set_on_either_side() {
     let rig = Rig::with_alice().await;
     let room = rig.club().await;
     let here = || rig.state(&room, TIMER);
-    let there = || rig.peer.world().shown(CLUB_ID).timer;
+    let there = || rig.peer.world().shown(CLUB).timer;
     rig.peer.world().expire(BOB, CLUB_ID, Some(DAY));
     let day = json!({ "type": "after_send", "timer": i64::from(DAY) * 1000 });
     eventually("it is a day", || here() == day).await;

@@ -367,10 +367,15 @@ impl World {
             }
             Place::Group(id) => {
                 let members = self.groups.get(&id).map(|group| group.members.clone());
-                let to = members.unwrap_or_default().into_iter();
-                self.deliver(message, to.map(|who| (who, Other::Group(id))).collect())
+                self.deliver_in(id, message, members.unwrap_or_default())
             }
         }
+    }
+
+    /// Gives a message of a basic group to some; gives its author's number.
+    pub(crate) fn deliver_in(&mut self, group: i64, message: Message, to: BTreeSet<i64>) -> i32 {
+        let to = to.into_iter().map(|who| (who, Other::Group(group))).collect();
+        self.deliver(message, to)
     }
 
     /// Gives a message to those who have numbers of their own for it; gives its author's.

@@ -84,9 +84,11 @@ fn is_only_link(content: &str, embed: &Embed) -> bool {
     embed.url.as_deref().is_some_and(|url| content.trim() == url)
 }
 
-/// Discord's copy of a file: the only one that is fetched. The addresses that programs write are nobody's to call.
+/// Discord's copy of a file: the only one that is fetched. The addresses that programs write are nobody's to call. That it is Discord's is
+/// looked at when it is fetched.
 fn proxied(media: &EmbedMedia) -> Option<&str> {
-    media.proxy_url.as_deref().filter(|url| url.starts_with("https://") && url.len() <= 2_048)
+    let is_address = |url: &&str| url.starts_with("https://") || url.starts_with("http://");
+    media.proxy_url.as_deref().filter(|url| is_address(url) && url.len() <= 2_048)
 }
 
 fn file(media: &EmbedMedia, part: &str, kind: Option<MediaKind>) -> Option<Part<Discord>> {

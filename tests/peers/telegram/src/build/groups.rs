@@ -6,6 +6,9 @@ use super::{DATE, notify_settings, peer_channel, peer_user};
 use crate::world::Group;
 
 pub(crate) fn group(id: i64, group: &Group, viewer: i64) -> tl::enums::Chat {
+    if group.left.contains(&viewer) {
+        return tl::types::ChatForbidden { id, title: group.title.clone() }.into();
+    }
     let became =
         |channel_id| tl::types::InputChannel { channel_id, access_hash: channel_id * 7 }.into();
     tl::types::Chat {
@@ -17,24 +20,32 @@ pub(crate) fn group(id: i64, group: &Group, viewer: i64) -> tl::enums::Chat {
         noforwards: false,
         id,
         title: group.title.clone(),
-        photo: tl::enums::ChatPhoto::Empty,
+        photo: group.picture.map_or(tl::enums::ChatPhoto::Empty, |photo_id| {
+            tl::types::ChatPhoto { has_video: false, photo_id, stripped_thumb: None, dc_id: 2 }
+                .into()
+        }),
         participants_count: group.members.len() as i32,
         date: group.creator.map_or(DATE, |(_, date)| date),
         version: 1,
         migrated_to: group.became.map(became),
         admin_rights: None,
-        default_banned_rights: None,
+        default_banned_rights: Some(group.rights.clone().into()),
     }
     .into()
 }
 
-/// The first of its members has made it.
+/// If nobody is known to have begun it, the first of its members has.
 pub(crate) fn group_full(id: i64, group: &Group) -> tl::enums::ChatFull {
-    let owner = group.members.first().copied().unwrap_or(0);
+    let first = group.members.first().copied().unwrap_or(0);
+    let owner = group.creator.map_or(first, |(owner, _)| owner);
     let participant = |user_id: &i64| -> tl::enums::ChatParticipant {
         let (user_id, rank) = (*user_id, None);
         if user_id == owner {
             return tl::types::ChatParticipantCreator { user_id, rank }.into();
+        }
+        if group.administrators.contains(&user_id) {
+            let (inviter_id, date) = (owner, DATE);
+            return tl::types::ChatParticipantAdmin { user_id, inviter_id, date, rank }.into();
         }
         tl::types::ChatParticipant { user_id, inviter_id: owner, date: DATE, rank }.into()
     };

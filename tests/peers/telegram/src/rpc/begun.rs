@@ -67,19 +67,13 @@ pub(super) fn about(
 ) -> Answer<bool> {
     let me = asker.person()?;
     let place = place(world, me, &request.peer)?;
-    let known = match place {
-        Place::Group(id) => world.groups.get_mut(&id).map(|group| &mut group.about),
-        Place::Channel(id) => world.channels.get_mut(&id).map(|channel| &mut channel.about),
-        Place::Direct(..) => None,
-    };
-    match known {
-        Some(known) if *known == request.about => refused(400, "CHAT_ABOUT_NOT_MODIFIED"),
-        Some(known) => {
-            *known = request.about;
-            Ok(true)
-        }
-        None => refused(400, "PEER_ID_INVALID"),
+    if matches!(place, Place::Direct(..)) {
+        return refused(400, "PEER_ID_INVALID");
     }
+    if !world.describe(place, &request.about) {
+        return refused(400, "CHAT_ABOUT_NOT_MODIFIED");
+    }
+    Ok(true)
 }
 
 pub(super) fn channel(
@@ -112,7 +106,7 @@ pub(super) fn invite(
     let id = channel_of(world, me, &request.channel)?;
     let (members, missing_invitees) = willing(world, request.users);
     for member in members {
-        world.bring(me, id, member);
+        world.bring(me, Place::Channel(id), member);
     }
     let updates = world.updates(me, Vec::new());
     Ok(tl::types::messages::InvitedUsers { updates, missing_invitees }.into())

@@ -8,6 +8,9 @@ use crate::{
     world::World,
 };
 
+/// What the bytes of a picture begin with that this server can't read.
+const NO_PICTURE: &[u8] = b"no picture";
+
 pub(super) fn save_part(
     world: &mut World,
     asker: Asker,
@@ -52,6 +55,9 @@ pub(super) fn made(
     Ok(match media {
         tl::enums::InputMedia::UploadedPhoto(photo) => {
             let (id, size) = uploaded(world, &photo.file)?;
+            if world.files.get(&id).is_some_and(|bytes| bytes.starts_with(NO_PICTURE)) {
+                return refused(400, "IMAGE_PROCESS_FAILED");
+            }
             tl::types::MessageMediaPhoto {
                 spoiler: photo.spoiler,
                 live_photo: false,

@@ -2,11 +2,120 @@
 
 use grammers_tl_types as tl;
 
-use super::{Answer, Asker, member, place, refused};
+use super::{Answer, Asker, member, place, refused, rooms};
 use crate::{
     build::{self, DATE},
     world::{Message, Place, World},
 };
+
+/// A basic group that somebody names who must be in it.
+fn among(world: &World, me: i64, id: i64) -> Answer<()> {
+    match world.groups.get(&id) {
+        Some(group) if group.members.contains(&me) => Ok(()),
+        _ => refused(400, "PEER_ID_INVALID"),
+    }
+}
+
+/// Whether somebody has begun a basic group, or is an administrator of it.
+pub(super) fn administers(world: &World, me: i64, id: i64) -> Answer<()> {
+    among(world, me, id)?;
+    match world.groups.get(&id) {
+        Some(group)
+            if group.administrators.contains(&me)
+                || group.creator.is_some_and(|(owner, _)| owner == me) =>
+        {
+            Ok(())
+        }
+        _ => refused(400, "CHAT_ADMIN_REQUIRED"),
+    }
+}
+
+pub(super) fn title(
+    world: &mut World,
+    asker: Asker,
+    request: tl::functions::messages::EditChatTitle,
+) -> Answer<tl::enums::Updates> {
+    let me = asker.person()?;
+    among(world, me, request.chat_id)?;
+    if !world.entitle(me, Place::Group(request.chat_id), &request.title) {
+        return refused(400, "CHAT_NOT_MODIFIED");
+    }
+    Ok(world.updates(me, Vec::new()))
+}
+
+pub(super) fn picture(
+    world: &mut World,
+    asker: Asker,
+    request: tl::functions::messages::EditChatPhoto,
+) -> Answer<tl::enums::Updates> {
+    let me = asker.person()?;
+    among(world, me, request.chat_id)?;
+    let bytes = rooms::shown(world, request.photo)?;
+    world.picture(me, Place::Group(request.chat_id), bytes.as_deref());
+    Ok(world.updates(me, Vec::new()))
+}
+
+pub(super) fn bring(
+    world: &mut World,
+    asker: Asker,
+    request: tl::functions::messages::AddChatUser,
+) -> Answer<tl::enums::messages::InvitedUsers> {
+    let me = asker.person()?;
+    among(world, me, request.chat_id)?;
+    let who = rooms::person(&request.user_id)?;
+    if !world.bring(me, Place::Group(request.chat_id), who) {
+        return refused(400, "USER_ALREADY_PARTICIPANT");
+    }
+    let updates = world.updates(me, Vec::new());
+    Ok(tl::types::messages::InvitedUsers { updates, missing_invitees: Vec::new() }.into())
+}
+
+/// Somebody leaves, or is put out.
+pub(super) fn remove(
+    world: &mut World,
+    asker: Asker,
+    request: tl::functions::messages::DeleteChatUser,
+) -> Answer<tl::enums::Updates> {
+    let me = asker.person()?;
+    among(world, me, request.chat_id)?;
+    let who = match &request.user_id {
+        tl::enums::InputUser::UserSelf => me,
+        user => {
+            administers(world, me, request.chat_id)?;
+            rooms::person(user)?
+        }
+    };
+    if !world.remove(me, Place::Group(request.chat_id), who) {
+        return refused(400, "USER_NOT_PARTICIPANT");
+    }
+    Ok(world.updates(me, Vec::new()))
+}
+
+pub(super) fn appoint(
+    world: &mut World,
+    asker: Asker,
+    request: tl::functions::messages::EditChatAdmin,
+) -> Answer<bool> {
+    let me = asker.person()?;
+    administers(world, me, request.chat_id)?;
+    let who = rooms::person(&request.user_id)?;
+    if !world.appoint(request.chat_id, who, request.is_admin) {
+        return refused(400, "CHAT_NOT_MODIFIED");
+    }
+    Ok(true)
+}
+
+pub(super) fn chats(
+    world: &mut World,
+    asker: Asker,
+    request: tl::functions::messages::GetChats,
+) -> Answer<tl::enums::messages::Chats> {
+    let me = asker.person()?;
+    for id in &request.id {
+        among(world, me, *id)?;
+    }
+    Ok(tl::types::messages::Chats { chats: world.chats(me) }.into())
+}
 
 pub(super) fn full(
     world: &mut World,
@@ -14,9 +123,8 @@ pub(super) fn full(
     request: tl::functions::messages::GetFullChat,
 ) -> Answer<tl::enums::messages::ChatFull> {
     let me = asker.person()?;
-    let Some(group) =
-        world.groups.get(&request.chat_id).filter(|group| group.members.contains(&me))
-    else {
+    among(world, me, request.chat_id)?;
+    let Some(group) = world.groups.get(&request.chat_id) else {
         return refused(400, "PEER_ID_INVALID");
     };
     Ok(tl::types::messages::ChatFull {

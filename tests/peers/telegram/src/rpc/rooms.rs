@@ -2,7 +2,7 @@
 
 use grammers_tl_types as tl;
 
-use super::{Answer, Asker, channel, files, member, place, refused};
+use super::{Answer, Asker, channel, files, groups, member, place, refused};
 use crate::world::{Place, World};
 
 pub(super) fn read(
@@ -71,7 +71,7 @@ pub(super) fn join(
 ) -> Answer<tl::enums::messages::ChatInviteJoinResult> {
     let me = asker.person()?;
     let id = named(world, &request.channel)?;
-    if !world.bring(me, id, me) {
+    if !world.bring(me, Place::Channel(id), me) {
         return refused(400, "USER_ALREADY_PARTICIPANT");
     }
     let updates = world.updates(me, Vec::new());
@@ -85,7 +85,7 @@ pub(super) fn leave(
 ) -> Answer<tl::enums::Updates> {
     let me = asker.person()?;
     let id = named(world, &request.channel)?;
-    if !world.remove(me, id, me) {
+    if !world.remove(me, Place::Channel(id), me) {
         return refused(400, "USER_NOT_PARTICIPANT");
     }
     Ok(world.updates(me, Vec::new()))
@@ -105,7 +105,7 @@ fn administers(world: &World, me: i64, id: i64) -> Answer<()> {
     }
 }
 
-fn person(user: &tl::enums::InputUser) -> Answer<i64> {
+pub(super) fn person(user: &tl::enums::InputUser) -> Answer<i64> {
     match user {
         tl::enums::InputUser::User(user) if user.access_hash == user.user_id * 7 => {
             Ok(user.user_id)
@@ -162,15 +162,17 @@ pub(super) fn permit(
     request: tl::functions::messages::EditChatDefaultBannedRights,
 ) -> Answer<tl::enums::Updates> {
     let me = asker.person()?;
-    let Place::Channel(id) = place(world, me, &request.peer)? else {
-        return refused(400, "PEER_ID_INVALID");
-    };
-    administers(world, me, id)?;
+    let place = place(world, me, &request.peer)?;
+    match place {
+        Place::Channel(id) => administers(world, me, id)?,
+        Place::Group(id) => groups::administers(world, me, id)?,
+        Place::Direct(..) => return refused(400, "PEER_ID_INVALID"),
+    }
     let tl::enums::ChatBannedRights::Rights(rights) = request.banned_rights;
-    if world.rights(id) == rights {
+    if world.rights(place) == rights {
         return refused(400, "CHAT_NOT_MODIFIED");
     }
-    world.permit(id, &rights);
+    world.permit(place, &rights);
     Ok(world.updates(me, Vec::new()))
 }
 
@@ -181,7 +183,7 @@ pub(super) fn title(
 ) -> Answer<tl::enums::Updates> {
     let me = asker.person()?;
     let id = channel(world, me, &request.channel)?;
-    if !world.entitle(me, id, &request.title) {
+    if !world.entitle(me, Place::Channel(id), &request.title) {
         return refused(400, "CHAT_NOT_MODIFIED");
     }
     Ok(world.updates(me, Vec::new()))
@@ -194,17 +196,25 @@ pub(super) fn picture(
 ) -> Answer<tl::enums::Updates> {
     let me = asker.person()?;
     let id = channel(world, me, &request.channel)?;
-    let bytes = match request.photo {
+    let bytes = shown(world, request.photo)?;
+    world.picture(me, Place::Channel(id), bytes.as_deref());
+    Ok(world.updates(me, Vec::new()))
+}
+
+/// The bytes of a chat's new picture; none if it is to have none.
+pub(super) fn shown(
+    world: &mut World,
+    photo: tl::enums::InputChatPhoto,
+) -> Answer<Option<Vec<u8>>> {
+    match photo {
         tl::enums::InputChatPhoto::InputChatUploadedPhoto(photo) => {
             let Some(file) = photo.file else { return refused(400, "PHOTO_INVALID") };
             let (number, _) = files::uploaded(world, &file)?;
-            world.files.get(&number).cloned()
+            Ok(world.files.get(&number).cloned())
         }
-        tl::enums::InputChatPhoto::Empty => None,
-        tl::enums::InputChatPhoto::Photo(_) => return refused(400, "PHOTO_INVALID"),
-    };
-    world.picture(me, id, bytes.as_deref());
-    Ok(world.updates(me, Vec::new()))
+        tl::enums::InputChatPhoto::Empty => Ok(None),
+        tl::enums::InputChatPhoto::Photo(_) => refused(400, "PHOTO_INVALID"),
+    }
 }
 
 pub(super) fn expire(

@@ -65,10 +65,10 @@ fn add(world: &mut World, asker: Asker, new: New) -> Answer<tl::enums::Updates> 
     if new.text.encode_utf16().count() > 4096 {
         return refused(400, "MESSAGE_TOO_LONG");
     }
+    let media = new.media.map(|media| files::made(world, media)).transpose()?;
     if !world.taken.insert((me, new.random_id)) {
         return refused(500, "RANDOM_ID_DUPLICATE");
     }
-    let media = new.media.map(|media| files::made(world, media)).transpose()?;
     let (reply_to, topic) = world.answered_in(place, new.answers.0, new.answers.1);
     let entities = shown(new.entities);
     let timer = match place {

@@ -1,13 +1,13 @@
-//! What becomes of people and supergroups: their names and pictures, who is in them and what everybody may do there.
+//! What becomes of people and groups: their names and pictures, who is in them and what everybody may do there.
 
 use std::collections::BTreeSet;
 
 use grammers_tl_types as tl;
 
-use super::{Message, Place, World};
+use super::{Message, Other, Place, World};
 use crate::build::{self, DATE, peer_channel};
 
-/// A supergroup, as a test sees it.
+/// A group or supergroup, as a test sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shown {
     /// Its name.
@@ -27,23 +27,40 @@ pub struct Shown {
 }
 
 impl World {
-    /// A supergroup as it is now.
-    pub fn shown(&self, channel: i64) -> Shown {
-        let Some(there) = self.channels.get(&channel) else { return Shown::default() };
-        Shown {
-            title: there.title.clone(),
-            about: there.about.clone(),
-            picture: there.picture.and_then(|picture| self.files.get(&picture).cloned()),
-            members: there.members.clone(),
-            administrators: there.administrators.clone(),
-            banned: there.banned.clone(),
-            timer: there.timer,
+    /// A group or supergroup as it is now.
+    pub fn shown(&self, place: Place) -> Shown {
+        let picture = |number: Option<i64>| self.files.get(&number?).cloned();
+        match place {
+            Place::Channel(id) => self.channels.get(&id).map(|there| Shown {
+                title: there.title.clone(),
+                about: there.about.clone(),
+                picture: picture(there.picture),
+                members: there.members.clone(),
+                administrators: there.administrators.clone(),
+                banned: there.banned.clone(),
+                timer: there.timer,
+            }),
+            Place::Group(id) => self.groups.get(&id).map(|there| Shown {
+                title: there.title.clone(),
+                about: there.about.clone(),
+                picture: picture(there.picture),
+                members: there.members.clone(),
+                administrators: there.administrators.clone(),
+                ..Shown::default()
+            }),
+            Place::Direct(..) => None,
         }
+        .unwrap_or_default()
     }
 
-    /// What everybody may not do in a supergroup.
-    pub fn rights(&self, channel: i64) -> tl::types::ChatBannedRights {
-        self.channels.get(&channel).map_or_else(build::allowed, |there| there.rights.clone())
+    /// What everybody may not do in a group or supergroup.
+    pub fn rights(&self, place: Place) -> tl::types::ChatBannedRights {
+        let rights = match place {
+            Place::Channel(id) => self.channels.get(&id).map(|there| &there.rights),
+            Place::Group(id) => self.groups.get(&id).map(|there| &there.rights),
+            Place::Direct(..) => None,
+        };
+        rights.cloned().unwrap_or_else(build::allowed)
     }
 
     /// Adds a supergroup that somebody has begun.
@@ -91,39 +108,56 @@ impl World {
         }
     }
 
-    /// Tells everybody who is in a supergroup.
-    fn tell_members(&mut self, channel: i64, update: &tl::enums::Update) {
-        let members = self.channels.get(&channel).map(|channel| channel.members.clone());
-        for member in members.into_iter().flatten() {
+    /// Tells everybody who is in a group or supergroup.
+    pub(crate) fn tell_members(&mut self, place: Place, update: &tl::enums::Update) {
+        for member in self.shown(place).members {
             self.push(member, vec![update.clone()]);
         }
     }
 
-    /// Somebody gives a supergroup another name. `false`: it has that one.
-    pub fn entitle(&mut self, by: i64, channel: i64, title: &str) -> bool {
-        let Some(there) = self.channels.get_mut(&channel) else { return false };
-        if there.title == title {
-            return false;
-        }
-        there.title = title.into();
+    /// Somebody gives a group or supergroup another name. `false`: it has that one.
+    pub fn entitle(&mut self, by: i64, place: Place, title: &str) -> bool {
+        let there = match place {
+            Place::Channel(id) => self.channels.get_mut(&id).map(|there| &mut there.title),
+            Place::Group(id) => self.groups.get_mut(&id).map(|there| &mut there.title),
+            Place::Direct(..) => None,
+        };
+        let Some(there) = there.filter(|there| *there != title) else { return false };
+        *there = title.into();
         let action = tl::types::MessageActionChatEditTitle { title: title.into() };
-        self.add(Place::Channel(channel), Message::happened(by, action));
+        self.add(place, Message::happened(by, action));
         true
     }
 
-    /// A supergroup says something else about itself, of which there is no message.
-    pub fn describe(&mut self, channel: i64, about: &str) {
-        if let Some(there) = self.channels.get_mut(&channel) {
-            there.about = about.into();
-        }
-        self.tell_members(channel, &tl::types::UpdateChannel { channel_id: channel }.into());
+    /// A group or supergroup says something else about itself, of which there is no message. `false`: it says that.
+    pub fn describe(&mut self, place: Place, about: &str) -> bool {
+        let (there, update) = match place {
+            Place::Channel(channel_id) => (
+                self.channels.get_mut(&channel_id).map(|there| &mut there.about),
+                tl::types::UpdateChannel { channel_id }.into(),
+            ),
+            Place::Group(chat_id) => (
+                self.groups.get_mut(&chat_id).map(|there| &mut there.about),
+                tl::types::UpdateChat { chat_id }.into(),
+            ),
+            Place::Direct(..) => return false,
+        };
+        let Some(there) = there.filter(|there| *there != about) else { return false };
+        *there = about.into();
+        self.tell_members(place, &update);
+        true
     }
 
-    /// Somebody gives a supergroup another picture, or none.
-    pub fn picture(&mut self, by: i64, channel: i64, bytes: Option<&[u8]>) {
+    /// Somebody gives a group or supergroup another picture, or none.
+    pub fn picture(&mut self, by: i64, place: Place, bytes: Option<&[u8]>) {
         let picture = bytes.map(|bytes| (self.keep(bytes), bytes.len()));
-        if let Some(there) = self.channels.get_mut(&channel) {
-            there.picture = picture.map(|(number, _)| number);
+        let there = match place {
+            Place::Channel(id) => self.channels.get_mut(&id).map(|there| &mut there.picture),
+            Place::Group(id) => self.groups.get_mut(&id).map(|there| &mut there.picture),
+            Place::Direct(..) => None,
+        };
+        if let Some(there) = there {
+            *there = picture.map(|(number, _)| number);
         }
         let happened = match picture {
             Some((number, size)) => {
@@ -132,33 +166,62 @@ impl World {
             }
             None => Message::happened(by, tl::enums::MessageAction::ChatDeletePhoto),
         };
-        self.add(Place::Channel(channel), happened);
+        self.add(place, happened);
     }
 
-    /// Somebody comes into a supergroup, by themselves or by another. `false`: they are there.
-    pub fn bring(&mut self, by: i64, channel: i64, who: i64) -> bool {
-        let Some(there) = self.channels.get_mut(&channel) else { return false };
-        if there.banned.contains(&who) || !there.members.insert(who) {
-            return false;
+    /// Somebody comes into a group or supergroup, by themselves or by another. `false`: they are there.
+    pub fn bring(&mut self, by: i64, place: Place, who: i64) -> bool {
+        let came = match place {
+            Place::Channel(id) => self.channels.get_mut(&id).is_some_and(|there| {
+                let came = !there.banned.contains(&who) && there.members.insert(who);
+                came && {
+                    there.left.remove(&who);
+                    true
+                }
+            }),
+            Place::Group(id) => self.groups.get_mut(&id).is_some_and(|there| {
+                there.left.remove(&who);
+                there.members.insert(who)
+            }),
+            Place::Direct(..) => false,
+        };
+        if came {
+            let action = tl::types::MessageActionChatAddUser { users: vec![who] };
+            self.add(place, Message::happened(by, action));
         }
-        there.left.remove(&who);
-        let action = tl::types::MessageActionChatAddUser { users: vec![who] };
-        self.add(Place::Channel(channel), Message::happened(by, action));
-        true
+        came
     }
 
-    /// Somebody leaves a supergroup, or is put out of it. `false`: they are not there.
-    pub fn remove(&mut self, by: i64, channel: i64, who: i64) -> bool {
-        let Some(there) = self.channels.get_mut(&channel) else { return false };
-        if !there.members.remove(&who) {
-            return false;
+    /// Somebody leaves a group or supergroup, or is put out of it. `false`: they are not there.
+    pub fn remove(&mut self, by: i64, place: Place, who: i64) -> bool {
+        let happened =
+            Message::happened(by, tl::types::MessageActionChatDeleteUser { user_id: who });
+        match place {
+            Place::Channel(channel_id) => {
+                let Some(there) = self.channels.get_mut(&channel_id) else { return false };
+                if !there.members.remove(&who) {
+                    return false;
+                }
+                there.left.insert(who);
+                there.administrators.remove(&who);
+                self.add(place, happened);
+                // Whoever is out of it is told of nothing but that.
+                self.push(who, vec![tl::types::UpdateChannel { channel_id }.into()]);
+            }
+            Place::Group(id) => {
+                let there = self.groups.get_mut(&id);
+                let Some(there) = there.filter(|there| there.members.contains(&who)) else {
+                    return false;
+                };
+                // It is the last that they are told.
+                let told = there.members.clone();
+                there.members.remove(&who);
+                there.administrators.remove(&who);
+                there.left.insert(who);
+                self.deliver_in(id, Message { date: super::now(), ..happened }, told);
+            }
+            Place::Direct(..) => return false,
         }
-        there.left.insert(who);
-        there.administrators.remove(&who);
-        let action = tl::types::MessageActionChatDeleteUser { user_id: who };
-        self.add(Place::Channel(channel), Message::happened(by, action));
-        // Whoever is out of it is told of nothing but that.
-        self.push(who, vec![tl::types::UpdateChannel { channel_id: channel }.into()]);
         true
     }
 
@@ -172,7 +235,7 @@ impl World {
             there.banned.remove(&who);
         }
         if banned {
-            self.remove(by, channel, who);
+            self.remove(by, Place::Channel(channel), who);
         }
         self.tell_standing(by, channel, who, before.as_ref());
     }
@@ -218,16 +281,25 @@ impl World {
         }
     }
 
-    /// What everybody may not do in a supergroup is changed.
-    pub fn permit(&mut self, channel: i64, rights: &tl::types::ChatBannedRights) {
-        let Some(there) = self.channels.get_mut(&channel) else { return };
-        there.rights = rights.clone();
+    /// What everybody may not do in a group or supergroup is changed.
+    pub fn permit(&mut self, place: Place, rights: &tl::types::ChatBannedRights) {
+        let (there, peer) = match place {
+            Place::Channel(id) => {
+                (self.channels.get_mut(&id).map(|there| &mut there.rights), peer_channel(id))
+            }
+            Place::Group(id) => {
+                (self.groups.get_mut(&id).map(|there| &mut there.rights), Other::Group(id).peer())
+            }
+            Place::Direct(..) => return,
+        };
+        let Some(there) = there else { return };
+        *there = rights.clone();
         let update = tl::types::UpdateChatDefaultBannedRights {
-            peer: peer_channel(channel),
+            peer,
             default_banned_rights: rights.clone().into(),
             version: 1,
         };
-        self.tell_members(channel, &update.into());
+        self.tell_members(place, &update.into());
     }
 
     /// Somebody lets what is said in a supergroup disappear after so many seconds, or no longer. `false`: that is so already.

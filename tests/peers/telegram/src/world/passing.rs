@@ -37,8 +37,17 @@ impl World {
                 };
                 self.push(if a == who { b } else { a }, vec![update.into()]);
             }
-            // Who types in a basic group is not told here.
-            Place::Group(_) => {}
+            Place::Group(chat_id) => {
+                let members = self.groups.get(&chat_id).map(|group| group.members.clone());
+                for other in members.into_iter().flatten().filter(|member| *member != who) {
+                    let update = tl::types::UpdateChatUserTyping {
+                        chat_id,
+                        from_id: peer_user(who),
+                        action: action.clone(),
+                    };
+                    self.push(other, vec![update.into()]);
+                }
+            }
             Place::Channel(id) => {
                 let members = self.channels.get(&id).map(|channel| channel.members.clone());
                 for other in members.into_iter().flatten().filter(|member| *member != who) {

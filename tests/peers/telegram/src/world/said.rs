@@ -16,7 +16,7 @@ pub struct Said {
     pub edited: bool,
     /// The reactions: who, and with what.
     pub reactions: Vec<(i64, String)>,
-    /// The number of the message that it answers.
+    /// The number of the message that it answers; in direct chats and basic groups, its author's own.
     pub reply_to: Option<i32>,
     /// The topic that it belongs to, in a forum.
     pub topic: Option<i32>,
@@ -137,6 +137,23 @@ impl World {
         if let Some(message) = there.and_then(|channel| channel.messages.get_mut(&number)) {
             message.pinned = pinned;
             self.log_channel(channel, What::Pin(number, pinned));
+        }
+    }
+
+    /// Something happens in a chat of which its messages tell.
+    pub fn happens(&mut self, by: i64, place: Place, action: tl::enums::MessageAction) -> i32 {
+        self.add(place, Message::happened(by, action))
+    }
+
+    /// A photo, to be sent.
+    pub fn photo(&mut self, bytes: &[u8]) -> tl::types::MessageMediaPhoto {
+        let number = self.keep(bytes);
+        tl::types::MessageMediaPhoto {
+            spoiler: false,
+            live_photo: false,
+            photo: Some(build::photo(number, bytes.len()).into()),
+            ttl_seconds: None,
+            video: None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use grammers_tl_types as tl;
 
-use super::{Logged, What, World, due};
+use super::{Logged, Message, What, World, due};
 use crate::build::{self, DATE, peer_channel};
 
 impl World {
@@ -46,7 +46,10 @@ impl World {
     pub(crate) fn in_mailbox(&self, viewer: i64, number: i32) -> Option<tl::enums::Message> {
         let (other, at) = *self.people.get(&viewer)?.mailbox.get(&number)?;
         let said = self.direct.get(at)?.as_ref()?;
-        Some(build::message(number, said, other.peer(), said.from == viewer, false))
+        // What it answers, too, everybody has a number of their own for.
+        let reply_to = said.reply_to.and_then(|to| self.number_of(viewer, said.from, to));
+        let said = Message { reply_to, ..said.clone() };
+        Some(build::message(number, &said, other.peer(), said.from == viewer, false))
     }
 
     pub(crate) fn channel_update(
@@ -144,7 +147,10 @@ impl World {
         let there = self.channels.iter().filter(|(_, channel)| {
             channel.members.contains(&viewer) || channel.left.contains(&viewer)
         });
-        let groups = self.groups.iter().filter(|(_, group)| group.members.contains(&viewer));
+        let groups = self
+            .groups
+            .iter()
+            .filter(|(_, group)| group.members.contains(&viewer) || group.left.contains(&viewer));
         let channels = there.map(|(id, channel)| build::channel(*id, channel, viewer));
         channels.chain(groups.map(|(id, group)| build::group(*id, group, viewer))).collect()
     }
