@@ -5,6 +5,8 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use tokio_util::sync::DropGuard;
+
 use crate::{
     adapter::{Account, StoredLogin},
     network::{CancellationToken, LoginState},
@@ -14,7 +16,16 @@ struct Entry {
     stored: StoredLogin,
     state: LoginState,
     account: Option<Arc<dyn Account>>,
-    stop: CancellationToken,
+    ends: Ends,
+}
+
+/// What ends a login's connection.
+#[derive(Clone)]
+pub(crate) struct Ends {
+    /// The connection is to end.
+    pub(crate) stop: CancellationToken,
+    /// Nobody is to hear any more how it stands.
+    pub(crate) gone: CancellationToken,
 }
 
 /// See the module.
@@ -31,27 +42,24 @@ impl LoginPool {
         f(&mut self.entries.write().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Adds a login, or replaces what is known of it; an old connection is stopped. Gives what stops the new one.
-    pub(crate) fn insert(
-        &self,
-        stored: StoredLogin,
-        parent: &CancellationToken,
-    ) -> CancellationToken {
+    /// Adds a login, or replaces what is known of it; an old connection is stopped. Gives what ends the new one.
+    pub(crate) fn insert(&self, stored: StoredLogin, parent: &CancellationToken) -> Ends {
         let stop = parent.child_token();
+        let ends = Ends { gone: stop.child_token(), stop };
         let entry =
-            Entry { stored, state: LoginState::Connecting, account: None, stop: stop.clone() };
+            Entry { stored, state: LoginState::Connecting, account: None, ends: ends.clone() };
         self.write(|entries| {
             if let Some(old) = entries.insert(entry.stored.id.clone(), entry) {
-                old.stop.cancel();
+                old.ends.stop.cancel();
             }
         });
-        stop
+        ends
     }
-    /// Removes a login and stops its connection.
-    pub(crate) fn remove(&self, id: &str) -> Option<Arc<dyn Account>> {
+    /// Removes a login. Its connection ends when the guard is dropped, so that the network can be told by it.
+    pub(crate) fn remove(&self, id: &str) -> Option<(Option<Arc<dyn Account>>, DropGuard)> {
         let entry = self.write(|entries| entries.remove(id))?;
-        entry.stop.cancel();
-        entry.account
+        entry.ends.gone.cancel();
+        Some((entry.account, entry.ends.stop.drop_guard()))
     }
     pub(crate) fn set_account(&self, id: &str, account: Option<Arc<dyn Account>>) {
         self.write(|entries| {

@@ -13,6 +13,7 @@ use crate::{
         SendError,
     },
     inbox::gate::LoginPort,
+    login_pool::Ends,
     network::{CancellationToken, ConnectError, Exit, LoginState, NetError},
     plain::Plain,
     portal::Portal,
@@ -28,12 +29,13 @@ const PASSING: Duration = Duration::from_secs(20);
 impl Engine {
     /// Connects a login and keeps it connected until it is removed or the bridge stops.
     pub(crate) fn connect_login(self: &Arc<Self>, login: StoredLogin) {
-        let stop = self.logins.insert(login.clone(), &self.stop);
+        let ends = self.logins.insert(login.clone(), &self.stop);
         let engine = self.clone();
-        self.spawn(async move { engine.keep_connected(login, stop).await });
+        self.spawn(async move { engine.keep_connected(login, ends).await });
     }
 
-    async fn keep_connected(self: Arc<Self>, login: StoredLogin, stop: CancellationToken) {
+    async fn keep_connected(self: Arc<Self>, login: StoredLogin, ends: Ends) {
+        let Ends { stop, gone } = ends;
         let mut failures = 0;
         loop {
             self.login_state(&login.id, &LoginState::Connecting);
@@ -42,6 +44,9 @@ impl Engine {
                 () = stop.cancelled() => return,
                 ended = self.connection(&login, &stop) => ended,
             };
+            if gone.is_cancelled() {
+                return;
+            }
             match why {
                 Ended::Stopped => return,
                 Ended::Bad(why) => {

@@ -160,7 +160,7 @@ impl<F: Find> Control for Handle<F> {
         let mut batch = Batch::new();
         batch.login_logged_out(login);
         engine.store.commit(batch).await?;
-        if let Some(account) = engine.logins.remove(login) {
+        if let Some((Some(account), _connection)) = engine.logins.remove(login) {
             // The session ends on our side whatever the network says to it.
             let _ =
                 tokio::time::timeout(std::time::Duration::from_secs(20), account.logout()).await;

@@ -244,6 +244,8 @@ async fn what_everybody_may_do_in_a_group_is_power_levels() {
     change(&|levels| levels["events_default"] = json!(0));
     eventually("everybody may speak again", || !rights().send_messages).await;
     assert!(rights().pin_messages, "nothing else is changed");
+    // What comes back of it changes levels, too, and levels are replaced as a whole.
+    eventually("so may their stickers", || rig.levels(&room)["events"]["m.sticker"] == 0).await;
     let administrators = || rig.peer.world().shown(CIRCLE).administrators;
     change(&|levels| levels["users"][BOBS_GHOST] = json!(50));
     eventually("Bob is an administrator", || administrators().contains(&BOB)).await;

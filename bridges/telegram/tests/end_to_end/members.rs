@@ -147,6 +147,8 @@ async fn what_everybody_may_do_is_power_levels() {
     let rights = || rig.peer.world().rights(CLUB);
     eventually("everybody may speak again", || !rights().send_messages).await;
     assert!(rights().pin_messages && rights().invite_users && !rights().change_info);
+    // What comes back of it changes levels, too, and levels are replaced as a whole.
+    eventually("so may their stickers", || rig.levels(&room)["events"]["m.sticker"] == 0).await;
     change(&|levels| levels["users"][BOBS_GHOST] = json!(50));
     let administrators = || rig.peer.world().shown(CLUB).administrators;
     eventually("Bob is an administrator", || administrators().contains(&BOB)).await;
