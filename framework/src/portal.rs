@@ -53,7 +53,7 @@ use crate::{
     inbox::decode::Decoded,
     network::PortalKey,
     plain::Plain,
-    store::{Batch, PortalRow, StoreError},
+    store::{Batch, PortalRow, RemoteOutboxRow, SendState, StoreError},
 };
 
 /// How many portals are remembered while nothing happens in them.
@@ -76,8 +76,10 @@ pub(crate) struct Portal {
     pub(crate) look_first: AtomicBool,
     /// Failures to send in a row.
     pub(crate) send_failures: AtomicI64,
-    /// How much is on its way to the network whose row nobody sees yet.
+    /// How much is on its way to the network without a note of that at its row.
     ahead: AtomicUsize,
+    /// What is open below this number may have been sent without a note of that: by the bridge before this one, most of all.
+    doubted_below: AtomicI64,
     /// Whether events of its room may wait that nobody has planned yet.
     unplanned: AtomicBool,
     /// What is to be done about events that were planned as they came.
@@ -88,7 +90,7 @@ pub(crate) struct Portal {
     handed_task: Mutex<Option<HandedTask>>,
 }
 
-/// Something is on its way to the network, and its row is not committed.
+/// Something is on its way to the network, and its row doesn't say so.
 struct Ahead<'a>(&'a Portal);
 
 impl Drop for Ahead<'_> {
@@ -139,7 +141,8 @@ impl Worker {
 }
 
 impl Portal {
-    fn new(row: PortalRow, logins: HashSet<String>) -> Self {
+    /// `next` is a number that no row has yet.
+    fn new(row: PortalRow, logins: HashSet<String>, next: i64) -> Self {
         Self {
             id: row.id,
             row: Mutex::new(row),
@@ -152,6 +155,7 @@ impl Portal {
             look_first: AtomicBool::new(true),
             send_failures: AtomicI64::new(0),
             ahead: AtomicUsize::new(0),
+            doubted_below: AtomicI64::new(next),
             unplanned: AtomicBool::new(true),
             handed: Mutex::default(),
             untaken: AtomicBool::new(true),
@@ -182,14 +186,23 @@ impl Portal {
             && !self.outward.is_to_look()
             && self.handed().is_none()
     }
-    /// Something is sent to the network before its row is committed, for as long as what this gives is there.
+    /// Something is sent to the network without a note at its row, for as long as what this gives is there.
     fn send_ahead(&self) -> Ahead<'_> {
         self.ahead.fetch_add(1, Ordering::AcqRel);
         Ahead(self)
     }
-    /// Whether something is on its way to the network whose row nobody sees yet.
+    /// Whether something is on its way to the network without a note at its row.
     fn sends_ahead(&self) -> bool {
         self.ahead.load(Ordering::Acquire) > 0
+    }
+    /// Whatever is open now may have been sent; `next` is a number that no row has yet.
+    fn doubt_what_is_open(&self, next: i64) {
+        self.doubted_below.fetch_max(next, Ordering::AcqRel);
+    }
+    /// Whether an open row to the network may have been sent.
+    fn may_have_sent(&self, row: &RemoteOutboxRow) -> bool {
+        matches!(row.state, SendState::Sending | SendState::Unknown)
+            || row.state == SendState::Ready && row.seq < self.doubted_below.load(Ordering::Acquire)
     }
     /// How it stands.
     pub(crate) fn row(&self) -> PortalRow {
@@ -292,7 +305,7 @@ impl Engine {
         }
         let Some(row) = self.store.portal(id).await? else { return Ok(None) };
         let logins = self.store.portal_logins(id).await?.into_iter().collect();
-        Ok(Some(self.portals.insert(Portal::new(row, logins))))
+        Ok(Some(self.portals.insert(Portal::new(row, logins, self.store.next_id()))))
     }
 
     /// The portal of a chat, if it is known.
@@ -327,7 +340,7 @@ impl Engine {
         batch.save_portal(&row);
         self.store.commit(batch).await?;
         self.portals.by_key.insert(key.clone(), row.id);
-        Ok(self.portals.insert(Portal::new(row, HashSet::new())))
+        Ok(self.portals.insert(Portal::new(row, HashSet::new(), self.store.next_id())))
     }
 
     /// The portal whose room it is, if it is one's.

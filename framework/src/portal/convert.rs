@@ -14,7 +14,7 @@ use crate::{
     event::{Body, RemoteEvent, Sender},
     network::MessageRef,
     plain::Plain,
-    store::{Batch, MessageRow, PortalState, SendState},
+    store::{Batch, MessageRow, PortalState},
 };
 
 /// What an event comes to.
@@ -188,25 +188,8 @@ impl Engine {
         if row.state == PortalState::Left {
             return Ok(Verdict::Drop("its user has left the room"));
         }
-        // The echo of what was sent from here may still be on its way to be known as such.
-        if portal.sends_ahead()
-            && matches!(event.body, Body::Message(_))
-            && self.own_login(&event.sender, via).is_some()
-        {
+        if self.may_be_echo(portal, event, via).await? {
             return Ok(Verdict::Hold);
-        }
-        if let (Body::Message(message), Some(login)) =
-            (&event.body, self.own_login(&event.sender, via))
-            && message.echo_of.is_none()
-        {
-            let open = self.store.open_remote_outbox(portal.id, 64).await?;
-            let unsettled = |state| matches!(state, SendState::Sending | SendState::Unknown);
-            if open
-                .iter()
-                .any(|row| row.login == login && unsettled(row.state) && row.op.starts_with("send"))
-            {
-                return Ok(Verdict::Hold);
-            }
         }
         if self.is_under_way(portal, event, via).await? {
             return Ok(Verdict::Drop("it is being done from Matrix"));

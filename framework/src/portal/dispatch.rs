@@ -63,8 +63,8 @@ impl Turn<'_> {
         };
         Self { planned: !pending.is_empty(), pending, commit, ahead: None }
     }
-    /// Everything so far is committed, and nothing is on its way.
-    fn is_committed(&mut self) {
+    /// Everything so far was committed, and nothing is on its way.
+    fn mark_committed(&mut self) {
         self.planned = false;
         self.ahead = None;
     }
@@ -96,6 +96,10 @@ impl Engine {
     ) -> Result<Step, StoreError> {
         let all = i64::try_from(rows.len()).is_ok_and(|rows| rows < BATCH);
         let done = self.dispatch_all(portal, rows, origin).await;
+        if done.is_err() {
+            // What was sent and not noted as under way is unknown now.
+            portal.doubt_what_is_open(self.store.next_id());
+        }
         if !matches!(done, Ok((_, true))) || !all {
             portal.outward.look_again();
         }
@@ -201,7 +205,7 @@ impl Engine {
         let alone = is_send && (turn.planned || stands_alone(row));
         if !alone {
             self.commit_outward(portal, std::mem::take(&mut turn.pending)).await?;
-            turn.is_committed();
+            turn.mark_committed();
         }
         let maybe_sent = row.state != SendState::Ready;
         let built = match self.build(portal, row, maybe_sent).await {
@@ -237,18 +241,23 @@ impl Engine {
         let first = row.attempts == 0 && row.not_before == 0 && !maybe_sent;
         let keyed = alone && first && idempotency == Idempotency::Native;
         let call = called(&*account, *request, is_send);
+        if !turn.commit.done().await {
+            return Ok(Done::Open);
+        }
         let answer = if keyed {
-            turn.ahead.get_or_insert_with(|| portal.send_ahead());
-            self.beside_commit(portal, call, turn).await?
-        } else {
-            if !turn.commit.done().await {
-                return Ok(Done::Open);
+            if turn.planned {
+                // The row is there before it is sent: after a crash it says what may come back from the network as something new.
+                self.commit_outward(portal, std::mem::take(&mut turn.pending)).await?;
+                turn.mark_committed();
             }
+            turn.ahead.get_or_insert_with(|| portal.send_ahead());
+            self.beside_commit(portal, call, &mut turn.pending).await?
+        } else {
             if is_send {
                 let mark = turn.pending.remote_sending(row.seq, now);
                 let pending = std::mem::take(&mut turn.pending);
                 let touched = self.commit_outward(portal, pending).await?;
-                turn.is_committed();
+                turn.mark_committed();
                 if touched.get(mark) == Some(&0) {
                     // Its echo has come meanwhile; or its event had been planned before: then the row of that time is open.
                     return Ok(Done::Open);
@@ -261,28 +270,18 @@ impl Engine {
         self.settle(portal, row, in_doubt, answer, &mut turn.pending).await
     }
 
-    /// Calls the network, and meanwhile commits the rows if they aren't, or what those before came to if the answer takes its time.
+    /// Calls the network, and meanwhile commits what those before it came to if the answer takes its time.
     async fn beside_commit(
         self: &Arc<Self>,
         portal: &Arc<Portal>,
         call: impl Future<Output = Result<Answer, SendError>>,
-        turn: &mut Turn<'_>,
+        pending: &mut Batch,
     ) -> Result<Result<Answer, SendError>, StoreError> {
         let mut call = std::pin::pin!(call);
-        if turn.commit.is_done() && !turn.planned {
-            tokio::select! {
-                biased;
-                answer = &mut call => return Ok(answer),
-                () = tokio::time::sleep(SOON) => {}
-            }
+        if let Ok(answer) = tokio::time::timeout(SOON, &mut call).await {
+            return Ok(answer);
         }
-        let commit = async {
-            if !turn.commit.done().await {
-                return Ok(());
-            }
-            turn.planned = false;
-            self.commit_outward(portal, std::mem::take(&mut turn.pending)).await.map(drop)
-        };
+        let commit = self.commit_outward(portal, std::mem::take(pending));
         let (committed, answer) = tokio::join!(commit, call);
         committed?;
         Ok(answer)

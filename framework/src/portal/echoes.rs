@@ -1,6 +1,6 @@
 //! What is done from Matrix comes back from the network, perhaps before it is recorded that it was done.
 
-use super::{Portal, request::redacts};
+use super::{Portal, outward::is_send, request::redacts};
 use crate::{
     engine::{Engine, Failure},
     event::{Body, RemoteEvent, same_emoji},
@@ -12,6 +12,25 @@ use crate::{
 const LOOK: i64 = 64;
 
 impl Engine {
+    /// Whether a message may be the echo of one that was sent from here, of which it isn't known yet that it was.
+    pub(super) async fn may_be_echo(
+        &self,
+        portal: &Portal,
+        event: &RemoteEvent<Plain>,
+        via: &str,
+    ) -> Result<bool, StoreError> {
+        let Body::Message(message) = &event.body else { return Ok(false) };
+        let Some(login) = self.own_login(&event.sender, via) else { return Ok(false) };
+        if portal.sends_ahead() {
+            return Ok(true);
+        }
+        if message.echo_of.is_some() {
+            return Ok(false);
+        }
+        let open = self.store.open_remote_outbox(portal.id, LOOK).await?;
+        Ok(open.iter().any(|row| row.login == login && is_send(row) && portal.may_have_sent(row)))
+    }
+
     /// Whether an event is what an open operation of the same account does: the reaction, the vote or the end that it tells of
     /// is on Matrix already. Messages are known by their echo instead.
     pub(super) async fn is_under_way(
