@@ -72,6 +72,8 @@ pub(crate) struct Portal {
     pub(crate) outward: Worker,
     /// Held while a room is made or changed as a whole.
     pub(crate) making: tokio::sync::Mutex<()>,
+    /// Held while something is sent to Matrix, until it is committed which events that became.
+    sending: tokio::sync::Mutex<()>,
     /// Whether what is unsent may have been sent: read the room back first, where the homeserver forgets.
     pub(crate) look_first: AtomicBool,
     /// Failures to send in a row.
@@ -152,6 +154,7 @@ impl Portal {
             inward: Worker::default(),
             outward: Worker::default(),
             making: tokio::sync::Mutex::new(()),
+            sending: tokio::sync::Mutex::new(()),
             look_first: AtomicBool::new(true),
             send_failures: AtomicI64::new(0),
             ahead: AtomicUsize::new(0),

@@ -1,6 +1,7 @@
 //! From an event on Matrix to what a handler is given.
 
 pub(super) mod beacon;
+mod early;
 mod gallery;
 mod poll;
 mod reaction;
@@ -29,6 +30,9 @@ use crate::{
     plain::Plain,
     store::{Batch, MessageRow, RemoteOutboxRow, Store},
 };
+
+/// After how long it is looked again for what something refers to, in milliseconds.
+const EARLY: i64 = 100;
 
 /// What is to be done about a row.
 pub(super) enum Built {
@@ -84,6 +88,9 @@ impl Engine {
         maybe_sent: bool,
     ) -> Result<Built, Failure> {
         let event = self.event_of_row(row).await?;
+        if self.is_early(portal, row, &event).await? {
+            return Ok(Built::Later(EARLY));
+        }
         let content = event.get("content").cloned().unwrap_or_default();
         let (sender, room_id) = (text(&event, "sender"), text(&event, "room_id"));
         let owner = self.logins.stored(&row.login).and_then(|login| login.owner);

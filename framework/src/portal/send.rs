@@ -63,6 +63,7 @@ impl Engine {
                 return Ok(wait);
             }
         };
+        let _sending = portal.sending.lock().await;
         let mut end = Step::Progress;
         // Messages that were pinned before they came.
         let mut pinned = HashMap::new();

@@ -32,12 +32,18 @@ impl Carrier for FaultyCarrier {
             return Err(CarrierError::Unreachable("the simulated homeserver is down".into()));
         }
         let answer = match self.faults.fate().await {
-            Fate::Pass => self.inner.call(request).await,
             Fate::Drop => return Err(CarrierError::NoAnswer("the request was lost".into())),
             Fate::DropAnswer => {
                 self.inner.call(request).await?;
                 Err(CarrierError::NoAnswer("the answer was lost".into()))
             }
+            // Those who read it are the ones who can be quicker than the answer.
+            Fate::LateAnswer(wait) if request.uri().path().contains("/send/") => {
+                let answer = self.inner.call(request).await;
+                tokio::time::sleep(wait).await;
+                answer
+            }
+            Fate::Pass | Fate::LateAnswer(_) => self.inner.call(request).await,
             Fate::Duplicate => {
                 if let Some(first) = copy(&request) {
                     self.inner.call(first).await?;

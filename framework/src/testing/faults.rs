@@ -19,6 +19,8 @@ pub struct Rates {
     pub duplicate: u32,
     /// A request takes up to 2 seconds longer.
     pub delay: u32,
+    /// What is sent arrives at once, the answer takes up to 2 seconds longer.
+    pub late_answer: u32,
     /// A request is refused for half a second.
     pub rate_limit: u32,
     /// Events of different chats, and edits and their messages, come in another order.
@@ -27,12 +29,26 @@ pub struct Rates {
 
 impl Rates {
     /// Nothing goes wrong.
-    pub const NONE: Self =
-        Self { drop: 0, drop_answer: 0, duplicate: 0, delay: 0, rate_limit: 0, reorder: 0 };
+    pub const NONE: Self = Self {
+        drop: 0,
+        drop_answer: 0,
+        duplicate: 0,
+        delay: 0,
+        late_answer: 0,
+        rate_limit: 0,
+        reorder: 0,
+    };
 
     /// Everything goes wrong now and then.
-    pub const SOME: Self =
-        Self { drop: 20, drop_answer: 20, duplicate: 20, delay: 20, rate_limit: 10, reorder: 50 };
+    pub const SOME: Self = Self {
+        drop: 20,
+        drop_answer: 20,
+        duplicate: 20,
+        delay: 20,
+        late_answer: 20,
+        rate_limit: 10,
+        reorder: 50,
+    };
 }
 
 /// What becomes of one request.
@@ -44,6 +60,8 @@ pub enum Fate {
     Drop,
     /// It arrives, its answer doesn't.
     DropAnswer,
+    /// It arrives, its answer after this.
+    LateAnswer(Duration),
     /// It arrives twice.
     Duplicate,
     /// It is refused, to be tried again after this.
@@ -154,6 +172,8 @@ impl Faults {
             Fate::Drop
         } else if self.chance(rates.drop_answer) {
             Fate::DropAnswer
+        } else if self.chance(rates.late_answer) {
+            Fate::LateAnswer(Duration::from_millis(self.below(2_000)))
         } else if self.chance(rates.duplicate) {
             Fate::Duplicate
         } else if self.chance(rates.rate_limit) {

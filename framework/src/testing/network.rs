@@ -205,6 +205,12 @@ impl SimNetwork {
             Fate::Pass => work(&mut self.state()),
             Fate::Drop => Err(SimError::NoAnswer),
             Fate::DropAnswer => work(&mut self.state()).and(Err(SimError::NoAnswer)),
+            Fate::LateAnswer(wait) => {
+                let result = work(&mut self.state());
+                self.news.notify_waiters();
+                tokio::time::sleep(wait).await;
+                result
+            }
             Fate::Duplicate => {
                 let _ = work(&mut self.state());
                 work(&mut self.state())

@@ -2,8 +2,11 @@
 
 use super::{
     readback::{push, transaction},
+    stage::What,
+    staged::Staged,
     *,
 };
+use crate::testing::Rates;
 
 /// The homeserver tells of its ghosts' memberships late: when many were made, long after they were followed.
 #[tokio::test]
@@ -97,4 +100,24 @@ async fn what_is_planned_as_it_comes_keeps_its_place() {
     eventually("all of them", || world.heard().len() >= count).await;
     let heard: Vec<String> = world.heard().into_iter().map(|text| text.replace('!', "")).collect();
     assert_eq!(heard, expected);
+}
+
+/// Others hear of an event before the homeserver has answered who sent it.
+#[tokio::test]
+async fn who_is_quicker_than_the_answer_is_understood() {
+    let (world, ann, room, _bridge) = Staged::new().await.opened().await;
+    world.faults.set_rates(Rates { late_answer: 1000, ..Rates::NONE });
+    for number in 1..=4 {
+        let (id, text) = (format!("m{number}"), format!("words {number}"));
+        world.stage.tell("c", "bob", What::Say { id, text: text.clone() });
+        let said = || {
+            let messages = world.events(&room, "m.room.message");
+            messages.into_iter().find(|event| event["content"]["body"] == *text)
+        };
+        eventually("the message", || said().is_some()).await;
+        let event = said().unwrap();
+        ann.react(&room, event["event_id"].as_str().unwrap(), "👍").unwrap();
+        let reacted = format!("reactions to m{number}: 👍");
+        eventually("the reaction", || world.stage.asked().last() == Some(&reacted)).await;
+    }
 }

@@ -101,7 +101,8 @@ async fn deliver(shared: &Shared, router: Router, id: &str, body: Bytes) -> bool
             send(body.clone()).await;
             send(body).await
         }
-        Fate::Pass => send(body).await,
+        // What waits for the answer is only the next transaction.
+        Fate::Pass | Fate::LateAnswer(_) => send(body).await,
     };
     shared.faults.point(CrashPoint::AfterTransaction).await;
     acknowledged
