@@ -11,6 +11,8 @@ pub struct Verdict {
     pub doubled: Vec<usize>,
     /// Numbers that arrived after a greater one.
     pub reordered: Vec<usize>,
+    /// Numbers of what was sent from there, and came back.
+    pub echoed: Vec<usize>,
 }
 
 impl Verdict {
@@ -18,13 +20,28 @@ impl Verdict {
     pub fn is_clean(&self) -> bool {
         *self == Self::default()
     }
+
+    /// With what came back of a series, whoever's name stands before it.
+    #[must_use]
+    pub fn with_echoes<'a>(
+        mut self,
+        series: &str,
+        texts: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let end = |text: &'a str| text.rfind(series).map(|at| &text[at..]);
+        let of_series = |text| number(series, end(text)?);
+        self.echoed.extend(texts.into_iter().filter_map(of_series));
+        self
+    }
 }
 
 impl std::fmt::Display for Verdict {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { lost, doubled, reordered } = self;
+        let Self { lost, doubled, reordered, echoed } = self;
         write!(f, "{} lost, {} doubled, {} reordered", lost.len(), doubled.len(), reordered.len())?;
-        for (what, numbers) in [("lost", lost), ("doubled", doubled), ("reordered", reordered)] {
+        let all =
+            [("lost", lost), ("doubled", doubled), ("reordered", reordered), ("echoed", echoed)];
+        for (what, numbers) in all {
             if !numbers.is_empty() {
                 write!(f, "; {what}: {:?}", &numbers[..numbers.len().min(10)])?;
             }
@@ -72,6 +89,9 @@ mod tests {
         assert_eq!(judge(3, &[0, 2]).lost, [1]);
         assert_eq!(judge(3, &[0, 1, 1, 2, 1]).doubled, [1]);
         assert_eq!(judge(3, &[1, 0, 2]).reordered, [0]);
+        let back = judge(1, &[0]).with_echoes("out", ["in 0", "alice: out 7", "about"]);
+        assert_eq!(back.echoed, [7]);
+        assert!(!back.is_clean());
     }
 
     #[test]

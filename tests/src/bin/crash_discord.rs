@@ -135,6 +135,9 @@ async fn run(sizes: &Sizes) -> Result<bool> {
         .await?;
     let out = judge(&heard(&fake));
     let inn = judge(&on_matrix(&user, &room, &mut known).await?);
+    let by_others = known.iter().filter(|event| event["sender"] != user.id.as_str());
+    let inn =
+        inn.with_echoes("out", by_others.filter_map(|event| event["content"]["body"].as_str()));
     println!("   Matrix to Discord: {out}");
     println!("   Discord to Matrix: {inn}");
     let clean = out.is_clean() && inn.is_clean();
