@@ -15,7 +15,7 @@ use super::{
     session::Kept,
     sign_in::SignInError,
 };
-use crate::connector::Telegram;
+use crate::{config::Secret, connector::Telegram};
 
 /// Why following ended.
 pub(super) enum End {
@@ -39,13 +39,17 @@ impl From<ApiError> for End {
 }
 
 impl End {
-    fn exit(self) -> Exit {
+    /// `signs_in`: what Telegram has ended is begun anew by the next connection.
+    fn exit(self, signs_in: bool) -> Exit {
         match self {
             Self::Exit(exit) => exit,
             Self::Failure(Failure::Closed(closed)) => ended(closed),
-            Self::Failure(Failure::Api(error)) if error.is_logged_out() => Exit::BadCredentials(
-                format!("Telegram ended the session ({})", error.name().unwrap_or_default()),
-            ),
+            Self::Failure(Failure::Api(error)) if error.is_logged_out() && !signs_in => {
+                Exit::BadCredentials(format!(
+                    "Telegram ended the session ({})",
+                    error.name().unwrap_or_default()
+                ))
+            }
             Self::Failure(failure) => Exit::Lost(failure.into()),
         }
     }
@@ -60,7 +64,7 @@ impl Connection {
     ) -> Exit {
         match self.follow_to_end(inbox, slot).await {
             Ok(never) => match never {},
-            Err(end) => end.exit(),
+            Err(end) => end.exit(self.token().is_some()),
         }
     }
 
@@ -81,11 +85,15 @@ impl Connection {
         follower.run(&mut updates).await
     }
 
+    /// What the relay's bot signs in with.
+    fn token(&self) -> Option<&Secret> {
+        self.config.bot_token.as_ref().filter(|_| self.relays())
+    }
+
     async fn who_am_i(&self, api: &Api) -> Result<tl::types::User, End> {
         let request = tl::functions::users::GetUsers { id: vec![tl::enums::InputUser::UserSelf] };
         let answer = api.invoke(&request).await;
-        let token = self.config.bot_token.as_ref().filter(|_| self.relays());
-        match (answer, token) {
+        match (answer, self.token()) {
             (Ok(users), _) => {
                 let me = users.into_iter().find_map(|user| match user {
                     tl::enums::User::User(user) => Some(user),

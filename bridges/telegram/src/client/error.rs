@@ -172,7 +172,12 @@ impl From<ApiError> for NetError {
         if let Some((after, _)) = error.wait() {
             return Self::Temporary { reason: error.to_string(), after: Some(after) };
         }
-        if error.is_temporary() { Self::temporary(error) } else { Self::permanent(error.words()) }
+        // Who is logged out may log in again, and the bot does.
+        if error.is_temporary() || error.is_logged_out() {
+            Self::temporary(error)
+        } else {
+            Self::permanent(error.words())
+        }
     }
 }
 
@@ -236,6 +241,8 @@ mod tests {
     #[test]
     fn being_logged_out_is_told_from_a_second_factor() {
         assert!(refused(401, "AUTH_KEY_UNREGISTERED", None).is_logged_out());
+        let later = NetError::from(refused(401, "AUTH_KEY_UNREGISTERED", None));
+        assert!(matches!(later, NetError::Temporary { .. }), "{later:?}");
         assert!(refused(401, "SESSION_REVOKED", None).is_logged_out());
         assert!(refused(406, "AUTH_KEY_DUPLICATED", None).is_logged_out());
         assert!(!refused(401, "SESSION_PASSWORD_NEEDED", None).is_logged_out());
