@@ -236,20 +236,15 @@ impl Engine {
         let target = field(event, "state_key");
         if kind == "m.room.member" {
             let membership = event.pointer("/content/membership").and_then(Value::as_str);
-            match membership {
-                // An invitation says nothing: when we hear of it, it was perhaps followed.
-                Some("join" | "leave" | "ban") if self.is_ours(target) => {
-                    let joined = membership == Some("join");
+            // An invitation says nothing: when we hear of it, it was perhaps followed.
+            if matches!(membership, Some("join" | "leave" | "ban")) {
+                let joined = membership == Some("join");
+                if self.is_ours(target) {
                     self.matrix.note_membership(room_id, target, joined).await?;
-                }
-                // They are there because they are on the network. Done there, it could undo that they have left since.
-                Some("join") if self.matrix.was_made_to_join(room_id, target) => {
+                } else if self.matrix.was_made_to_join(room_id, target) && joined {
+                    // They are there because they are on the network. Done there, it could undo that they have left since.
                     return Ok(Taken::Not);
                 }
-                Some("leave" | "ban") => {
-                    self.matrix.was_made_to_join(room_id, target);
-                }
-                _ => {}
             }
         }
         if !self.concerns_us(event) || self.is_own(event).await? {
