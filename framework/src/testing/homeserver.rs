@@ -239,17 +239,21 @@ impl SimUser {
 
     /// Joins a room, by invitation or because it is open; says whether that worked.
     pub fn join(&self, room_id: &str) -> bool {
-        self.member(room_id, &self.user_id, "join")
+        let mut state = self.homeserver.shared.state();
+        let result = state.set_member(room_id, &self.user_id, &self.user_id, "join", None);
+        drop(state);
+        self.homeserver.shared.news.notify_waiters();
+        result.is_ok()
     }
 
     /// Leaves a room.
     pub fn leave(&self, room_id: &str) -> bool {
-        self.member(room_id, &self.user_id, "leave")
+        self.moderate(room_id, &self.user_id, "leave")
     }
 
     /// Invites somebody.
     pub fn invite(&self, room_id: &str, user_id: &str) -> bool {
-        self.member(room_id, user_id, "invite")
+        self.moderate(room_id, user_id, "invite")
     }
 
     /// Removes somebody.
@@ -259,7 +263,7 @@ impl SimUser {
 
     /// Removes somebody for good.
     pub fn ban(&self, room_id: &str, user_id: &str) -> bool {
-        self.member(room_id, user_id, "ban")
+        self.moderate(room_id, user_id, "ban")
     }
 
     /// Lets somebody come back.
@@ -370,18 +374,6 @@ impl SimUser {
         let mut state = self.homeserver.shared.state();
         let result = state.moderate(room_id, &self.user_id, user_id, action, None);
         drop(state);
-        self.homeserver.shared.news.notify_waiters();
-        result.is_ok()
-    }
-
-    fn member(&self, room_id: &str, user_id: &str, membership: &str) -> bool {
-        let result = self.homeserver.shared.state().set_member(
-            room_id,
-            &self.user_id,
-            user_id,
-            membership,
-            None,
-        );
         self.homeserver.shared.news.notify_waiters();
         result.is_ok()
     }

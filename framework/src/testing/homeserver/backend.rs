@@ -92,13 +92,7 @@ impl Backend for SimHomeserver {
     }
 
     fn moderate(&self, user_id: &str, room_id: &str, action: &str, whom: &str) -> bool {
-        let user = self.somebody(user_id);
-        match action {
-            "invite" => user.invite(room_id, whom),
-            "ban" => user.ban(room_id, whom),
-            "unban" => user.unban(room_id, whom),
-            _ => user.kick(room_id, whom),
-        }
+        self.somebody(user_id).moderate(room_id, whom, action)
     }
 
     fn leave(&self, user_id: &str, room_id: &str) -> bool {

@@ -288,21 +288,8 @@ fn in_room(
             )
         }
         ["invite" | "kick" | "ban" | "unban" | "leave"] => {
-            let membership = match segments[0] {
-                "invite" => "invite",
-                "ban" => "ban",
-                _ => "leave",
-            };
-            let target = asked.body["user_id"].as_str().unwrap_or(user).to_owned();
-            let mut content = json!({ "membership": membership });
-            if let Some(reason) = asked.body.get("reason") {
-                content["reason"] = reason.clone();
-            }
-            if matches!(segments[0], "kick" | "unban") {
-                state.moderate(room, user, &target, segments[0], Some(content))?;
-            } else {
-                state.set_member(room, user, &target, membership, Some(content))?;
-            }
+            let target = asked.body["user_id"].as_str().unwrap_or(user);
+            state.moderate(room, user, target, segments[0], asked.body.get("reason"))?;
             Ok(json!({}))
         }
         ["forget"] => Ok(json!({})),

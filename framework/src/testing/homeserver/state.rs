@@ -189,24 +189,32 @@ impl State {
         Ok(self.append(room_id, sender, kind, state_key, &content, ts, None))
     }
 
-    /// Puts somebody out, or lets them come back (Client-Server API, `/kick` and `/unban`): the former is refused for who is shut out, the
-    /// latter for who is not.
+    /// Does what a call of this name does to a membership (Client-Server API, `/invite`, `/kick`, `/ban`, `/unban`, `/leave`): nobody is put
+    /// out who is shut out, or let in again who is not.
     pub(super) fn moderate(
         &mut self,
         room_id: &str,
         sender: &str,
         target: &str,
         action: &str,
-        content: Option<Value>,
+        reason: Option<&Value>,
     ) -> Result<String, Refusal> {
         let banned = self.room(room_id)?.membership(target) == Some("ban");
-        if banned != (action == "unban") {
+        if matches!(action, "kick" | "unban") && banned != (action == "unban") {
             return Err(forbidden(&format!(
                 "{target} is{} banned",
                 if banned { "" } else { " not" }
             )));
         }
-        self.set_member(room_id, sender, target, "leave", content)
+        let membership = match action {
+            "invite" | "ban" => action,
+            _ => "leave",
+        };
+        let mut content = json!({ "membership": membership });
+        if let Some(reason) = reason {
+            content["reason"] = reason.clone();
+        }
+        self.set_member(room_id, sender, target, membership, Some(content))
     }
 
     /// Changes a membership after the checks.
