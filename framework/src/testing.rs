@@ -26,4 +26,4 @@ pub use homeserver::{Kind, SimHomeserver, SimUser};
 pub use network::{SimError, SimEvent, SimMessage, SimNetwork, SimSession};
 pub use outage::check_outage;
 pub use report::{Report, Tally};
-pub use wait::eventually;
+pub use wait::{eventually, login_becomes, own_logins};

@@ -10,7 +10,10 @@ use crate::{
     world::World,
 };
 use landbridge_discord::config::{OAuthConfig, Secret};
-use landbridge_framework::{login::StepKind, testing::eventually};
+use landbridge_framework::{
+    login::StepKind,
+    testing::{eventually, own_logins},
+};
 
 /// Ann says something, as somebody who looks so in the server and has these roles.
 fn says(world: &World, text: &str, member: &Value) {
@@ -204,13 +207,9 @@ async fn people_prove_who_they_are_on_discords_own_page() {
     let heard = || world.heard() == [("ann".to_owned(), "it is me".to_owned())];
     eventually("their words", heard).await;
     // Whoever logs out is relayed again under their own name.
-    let own = async || {
-        let mut all = control.logins(world.user.id()).await.unwrap();
-        all.retain(|login| !login.system);
-        all
-    };
-    control.logout(world.user.id(), &own().await[0].id).await.unwrap();
-    assert!(own().await.is_empty());
+    let own = own_logins(&*control, world.user.id()).await.remove(0);
+    control.logout(world.user.id(), &own.id).await.unwrap();
+    assert!(own_logins(&*control, world.user.id()).await.is_empty());
     world.user.say(&world.room, "and me").unwrap();
     eventually("his words", || world.heard().last().is_some_and(|said| said.0 == "bob")).await;
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::World;
-use landbridge_framework::testing::eventually;
+use landbridge_framework::testing::{eventually, login_becomes, own_logins};
 
 #[tokio::test]
 async fn what_somebody_has_read_is_read_in_slack() {
@@ -62,14 +62,10 @@ async fn who_logs_out_is_no_longer_there() {
     eventually("her own words", || slack.texts() == ["as myself"]).await;
     assert_eq!(slack.messages()[0]["user"], "U07");
     let control = bridge.control();
-    let own = async || {
-        let mut all = control.logins(ann.id()).await.unwrap();
-        all.retain(|login| !login.system);
-        all
-    };
-    let login = own().await.remove(0);
+    let login = own_logins(&*control, ann.id()).await.remove(0);
     control.logout(ann.id(), &login.id).await.unwrap();
-    assert_eq!((own().await.len(), slack.called("auth.revoke")), (0, 1));
+    assert!(own_logins(&*control, ann.id()).await.is_empty());
+    assert_eq!(slack.called("auth.revoke"), 1);
     // She is heard by the app again, as others are.
     ann.say(&room, "by the app").unwrap();
     eventually("her words", || slack.texts() == ["as myself", "by the app"]).await;
@@ -82,18 +78,9 @@ async fn who_takes_back_what_they_allowed_is_told() {
     let (ann, _, bridge) = world.opened().await;
     world.log_in(&ann, &bridge).await;
     let control = bridge.control();
-    let becomes = async |wanted: &str| {
-        let mut state = String::new();
-        for _ in 0..6_000 {
-            let all = control.logins(ann.id()).await.unwrap();
-            let own = all.into_iter().find(|login| !login.system).unwrap();
-            state.clone_from(&own.state);
-            if state == wanted {
-                return own.reason.unwrap_or_default();
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-        panic!("the login is still {state}");
+    let becomes = async |state: &str| {
+        let own = login_becomes(&*control, ann.id(), |login| !login.system, state).await;
+        own.reason.unwrap_or_default()
     };
     becomes("connected").await;
     let revoked = json!({ "type": "tokens_revoked", "tokens": { "oauth": ["U07"], "bot": [] },

@@ -1,14 +1,14 @@
 //! What was before: the past of a chat, and what happened in it; and what ends.
 
 use grammers_tl_types as tl;
-use landbridge_framework::testing::eventually;
+use landbridge_framework::testing::{eventually, own_logins};
 use landbridge_telegram_peer::{Place, Sent};
 use serde_json::{Value, json};
 
-use crate::rig::{ALICE, BOB, BOBS_GHOST, BOT, CLUB, CLUB_ID, DIRECT, LOBBY, Rig};
+use crate::rig::{
+    ALICE, BOB, BOBS_GHOST, BOT, CAROL, CAROLS_GHOST, CLUB, CLUB_ID, DIRECT, LOBBY, Rig,
+};
 
-const CAROL: i64 = 1003;
-const CAROLS_GHOST: &str = "@telegram_1003:hs.example";
 /// A supergroup with the bot, which is not bridged.
 const CAFE: Place = Place::Channel(CAFE_ID);
 const CAFE_ID: i64 = 5300;
@@ -113,14 +113,9 @@ async fn who_logs_out_is_signed_out_on_telegram() {
     let rig = Rig::with_alice().await;
     let room = rig.club().await;
     let control = rig.control();
-    let own = async || {
-        let mut all = control.logins(rig.ann.id()).await.expect("the bridge answers");
-        all.retain(|login| !login.system);
-        all
-    };
-    let login = own().await.remove(0);
+    let login = own_logins(&*control, rig.ann.id()).await.remove(0);
     control.logout(rig.ann.id(), &login.id).await.expect("it is hers");
-    assert!(own().await.is_empty());
+    assert!(own_logins(&*control, rig.ann.id()).await.is_empty());
     eventually("Alice is not connected", || !rig.peer.world().is_connected(ALICE)).await;
     assert_eq!(rig.peer.world().calls("LogOut"), 1);
     // The bot isn't in the club: nobody speaks there for her.

@@ -9,7 +9,7 @@ use super::stage::Stage;
 use crate::{
     config::PortalConfig,
     permissions::Level,
-    testing::{Faults, Kind, SimHomeserver, SimUser},
+    testing::{Faults, Kind, SimHomeserver, SimUser, login_becomes},
 };
 
 /// A bridge with everything around it.
@@ -118,14 +118,7 @@ impl Staged {
         login.answer(step.number, [("name".to_owned(), name.to_owned())].into()).unwrap();
         let done = login.next().await;
         assert!(matches!(done.kind, crate::login::StepKind::Done(_)), "{:?}", done.kind);
-        for _ in 0..500 {
-            let logins = control.logins(user.id()).await.unwrap();
-            if logins.iter().any(|login| login.id == name && login.state == "connected") {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("{name} never connected");
+        login_becomes(&*control, user.id(), |login| login.id == name, "connected").await;
     }
 
     /// The events of a type in a room, oldest first.
