@@ -1,12 +1,15 @@
 //! People's own accounts.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use landbridge_framework::{
     login::{Display, StepKind},
-    testing::eventually,
+    testing::{eventually, login_becomes, own_logins},
 };
 use landbridge_telegram_peer::{CODE, Faults, Place};
 
-use crate::rig::{ALICE, BOB, BOBS_GHOST, DIRECT, LOBBY, Rig};
+use crate::rig::{ALICE, BOB, BOBS_GHOST, BOT, CAROL, DC, DIRECT, LOBBY, Rig};
+
+const ALICES_GHOST: &str = "@telegram_1001:hs.example";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn direct_chats_go_both_ways() {
@@ -32,17 +35,7 @@ async fn people_are_found_and_written_to_first() {
     eventually("Alice is connected", || rig.peer.world().is_connected(ALICE)).await;
     let control = rig.control();
     // Telegram has the connection before the account may be used.
-    let ready = async {
-        loop {
-            let logins = control.logins(rig.ann.id()).await.expect("the bridge answers");
-            if logins.iter().any(|login| !login.system && login.state == "connected") {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    };
-    let minute = std::time::Duration::from_mins(1);
-    tokio::time::timeout(minute, ready).await.expect("the account can be used");
+    login_becomes(&*control, rig.ann.id(), |login| !login.system, "connected").await;
     let found = control.search(rig.ann.id(), None, "bob").await.expect("it is searched");
     assert_eq!(found.len(), 1, "{found:?}");
     let nobody = control.resolve(rig.ann.id(), None, "+15559999").await.expect("it is looked up");
@@ -86,7 +79,6 @@ async fn buttons_are_numbered_and_pressed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn history_may_be_read_as_an_export() {
-    const CAROL: i64 = 1003;
     let rig = Rig::start().await;
     rig.log_in("+15550001").await;
     eventually("Alice is connected", || rig.peer.world().is_connected(ALICE)).await;
@@ -131,6 +123,48 @@ async fn a_password_is_asked_for_and_proven() {
     let done = login.next().await;
     assert!(matches!(done.kind, StepKind::Done(_)), "{:?}", done.kind);
     eventually("Bob is connected", || rig.peer.world().is_connected(BOB)).await;
+}
+
+/// As Pyrogram writes sessions down: data centre, application, test servers, key, account, bot.
+fn session_string(key: &[u8; 256], who: i64) -> String {
+    let mut bytes = vec![DC];
+    bytes.extend(7_u32.to_be_bytes());
+    bytes.push(0);
+    bytes.extend(key);
+    bytes.extend(who.to_be_bytes());
+    bytes.push(0);
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_programs_session_logs_in() {
+    let rig = Rig::start().await;
+    let session = session_string(&rig.peer.foreign_session(BOB), BOB);
+    let control = rig.control();
+    let log_in = async |session: &str| {
+        let mut login =
+            control.start_login(rig.ann.id(), "session", None).await.expect("the flow is there");
+        let step = login.next().await;
+        let given = [("session".to_owned(), session.to_owned())].into();
+        login.answer(step.number, given).expect("a question");
+        login.next().await.kind
+    };
+    let nonsense = log_in("nonsense").await;
+    assert!(matches!(nonsense, StepKind::Failed(_)), "{nonsense:?}");
+    let done = log_in(&session).await;
+    assert!(matches!(done, StepKind::Done(_)), "{done:?}");
+    login_becomes(&*control, rig.ann.id(), |login| !login.system, "connected").await;
+    rig.peer.world().say(ALICE, DIRECT, "hi Bob");
+    let room = rig.direct_room(ALICES_GHOST).await;
+    eventually("Alice's words", || rig.heard(&room) == ["hi Bob"]).await;
+    rig.ann.say(&room, "hi Alice").expect("Ann may speak");
+    eventually("Ann's words are Bob's", || rig.said_by(DIRECT, BOB) == ["hi Alice"]).await;
+    // One that Telegram has ended is none any more.
+    let own = own_logins(&*control, rig.ann.id()).await.remove(0);
+    control.logout(rig.ann.id(), &own.id).await.expect("it is hers");
+    eventually("Bob is not connected", || !rig.peer.world().is_connected(BOB)).await;
+    let ended = log_in(&session).await;
+    assert!(matches!(ended, StepKind::Failed(_)), "{ended:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -211,14 +245,13 @@ async fn a_session_that_telegram_ended_is_told() {
         world.cut_connections();
     }
     let control = rig.control();
-    let mut state = String::new();
-    for _ in 0..6000 {
-        let logins = control.logins(rig.ann.id()).await.expect("the bridge answers");
-        state = logins.first().map(|login| login.state.clone()).unwrap_or_default();
-        if state == "bad_credentials" {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    panic!("the login is still {state}");
+    let ann = rig.ann.id();
+    let own = login_becomes(&*control, ann, |login| !login.system, "bad_credentials").await;
+    assert!(own.reason.unwrap_or_default().contains("ended the session"));
+    // Its token signs the bot in again.
+    eventually("the bot is connected", || rig.peer.world().is_connected(BOT)).await;
+    login_becomes(&*control, ann, |login| login.system, "connected").await;
+    let room = rig.lobby().await;
+    rig.peer.world().say(BOB, LOBBY, "still there?");
+    eventually("Bob's words", || rig.heard(&room) == ["still there?"]).await;
 }

@@ -5,12 +5,10 @@ use landbridge_framework::testing::eventually;
 use landbridge_telegram_peer::{Passed, Place, Sent};
 use serde_json::{Value, json};
 
-use crate::rig::{ALICE, BOB, BOBS_GHOST, Rig};
+use crate::rig::{ALICE, BOB, BOBS_GHOST, CAROL, CAROLS_GHOST, Rig};
 
 const CIRCLE: Place = Place::Group(CIRCLE_ID);
 const CIRCLE_ID: i64 = 450;
-const CAROL: i64 = 1003;
-const CAROLS_GHOST: &str = "@telegram_1003:hs.example";
 const PICTURE: &[u8] = b"\x89PNG\r\n\x1a\ncircle";
 
 impl Rig {
@@ -29,12 +27,6 @@ impl Rig {
         eventually("Ann has Alice's power", || self.levels(&room)["users"][self.ann.id()] == 95)
             .await;
         room
-    }
-
-    /// What comes back of what Ann does comes before what is said after it.
-    async fn settled(&self, room: &str, text: &str) {
-        self.peer.world().say(CAROL, CIRCLE, text);
-        eventually(text, || self.heard(room).contains(&text.to_owned())).await;
     }
 }
 
@@ -203,18 +195,18 @@ async fn who_is_called_and_put_out_of_a_groups_room_is_so_on_telegram() {
     assert!(rig.ann.invite(&room, CAROLS_GHOST));
     eventually("Carol is called", || members().contains(&CAROL)).await;
     eventually("and has come", || rig.is(&room, CAROLS_GHOST, "join")).await;
-    rig.settled(&room, "hi").await;
+    rig.settled(&room, CIRCLE, "hi").await;
     assert!(rig.ann.kick(&room, BOBS_GHOST));
     eventually("Bob is put out", || !members().contains(&BOB)).await;
-    rig.settled(&room, "bye Bob").await;
+    rig.settled(&room, CIRCLE, "bye Bob").await;
     assert!(rig.ann.invite(&room, BOBS_GHOST));
     eventually("Bob is called", || members().contains(&BOB)).await;
     eventually("and has come back", || rig.is(&room, BOBS_GHOST, "join")).await;
-    rig.settled(&room, "hi Bob").await;
+    rig.settled(&room, CIRCLE, "hi Bob").await;
     // Basic groups know no bans: he is put out, and may be called again when the room lets him.
     assert!(rig.ann.ban(&room, BOBS_GHOST));
     eventually("Bob is put out again", || !members().contains(&BOB)).await;
-    rig.settled(&room, "bye again").await;
+    rig.settled(&room, CIRCLE, "bye again").await;
     assert!(rig.is(&room, BOBS_GHOST, "ban"), "he stays shut out here");
     assert!(rig.ann.unban(&room, BOBS_GHOST));
     assert!(rig.ann.invite(&room, BOBS_GHOST));
@@ -236,19 +228,14 @@ async fn what_everybody_may_do_in_a_group_is_power_levels() {
         levels["events_default"] == 50 && levels["events"]["m.room.pinned_events"] == 50
     })
     .await;
-    let change = |what: &dyn Fn(&mut Value)| {
-        let mut levels = rig.levels(&room);
-        what(&mut levels);
-        rig.ann.set_state(&room, "m.room.power_levels", "", &levels).expect("Ann may");
-    };
-    change(&|levels| levels["events_default"] = json!(0));
+    rig.change_levels(&room, |levels| levels["events_default"] = json!(0));
     eventually("everybody may speak again", || !rights().send_messages).await;
     assert!(rights().pin_messages, "nothing else is changed");
     // What comes back of it changes levels, too, and levels are replaced as a whole.
     eventually("so may their stickers", || rig.levels(&room)["events"]["m.sticker"] == 0).await;
     let administrators = || rig.peer.world().shown(CIRCLE).administrators;
-    change(&|levels| levels["users"][BOBS_GHOST] = json!(50));
+    rig.change_levels(&room, |levels| levels["users"][BOBS_GHOST] = json!(50));
     eventually("Bob is an administrator", || administrators().contains(&BOB)).await;
-    change(&|levels| levels["users"][BOBS_GHOST] = json!(0));
+    rig.change_levels(&room, |levels| levels["users"][BOBS_GHOST] = json!(0));
     eventually("Bob is none any more", || administrators().is_empty()).await;
 }

@@ -2,12 +2,10 @@
 
 use grammers_tl_types as tl;
 use landbridge_framework::testing::eventually;
+use landbridge_telegram_peer::Place;
 use serde_json::{Value, json};
 
-use crate::rig::{ALICE, BOB, BOBS_GHOST, CLUB, LOBBY, LOBBY_ID, Rig};
-
-const CAROL: i64 = 1003;
-const CAROLS_GHOST: &str = "@telegram_1003:hs.example";
+use crate::rig::{ALICE, BOB, BOBS_GHOST, CAROL, CAROLS_GHOST, CLUB, LOBBY, LOBBY_ID, Rig};
 
 impl Rig {
     pub(crate) fn is(&self, room: &str, who: &str, membership: &str) -> bool {
@@ -16,6 +14,19 @@ impl Rig {
 
     pub(crate) fn levels(&self, room: &str) -> Value {
         self.state(room, "m.room.power_levels")
+    }
+
+    /// Ann changes power levels.
+    pub(crate) fn change_levels(&self, room: &str, change: impl Fn(&mut Value)) {
+        let mut levels = self.levels(room);
+        change(&mut levels);
+        self.ann.set_state(room, "m.room.power_levels", "", &levels).expect("Ann may");
+    }
+
+    /// What comes back of what Ann does in a chat has come: it comes before what Carol says there after it.
+    pub(crate) async fn settled(&self, room: &str, place: Place, text: &str) {
+        self.peer.world().say(CAROL, place, text);
+        eventually(text, || self.heard(room).contains(&text.to_owned())).await;
     }
 }
 
@@ -71,26 +82,21 @@ async fn who_is_called_and_put_out_on_matrix_is_so_on_telegram() {
     rig.peer.world().person(CAROL, "Carol", "+15550003");
     let room = rig.club().await;
     let shown = || rig.peer.world().shown(CLUB);
-    // What comes back of what Ann does comes before what is said after it.
-    let settled = async |text: &str| {
-        rig.peer.world().say(CAROL, CLUB, text);
-        eventually(text, || rig.heard(&room).contains(&text.to_owned())).await;
-    };
     eventually("Bob is there", || rig.is(&room, BOBS_GHOST, "join")).await;
     assert!(rig.ann.kick(&room, BOBS_GHOST));
     eventually("Bob is put out", || !shown().members.contains(&BOB)).await;
     eventually("he may come back", || shown().banned.is_empty()).await;
-    settled("bye Bob").await;
+    rig.settled(&room, CLUB, "bye Bob").await;
     assert!(rig.ann.invite(&room, BOBS_GHOST));
     eventually("Bob is called", || shown().members.contains(&BOB)).await;
     eventually("and has come", || rig.is(&room, BOBS_GHOST, "join")).await;
-    settled("hi Bob").await;
+    rig.settled(&room, CLUB, "hi Bob").await;
     assert!(rig.ann.ban(&room, BOBS_GHOST));
     eventually("Bob is shut out", || {
         shown().banned.contains(&BOB) && !shown().members.contains(&BOB)
     })
     .await;
-    settled("bye again").await;
+    rig.settled(&room, CLUB, "bye again").await;
     assert!(rig.is(&room, BOBS_GHOST, "ban"), "he stays shut out here");
     assert!(rig.ann.unban(&room, BOBS_GHOST));
     eventually("he may come back again", || shown().banned.is_empty()).await;
@@ -138,20 +144,15 @@ async fn what_everybody_may_do_is_power_levels() {
     .await;
 
     // What Ann changes is changed, and nothing else.
-    let change = |what: &dyn Fn(&mut Value)| {
-        let mut levels = rig.levels(&room);
-        what(&mut levels);
-        rig.ann.set_state(&room, "m.room.power_levels", "", &levels).expect("Ann may");
-    };
-    change(&|levels| levels["events_default"] = json!(0));
+    rig.change_levels(&room, |levels| levels["events_default"] = json!(0));
     let rights = || rig.peer.world().rights(CLUB);
     eventually("everybody may speak again", || !rights().send_messages).await;
     assert!(rights().pin_messages && rights().invite_users && !rights().change_info);
     // What comes back of it changes levels, too, and levels are replaced as a whole.
     eventually("so may their stickers", || rig.levels(&room)["events"]["m.sticker"] == 0).await;
-    change(&|levels| levels["users"][BOBS_GHOST] = json!(50));
+    rig.change_levels(&room, |levels| levels["users"][BOBS_GHOST] = json!(50));
     let administrators = || rig.peer.world().shown(CLUB).administrators;
     eventually("Bob is an administrator", || administrators().contains(&BOB)).await;
-    change(&|levels| levels["users"][BOBS_GHOST] = json!(0));
+    rig.change_levels(&room, |levels| levels["users"][BOBS_GHOST] = json!(0));
     eventually("Bob is none any more", || administrators().is_empty()).await;
 }

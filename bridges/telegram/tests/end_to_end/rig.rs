@@ -28,6 +28,12 @@ pub(crate) const CLUB_ID: i64 = 5100;
 /// Between Alice and Bob.
 pub(crate) const DIRECT: Place = Place::Direct(ALICE, BOB);
 pub(crate) const BOBS_GHOST: &str = "@telegram_1002:hs.example";
+/// Somebody whom tests bring in.
+pub(crate) const CAROL: i64 = 1003;
+pub(crate) const CAROLS_GHOST: &str = "@telegram_1003:hs.example";
+
+/// The data centre that they all have.
+pub(crate) const DC: u8 = 2;
 
 const SERVER: &str = "hs.example";
 
@@ -86,7 +92,7 @@ impl Rig {
             bot_token: Some(Secret("1000:relay".into())),
             test_server: Some(TestServer {
                 address: peer.address(),
-                dc: 2,
+                dc: DC.into(),
                 key_seed: Some(Secret("seed".into())),
             }),
             ..Config::default()

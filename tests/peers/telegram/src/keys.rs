@@ -14,12 +14,17 @@ pub(crate) struct Keys(HashMap<[u8; 8], [u8; 256]>);
 
 impl Keys {
     pub(crate) fn of(seed: &str) -> Self {
-        Self((0..SLOTS).map(|slot| key(seed, slot)).map(|key| (id(&key), key)).collect())
+        Self((0..=SLOTS).map(|slot| key(seed, slot)).map(|key| (id(&key), key)).collect())
     }
 
     pub(crate) fn get(&self, id: [u8; 8]) -> Option<[u8; 256]> {
         self.0.get(&id).copied()
     }
+}
+
+/// The key of a session that another program has made: in a slot that no client's name falls into.
+pub(crate) fn foreign(seed: &str) -> [u8; 256] {
+    key(seed, SLOTS)
 }
 
 fn key(seed: &str, slot: u16) -> [u8; 256] {

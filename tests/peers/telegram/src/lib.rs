@@ -23,6 +23,7 @@ pub use world::{Asked, CODE, Faults, Passed, Place, Said, Sent, Shown, World, ca
 /// The server. It ends when this is dropped.
 pub struct Peer {
     world: Arc<Mutex<World>>,
+    seed: String,
     address: SocketAddrV4,
     serving: JoinHandle<()>,
 }
@@ -50,12 +51,19 @@ impl Peer {
         let world = Arc::new(Mutex::new(World::default()));
         let keys = Arc::new(keys::Keys::of(seed));
         let serving = tokio::spawn(serve::accept(listener, world.clone(), keys));
-        Ok(Self { world, address, serving })
+        Ok(Self { world, seed: seed.to_owned(), address, serving })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddrV4 {
         self.address
+    }
+
+    /// The key of a session by which another program has logged somebody in.
+    pub fn foreign_session(&self, who: i64) -> [u8; 256] {
+        let key = keys::foreign(&self.seed);
+        self.world().signed_in.insert(keys::id(&key), who);
+        key
     }
 
     /// Everything it knows, to look at or to change.
