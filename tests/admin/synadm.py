@@ -9,13 +9,14 @@ import json
 import os
 import pathlib
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
+
+from free_port import free_port
 
 NAME = "synadm.test"
 PASSWORD = "a long password"
@@ -30,9 +31,7 @@ class Server:
     """A homeserver in a folder, and its administrator's synadm."""
 
     def __init__(self, program, folder):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         self.folder, self.base = folder, f"http://127.0.0.1:{port}"
         self.secret = secrets.token_hex(16)
         config = folder / "landbridge.toml"

@@ -16,7 +16,7 @@ import threading
 import time
 from urllib.parse import quote
 
-from peer import HOMESERVER, NAME, Peer, port, register, wait
+from peer import HOMESERVER, NAME, Peer, free_port, register, wait
 
 CHATS = 10
 
@@ -90,7 +90,7 @@ def timed(work, arrived, expected):
 def run(binary, in_process, messages):
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="landbridge-carriers"))
-        client, network, bridge = port(), port(), port()
+        client, network, bridge = free_port(), free_port(), free_port()
         path = config(folder, client, network, None if in_process else bridge)
         pathlib.Path(folder, "appservices").mkdir()
 

@@ -4,8 +4,12 @@ import hashlib
 import hmac
 import http.client
 import json
-import socket
+import pathlib
+import sys
 import time
+
+sys.path.append(str(pathlib.Path(__file__).parent.parent / "lib"))
+from free_port import free_port  # noqa: E402, F401
 
 SECRET = "bench"
 NAME = "bench.test"
@@ -25,12 +29,6 @@ password_minimum_length = 1
 [homeserver.rate_limits]
 enabled = false
 """
-
-
-def port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Peer:

@@ -18,7 +18,7 @@ import threading
 import time
 from urllib.parse import quote
 
-from peer import HOMESERVER, Peer, port, register, wait
+from peer import HOMESERVER, Peer, free_port, register, wait
 
 ROUNDS = 30
 # As Element X asks.
@@ -80,7 +80,7 @@ def main():
     sizes += [5000, 50][len(sizes):]
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="landbridge-sliding"))
-        client = port()
+        client = free_port()
         path = pathlib.Path(folder, "landbridge.toml")
         path.write_text(HOMESERVER.format(folder=folder, port=client), encoding="utf-8")
         log = stack.enter_context(open(pathlib.Path(folder, "log"), "a", encoding="utf-8"))

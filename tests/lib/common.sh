@@ -6,6 +6,8 @@ CACHE=${LANDBRIDGE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/landbridge}
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
 WORK=$PWD/tests/.work
 RESULTS=$WORK/results
+# For programs in Python: what they share.
+export PYTHONPATH=$PWD/tests/lib
 export RESULTS MATRIX_SPEC_DATA=${MATRIX_SPEC_DATA:-$PWD/../shared/spec/data}
 
 heading() { printf '\n== %s\n' "$*"; }
@@ -78,11 +80,6 @@ need_slack() {
     need_command npm npm
     # The stand-in needs a newer Node than most systems have.
     (cd "$SLACK_STAND_IN" && npm install --silent --no-audit --no-fund && npm install --silent --no-audit --no-fund --no-save node@24)
-}
-
-# A free TCP port on the loopback interface.
-free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
 as_root() {

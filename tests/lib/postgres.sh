@@ -6,7 +6,7 @@ postgres_start() {
     need_command /usr/lib/postgresql/15/bin/initdb postgresql-15
     bin=/usr/lib/postgresql/15/bin
     folder=$(mktemp -d /tmp/landbridge-postgres.XXXXXX)
-    port=$(free_port)
+    port=$(python3 tests/lib/free_port.py)
     if [ "$(id -u)" -eq 0 ]; then
         chown postgres "$folder"
         run=(setpriv --reuid=postgres --regid=postgres --init-groups)

@@ -15,13 +15,9 @@ import time
 import urllib.error
 import urllib.request
 
+from free_port import free_port
+
 PREFIX = "/api/v10"
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def wait_for(port, process):

@@ -3,7 +3,6 @@
 use std::{
     fs::File,
     io::{Error, Result},
-    net::TcpListener,
     ops::Range,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -13,11 +12,6 @@ use std::{
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio::{sync::Mutex, task::JoinSet};
-
-/// A free TCP port of the loopback interface.
-pub fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
-}
 
 /// The checkout this crate stands in.
 pub fn checkout() -> PathBuf {

@@ -2,10 +2,11 @@
 
 use std::{env, io, path::Path, path::PathBuf};
 
+use landbridge_framework::testing::free_ports;
 use reqwest::Client;
 use serde_json::{Value, json};
 
-use crate::process::{Process, free_port};
+use crate::process::Process;
 
 /// Why somebody in Slack could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -19,23 +20,12 @@ type Result<T> = std::result::Result<T, SlackFailure>;
 pub fn stand_in(folder: &Path) -> io::Result<(String, Process)> {
     let place = env::var("SLACK_STAND_IN").map_or_else(|_| PathBuf::from("."), PathBuf::from);
     let node = env::var("SLACK_NODE").unwrap_or_else(|_| "node".into());
-    let port = two_ports()?;
+    let port = free_ports(2)?;
     let base = format!("http://127.0.0.1:{port}");
     let ready = format!("{base}/health");
     let stand_in = Process::new("stand-in", node, &folder.join("slack-stand-in.log"), &ready)
         .args([place.join("server.mjs").display().to_string(), port.to_string()]);
     Ok((base, stand_in))
-}
-
-/// A free port with another one behind it.
-fn two_ports() -> io::Result<u16> {
-    for _ in 0..50 {
-        let port = free_port()?;
-        if std::net::TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
-            return Ok(port);
-        }
-    }
-    Err(io::Error::other("there are no two free ports side by side"))
 }
 
 /// A person with a token.

@@ -8,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::process::{Process, checkout, free_port};
+use landbridge_framework::testing::free_port;
+
+use crate::process::{Process, checkout};
 
 /// The homeserver's name.
 pub const SERVER: &str = "crash.test";

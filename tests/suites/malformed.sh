@@ -29,7 +29,7 @@ namespaces:
   aliases: []
   rooms: []
 YAML
-port=$(free_port)
+port=$(python3 tests/lib/free_port.py)
 SERVER_NAME=malformed.test DATA_DIR=$folder/data CLIENT_PORT=$port REGISTRATION_SHARED_SECRET=shared LANDBRIDGE_BINARY=${MALFORMED_BINARY:-$PROGRAM} \
     APPSERVICES_DIR=$folder/appservices tests/launch-homeserver >"$WORK/malformed.log" 2>&1 &
 server=$!
@@ -37,7 +37,7 @@ for _ in $(seq 300); do
     curl -fs "http://127.0.0.1:$port/_matrix/client/versions" >/dev/null && break
     sleep 0.1
 done
-check "malformed requests are refused, and that is all" env PYTHONPATH=tests/spec "$PYTHON" -m malformed \
+check "malformed requests are refused, and that is all" env PYTHONPATH="$PYTHONPATH:tests/spec" "$PYTHON" -m malformed \
     --hs "http://127.0.0.1:$port" --pid "$server" --log "$WORK/malformed.log" --exchanges "$WORK/malformed.jsonl" \
     --application token-of-one --extensions tests/spec/extensions.txt \
     --count "${MALFORMED_REQUESTS:-3000}" --seed "${MALFORMED_SEED:-1}"

@@ -16,11 +16,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use landbridge_framework::testing::free_port;
 use landbridge_tests::{
     matrix::User,
     numbered::{self, Verdict},
     playground::Network,
-    process::{Process, free_port, kill_often},
+    process::{Process, kill_often},
     setting,
     stack::{SECRET, Stack},
 };

@@ -7,9 +7,10 @@
 use std::{error::Error, fs, path::Path, process::ExitCode, sync::Arc};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use landbridge_framework::testing::free_port;
 use landbridge_tests::{
     matrix::escape,
-    process::{Process, checkout, free_port},
+    process::{Process, checkout},
     setting,
 };
 use reqwest::{Client, Method};

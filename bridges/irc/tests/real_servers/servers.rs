@@ -1,10 +1,12 @@
 //! Real IRC servers, started on free ports of the loopback interface.
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+
+use landbridge_framework::testing::free_port;
 
 /// The servers we know how to start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +43,7 @@ impl Software {
             return None;
         };
         let directory = tempfile::tempdir().unwrap();
-        let port =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let port = free_port().unwrap();
         let child = spawn(self, &binary, directory.path(), port);
         let server = Server { port, software: self, child, directory };
         server.wait();

@@ -1,10 +1,7 @@
 //! What Slack and browsers call the bridge for: the Events API in the place of Socket Mode, slash commands, and the page that people come
 //! back from who have allowed the bridge to act for them.
 
-use std::{
-    fmt::Write as _,
-    net::{SocketAddr, TcpListener},
-};
+use std::{fmt::Write as _, net::SocketAddr};
 
 use hmac::{Hmac, Mac as _};
 use reqwest::StatusCode;
@@ -17,7 +14,7 @@ use crate::{
 };
 use landbridge_framework::{
     login::{Display, StepKind},
-    testing::eventually,
+    testing::{eventually, free_port},
 };
 use landbridge_slack::config::Secret;
 
@@ -25,7 +22,7 @@ const SECRET: &str = "signing-secret";
 
 /// A world in which Slack calls the bridge, at an address of the bridge's.
 async fn called() -> (World, SocketAddr) {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = SocketAddr::from(([127, 0, 0, 1], free_port().unwrap()));
     let world = World::with(|_, network| {
         network.app_token = None;
         network.signing_secret = Some(Secret::new(SECRET));

@@ -2,7 +2,6 @@
 
 use std::{
     fs::{self, File},
-    net::TcpListener,
     path::Path,
     process::{Child, Command, Stdio},
     thread,
@@ -11,6 +10,8 @@ use std::{
 
 use landbridge_registration::Registration;
 use tempfile::TempDir;
+
+use crate::testing::free_port;
 
 /// How long it may take to start on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -44,7 +45,7 @@ impl Process {
         fs::write(file, registration.to_yaml()).expect("the registration can be written");
         let log = File::create(folder.path().join("homeserver.log")).expect("a log can be written");
         let second = log.try_clone().expect("a file has as many handles as one wants");
-        let (client, federation) = (free_port(), free_port());
+        let [client, federation] = [(); 2].map(|()| free_port().expect("a port is free"));
         let child = Command::new(setting.launcher)
             .env("SERVER_NAME", setting.server_name)
             .env("DATA_DIR", within("homeserver"))
@@ -99,10 +100,4 @@ impl Drop for Process {
             eprintln!("what the homeserver left is in {}", folder.keep().display());
         }
     }
-}
-
-/// A free TCP port of the loopback interface.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    listener.expect("a port is free").port()
 }
