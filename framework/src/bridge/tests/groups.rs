@@ -3,7 +3,10 @@
 use serde_json::json;
 
 use super::{eventually, staged::Staged};
-use crate::control::{ControlError, GroupWanted};
+use crate::{
+    control::{ControlError, GroupWanted},
+    testing::login_becomes,
+};
 
 fn wanted(room: Option<&str>) -> GroupWanted {
     GroupWanted {
@@ -88,14 +91,8 @@ fn one_group_is_made_wherever_the_bridge_is_killed() {
             let control = bridge.control();
             if !done && world.stage.asked().is_empty() {
                 // Nothing was begun, or it is gone on with; neither is known before annie is connected again.
-                let again = loop {
-                    match control.create_group(ann.id(), None, wanted(Some(&room))).await {
-                        Err(ControlError::NoLogin(_)) => {
-                            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-                        }
-                        again => break again,
-                    }
-                };
+                login_becomes(&*control, ann.id(), |login| login.id == "annie", "connected").await;
+                let again = control.create_group(ann.id(), None, wanted(Some(&room))).await;
                 assert!(matches!(again, Ok(_) | Err(ControlError::Failed(_))), "{again:?}");
             }
             eventually("one group", || world.stage.asked() == ["group Club (): bob"]).await;
