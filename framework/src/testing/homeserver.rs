@@ -239,11 +239,7 @@ impl SimUser {
 
     /// Joins a room, by invitation or because it is open; says whether that worked.
     pub fn join(&self, room_id: &str) -> bool {
-        let mut state = self.homeserver.shared.state();
-        let result = state.set_member(room_id, &self.user_id, &self.user_id, "join", None);
-        drop(state);
-        self.homeserver.shared.news.notify_waiters();
-        result.is_ok()
+        self.moderate(room_id, &self.user_id, "join")
     }
 
     /// Leaves a room.

@@ -189,7 +189,7 @@ impl State {
         Ok(self.append(room_id, sender, kind, state_key, &content, ts, None))
     }
 
-    /// Does what a call of this name does to a membership (Client-Server API, `/invite`, `/kick`, `/ban`, `/unban`, `/leave`): nobody is put
+    /// Does what a call of this name does to a membership (Client-Server API, `/join`, `/invite`, `/kick`, `/ban`, `/unban`, `/leave`): nobody is put
     /// out who is shut out, or let in again who is not.
     pub(super) fn moderate(
         &mut self,
@@ -207,7 +207,7 @@ impl State {
             )));
         }
         let membership = match action {
-            "invite" | "ban" => action,
+            "invite" | "ban" | "join" => action,
             _ => "leave",
         };
         let mut content = json!({ "membership": membership });
