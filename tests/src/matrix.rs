@@ -120,6 +120,14 @@ impl User {
         self.call(Method::PUT, &path, Some(&body)).await.map(|_| ())
     }
 
+    /// What others than the user said, of these events.
+    pub fn said_by_others<'a>(&self, events: &'a [Value]) -> impl Iterator<Item = &'a str> {
+        let by_others = events.iter().filter(|event| {
+            event["type"] == "m.room.message" && event["sender"] != self.id.as_str()
+        });
+        by_others.filter_map(|event| event["content"]["body"].as_str())
+    }
+
     /// Every event of a room's timeline, oldest first.
     pub async fn timeline(&self, room: &str) -> Result<Vec<Value>> {
         let mut events = Vec::new();

@@ -160,9 +160,7 @@ async fn run() -> Result<bool> {
             events.clear();
         }
         alice.read_on(&room, &mut events).await?;
-        let from_ghosts = events.iter().filter(|event| event["sender"] != alice.id.as_str());
-        let texts = from_ghosts.filter_map(|event| event["content"]["body"].as_str());
-        Ok(texts.filter_map(|text| numbered::number("in", text)).collect())
+        Ok(alice.said_by_others(&events).filter_map(|text| numbered::number("in", text)).collect())
     });
     let on_network = arrived(messages, async |_| {
         let sent = network.messages(CHAT).await?;
@@ -170,7 +168,8 @@ async fn run() -> Result<bool> {
         Ok(texts.filter_map(|text| numbered::number("out", text)).collect())
     });
     let (on_matrix, on_network) = tokio::try_join!(on_matrix, on_network)?;
-    let inward: Verdict = numbered::judge(messages, &on_matrix);
+    let inward: Verdict =
+        numbered::judge(messages, &on_matrix).with_echoes("out", alice.said_by_others(&events));
     let outward: Verdict = numbered::judge(messages, &on_network);
     println!("   network to Matrix: {inward}");
     println!("   Matrix to network: {outward}");

@@ -77,14 +77,7 @@ fn heard(fake: &Fake) -> Vec<usize> {
 /// The numbers that came to the room. `known` is what was read of it before.
 async fn on_matrix(user: &User, room: &str, known: &mut Vec<Value>) -> Result<Vec<usize>> {
     user.read_on(room, known).await?;
-    let from_discord = |event: &&Value| {
-        event["type"] == "m.room.message"
-            && event["sender"].as_str().unwrap_or_default().starts_with("@discord_")
-    };
-    let texts = known.iter().filter(from_discord);
-    Ok(texts
-        .filter_map(|event| numbered::number("in", event["content"]["body"].as_str()?))
-        .collect())
+    Ok(user.said_by_others(known).filter_map(|text| numbered::number("in", text)).collect())
 }
 
 async fn run(sizes: &Sizes) -> Result<bool> {
@@ -135,9 +128,7 @@ async fn run(sizes: &Sizes) -> Result<bool> {
         .await?;
     let out = judge(&heard(&fake));
     let inn = judge(&on_matrix(&user, &room, &mut known).await?);
-    let by_others = known.iter().filter(|event| event["sender"] != user.id.as_str());
-    let inn =
-        inn.with_echoes("out", by_others.filter_map(|event| event["content"]["body"].as_str()));
+    let inn = inn.with_echoes("out", user.said_by_others(&known));
     println!("   Matrix to Discord: {out}");
     println!("   Discord to Matrix: {inn}");
     let clean = out.is_clean() && inn.is_clean();

@@ -18,7 +18,7 @@ use landbridge_tests::{
     stack::{SECRET, Stack, settled},
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
-use serde_json::json;
+use serde_json::{Value, json};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -90,9 +90,9 @@ async fn run() -> Result<bool> {
     settled(messages, REST, || async { Ok(heard(&person, &channel).await?.len()) }).await?;
     settled(messages, REST, || async { Ok(arrived(&user, &room, "in").await?.len()) }).await?;
     let out = numbered::judge(messages, &heard(&person, &channel).await?);
-    let texts = texts(&user, &room).await?;
-    let inn = numbered::judge(messages, &of_series(&texts, "in"))
-        .with_echoes("out", texts.iter().map(String::as_str));
+    let events = user.timeline(&room).await?;
+    let inn = numbered::judge(messages, &of_series(&user, &events, "in"))
+        .with_echoes("out", user.said_by_others(&events));
     println!("   Matrix to Slack: {out}");
     println!("   Slack to Matrix: {inn}");
     let clean = out.is_clean() && inn.is_clean();
@@ -110,23 +110,13 @@ async fn heard(person: &Person, channel: &str) -> Result<Vec<usize>> {
 
 /// The numbers of a series that arrived on Matrix, in order; of a single word, how often it did.
 async fn arrived(user: &User, room: &str, series: &str) -> Result<Vec<usize>> {
-    Ok(of_series(&texts(user, room).await?, series))
+    Ok(of_series(user, &user.timeline(room).await?, series))
 }
 
-/// What others than the user said in a room, in order.
-async fn texts(user: &User, room: &str) -> Result<Vec<String>> {
-    let events = user.timeline(room).await?;
-    let by_others = events
-        .iter()
-        .filter(|event| event["type"] == "m.room.message" && event["sender"] != user.id.as_str());
-    Ok(by_others.filter_map(|event| Some(event["content"]["body"].as_str()?.to_owned())).collect())
-}
-
-/// The numbers of a series; of a single word, how often it is there.
-fn of_series(texts: &[String], series: &str) -> Vec<usize> {
-    let number =
-        |text: &String| if text == series { Some(0) } else { numbered::number(series, text) };
-    texts.iter().filter_map(number).collect()
+/// The numbers of a series in what others than the user said; of a single word, how often it is there.
+fn of_series(user: &User, events: &[Value], series: &str) -> Vec<usize> {
+    let number = |text: &str| if text == series { Some(0) } else { numbered::number(series, text) };
+    user.said_by_others(events).filter_map(number).collect()
 }
 
 #[tokio::main]

@@ -94,7 +94,7 @@ async fn run() -> Result<bool> {
         .await?;
     settled(messages, REST, async || Ok(heard(&network).len())).await?;
     let inward = numbered::judge(messages + 1, &arrived(&alice, &room, &mut known).await?)
-        .with_echoes("out", by_others(&alice, &known));
+        .with_echoes("out", alice.said_by_others(&known));
     let outward = numbered::judge(messages, &heard(&network));
     println!("   Telegram to Matrix: {inward}");
     println!("   Matrix to Telegram: {outward}");
@@ -118,13 +118,7 @@ fn heard(network: &Peer) -> Vec<usize> {
 /// The numbers that arrived on Matrix, in order. `known` is what was read of the room before.
 async fn arrived(alice: &User, room: &str, known: &mut Vec<Value>) -> Result<Vec<usize>> {
     alice.read_on(room, known).await?;
-    Ok(by_others(alice, known).filter_map(|text| numbered::number("in", text)).collect())
-}
-
-/// What others than Alice said in the room.
-fn by_others<'a>(alice: &User, known: &'a [Value]) -> impl Iterator<Item = &'a str> {
-    let from_ghosts = known.iter().filter(|event| event["sender"] != alice.id.as_str());
-    from_ghosts.filter_map(|event| event["content"]["body"].as_str())
+    Ok(alice.said_by_others(known).filter_map(|text| numbered::number("in", text)).collect())
 }
 
 #[tokio::main]
