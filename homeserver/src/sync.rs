@@ -22,6 +22,7 @@ pub mod token;
 pub mod v3;
 pub mod viewer;
 pub mod warm;
+pub mod watch;
 mod window;
 
 pub use service::SyncService;

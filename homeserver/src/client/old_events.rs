@@ -28,6 +28,7 @@ use crate::sync::json::Writer;
 use crate::sync::token::SyncToken;
 use crate::sync::v3::MAX_TIMEOUT;
 use crate::sync::viewer::{Form, Surroundings, Viewer};
+use crate::sync::watch::watch;
 
 /// For how long a request waits that doesn't say.
 const DEFAULT_TIMEOUT_MS: u64 = 30_000;
@@ -72,8 +73,7 @@ async fn events(
         .unwrap_or_else(|| token_at(&app, app.feed.head()));
     let timeout = Duration::from_millis(params.timeout.unwrap_or(DEFAULT_TIMEOUT_MS));
     let deadline = Instant::now() + timeout.min(MAX_TIMEOUT);
-    let joined = app.rooms.joined(&requester.user).await?;
-    let mut watch = app.feed.user(&requester.user, || joined);
+    let mut watch = watch(&app, &requester.user).await?;
     let viewer = Viewer::of(&app, &requester).await?;
     let mut at = from;
     loop {

@@ -198,6 +198,11 @@ impl Rooms {
         Ok(self.0.ctx.users.rooms(user).await?)
     }
 
+    /// The same without waiting, if it is in memory: as it was for whoever asked lately.
+    pub fn memberships_kept(&self, user: &UserId) -> Option<UserRooms> {
+        self.0.ctx.users.kept(user)
+    }
+
     /// The rooms that a user is in.
     pub async fn joined(&self, user: &UserId) -> Result<Vec<RoomNid>, RoomError> {
         let rooms = self.memberships(user).await?;

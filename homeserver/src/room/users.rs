@@ -101,6 +101,14 @@ impl Users {
         Ok(rooms)
     }
 
+    /// A user's rooms, as they are durable now, if they are in memory.
+    pub(super) fn kept(&self, user: &UserId) -> Option<UserRooms> {
+        match self.slots().get(user) {
+            Some(Slot::Known(rooms)) => Some(rooms.clone()),
+            Some(Slot::Loading { .. }) | None => None,
+        }
+    }
+
     /// A membership that has just become durable.
     pub(super) fn changed(&self, user: &UserId, room: RoomNid, change: UserRoom) {
         match self.slots().get_mut(user) {

@@ -33,10 +33,10 @@ pub use self::request::{Body, Request};
 pub use self::token::Position;
 use super::v3::{MAX_TIMEOUT, devices};
 use super::viewer::Viewer;
+use super::watch::watch;
 use crate::app::App;
 use crate::http::auth::Requester;
 use crate::http::error::{ApiError, ApiResult};
-use crate::room::Membership;
 use crate::storage::sliding::ConnectionKey;
 
 /// The client's position is not one that the server can go on from: it has to begin anew.
@@ -77,13 +77,8 @@ pub async fn sync(
         }
     };
     acknowledge(app, requester, &request).await?;
-    let rooms = app.rooms.memberships(&requester.user).await?;
-    let joined = || {
-        let joined = rooms.iter().filter(|(_, room)| room.membership == Membership::Join);
-        joined.map(|(nid, _)| *nid)
-    };
-    // Before the first look at what there is: whatever happens from here on wakes.
-    let mut watch = app.feed.user(&requester.user, joined);
+    let waits = came.is_some() && !manner.timeout.is_zero();
+    let mut watch = if waits { Some(watch(app, &requester.user).await?) } else { None };
     let _online = app.presence.syncing(&requester.user, manner.presence).await;
 
     let scope = requester.txn_scope();
@@ -94,11 +89,8 @@ pub async fn sync(
         lazy.reset();
         let build = Build::new(app, requester, &request, &viewer, came, &state).await?;
         let Answer { mut out, at, state: next, something } = build.run(&mut lazy).await?;
-        if something
-            || came.is_none()
-            || Instant::now() >= deadline
-            || app.background.stop.is_cancelled()
-        {
+        let over = Instant::now() >= deadline || app.background.stop.is_cancelled();
+        let Some(watch) = watch.as_mut().filter(|_| !something && !over) else {
             let known = came.map(|came| came.number);
             // The state is durable before the client learns its number.
             let number = match (next, known) {
@@ -112,7 +104,7 @@ pub async fn sync(
             out.text(&pos);
             out.close();
             return Ok(out.into_string());
-        }
+        };
         tokio::select! {
             // Time over: one more look, which then answers whatever it finds.
             _ = timeout_at(deadline, watch.changed()) => {}

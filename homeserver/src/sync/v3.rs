@@ -22,6 +22,7 @@ use self::build::{Answer, Build};
 use super::filter::Filter;
 use super::token::SyncToken;
 use super::viewer::Viewer;
+use super::watch::watch;
 use crate::app::App;
 use crate::http::auth::Requester;
 use crate::http::error::ApiResult;
@@ -61,19 +62,11 @@ pub async fn sync(
         devices::acknowledge(app, &requester.user, device, since.to_device).await?;
     }
     let starting_over = given.is_some() && request.since.is_none();
-    let rooms = app.rooms.memberships(&requester.user).await?;
-    let joined = || {
-        rooms
-            .iter()
-            .filter(|(_, room)| room.membership == crate::room::Membership::Join)
-            .map(|(nid, _)| *nid)
-    };
-    // Before the first look at what there is: whatever happens from here on wakes.
-    let mut watch = app.feed.user(&requester.user, joined);
+    let waits = request.since.is_some() && !request.full_state && !request.timeout.is_zero();
+    let mut watch = if waits { Some(watch(app, &requester.user).await?) } else { None };
     let _online = app.presence.syncing(&requester.user, request.presence.clone()).await;
 
     let scope = requester.txn_scope();
-    let must_answer = request.since.is_none() || request.full_state;
     let mut lazy =
         app.sync.lazy.session(&scope, request.since.map(|token| token.to_string()).as_deref());
     loop {
@@ -81,14 +74,11 @@ pub async fn sync(
         lazy.reset();
         let build = Build::new(app, requester, &request, &viewer, starting_over);
         let Answer { body, token, something } = build.run(&mut lazy).await?;
-        if something
-            || must_answer
-            || Instant::now() >= deadline
-            || app.background.stop.is_cancelled()
-        {
+        let over = Instant::now() >= deadline || app.background.stop.is_cancelled();
+        let Some(watch) = watch.as_mut().filter(|_| !something && !over) else {
             lazy.answered(&token.to_string());
             return Ok(body);
-        }
+        };
         tokio::select! {
             // Time over: one more look, which then answers whatever it finds.
             _ = timeout_at(deadline, watch.changed()) => {}
