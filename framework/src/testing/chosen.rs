@@ -25,6 +25,8 @@ pub(super) trait Backend: Send + Sync {
     fn account(&self, user_id: &str) -> String;
     /// Whether a bridge may act for its people, by nothing but its registration.
     fn lets_bridges_puppet(&self) -> bool;
+    /// Whether it takes history from before what a room has.
+    fn imports_history(&self) -> bool;
     /// The bridge's way to it.
     fn carrier(&self) -> Arc<dyn Carrier>;
     /// Its way to the bridge; none while that is gone.
@@ -162,6 +164,11 @@ impl TestHomeserver {
     /// Somebody's profile.
     pub fn profile(&self, user_id: &str) -> Value {
         self.backend.profile(user_id)
+    }
+
+    /// Whether bridges can put history before what a room has.
+    pub fn imports_history(&self) -> bool {
+        self.backend.imports_history()
     }
 
     /// How many files were uploaded.

@@ -43,6 +43,7 @@ pub(super) struct RealHomeserver {
     /// That of an administrator, who sees everything.
     admin: String,
     puppets: bool,
+    imports: bool,
     transactions: AtomicU64,
 }
 
@@ -62,6 +63,7 @@ impl RealHomeserver {
         let http = http.to(process.base());
         process.wait_ready(|| http.try_ask(&["_matrix", "client", "versions"]).is_some());
         let versions = http.try_ask(&["_matrix", "client", "versions"]).unwrap_or_default();
+        let features = &versions["unstable_features"];
         let admin = http.register(&secret, "overseer", true);
         let real = Self {
             process,
@@ -71,7 +73,8 @@ impl RealHomeserver {
             tokens: Mutex::default(),
             admin,
             // Only ours does, and it says what it is.
-            puppets: versions["unstable_features"]["org.landbridge.durable_appservice"] == true,
+            puppets: features["org.landbridge.durable_appservice"] == true,
+            imports: features["com.beeper.batch_sending"] == true,
             transactions: AtomicU64::new(0),
         };
         (real, registration)
@@ -136,6 +139,10 @@ impl Backend for RealHomeserver {
 
     fn lets_bridges_puppet(&self) -> bool {
         self.puppets
+    }
+
+    fn imports_history(&self) -> bool {
+        self.imports
     }
 
     fn carrier(&self) -> Arc<dyn Carrier> {

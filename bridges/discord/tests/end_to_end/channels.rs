@@ -7,7 +7,7 @@ use crate::{
     texts,
     world::World,
 };
-use landbridge_framework::testing::eventually;
+use landbridge_framework::{config::BackfillConfig, testing::eventually};
 
 /// A category.
 const CATEGORY: &str = "610";
@@ -119,6 +119,26 @@ async fn what_was_said_before_there_was_a_room_is_told_with_its_threads() {
     world.fake.say(&root, "eve", "more");
     eventually("what is new", || texts(&world.said()).last() == Some(&"more")).await;
     assert_eq!(world.said().len(), 4);
+}
+
+#[tokio::test]
+async fn what_is_older_still_comes_where_the_homeserver_takes_it() {
+    let mut world = World::with(|bridge, _| {
+        bridge.portals.clear();
+        bridge.backfill =
+            BackfillConfig { on_create: 2, older: 3, page: 2, ..BackfillConfig::default() };
+    })
+    .await;
+    let said = ["one", "two", "three", "four", "five", "six"];
+    for words in said {
+        world.fake.say(CHANNEL, "ann", words);
+    }
+    world.open(CHANNEL).await;
+    let there = if world.homeserver.imports_history() { &said[1..] } else { &said[4..] };
+    eventually("what was said", || texts(&world.said()) == there).await;
+    world.fake.say(CHANNEL, "ann", "seven");
+    let now = [there, &["seven"]].concat();
+    eventually("what comes now is behind it", || texts(&world.said()) == now).await;
 }
 
 #[tokio::test]

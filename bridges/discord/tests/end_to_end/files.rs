@@ -7,8 +7,10 @@ use crate::{
     texts,
     world::World,
 };
-use landbridge_framework::testing::eventually;
+use landbridge_framework::testing::{eventually, fetch_link};
 
+/// The least that is a picture.
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\nand so on";
 const SPOILER: &str = "page.codeberg.everypizza.msc4193.spoiler";
 
 /// An attachment as the API has it.
@@ -150,8 +152,34 @@ async fn what_is_too_large_for_discord_is_a_link() {
     world.user.send(&world.room, "m.room.message", &content).unwrap();
     eventually("a message", || world.heard().len() == 1).await;
     let text = world.heard().remove(0).1;
-    assert!(text.starts_with("[a.zip](https://bridge.example/"), "{text}");
+    let link = text.strip_prefix("[a.zip](").and_then(|text| text.strip_suffix(')')).unwrap();
+    assert!(link.starts_with("https://bridge.example/"), "{text}");
     assert!(world.files(CHANNEL).is_empty());
+    let found = fetch_link(world.appservice().0, link).await.unwrap();
+    assert_eq!(found, ("application/zip".to_owned(), b"five!".to_vec()));
+}
+
+#[tokio::test]
+async fn the_relay_shows_pictures_that_can_be_fetched() {
+    let world = World::opened_for(CHANNEL, |bridge| {
+        bridge.public_address = Some("https://bridge.example".into());
+    })
+    .await;
+    let mxc = world.user.upload("image/png", PNG).unwrap();
+    let looks = json!({ "membership": "join", "displayname": "Bob", "avatar_url": mxc });
+    world.user.set_state(&world.room, "m.room.member", world.user.id(), &looks).unwrap();
+    world.user.say(&world.room, "hello").unwrap();
+    eventually("a message", || world.heard().len() == 1).await;
+    let sent = world.fake.sent().pop().unwrap();
+    let link = sent["avatar_url"].as_str().unwrap();
+    assert!(link.starts_with("https://bridge.example/"), "{link}");
+    let found = fetch_link(world.appservice().0, link).await.unwrap();
+    assert_eq!(found, ("image/png".to_owned(), PNG.to_vec()));
+    // A link is good for the one file.
+    let other = world.user.upload("image/png", b"secret").unwrap();
+    let (_, id) = mxc.rsplit_once('/').unwrap();
+    let (_, other) = other.rsplit_once('/').unwrap();
+    assert_eq!(fetch_link(world.appservice().0, &link.replace(id, other)).await, None);
 }
 
 #[tokio::test]

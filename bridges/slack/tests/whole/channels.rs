@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::World;
-use landbridge_framework::testing::eventually;
+use landbridge_framework::{config::BackfillConfig, testing::eventually};
 
 #[tokio::test]
 async fn channels_and_their_workspace_look_as_in_slack() {
@@ -125,6 +125,25 @@ async fn what_was_said_before_there_was_a_room_is_told_with_threads_and_reaction
     assert_eq!(reaction["sender"], World::ghost("U02"));
     let about = &reaction["content"]["m.relates_to"];
     assert_eq!((&about["event_id"], &about["key"]), (&began["event_id"], &json!("🎉")));
+}
+
+#[tokio::test]
+async fn what_is_older_still_comes_where_the_homeserver_takes_it() {
+    let world = World::with(|bridge, _| {
+        bridge.backfill =
+            BackfillConfig { on_create: 2, older: 3, page: 2, ..BackfillConfig::default() };
+    })
+    .await;
+    let said = ["one", "two", "three", "four", "five", "six"];
+    for words in said {
+        world.slack.say("U01", json!({ "text": words }));
+    }
+    let (_ann, room, _bridge) = world.opened().await;
+    let there = if world.homeserver.imports_history() { &said[1..] } else { &said[4..] };
+    eventually("what was said", || world.said(&room) == there).await;
+    world.slack.say("U01", json!({ "text": "seven" }));
+    let now = [there, &["seven"]].concat();
+    eventually("what comes now is behind it", || world.said(&room) == now).await;
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{World, slack::with_channel};
-use landbridge_framework::testing::eventually;
+use landbridge_framework::testing::{eventually, fetch_link};
 
 #[tokio::test]
 async fn people_look_as_in_slack() {
@@ -60,6 +60,27 @@ async fn a_bot_looks_as_each_of_its_messages_says() {
     let shown = profile(&bodies[1]);
     assert_eq!(shown["displayname"], "Deploy");
     assert_eq!(world.picture(&shown["avatar_url"]).as_deref(), Some("rocket.png"));
+}
+
+#[tokio::test]
+async fn the_relay_shows_pictures_that_can_be_fetched() {
+    let world =
+        World::with(|bridge, _| bridge.public_address = Some("https://bridge.example".into()))
+            .await;
+    let (ann, room, bridge) = world.opened().await;
+    let picture = b"\x89PNG\r\n\x1a\nand so on";
+    let mxc = ann.upload("image/png", picture).unwrap();
+    let looks = json!({ "membership": "join", "displayname": "Ann", "avatar_url": mxc });
+    ann.set_state(&room, "m.room.member", ann.id(), &looks).unwrap();
+    ann.say(&room, "hello").unwrap();
+    let slack = &world.slack;
+    eventually("her words", || slack.messages().iter().any(|it| it["text"] == "hello")).await;
+    let said = slack.messages().pop().unwrap();
+    assert_eq!(said["username"], "Ann");
+    let link = said["icon_url"].as_str().unwrap();
+    assert!(link.starts_with("https://bridge.example/"), "{link}");
+    let found = fetch_link(bridge.public_router(), link).await.unwrap();
+    assert_eq!(found, ("image/png".to_owned(), picture.to_vec()));
 }
 
 #[tokio::test]

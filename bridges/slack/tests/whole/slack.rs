@@ -24,6 +24,8 @@ use tokio::{net::TcpListener, sync::mpsc};
 pub(crate) const BEGIN: u64 = 4_000_000_000;
 /// The token of U07.
 pub(crate) const PERSON: &str = "xoxp-ann";
+/// The token of the app in another workspace.
+pub(crate) const SECOND: &str = "xoxb-second";
 
 #[derive(Default)]
 pub(crate) struct Inside {
@@ -320,7 +322,7 @@ async fn call(State(inside): State<Shared>, request: Request) -> Response {
     let method = request.uri().path().trim_start_matches("/api/").to_owned();
     let query = request.uri().query().unwrap_or_default().to_owned();
     let token = request.headers().get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());
-    let person = token.and_then(|it| it.strip_prefix("Bearer ")) == Some(PERSON);
+    let token = token.and_then(|it| it.strip_prefix("Bearer ")).unwrap_or_default().to_owned();
     let body = to_bytes(request.into_body(), 1 << 20).await.unwrap();
     let asked: Value = serde_json::from_slice(&body).unwrap_or_else(|_| {
         let pairs = url::form_urlencoded::parse(query.as_bytes());
@@ -331,7 +333,7 @@ async fn call(State(inside): State<Shared>, request: Request) -> Response {
     let mut inside = inside.lock().unwrap();
     *inside.calls.entry(method.clone()).or_default() += 1;
     inside.asked.push((method.clone(), asked.clone()));
-    match inside.answer(&method, &asked, person) {
+    match inside.answer(&method, &asked, &token) {
         Ok(mut answer) => {
             answer["ok"] = true.into();
             axum::Json(answer).into_response()

@@ -1,7 +1,7 @@
 //! What Slack and browsers call the bridge for: the Events API in the place of Socket Mode, slash commands, and the page that people come
 //! back from who have allowed the bridge to act for them.
 
-use std::{fmt::Write as _, net::SocketAddr};
+use std::{collections::BTreeMap, fmt::Write as _, net::SocketAddr};
 
 use hmac::{Hmac, Mac as _};
 use reqwest::StatusCode;
@@ -14,6 +14,7 @@ use crate::{
 };
 use landbridge_framework::{
     login::{Display, StepKind},
+    permissions::Level,
     testing::{eventually, free_port},
 };
 use landbridge_slack::config::Secret;
@@ -23,7 +24,8 @@ const SECRET: &str = "signing-secret";
 /// A world in which Slack calls the bridge, at an address of the bridge's.
 async fn called() -> (World, SocketAddr) {
     let free = SocketAddr::from(([127, 0, 0, 1], free_port().unwrap()));
-    let world = World::with(|_, network| {
+    let world = World::with(|bridge, network| {
+        bridge.permissions.insert("@ann:hs.example".into(), Level::Admin);
         network.app_token = None;
         network.signing_secret = Some(Secret::new(SECRET));
         network.client_id = Some("1.2".into());
@@ -103,6 +105,51 @@ async fn who_asks_by_a_slash_command_is_answered() {
     assert!(not.contains("not bridged") && not.contains("!slack bridge T01-C02"), "{not}");
     assert_eq!(ask("C02", "id").await, "`T01-C02`");
     assert!(ask("C01", "help").await.contains("/matrix status"));
+}
+
+#[tokio::test]
+async fn the_app_is_installed_in_another_workspace() {
+    let (world, at) = called().await;
+    let (ann, room, bridge) = world.entered().await;
+    let answer = async |command: &str| {
+        let answers = || {
+            let mut all = world.homeserver.messages(&room);
+            all.retain(|(who, _)| who == "@slackbot:hs.example");
+            all
+        };
+        let before = answers().len();
+        ann.say(&room, command).unwrap();
+        eventually(command, || answers().len() > before).await;
+        answers().pop().unwrap().1
+    };
+    let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    let browser = browser.build().unwrap();
+    let open = async |path: &str| {
+        let answer = browser.get(format!("http://{at}/slack/{path}")).send().await.unwrap();
+        let sent_to = answer.headers().get("location").map(|to| to.to_str().unwrap().to_owned());
+        (answer.status(), sent_to)
+    };
+    let words = answer("!slack install").await;
+    let link = words.split_whitespace().find_map(|word| word.split_once("/slack/install?ticket="));
+    let (base, ticket) = link.unwrap();
+    assert_eq!(base, "https://bridge.example");
+    assert_eq!(open("install?ticket=guessed").await.0, StatusCode::FORBIDDEN);
+    let (status, sent_to) = open(&format!("install?ticket={ticket}")).await;
+    assert_eq!(status, StatusCode::TEMPORARY_REDIRECT);
+    let page = url::Url::parse(&sent_to.unwrap()).unwrap();
+    assert_eq!(page.path(), "/oauth/v2/authorize");
+    let asked: BTreeMap<_, _> = page.query_pairs().into_owned().collect();
+    assert!(asked["scope"].contains("chat:write") && asked["user_scope"].is_empty(), "{asked:?}");
+    let back = format!("oauth?state={}&code=installed", asked["state"]);
+    assert_eq!(open(&back).await.0, StatusCode::OK);
+    assert_eq!(open(&back).await.0, StatusCode::FORBIDDEN, "it is good once");
+    let there = "The app is in\n- Test (T01)\n- Second (T02)";
+    assert_eq!(answer("!slack workspaces").await, there);
+    // The token is kept.
+    bridge.stop(std::time::Duration::from_secs(10)).await;
+    world.homeserver.detach();
+    let _bridge = world.start().await;
+    assert_eq!(answer("!slack workspaces").await, there);
 }
 
 #[tokio::test]

@@ -2,22 +2,27 @@
 
 use serde_json::{Value, json};
 
-use crate::slack::{BEGIN, Inside, PERSON, changed, channel_of, with_channel};
+use crate::slack::{BEGIN, Inside, PERSON, SECOND, changed, channel_of, with_channel};
 
 impl Inside {
     pub(crate) fn answer(
         &mut self,
         method: &str,
         asked: &Value,
-        by_person: bool,
+        token: &str,
     ) -> Result<Value, &'static str> {
+        let by_person = token == PERSON;
         let field = |key: &str| asked[key].as_str().unwrap_or_default();
         Ok(match method {
             "auth.revoke" => json!({ "revoked": true }),
             "oauth.v2.access" if field("code") == "good" => {
                 json!({ "authed_user": { "id": "U07", "access_token": PERSON } })
             }
+            "oauth.v2.access" if field("code") == "installed" => json!({ "access_token": SECOND }),
             "oauth.v2.access" => return Err("invalid_code"),
+            "auth.test" if token == SECOND => {
+                json!({ "team_id": "T02", "team": "Second", "user_id": "UBOT", "user": "bridge", "bot_id": "BBOT" })
+            }
             "auth.test" if by_person => {
                 json!({ "team_id": "T01", "team": "Test", "user_id": "U07", "user": "ann" })
             }

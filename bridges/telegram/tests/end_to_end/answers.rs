@@ -97,6 +97,27 @@ async fn pins_are_the_same_on_both_sides() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_answers_something_of_another_chat_quotes_it() {
+    let rig = Rig::with_alice().await;
+    let room = rig.club().await;
+    let lobby = tl::types::PeerChannel { channel_id: 5000 };
+    let bob = tl::types::PeerUser { user_id: BOB };
+    // Message 1 of this chat is not what it answers.
+    let sent = Sent {
+        text: "have you seen this?".into(),
+        reply_to: Some(1),
+        quote: Some("free cake".into()),
+        elsewhere: Some((lobby.into(), bob.into())),
+        ..Sent::default()
+    };
+    rig.peer.world().send(BOB, CLUB, sent);
+    eventually("the answer is there", || rig.heard(&room).len() == 2).await;
+    let content = rig.last(&room, "m.room.message")["content"].clone();
+    assert_eq!(content["body"], "> Bob: free cake\nhave you seen this?");
+    assert!(content.get("m.relates_to").is_none(), "{content}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_are_answers_and_show_the_part_that_they_are_about() {
     let rig = Rig::with_alice().await;
     let room = rig.club().await;

@@ -1,7 +1,10 @@
 //! What was before: the past of a chat, and what happened in it; and what ends.
 
 use grammers_tl_types as tl;
-use landbridge_framework::testing::{eventually, own_logins};
+use landbridge_framework::{
+    config::BackfillConfig,
+    testing::{eventually, own_logins},
+};
 use landbridge_telegram_peer::{Place, Sent};
 use serde_json::{Value, json};
 
@@ -72,6 +75,36 @@ async fn chats_come_with_their_past() {
     eventually("what comes now", || rig.bodies(&direct) == ["your turn", "Nc6", "Bb5"]).await;
     rig.ann.redact(&direct, &rig.event_of(&direct, "Nc6").expect("it is there")).expect("hers");
     eventually("Alice's move is taken back", || rig.said_by(DIRECT, ALICE).is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_older_still_comes_where_the_homeserver_takes_it() {
+    let mut rig = Rig::prepare().await;
+    rig.bridge_config.backfill =
+        BackfillConfig { on_create: 2, older: 3, page: 2, ..BackfillConfig::default() };
+    let said = ["one", "two", "three", "four", "five", "six"];
+    {
+        let mut world = rig.peer.world();
+        world.own_channel(CLUB_ID, "Club", ALICE, &[BOB]);
+        for words in said {
+            world.say(BOB, CLUB, words);
+        }
+    }
+    rig.go().await;
+    rig.become_alice().await;
+    let club = rig.room_named("Club").await;
+    let there = if rig.homeserver.imports_history() { &said[1..] } else { &said[4..] };
+    eventually("the club's past", || rig.bodies(&club) == there).await;
+    rig.peer.world().say(BOB, CLUB, "seven");
+    let now = [there, &["seven"]].concat();
+    eventually("what comes now is behind it", || rig.bodies(&club) == now).await;
+    let event = rig.event_of(&club, there[0]).expect("it is there");
+    rig.ann.react(&club, &event, "👍").expect("Ann is in the room");
+    let reacted = || {
+        let said = rig.peer.world().said(CLUB);
+        said.iter().any(|it| it.text == there[0] && it.reactions == [(ALICE, "👍".to_owned())])
+    };
+    eventually("a reaction to the past is one there", reacted).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

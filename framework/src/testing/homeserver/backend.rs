@@ -24,6 +24,10 @@ impl Backend for SimHomeserver {
         self.shared.state().is_ours()
     }
 
+    fn imports_history(&self) -> bool {
+        self.shared.state().is_ours()
+    }
+
     fn carrier(&self) -> Arc<dyn Carrier> {
         SimHomeserver::carrier(self)
     }

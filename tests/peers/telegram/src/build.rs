@@ -9,7 +9,7 @@ use grammers_tl_types as tl;
 
 pub(crate) use groups::{group, group_full, topic};
 pub(crate) use media::{REFERENCE, carried, document, file, live, photo, size};
-pub(crate) use message::{message, no_reactions, reactions};
+pub(crate) use message::{forward, message, no_reactions, reactions};
 pub(crate) use rights::allowed;
 
 use crate::world::{Channel, Person};

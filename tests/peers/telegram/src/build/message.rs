@@ -110,14 +110,15 @@ fn buttons(said: &Message) -> Option<tl::enums::ReplyMarkup> {
 /// What a message answers: in a topic at least the topic's first.
 fn reply(said: &Message) -> Option<tl::types::MessageReplyHeader> {
     let id = said.reply_to.or(said.topic)?;
+    let (there, who) = said.elsewhere.clone().unzip();
     Some(tl::types::MessageReplyHeader {
         reply_to_scheduled: false,
         forum_topic: said.topic.is_some(),
         quote: said.quote.is_some(),
         reply_to_ephemeral: false,
         reply_to_msg_id: Some(id),
-        reply_to_peer_id: None,
-        reply_from: None,
+        reply_to_peer_id: there,
+        reply_from: who.map(|who| forward(Some(who), None, None).into()),
         reply_media: None,
         reply_to_top_id: said.topic.filter(|_| said.reply_to.is_some()),
         quote_text: said.quote.clone(),
@@ -126,6 +127,29 @@ fn reply(said: &Message) -> Option<tl::types::MessageReplyHeader> {
         todo_item_id: None,
         poll_option: None,
     })
+}
+
+/// Where something was said first: by whom, or under which name if they hide, and as which post of a channel.
+pub(crate) fn forward(
+    from_id: Option<tl::enums::Peer>,
+    from_name: Option<String>,
+    channel_post: Option<i32>,
+) -> tl::types::MessageFwdHeader {
+    tl::types::MessageFwdHeader {
+        imported: false,
+        saved_out: false,
+        from_id,
+        from_name,
+        date: DATE,
+        channel_post,
+        post_author: None,
+        saved_from_peer: None,
+        saved_from_msg_id: None,
+        saved_from_id: None,
+        saved_from_name: None,
+        saved_date: None,
+        psa_type: None,
+    }
 }
 
 /// Nobody has reacted.

@@ -3,7 +3,7 @@
 use grammers_tl_types as tl;
 
 use super::{Other, Place, What, World, polls::Vote};
-use crate::build::{self, DATE};
+use crate::build;
 
 /// What was said, as a test sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +49,8 @@ pub struct Sent {
     pub reply_to: Option<i32>,
     /// The part that it is about, of what it answers.
     pub quote: Option<String>,
+    /// The chat of what it answers and who said it there, if that is another chat.
+    pub elsewhere: Option<(tl::enums::Peer, tl::enums::Peer)>,
     /// Where it was said first: by whom, or under which name if they hide, and as which post of a channel.
     pub forward: Option<(Option<tl::enums::Peer>, Option<String>, Option<i32>)>,
     /// Who has written it, if it is a channel's.
@@ -81,6 +83,8 @@ pub(crate) struct Message {
     pub(crate) forward: Option<tl::types::MessageFwdHeader>,
     /// The part that it is about, of what it answers.
     pub(crate) quote: Option<String>,
+    /// The chat of what it answers and who said it there, if that is another chat.
+    pub(crate) elsewhere: Option<(tl::enums::Peer, tl::enums::Peer)>,
     /// Who has written it, if it is a channel's.
     pub(crate) signature: Option<String>,
     pub(crate) pinned: bool,
@@ -102,27 +106,13 @@ impl Message {
 impl World {
     /// Somebody who isn't bridged says something; gives its number in a supergroup, or among its author's own.
     pub fn send(&mut self, from: i64, place: Place, sent: Sent) -> i32 {
-        let forward =
-            sent.forward.map(|(from_id, from_name, channel_post)| tl::types::MessageFwdHeader {
-                imported: false,
-                saved_out: false,
-                from_id,
-                from_name,
-                date: DATE,
-                channel_post,
-                post_author: None,
-                saved_from_peer: None,
-                saved_from_msg_id: None,
-                saved_from_id: None,
-                saved_from_name: None,
-                saved_date: None,
-                psa_type: None,
-            });
+        let forward = sent.forward.map(|(from, name, post)| build::forward(from, name, post));
         let message = Message {
             entities: sent.entities,
             media: sent.media,
             reply_to: sent.reply_to,
             quote: sent.quote,
+            elsewhere: sent.elsewhere,
             forward,
             signature: sent.signature,
             timer: sent.timer,
