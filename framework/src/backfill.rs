@@ -23,7 +23,7 @@ impl Engine {
             let rows = match rows {
                 Ok(rows) if rows.is_empty() => {
                     // Elapsed or woken: either way it is looked again.
-                    let _ = tokio::time::timeout(LOOK, self.backfill_wake.notified()).await;
+                    let _ = tokio::time::timeout(LOOK, self.store.history.notified()).await;
                     continue;
                 }
                 Ok(rows) => rows,
@@ -216,7 +216,6 @@ impl Engine {
                 not_before: 0,
                 attempts: 0,
             });
-            self.backfill_wake.notify_one();
         }
         self.store.commit(batch).await?;
         Ok(found)

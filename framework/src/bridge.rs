@@ -167,7 +167,6 @@ impl<N: Network> BridgeBuilder<N> {
             gate: Gate::default(),
             decode_wake: Notify::default(),
             control_wake: Notify::default(),
-            backfill_wake: Notify::default(),
             spaces: Spaces::default(),
             disappearing: Disappearing::default(),
             groups: Groups::default(),

@@ -127,7 +127,6 @@ pub(crate) struct Engine {
     pub(crate) gate: Gate,
     pub(crate) decode_wake: Notify,
     pub(crate) control_wake: Notify,
-    pub(crate) backfill_wake: Notify,
     pub(crate) spaces: Spaces,
     pub(crate) disappearing: Disappearing,
     pub(crate) groups: Groups,

@@ -84,6 +84,8 @@ pub(crate) struct Batch {
     statements: Vec<(Sql, Vec<Value>)>,
     /// Whether it sets times at which something disappears.
     sets_times: bool,
+    /// Whether it asks for history.
+    asks_history: bool,
     /// How many rows it adds to the outbox to Matrix.
     to_matrix: usize,
 }
@@ -100,6 +102,7 @@ impl Batch {
     pub(crate) fn append(&mut self, other: Self) {
         self.statements.extend(other.statements);
         self.sets_times |= other.sets_times;
+        self.asks_history |= other.asks_history;
         self.to_matrix += other.to_matrix;
     }
     pub(crate) fn is_empty(&self) -> bool {
@@ -118,6 +121,8 @@ pub(crate) struct Store {
     ids: AtomicI64,
     /// Told once times are committed at which something disappears: before that who looks for them finds nothing.
     pub(crate) times: Notify,
+    /// The same of history that is to be fetched.
+    pub(crate) history: Notify,
 }
 
 impl Store {
@@ -126,7 +131,13 @@ impl Store {
         db.migrate(&schema::MIGRATIONS).await?;
         let highest = schema::highest_id(&db).await?;
         let writer = writer::Writer::start(db.clone());
-        Ok(Arc::new(Self { db, writer, ids: AtomicI64::new(highest + GAP), times: Notify::new() }))
+        Ok(Arc::new(Self {
+            db,
+            writer,
+            ids: AtomicI64::new(highest + GAP),
+            times: Notify::new(),
+            history: Notify::new(),
+        }))
     }
 
     /// A number that no row has yet. Numbers given later are higher: they are the order of all queues. One process owns the
@@ -150,6 +161,9 @@ impl Store {
         let touched = self.writer.commit(batch.statements).await?;
         if batch.sets_times {
             self.times.notify_one();
+        }
+        if batch.asks_history {
+            self.history.notify_one();
         }
         Ok(touched)
     }

@@ -247,7 +247,6 @@ impl Engine {
                 not_before: 0,
                 attempts: 0,
             });
-            self.backfill_wake.notify_one();
         }
         Ok(Verdict::Send { rows, effects, opens: Vec::new() })
     }

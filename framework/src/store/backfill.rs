@@ -54,6 +54,7 @@ impl Store {
 impl Batch {
     /// Asks for history; a request of the same direction that is done or under way begins anew.
     pub(crate) fn save_backfill(&mut self, b: &BackfillRow) {
+        self.asks_history = true;
         self.push(
             "INSERT INTO backfill (portal_id, dir, login_id, cursor, anchor, remaining, state, not_before, attempts)
              VALUES ($1, $2, $3, $4, $5, $6, 'ready', $7, $8)

@@ -1,3 +1,4 @@
+use futures::FutureExt as _;
 use landbridge_database::testing::TestDatabase;
 
 use super::*;
@@ -147,6 +148,30 @@ async fn an_echo_is_found_by_whatever_part_of_its_key_comes_back() {
     batch.remote_settled(7, SendState::Unknown, None, None, 3);
     store.commit(batch).await.unwrap();
     assert!(store.open_remote_outbox(1, 9).await.unwrap().is_empty(), "what is sent stays sent");
+}
+
+#[tokio::test]
+async fn who_fetches_history_is_told_once_it_is_asked_for() {
+    let database = TestDatabase::new();
+    let store = open(&database).await;
+    let mut effects = Batch::new();
+    effects.save_backfill(&BackfillRow {
+        portal: 1,
+        dir: "newer".into(),
+        login: "ann".into(),
+        cursor: None,
+        anchor: None,
+        remaining: 10,
+        not_before: 0,
+        attempts: 0,
+    });
+    let mut batch = Batch::new();
+    batch.append(effects);
+    // Told before, they would look, find nothing, and wait.
+    assert!(store.history.notified().now_or_never().is_none());
+    store.commit(batch).await.unwrap();
+    assert!(store.history.notified().now_or_never().is_some());
+    assert_eq!(store.ready_backfill(0, 8).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
