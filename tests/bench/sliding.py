@@ -4,7 +4,8 @@
     tests/bench/sliding.py BINARY [MANY] [FEW]
 
 One account is in MANY rooms (5000), the other in FEW (50). After a restart of the server each opens ROUNDS connections in turn, and asks
-for a window of 20 rooms; a third one asks before. Printed are the first answer's time and the median of the others, and the second account's as a ratio.
+for a window of 20 rooms; a third one asks before. Printed are the first answer's time and the median of the others, and the second
+account's as a ratio.
 Standard library only.
 """
 

@@ -189,8 +189,8 @@ impl State {
         Ok(self.append(room_id, sender, kind, state_key, &content, ts, None))
     }
 
-    /// Does what a call of this name does to a membership (Client-Server API, `/join`, `/invite`, `/kick`, `/ban`, `/unban`, `/leave`): nobody is put
-    /// out who is shut out, or let in again who is not.
+    /// Does what a call of this name does to a membership (Client-Server API, `/join`, `/invite`, `/kick`, `/ban`, `/unban`, `/leave`): nobody
+    /// is put out who is shut out, or let in again who is not.
     pub(super) fn moderate(
         &mut self,
         room_id: &str,
